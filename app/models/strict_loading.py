@@ -1,0 +1,157 @@
+"""Strict reading of safetensors: exact keys, shapes, dtypes, finite values, known hash."""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from app.core.errors import ModelError
+from app.core.provenance import file_sha256
+
+MAX_FILE_BYTES = 200 * 1024 * 1024
+MAX_HEADER_BYTES = 2 * 1024 * 1024
+
+
+def read_tensors(path: Path, expected_sha256: str | None = None) -> dict[str, Tensor]:
+    """Read a safetensors file after checking its size, header and hash.
+
+    Parameters
+    ----------
+    path
+        The file.
+    expected_sha256
+        Refuse anything else; None where no value is pinned.
+
+    Raises
+    ------
+    ModelError
+        ``model.missing``, ``model.too_large``, ``model.hash`` or ``model.damaged``.
+    """
+    if not path.is_file():
+        raise ModelError(
+            "The model's weights file is missing.",
+            "Reinstall the model.",
+            code="model.missing",
+        )
+    size = path.stat().st_size
+    if size > MAX_FILE_BYTES:
+        raise ModelError(
+            f"The weights file has {size} bytes; at most {MAX_FILE_BYTES} are read.",
+            "Check that this is the right file.",
+            code="model.too_large",
+        )
+    if expected_sha256 is not None and file_sha256(path) != expected_sha256:
+        raise ModelError(
+            "The weights file is not the one that the model card names (SHA-256 differs).",
+            "Reinstall the model; a changed model is never loaded.",
+            code="model.hash",
+        )
+    _check_header(path, size)
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(str(path), device="cpu")
+    except (SafetensorError, ValueError) as error:
+        raise _damaged("its contents do not parse") from error
+
+
+def _check_header(path: Path, size: int) -> None:
+    with path.open("rb") as handle:
+        start = handle.read(8)
+        if len(start) < 8 or start.startswith(b"version "):
+            raise _damaged("it is too short or a pointer to the real file (Git LFS)")
+        (length,) = struct.unpack("<Q", start)
+        if length > MAX_HEADER_BYTES or length > size - 8:
+            raise _damaged(f"its header claims {length} bytes")
+        try:
+            header = json.loads(handle.read(length))
+        except (UnicodeDecodeError, json.JSONDecodeError) as error:
+            raise _damaged("its header is not JSON") from error
+    if not isinstance(header, dict):
+        raise _damaged("its header is not a table")
+
+
+def _damaged(what: str) -> ModelError:
+    return ModelError(
+        f"The weights file is damaged: {what}.", "Reinstall the model.", code="model.damaged"
+    )
+
+
+def check_tensors(
+    tensors: Mapping[str, Tensor],
+    expected_shapes: Mapping[str, tuple[int, ...]],
+    *,
+    ignorable: tuple[str, ...] = (),
+) -> None:
+    """Compare keys, shapes, dtypes and finiteness with what the card's sizes demand.
+
+    Parameters
+    ----------
+    tensors
+        What the file holds.
+    expected_shapes
+        What it must hold, by key.
+    ignorable
+        Keys that may be present and are not used.
+
+    Raises
+    ------
+    ModelError
+        ``model.keys``, ``model.shape``, ``model.dtype`` or ``model.not_finite``, naming at most
+        three offenders.
+    """
+    missing = sorted(set(expected_shapes) - set(tensors))
+    extra = sorted(set(tensors) - set(expected_shapes) - set(ignorable))
+    if missing or extra:
+        raise ModelError(
+            f"The weights do not fit the model: missing {missing[:3]}, unexpected {extra[:3]}.",
+            "This file belongs to another model or version.",
+            code="model.keys",
+        )
+    wrong = [
+        f"{key}: {tuple(tensors[key].shape)} instead of {tuple(shape)}"
+        for key, shape in expected_shapes.items()
+        if tuple(tensors[key].shape) != tuple(shape)
+    ]
+    if wrong:
+        raise ModelError(
+            f"The weights have the wrong shape: {wrong[:3]}.",
+            "This file belongs to another model or version.",
+            code="model.shape",
+        )
+    for key in expected_shapes:
+        tensor = tensors[key]
+        if tensor.is_complex() or tensor.dtype == torch.bool:
+            raise ModelError(
+                f"The weights hold an unusable type: {key} is {tensor.dtype}.",
+                "Reinstall the model.",
+                code="model.dtype",
+            )
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            raise ModelError(
+                f"The weights hold values that are not finite: {key}.",
+                "Reinstall the model.",
+                code="model.not_finite",
+            )
+
+
+def load_module(
+    module: nn.Module, tensors: Mapping[str, Tensor], *, ignorable: tuple[str, ...] = ()
+) -> None:
+    """Put checked tensors into a module and freeze it (eval mode, float32, no weight gradients).
+
+    Raises
+    ------
+    ModelError
+        As `check_tensors`.
+    """
+    shapes = {key: tuple(value.shape) for key, value in module.state_dict().items()}
+    check_tensors(tensors, shapes, ignorable=ignorable)
+    module.load_state_dict({key: tensors[key].to(torch.float32) for key in shapes}, strict=True)
+    module.eval().requires_grad_(False)
