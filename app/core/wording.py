@@ -1,0 +1,358 @@
+"""Words for numbers: one text for the window, the command line, the PDF and the HTML.
+
+Rules kept here: a probability never stands without its interval; "participants with similar
+scores", never "will respond"; no "high" or "low"; no adjective for accuracy; nothing that
+sounds like advice; what the model relied on is never called a cause. Functions take results
+and return plain text; numbers use a dot and a true minus sign (U+2212).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from app.core.results import (
+    Attribution,
+    Case,
+    ModelSummary,
+    Novelty,
+    Outcome,
+    Prediction,
+    QualityMetric,
+    QualityReport,
+    Severity,
+    Verdict,
+)
+
+RUO_LINE = "Research use only - not for treatment decisions"
+NOT_A_DEVICE = "Not a medical device. Not to be the sole basis of any decision."
+SIMULATED_STAMP = "SIMULATED PERSON, SIMULATED TREATMENT"
+RESEARCH_STAMP = "RESEARCH MODE: THIS NUMBER HAS NO MEANING FOR THIS PERSON"
+NO_CONTROL_SENTENCE = (
+    "No control-arm model: cannot separate drug effect from placebo or natural course."
+)
+NON_CAUSAL_CAPTION = "What the model relied on, not a cause of response."
+ATTRIBUTION_BRANCH_CAPTION = (
+    "(a) What each branch used: integrated gradients, inputs treated as independent."
+)
+ATTRIBUTION_SCAN_CAPTION = (
+    "(b) What in the scan mattered: expected gradients, connectivity recomputed along the path."
+)
+ATTRIBUTION_WARNING = (
+    "Red moved the estimate up, blue moved it down. Whole parcels are painted; a magnitude is "
+    "not a p-value. Hatched: the two explanations disagree."
+)
+NO_MODEL_REASON = "No model trained on people is installed."
+NO_MODEL_LIFT = "Install a model made from people and tested on others to get a number."
+NOT_SIGNED = "not signed"
+PSEUDONYM_NOTE = "Pseudonymised, not free of identity: a connectome can identify a person."
+
+RADIOLOGICAL = "Radiological"
+NEUROLOGICAL = "Neurological"
+CONVENTION_MEANING = {
+    RADIOLOGICAL: "the participant's left is on the right of the picture",
+    NEUROLOGICAL: "the participant's left is on the left of the picture",
+}
+
+OUTCOME_WORDS = {
+    Outcome.RESULT: "Result",
+    Outcome.INCONCLUSIVE: "Inconclusive",
+    Outcome.WITHHELD: "Withheld",
+}
+VERDICT_WORDS = {
+    Verdict.PASS: "Pass",
+    Verdict.ATTENTION: "Attention",
+    Verdict.WITHHELD: "Withheld",
+}
+SEVERITY_WORDS = {
+    Severity.NOTE: "Note",
+    Severity.WARNING: "Warning",
+    Severity.BLOCKING: "Blocking",
+}
+MODALITY_WORDS = {
+    "series": "Time series",
+    "time_series": "Time series",
+    "connectivity": "Connectivity",
+    "fc": "Connectivity",
+    "bias": "Starting value (bias)",
+}
+
+
+# --- numbers -----------------------------------------------------------------------------------
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """`digits` significant digits, never an exponent for 1e-4..1e6; "not known" for None."""
+    if value is None:
+        return "not known"
+    if not math.isfinite(value):
+        return "not available"
+    if value == 0:
+        return "0"
+    places = digits - 1 - math.floor(math.log10(abs(value)))
+    if places > digits + 3 or abs(value) >= 1e6:
+        return f"{value:.{digits - 1}e}".replace("-", "\N{MINUS SIGN}")
+    return f"{value:.{max(places, 0)}f}".replace("-", "\N{MINUS SIGN}")
+
+
+def signed(value: float, digits: int = 2) -> str:
+    """A number with its sign always shown, fixed decimals: "+0.42", "−0.08"."""
+    if not math.isfinite(value):
+        return "not available"
+    text = f"{value:+.{digits}f}"
+    if float(text) == 0.0:
+        text = f"{0.0:.{digits}f}"
+    return text.replace("-", "\N{MINUS SIGN}")
+
+
+def _whole_percent(share: float) -> str:
+    percent = 100.0 * share
+    if 0.0 < percent < 0.5:
+        return "under 1"
+    if 99.5 <= percent < 100.0:
+        return "over 99"
+    return str(math.floor(percent + 0.5))
+
+
+def percent(share: float) -> str:
+    """A share as whole percent: "42 %"."""
+    return f"{_whole_percent(share)} %"
+
+
+def of_hundred(share: float) -> str:
+    """A share as natural frequency: "42 of 100"."""
+    return f"{_whole_percent(share)} of 100"
+
+
+def interval_text(interval: tuple[float, float]) -> str:
+    """ "95 % interval 31 to 62 %"."""
+    return f"95 % interval {_whole_percent(interval[0])} to {_whole_percent(interval[1])} %"
+
+
+def probability_text(probability: float, interval: tuple[float, float]) -> str:
+    """ "46 % (95 % interval 31 to 62 %)"; the only way a probability is written."""
+    return f"{percent(probability)} ({interval_text(interval)})"
+
+
+def short_hash(digest: str) -> str:
+    """First eight characters of a hash."""
+    return digest[:8] if digest else "none"
+
+
+# --- outcome and probability -------------------------------------------------------------------
+
+
+def outcome_word(outcome: Outcome) -> str:
+    """Result, Inconclusive or Withheld."""
+    return OUTCOME_WORDS[outcome]
+
+
+def outcome_sentence(prediction: Prediction) -> str:
+    """One plain sentence beside the outcome word; holds no number for Withheld."""
+    if prediction.outcome is Outcome.WITHHELD:
+        return "No number is shown, because a requirement for showing one is not met."
+    if prediction.outcome is Outcome.INCONCLUSIVE:
+        return "The interval spans the cut-off, so no class is named. This is a normal outcome."
+    return "Estimated probability of meeting the responder definition."
+
+
+def cutoff_text(model: ModelSummary) -> str:
+    """ "Cut-off 50 % (chosen on data)"."""
+    return f"Cut-off {percent(model.cutoff)} ({model.cutoff_source})"
+
+
+def cutoff_sentence(prediction: Prediction) -> str:
+    """Where the interval lies against the cut-off; "" when there is no number."""
+    model, interval = prediction.model, prediction.interval
+    if prediction.outcome is Outcome.WITHHELD or model is None or interval is None:
+        return ""
+    cutoff = f"the cut-off of {percent(model.cutoff)} ({model.cutoff_source})"
+    if interval[0] > model.cutoff:
+        return f"The whole interval lies above {cutoff}."
+    if interval[1] < model.cutoff:
+        return f"The whole interval lies below {cutoff}."
+    return f"The interval spans {cutoff}."
+
+
+def base_rate_text(model: ModelSummary) -> str:
+    """ "Base rate 42 of 100 in the 160 participants that the model was made from."."""
+    return (
+        f"Base rate {of_hundred(model.base_rate)} in the {model.training_count} "
+        f"{people(model)} that the model was made from."
+    )
+
+
+def natural_frequency_text(probability: float, model: ModelSummary) -> str:
+    """ "Of 100 participants with similar scores, about 46 meet …; base rate 42 of 100."."""
+    return (
+        f"Of 100 {people(model)} with similar scores, about {_whole_percent(probability)} meet "
+        f"the responder definition; base rate {of_hundred(model.base_rate)}."
+    )
+
+
+def people(model: ModelSummary) -> str:
+    """ "participants" or "simulated participants", never "patients"."""
+    return "simulated participants" if model.simulated else "participants"
+
+
+def question_text(model: ModelSummary) -> str:
+    """What is asked: drug, responder definition in full, population and count."""
+    return (
+        f"{model.drug}. Responder definition: {model.responder_definition} "
+        f"Learned from: {model.population} (n = {model.training_count})."
+    )
+
+
+def covariate_text(prediction: Prediction) -> str:
+    """Covariate-only probability and the difference from the full model; "" when withheld."""
+    if (
+        prediction.outcome is Outcome.WITHHELD
+        or prediction.covariate_probability is None
+        or prediction.probability is None
+    ):
+        return ""
+    points = 100.0 * (prediction.probability - prediction.covariate_probability)
+    return (
+        "Covariates only (age, sex, motion, baseline pain): "
+        f"{percent(prediction.covariate_probability)}; "
+        f"difference {signed(points, 0)} percentage points."
+    )
+
+
+def plain_paragraph(prediction: Prediction) -> str:
+    """The plain-language paragraph; belongs beside its plot, never alone."""
+    model = prediction.model
+    if (
+        prediction.outcome is Outcome.WITHHELD
+        or model is None
+        or prediction.probability is None
+        or prediction.interval is None
+    ):
+        return (
+            "The program gives no number for this scan. "
+            + " ".join(prediction.reasons)
+            + " No number does not mean yes and does not mean no. It says only that this scan, or "
+            "the models at hand, cannot answer the question."
+        )
+    first = (
+        f"The program looked at this scan and compared it with {model.training_count} "
+        f"{people(model)}. {natural_frequency_text(prediction.probability, model)}"
+    )
+    second = (
+        f"The estimate is not exact: values from {_whole_percent(prediction.interval[0])} to "
+        f"{_whole_percent(prediction.interval[1])} of 100 fit the data too. "
+        f"{cutoff_sentence(prediction)}"
+    )
+    third = "It describes a group with similar scores and cannot say what one person will feel."
+    if prediction.research_only:
+        third += " This scan did not pass the checks: the number has no meaning for this person."
+    elif model.simulated:
+        third += " The person, the scan and the treatment here are simulated by a computer."
+    return f"{first} {second} {third}"
+
+
+# --- reasons, quality, likeness ----------------------------------------------------------------
+
+
+def metric_value(metric: QualityMetric) -> str:
+    """Value with unit: "0.12 mm"."""
+    unit = metric.unit.strip()
+    return f"{number(metric.value)} {unit}" if unit and unit != "1" else number(metric.value)
+
+
+def gate_reason(metric: QualityMetric) -> str:
+    """Which gate, its value and its limit: what a withheld case says."""
+    return f"{metric.label}: {metric_value(metric)} (limit: {metric.limit})."
+
+
+def interval_reason(interval: tuple[float, float], model: ModelSummary) -> str:
+    """Why a case is inconclusive."""
+    return f"The {interval_text(interval)} spans the cut-off of {percent(model.cutoff)}."
+
+
+def failed_gates(quality: QualityReport | None) -> tuple[QualityMetric, ...]:
+    """The metrics that withhold a number."""
+    if quality is None:
+        return ()
+    return tuple(m for m in quality.metrics if m.verdict is Verdict.WITHHELD)
+
+
+def likeness_text(novelty: Novelty | None) -> str:
+    """How near the participant lies to the training participants."""
+    if novelty is None:
+        return "Likeness to the training participants was not measured."
+    return (
+        f"Novelty: {number(novelty.percentile)}th percentile of the training participants' own "
+        f"distances (limit {number(novelty.limit)}; 0 = most like them). "
+        f"Nearest: {novelty.nearest}."
+    )
+
+
+def modality_word(key: str) -> str:
+    """Readable name of an input of the model."""
+    return MODALITY_WORDS.get(key, key.replace("_", " ").capitalize())
+
+
+def health_lines(attribution: Attribution) -> tuple[tuple[str, str], ...]:
+    """Explanation health as (name, text) rows, the same in window and report."""
+    rows = []
+    for name, branch in (("(a) branches", attribution.branches), ("(b) scan", attribution.scan)):
+        state = "converged" if branch.converged else "not converged"
+        rows.append(
+            (
+                f"Completeness error {name}",
+                f"{number(branch.completeness_error, 2)} log-odds of a difference of "
+                f"{signed(branch.output_difference)} ({branch.nodes} nodes, {state})",
+            )
+        )
+    rows.append(
+        (
+            "Agreement of (a) and (b) over parcels",
+            f"Spearman {signed(attribution.agreement)}; "
+            f"{int(attribution.disagreeing.sum())} of {attribution.disagreeing.size} "
+            "parcels disagree (hatched)",
+        )
+    )
+    rows.append(("Reference", attribution.reference))
+    return tuple(rows)
+
+
+def hidden_text(hidden: int, total: int, what: str = "regions") -> str:
+    """ "381 of 424 regions below threshold"."""
+    return f"{hidden} of {total} {what} below threshold"
+
+
+def metric_text(model: ModelSummary) -> str:
+    """Held-out AUROC with interval, and the covariate-only figure beside it."""
+    low, high = model.auroc_interval
+    return (
+        f"Held-out AUROC {model.auroc:.2f} (95 % interval {low:.2f} to {high:.2f}); "
+        f"covariates only {model.covariate_auroc:.2f}"
+    )
+
+
+# --- stamps ------------------------------------------------------------------------------------
+
+
+def stamps(*, simulated: bool, research_only: bool) -> tuple[str, ...]:
+    """What must stand on every view and page, most important first."""
+    result = []
+    if simulated:
+        result.append(SIMULATED_STAMP)
+    if research_only:
+        result.append(RESEARCH_STAMP)
+    return tuple(result)
+
+
+def case_stamps(case: Case) -> tuple[str, ...]:
+    """Stamps of a case: simulated scan, research override."""
+    prediction = case.prediction
+    return stamps(
+        simulated=case.scan.simulated,
+        research_only=prediction is not None and prediction.research_only,
+    )
+
+
+def join(parts: Sequence[str]) -> str:
+    """Non-empty parts joined by a middle dot."""
+    return " · ".join(part for part in parts if part)
