@@ -1,0 +1,1 @@
+"""Where results are kept: case folders, the study index, the audit chain."""

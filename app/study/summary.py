@@ -1,0 +1,121 @@
+"""The readable head of ``case.json``, and the rule that a withheld number is nowhere."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from app.core.results import Attribution, Case, Outcome, Prediction, QualityReport
+from app.study.codec import encode
+
+
+def case_summary(case: Case) -> dict[str, Any]:
+    """What outside tools read first: plain JSON values, null where there is no number.
+
+    Holds case_id, participant_uuid, scan_sha256, outcome, reasons, research_only, simulated,
+    probability, interval, base_rate, responder_definition, drug, model, atlas, quality, novelty,
+    attribution, provenance, findings.
+    """
+    prediction = case.prediction
+    model = prediction.model if prediction else None
+    return {
+        "case_id": case.case_id,
+        "participant_uuid": case.participant.uuid,
+        "scan_sha256": case.scan.sha256,
+        "outcome": prediction.outcome.value if prediction else None,
+        "reasons": list(prediction.reasons) if prediction else [],
+        "research_only": prediction.research_only if prediction else False,
+        "simulated": case.scan.simulated,
+        "probability": _number(prediction.probability) if prediction else None,
+        "interval": _interval(prediction),
+        "base_rate": model.base_rate if model else None,
+        "responder_definition": model.responder_definition if model else None,
+        "drug": model.drug if model else None,
+        "model": {"id": model.model_id, "weights_sha256": model.weights_sha256} if model else None,
+        "atlas": case.signals.atlas if case.signals else None,
+        "quality": _quality(case.quality),
+        "novelty": _plain(prediction.novelty) if prediction and prediction.novelty else None,
+        "attribution": _attribution(case.attribution, prediction),
+        "provenance": _plain(case.provenance),
+        "findings": _plain(list(case.findings)),
+    }
+
+
+def leaked_numbers(case: Case) -> tuple[str, ...]:
+    """Names of fields by which a withheld answer could be read or worked out; empty is right.
+
+    A case computed in research mode (`Prediction.research_only`) keeps its numbers: everything
+    that shows it is stamped.
+    """
+    prediction = case.prediction
+    if prediction is None or prediction.outcome is not Outcome.WITHHELD or prediction.research_only:
+        return ()
+    names = (
+        "probability",
+        "interval",
+        "log_odds",
+        "log_odds_windows",
+        "covariate_probability",
+        "contributions",
+    )
+    leaks = [name for name in names if getattr(prediction, name) is not None]
+    return (*leaks, "attribution") if case.attribution is not None else tuple(leaks)
+
+
+def _interval(prediction: Prediction | None) -> list[float | None] | None:
+    if prediction is None or prediction.interval is None:
+        return None
+    return [_number(bound) for bound in prediction.interval]
+
+
+def _quality(report: QualityReport | None) -> dict[str, Any] | None:
+    if report is None:
+        return None
+    metrics = {
+        metric.name: {
+            "value": _number(metric.value),
+            "unit": metric.unit,
+            "limit": metric.limit,
+            "verdict": metric.verdict.value,
+        }
+        for metric in report.metrics
+    }
+    return {"verdict": report.verdict.value, "table": report.table_version, "metrics": metrics}
+
+
+def _attribution(found: Attribution | None, prediction: Prediction | None) -> Any:
+    if found is None:
+        return None
+    contributions = prediction.contributions if prediction else None
+    return {
+        "completeness_error": _number(found.branches.completeness_error),
+        "completeness_error_scan": _number(found.scan.completeness_error),
+        "modality_contribution": _plain(contributions),
+        "agreement": _number(found.agreement),
+        "nodes": found.branches.nodes,
+        "nodes_scan": found.scan.nodes,
+        "converged": found.branches.converged and found.scan.converged,
+    }
+
+
+def _number(value: float | None) -> float | None:
+    return None if value is None or not math.isfinite(value) else float(value)
+
+
+def _plain(value: Any) -> Any:
+    """JSON without the codec's tags and without arrays: for reading, not for rebuilding."""
+    return _untagged(encode(value, {}))
+
+
+def _untagged(data: Any) -> Any:
+    if isinstance(data, list):
+        return [_untagged(item) for item in data]
+    if not isinstance(data, dict):
+        return data
+    if len(data) == 1:
+        ((tag, content),) = data.items()
+        if tag == "$float" or tag == "$array":
+            return None
+        if tag in ("$tuple", "$map", "$path"):
+            return _untagged(content)
+    return {key: _untagged(item) for key, item in data.items()}
