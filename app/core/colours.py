@@ -178,9 +178,9 @@ def display_order(networks: Sequence[str], hemispheres: Sequence[str]) -> Ints:
         network and hemisphere keep the order of the atlas.
     """
     rank = {name: place for place, name in enumerate(network_names(networks))}
-    side = {"L": 0, "R": 1}
+    side = {"L": 0, "M": 1, "R": 2}
     keys = [
-        (rank[network], side.get(hemisphere, 2), parcel)
+        (rank[network], side.get(hemisphere, 1), parcel)
         for parcel, (network, hemisphere) in enumerate(zip(networks, hemispheres, strict=True))
     ]
     return np.array([parcel for _, _, parcel in sorted(keys)], dtype=np.int64)

@@ -147,8 +147,24 @@ def outcome_word(outcome: Outcome) -> str:
     return OUTCOME_WORDS[outcome]
 
 
+def shows_number(prediction: Prediction | None) -> bool:
+    """Whether a probability may be shown: never for Withheld, unless computed by override.
+
+    An override (`research_only`) is stamped wherever it shows; see `stamps`.
+    """
+    return (
+        prediction is not None
+        and prediction.probability is not None
+        and prediction.interval is not None
+        and prediction.model is not None
+        and (prediction.outcome is not Outcome.WITHHELD or prediction.research_only)
+    )
+
+
 def outcome_sentence(prediction: Prediction) -> str:
     """One plain sentence beside the outcome word; holds no number for Withheld."""
+    if prediction.outcome is Outcome.WITHHELD and shows_number(prediction):
+        return "A requirement is not met; the number below was computed by override."
     if prediction.outcome is Outcome.WITHHELD:
         return "No number is shown, because a requirement for showing one is not met."
     if prediction.outcome is Outcome.INCONCLUSIVE:
@@ -164,7 +180,7 @@ def cutoff_text(model: ModelSummary) -> str:
 def cutoff_sentence(prediction: Prediction) -> str:
     """Where the interval lies against the cut-off; "" when there is no number."""
     model, interval = prediction.model, prediction.interval
-    if prediction.outcome is Outcome.WITHHELD or model is None or interval is None:
+    if not shows_number(prediction) or model is None or interval is None:
         return ""
     cutoff = f"the cut-off of {percent(model.cutoff)} ({model.cutoff_source})"
     if interval[0] > model.cutoff:
@@ -206,7 +222,7 @@ def question_text(model: ModelSummary) -> str:
 def covariate_text(prediction: Prediction) -> str:
     """Covariate-only probability and the difference from the full model; "" when withheld."""
     if (
-        prediction.outcome is Outcome.WITHHELD
+        not shows_number(prediction)
         or prediction.covariate_probability is None
         or prediction.probability is None
     ):
@@ -223,7 +239,7 @@ def plain_paragraph(prediction: Prediction) -> str:
     """The plain-language paragraph; belongs beside its plot, never alone."""
     model = prediction.model
     if (
-        prediction.outcome is Outcome.WITHHELD
+        not shows_number(prediction)
         or model is None
         or prediction.probability is None
         or prediction.interval is None
