@@ -165,7 +165,8 @@ def sample_view_files() -> dict[str, Any]:
 
 def _package_file(package: str, name: str) -> Path:
     spec = importlib.util.find_spec(package)
-    assert spec is not None and spec.origin is not None, f"{package} is not installed"
+    assert spec is not None, f"{package} is not installed"
+    assert spec.origin is not None, f"{package} has no folder"
     return Path(spec.origin).parent / name
 
 

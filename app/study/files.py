@@ -174,24 +174,26 @@ def publish(temporary: Path, target: Path) -> bool:
 
 
 def swap(temporary: Path, target: Path) -> None:
-    """Put a filled folder in the place of an existing one and remove the old one.
+    """Put a filled folder, made by `temporary_sibling`, in the place of an existing one.
 
     Linux exchanges both names in one step. Elsewhere the old folder is first renamed to an
     ``.old-`` name, from which `recover` restores it if the program dies in between.
     """
     sync_tree(temporary)
-    old = target.with_name(f".old-{target.name}-{uuid.uuid4().hex[:12]}")
     if _exchange(temporary, target):
-        os.rename(temporary, old)
-    else:
-        os.rename(target, old)
-        try:
-            os.rename(temporary, target)
-        except BaseException:
-            os.rename(old, target)
-            raise
-    sync_folder(target.parent)
-    shutil.rmtree(old, ignore_errors=True)
+        sync_folder(target.parent)
+        return  # the old folder now has the temporary name and goes with it
+    old = target.with_name(f".old-{target.name}-{uuid.uuid4().hex[:12]}")
+    os.rename(target, old)
+    try:
+        os.rename(temporary, target)
+    except BaseException:
+        os.rename(old, target)
+        raise
+    try:
+        sync_folder(target.parent)
+    finally:
+        shutil.rmtree(old, ignore_errors=True)
 
 
 def recover(parent: Path, *, now_s: float | None = None) -> tuple[str, ...]:
