@@ -104,7 +104,7 @@ def draw_participant(settings: CohortSettings, index: int) -> ParticipantTruth:
         [settings.connectivity_strength, settings.dynamics_strength]
     )
     suppressors = rng.standard_normal(2) * SUPPRESSOR_SD * settings.suppressor_strength
-    shift = {name: 0.0 for name in CONFOUNDS}
+    shift = dict.fromkeys(CONFOUNDS, 0.0)
     shift[settings.confound] = side * settings.confound_strength
     normal = rng.standard_normal(3)
     uniform = rng.random(2)

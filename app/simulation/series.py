@@ -155,7 +155,7 @@ def parcel_spectrum(
 ) -> tuple[Floats, int]:
     """Complex spectrum of the padded series and its length; see `parcel_series`."""
     from scipy.fft import next_fast_len
-    from threadpoolctl import threadpool_limits
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     length = int(next_fast_len(frames + PADDING_FRAMES, real=True))
     length += length % 2
