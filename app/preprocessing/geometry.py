@@ -1,0 +1,103 @@
+"""Rigid geometry of head motion: six parameters, 4 x 4 matrices, voxels and millimetres.
+
+One convention, stated in `app.core.results.Motion`: parameters are ``trans_x, trans_y, trans_z``
+in mm and ``rot_x, rot_y, rot_z`` in radians, the map ``R (p - c) + c + t`` takes a point `p` of
+the reference head (scanner RAS+ mm) to where it lies in the frame, and ``R = Rz Ry Rx``.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from app.core.arrays import Floats
+from app.core.results import Motion
+
+
+def rotation_matrix(angles_rad: Floats) -> Floats:
+    """Rotation ``Rz(c) Ry(b) Rx(a)`` of the angles ``(a, b, c)``, shape (3, 3)."""
+    a, b, c = (float(angle) for angle in angles_rad)
+    about_x = np.array([[1, 0, 0], [0, np.cos(a), -np.sin(a)], [0, np.sin(a), np.cos(a)]])
+    about_y = np.array([[np.cos(b), 0, np.sin(b)], [0, 1, 0], [-np.sin(b), 0, np.cos(b)]])
+    about_z = np.array([[np.cos(c), -np.sin(c), 0], [np.sin(c), np.cos(c), 0], [0, 0, 1]])
+    return np.asarray(about_z @ about_y @ about_x)
+
+
+def rigid_matrix(parameters: Floats, centre_mm: Floats) -> Floats:
+    """Matrix of one frame's six parameters: reference scanner mm -> frame scanner mm.
+
+    Parameters
+    ----------
+    parameters
+        (6,), three translations in mm, then three rotations in radians.
+    centre_mm
+        (3,), the point that rotations turn about.
+
+    Returns
+    -------
+    (4, 4) float64.
+    """
+    matrix = np.eye(4)
+    matrix[:3, :3] = rotation_matrix(parameters[3:])
+    matrix[:3, 3] = centre_mm + parameters[:3] - matrix[:3, :3] @ centre_mm
+    return matrix
+
+
+def rigid_parameters(matrix: Floats, centre_mm: Floats) -> Floats:
+    """Six parameters of a rigid matrix; the inverse of `rigid_matrix` for |rot_y| < 90 deg."""
+    rotation = matrix[:3, :3]
+    parameters = np.empty(6)
+    parameters[:3] = rotation @ centre_mm + matrix[:3, 3] - centre_mm
+    parameters[3] = np.arctan2(rotation[2, 1], rotation[2, 2])
+    parameters[4] = np.arcsin(np.clip(-rotation[2, 0], -1.0, 1.0))
+    parameters[5] = np.arctan2(rotation[1, 0], rotation[0, 0])
+    return parameters
+
+
+def rigid_matrices(motion: Motion) -> Floats:
+    """All frames' matrices, (frame, 4, 4): reference scanner mm -> frame scanner mm."""
+    return np.stack([rigid_matrix(row, motion.centre_mm) for row in motion.parameters])
+
+
+def apply_affine(affine: Floats, points: Floats) -> Floats:
+    """Points (point, 3) through a (4, 4) affine, (point, 3) float64."""
+    return np.asarray(points @ affine[:3, :3].T + affine[:3, 3])
+
+
+def voxel_sizes_mm(affine: Floats) -> Floats:
+    """Edge lengths of a voxel along the three grid axes, (3,)."""
+    return np.asarray(np.sqrt((affine[:3, :3] ** 2).sum(axis=0)))
+
+
+def grid_points_mm(shape: tuple[int, ...], affine: Floats) -> Floats:
+    """World positions of all voxel centres in C order, (x * y * z, 3) float64."""
+    axes = [np.arange(count, dtype=np.float64) for count in shape[:3]]
+    mesh = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
+    return apply_affine(affine, mesh)
+
+
+def displacement_at_radius_mm(
+    first: Floats, second: Floats, centre_mm: Floats, radius_mm: float
+) -> Floats:
+    """RMS displacement between two rigid maps over a sphere.
+
+    Jenkinson, FMRIB technical report TR99MJ1: with ``(A, t) = second first^-1 - I``,
+    ``sqrt(R^2 / 5 tr(A'A) + |t + A c|^2)``.
+
+    Parameters
+    ----------
+    first, second
+        (..., 4, 4) affine matrices, scanner mm -> scanner mm.
+    centre_mm
+        (3,) centre of the sphere in scanner mm.
+    radius_mm
+        Radius of the sphere in mm.
+
+    Returns
+    -------
+    (...,) RMS displacement in mm.
+    """
+    difference = second @ np.linalg.inv(first) - np.eye(4)
+    linear, shift = difference[..., :3, :3], difference[..., :3, 3]
+    trace = (linear**2).sum(axis=(-2, -1))
+    at_centre = shift + linear @ centre_mm
+    return np.asarray(np.sqrt(radius_mm**2 / 5.0 * trace + (at_centre**2).sum(axis=-1)))

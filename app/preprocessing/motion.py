@@ -1,0 +1,241 @@
+"""Head motion: rigid least-squares registration of each raw volume to the run's own mean.
+
+Inverse-compositional Gauss-Newton (Baker and Matthews 2004, doi 10.1023/B:VISI.0000011205.11775.fd)
+on volumes smoothed by one voxel, with a free global scale; derivatives and the pseudo-inverse are
+made once, on the reference. The class of estimators of 3dvolreg and SPM (Oakes 2005).
+Parameters are found on smoothed copies and applied to the data as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from app.core.arrays import Floats, frozen
+from app.core.errors import PreprocessingError
+from app.core.images import Image4D
+from app.core.progress import Progress
+from app.core.results import Motion
+from app.preprocessing.framewise import (
+    JENKINSON_RADIUS_MM,
+    framewise_displacement_jenkinson,
+    framewise_displacement_power,
+)
+from app.preprocessing.geometry import displacement_at_radius_mm, rigid_parameters
+from app.preprocessing.rigid_alignment import Fit, Reference, Smoother, align, make_reference
+
+MEAN_FRAMES = 60  # evenly spaced frames that make the mean reference
+COARSE_TOLERANCE_MM = 0.02
+FINE_TOLERANCE_MM = 1e-3
+JUMP_MM = 5.0
+RETRY_MADS = 3.0
+UNCERTAIN_MADS = 10.0
+UNCERTAIN_RATIO = 3.0
+LEAST_SHARE_INSIDE = 0.5
+_TURN = np.deg2rad(12.0)
+
+
+def estimate_motion(
+    image: Image4D,
+    *,
+    first_frame: int = 0,
+    progress: Progress | None = None,
+    threads: int = 1,
+) -> Motion:
+    """Estimate rigid head motion of every frame of a raw run.
+
+    Two passes: every frame to the middle frame, each started from the one before; then to the
+    mean of the aligned frames, each started from its first answer. Frames whose residual stays
+    high, or that jump, are tried again with heavy smoothing from several starts; what still does
+    not fit is listed in `uncertain_frames`.
+
+    Parameters
+    ----------
+    image
+        Raw run (x, y, z, frame); estimate before slice timing or despiking (Power 2017).
+    first_frame
+        First steady-state frame. Earlier frames are aligned too, but are neither the reference
+        nor part of the mean.
+    progress
+        Told after each frame; a cancel takes hold there.
+    threads
+        Frames aligned side by side; the answer has the same bits for any number.
+
+    Returns
+    -------
+    Motion
+        Parameters relative to the middle steady frame's head position.
+
+    Raises
+    ------
+    PreprocessingError
+        Fewer than two frames, or no brain-like signal to align.
+    """
+    progress = progress or Progress()
+    frame_count = image.data.shape[3]
+    steady = np.arange(first_frame, frame_count)
+    if steady.size < 2:
+        raise PreprocessingError(
+            f"Motion needs at least 2 steady frames; the run has {steady.size}.",
+            "Check that this is the functional run.",
+            code="preprocessing.too_few_frames",
+        )
+    smoother = Smoother.for_grid(image, voxels=1.0)
+    middle = int(steady[steady.size // 2])
+    reference = make_reference(smoother.spline_values(smoother.coefficients(middle)), image.affine)
+    with ThreadPoolExecutor(max_workers=max(threads, 1)) as pool:
+        first = _chained_pass(smoother, reference, middle, pool, progress)
+        chosen = steady[:: max(steady.size // MEAN_FRAMES, 1)]
+        mean = _mean_volume(smoother, reference, first, chosen, pool)
+        reference = make_reference(mean, image.affine)
+
+        def refine(frame: int) -> Fit:
+            progress_free_start = first[frame].matrix
+            return align(
+                smoother.coefficients(frame), reference, progress_free_start, FINE_TOLERANCE_MM
+            )
+
+        fits = _in_order(pool, refine, range(frame_count), progress, 0.45, 0.5)
+    uncertain = _safety_net(image, smoother, reference, fits, first_frame, progress)
+    parameters = np.stack([rigid_parameters(fit.matrix, reference.centre_mm) for fit in fits])
+    return Motion(
+        parameters=frozen(parameters),
+        centre_mm=frozen(reference.centre_mm),
+        framewise_displacement_mm=frozen(framewise_displacement_power(parameters)),
+        framewise_displacement_jenkinson_mm=frozen(
+            framewise_displacement_jenkinson(parameters, reference.centre_mm)
+        ),
+        residual_cost=frozen([fit.cost for fit in fits]),
+        reference_frame=middle,
+        uncertain_frames=uncertain,
+    )
+
+
+def _in_order(
+    pool: ThreadPoolExecutor,
+    work: Callable[[int], Fit],
+    frames: range,
+    progress: Progress,
+    begin: float,
+    share: float,
+) -> list[Fit]:
+    """Run `work` on every frame, block by block, so that a cancel is never far away."""
+    results: list[Fit] = []
+    block = 8
+    for start in range(frames.start, frames.stop, block):
+        results.extend(pool.map(work, range(start, min(start + block, frames.stop))))
+        progress.step(begin + share * len(results) / len(frames), "Aligning frames")
+    return results
+
+
+def _chained_pass(
+    smoother: Smoother,
+    reference: Reference,
+    middle: int,
+    pool: ThreadPoolExecutor,
+    progress: Progress,
+) -> list[Fit]:
+    """First pass outward from the middle frame, each frame started from its neighbour."""
+    count = smoother.frame_count
+    fits: list[Fit | None] = [None] * count
+    done = 0
+    for order in (range(middle, count), range(middle - 1, -1, -1)):
+        start = np.eye(4)
+        frames = list(order)
+        for begin in range(0, len(frames), 8):
+            block = frames[begin : begin + 8]
+            for frame, coefficients in zip(
+                block, pool.map(smoother.coefficients, block), strict=True
+            ):
+                fit = align(coefficients, reference, start, COARSE_TOLERANCE_MM)
+                fits[frame] = fit
+                # A frame that lost the head must not mislead its neighbour.
+                start = fit.matrix if fit.share_inside > LEAST_SHARE_INSIDE else start
+                done += 1
+                progress.step(0.45 * done / count, "Aligning frames")
+    return [fit for fit in fits if fit is not None]
+
+
+def _mean_volume(
+    smoother: Smoother,
+    reference: Reference,
+    fits: list[Fit],
+    frames: Floats,
+    pool: ThreadPoolExecutor,
+) -> Floats:
+    """Mean of the aligned smoothed frames on the reference grid; poor fits are left out."""
+    costs = np.array([fits[frame].cost for frame in frames])
+    kept = [int(frame) for frame, cost in zip(frames, costs, strict=True)
+            if cost <= 2.0 * np.median(costs)]
+
+    def resample(frame: int) -> Floats:
+        fit = fits[frame]
+        return fit.gain * smoother.resampled(frame, reference.voxel_matrix(fit.matrix))
+
+    total = np.zeros(smoother.shape)
+    for start in range(0, len(kept), 8):  # blocks bound the memory; order fixes the bits
+        for volume in pool.map(resample, kept[start : start + 8]):
+            total += volume
+    return total / len(kept)
+
+
+def _safety_net(
+    image: Image4D,
+    smoother: Smoother,
+    reference: Reference,
+    fits: list[Fit],
+    first_frame: int,
+    progress: Progress,
+) -> tuple[int, ...]:
+    """Try suspicious frames again from several starts (in place); name those that stay so."""
+    costs = np.array([fit.cost for fit in fits])
+    typical = float(np.median(costs[first_frame:]))
+    spread = 1.4826 * float(np.median(np.abs(costs[first_frame:] - typical)))
+    suspicious = [
+        frame
+        for frame in range(first_frame, len(fits))
+        if costs[frame] > typical + RETRY_MADS * spread + 1e-3 * typical
+        or fits[frame].share_inside < LEAST_SHARE_INSIDE
+        or (frame > first_frame and _jump_mm(fits, frame, reference) > JUMP_MM)
+    ]
+    if not suspicious:
+        return ()
+    heavy = Smoother.for_grid(image, voxels=3.0)
+    for count, frame in enumerate(suspicious):
+        progress.step(0.95 + 0.05 * count / len(suspicious), "Trying hard frames again")
+        fits[frame] = _retry(smoother, heavy, reference, fits, frame)
+    limit = max(typical + UNCERTAIN_MADS * spread, UNCERTAIN_RATIO * typical)
+    return tuple(
+        frame
+        for frame in suspicious
+        if fits[frame].cost > limit or fits[frame].share_inside < LEAST_SHARE_INSIDE
+    )
+
+
+def _retry(
+    smoother: Smoother, heavy: Smoother, reference: Reference, fits: list[Fit], frame: int
+) -> Fit:
+    """Best of the present fit and fits through heavy smoothing from several starts."""
+    rough_reference = make_reference(
+        heavy.smooth_again(reference.volume), reference.affine, most_points=6000
+    )
+    rough = heavy.coefficients(frame)
+    starts = [np.eye(4), fits[max(frame - 1, 0)].matrix]
+    for axis in range(3):
+        for sign in (-1.0, 1.0):
+            starts.append(reference.turned(axis, sign * _TURN))
+    coarse = [align(rough, rough_reference, start, COARSE_TOLERANCE_MM) for start in starts]
+    best_start = min(coarse, key=lambda fit: fit.score)
+    fresh = align(smoother.coefficients(frame), reference, best_start.matrix, FINE_TOLERANCE_MM)
+    return min(fits[frame], fresh, key=lambda fit: fit.score)
+
+
+def _jump_mm(fits: list[Fit], frame: int, reference: Reference) -> float:
+    """RMS displacement of the head between this frame's fit and the one before."""
+    return float(
+        displacement_at_radius_mm(
+            fits[frame - 1].matrix, fits[frame].matrix, reference.centre_mm, JENKINSON_RADIUS_MM
+        )
+    )
