@@ -132,7 +132,7 @@ def clean_series(
         if preset.regressors
         else np.zeros((len(raw), 0))
     )
-    both = np.column_stack([raw[:, covered], design]).astype(np.float64)
+    both: Floats = np.column_stack([raw[:, covered], design]).astype(np.float64)
     both = _filtered(_detrended(interpolate_flagged(both, good)), repetition_time_s, preset)
     series, design = both[:, : int(covered.sum())], both[:, int(covered.sum()) :]
     residual = _residual(series, design, good)

@@ -1,0 +1,225 @@
+"""The quality gate: one versioned table of limits, each with its source; the worst one decides.
+
+*Pass*: a number may be shown. *Attention*: shown with the reason beside it. *Withheld*: no
+number. A model card may tighten or move a limit for the data it was made from.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from app.core.arrays import Bools, Floats
+from app.core.images import SpatialMap
+from app.core.results import QualityMetric, QualityReport, Verdict
+
+TABLE_VERSION = "2026-11-1"
+PARCEL_COVERAGE_LIMIT = 0.5  # XCP-D min_coverage
+
+
+@dataclass(frozen=True, slots=True)
+class QualityLimit:
+    """Two cut-offs on one metric.
+
+    With `more_is_better` a value passes at or above `passes` and is withheld below `withheld`;
+    otherwise it passes at or below `passes` and is withheld above `withheld`.
+    """
+
+    name: str
+    label: str
+    unit: str
+    passes: float
+    withheld: float
+    more_is_better: bool
+    source: str
+
+
+LIMITS = (
+    QualityLimit(
+        "mean_fd_power_mm",
+        "Mean framewise displacement (Power)",
+        "mm",
+        0.25,
+        0.5,
+        False,
+        "convention; calibrate on your own cohort",
+    ),
+    QualityLimit(
+        "flagged_percent",
+        "Frames flagged (FD > 0.5 mm or std. DVARS > 1.5)",
+        "%",
+        20.0,
+        50.0,
+        False,
+        "fMRIPrep and nilearn flags; share is a project default",
+    ),
+    QualityLimit(
+        "usable_time_s",
+        "Usable time",
+        "s",
+        300.0,
+        240.0,
+        True,
+        "240 s XCP-D, 300 s common practice",
+    ),
+    QualityLimit(
+        "frames",
+        "Volumes after the steady state",
+        "volumes",
+        200.0,
+        200.0,
+        True,
+        "window of the model",
+    ),
+    QualityLimit(
+        "temporal_snr",
+        "Temporal signal-to-noise, median in the brain",
+        "",
+        30.0,
+        15.0,
+        True,
+        "convention at 3 T, 3 mm",
+    ),
+    QualityLimit(
+        "low_coverage_percent",
+        "Parcels covered by less than half",
+        "%",
+        0.0,
+        10.0,
+        False,
+        "0.5 per parcel XCP-D; 10 % is a project default",
+    ),
+    QualityLimit(
+        "mask_dice",
+        "Brain mask overlap with the template (Dice)",
+        "",
+        0.92,
+        0.85,
+        True,
+        "project default, calibrated on simulated misregistrations",
+    ),
+    QualityLimit(
+        "template_similarity",
+        "Similarity to the template (correlation in the mask)",
+        "",
+        0.50,
+        0.35,
+        True,
+        "project default, calibrated on simulated misregistrations",
+    ),
+    QualityLimit(
+        "jacobian_min",
+        "Smallest local volume change of the warp",
+        "",
+        0.3,
+        0.3,
+        True,
+        "project default",
+    ),
+    QualityLimit(
+        "jacobian_max",
+        "Largest local volume change of the warp",
+        "",
+        3.0,
+        3.0,
+        False,
+        "project default",
+    ),
+    QualityLimit(
+        "left_right_margin",
+        "Left-right test (similarity as is minus mirrored)",
+        "",
+        0.005,
+        -0.005,
+        True,
+        "project default, calibrated on simulated asymmetry",
+    ),
+    QualityLimit(
+        "residual_degrees_of_freedom",
+        "Degrees of freedom left after cleaning",
+        "",
+        60.0,
+        30.0,
+        True,
+        "project default",
+    ),
+)
+
+
+def judge_quality(
+    *,
+    framewise_displacement_mm: Floats,
+    good_frames: Bools,
+    repetition_time_s: float,
+    temporal_snr: float,
+    coverage: Floats,
+    spatial_map: SpatialMap,
+    left_right_margin: float,
+    residual_degrees_of_freedom: float,
+    moved_limits: Mapping[str, tuple[float, float]] | None = None,
+) -> QualityReport:
+    """Measure every metric against its limits.
+
+    Parameters
+    ----------
+    framewise_displacement_mm
+        (frame,) Power FD of the frames that are used; the first may be NaN.
+    good_frames
+        (frame,) False = flagged.
+    repetition_time_s
+        Seconds between frames.
+    temporal_snr
+        Median over the brain of mean / standard deviation.
+    coverage
+        (parcel,) 0..1.
+    spatial_map
+        How the scan was placed in the template.
+    left_right_margin
+        Similarity with the asymmetric template as is, minus mirrored.
+    residual_degrees_of_freedom
+        After cleaning.
+    moved_limits
+        Metric name -> (passes, withheld), from a model card.
+    """
+    values = {
+        "mean_fd_power_mm": float(np.nanmean(framewise_displacement_mm)),
+        "flagged_percent": 100.0 * float(1.0 - good_frames.mean()),
+        "usable_time_s": float(good_frames.sum()) * repetition_time_s,
+        "frames": float(len(good_frames)),
+        "temporal_snr": temporal_snr,
+        "low_coverage_percent": 100.0 * float((coverage < PARCEL_COVERAGE_LIMIT).mean()),
+        "mask_dice": spatial_map.mask_dice,
+        "template_similarity": spatial_map.similarity_after,
+        "jacobian_min": spatial_map.jacobian_range[0],
+        "jacobian_max": spatial_map.jacobian_range[1],
+        "left_right_margin": left_right_margin,
+        "residual_degrees_of_freedom": residual_degrees_of_freedom,
+    }
+    moved = moved_limits or {}
+    metrics = tuple(_judge(limit, values[limit.name], moved.get(limit.name)) for limit in LIMITS)
+    return QualityReport(metrics, worst(metric.verdict for metric in metrics), TABLE_VERSION)
+
+
+def worst(verdicts: Iterable[Verdict]) -> Verdict:
+    """The strictest of the verdicts given; pass when there is none."""
+    order = [Verdict.PASS, Verdict.ATTENTION, Verdict.WITHHELD]
+    found = [order.index(verdict) for verdict in verdicts]
+    return order[max(found, default=0)]
+
+
+def _judge(limit: QualityLimit, value: float, moved: tuple[float, float] | None) -> QualityMetric:
+    passes, withheld = moved or (limit.passes, limit.withheld)
+    signed = 1.0 if limit.more_is_better else -1.0
+    if not math.isfinite(value) or signed * value < signed * withheld:
+        verdict = Verdict.WITHHELD
+    elif signed * value >= signed * passes:
+        verdict = Verdict.PASS
+    else:
+        verdict = Verdict.ATTENTION
+    good, bad = ("≥", "<") if limit.more_is_better else ("≤", ">")
+    text = f"pass {good} {passes:g}, withheld {bad} {withheld:g}"
+    source = f"model card; {limit.source}" if moved else limit.source
+    return QualityMetric(limit.name, limit.label, value, limit.unit, text, source, verdict)
