@@ -217,7 +217,8 @@ class BranchAttribution:
     @property
     def per_parcel(self) -> Floats:
         """Series plus half of each touching connection, shape (parcel,)."""
-        return self.per_parcel_series + 0.5 * self.per_connection.sum(axis=1)
+        touching: Floats = self.per_connection.sum(axis=1)
+        return self.per_parcel_series + 0.5 * touching
 
 
 @dataclass(frozen=True, slots=True)
