@@ -35,6 +35,10 @@ def _never() -> bool:
     return False
 
 
+def _unheard(_name: str, _facts: Mapping[str, str]) -> None:
+    return None
+
+
 class Progress:
     """Reports stages and fractions, and raises `CancelledError` when a cancel was asked.
 
@@ -46,6 +50,8 @@ class Progress:
         Asked at each step; True ends the work with `CancelledError`.
     weights
         Expected share of each stage in the order in which they run, in any unit (seconds do).
+    announce
+        Receives what `announce` is told, such as a case folder that can already be shown.
     """
 
     def __init__(
@@ -53,9 +59,11 @@ class Progress:
         report: Callable[[ProgressEvent], None] = _ignore,
         cancelled: Callable[[], bool] = _never,
         weights: Mapping[str, float] | None = None,
+        announce: Callable[[str, Mapping[str, str]], None] = _unheard,
     ) -> None:
         self._report = report
         self._cancelled = cancelled
+        self._announce = announce
         self._weights = dict(weights or {})
         self._started = time.monotonic()
         self._last_report = 0.0
@@ -78,6 +86,14 @@ class Progress:
         self._tell(1.0, "", force=True)
         self._done_weight += self._weights.get(name, 1.0)
         self._stage_seconds[name] = time.monotonic() - began
+
+    def announce(self, name: str, **facts: str) -> None:
+        """Tell of something that is ready before the work is: ``case_updated``, folder=..."""
+        self._announce(name, facts)
+
+    def set_weights(self, weights: Mapping[str, float]) -> None:
+        """State the expected shares once the work knows its own stages."""
+        self._weights = dict(weights)
 
     def step(self, fraction: float, message: str = "") -> None:
         """Say how far the current stage is (0..1).
