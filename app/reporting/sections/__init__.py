@@ -1,0 +1,16 @@
+"""The report's sections in reading order: each is ``build(context) -> Section | None``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from app.reporting.blocks import Section
+from app.reporting.context import ReportContext
+from app.reporting.sections import explanation, model, quality, summary
+
+SECTIONS: tuple[Callable[[ReportContext], Section | None], ...] = (
+    summary.build,
+    explanation.build,
+    quality.build,
+    model.build,
+)

@@ -1,0 +1,1 @@
+"""Drawing, apart from assembling: arrays in, a matplotlib `Figure` out, never pyplot."""

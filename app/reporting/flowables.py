@@ -1,0 +1,284 @@
+"""Blocks as reportlab flowables: one small function a kind of block."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+from xml.sax.saxutils import escape
+
+from reportlab.lib.colors import Color
+from reportlab.lib.enums import TA_CENTER, TA_RIGHT
+from reportlab.lib.styles import ParagraphStyle
+from reportlab.pdfbase import pdfmetrics
+from reportlab.pdfbase.ttfonts import TTFont
+from reportlab.platypus import Flowable, Paragraph, Spacer
+from reportlab.platypus import Table as Grid
+
+from app.core.colours import ACCENT, INK, MUTED, RULE, Rgb
+from app.core.resources import resource_path
+from app.reporting.blocks import (
+    Band,
+    Block,
+    Columns,
+    Fields,
+    Gap,
+    Heading,
+    Headline,
+    Missing,
+    Picture,
+    Table,
+    Text,
+    WriteIn,
+)
+from app.reporting.privacy import without_paths
+from app.reporting.theme import BODY_PT, FONT_FILES, MM, SMALL_PT, unit
+
+REGULAR, BOLD, ITALIC = "Report", "Report-Bold", "Report-Italic"
+GUTTER_PT = 4.0 * MM
+
+
+def tint(colour: Rgb) -> Color:
+    """A reportlab colour."""
+    return Color(*unit(colour))
+
+
+def register_fonts() -> None:
+    """Make the bundled typeface known; doing it again changes nothing."""
+    known = set(pdfmetrics.getRegisteredFontNames())
+    for name, file in FONT_FILES.items():
+        if name not in known:
+            pdfmetrics.registerFont(TTFont(name, str(resource_path("fonts", file))))
+
+
+def style(kind: str, **changes: Any) -> ParagraphStyle:
+    """Paragraph style of a kind of text."""
+    base: dict[str, Any] = {
+        "fontName": REGULAR, "fontSize": BODY_PT, "leading": BODY_PT * 1.28,
+        "textColor": tint(INK), "splitLongWords": 1,
+    }  # fmt: skip
+    kinds: dict[str, dict[str, Any]] = {
+        "body": {},
+        "lead": {"fontSize": 9.6, "leading": 12.6, "spaceBefore": 2, "spaceAfter": 2},
+        "strong": {"fontName": BOLD},
+        "caption": {"fontSize": SMALL_PT, "leading": SMALL_PT * 1.25, "textColor": tint(MUTED)},
+        "heading": {"fontName": BOLD, "fontSize": 10.2, "leading": 12.6, "textColor": tint(ACCENT)},
+        "title": {"fontName": BOLD, "fontSize": 15.0, "leading": 18.0},
+        "label": {"fontSize": SMALL_PT, "leading": SMALL_PT * 1.25, "textColor": tint(MUTED)},
+        "value": {"fontSize": 8.2, "leading": 10.1},
+        "cell": {"fontSize": SMALL_PT, "leading": SMALL_PT * 1.2},
+        "head": {"fontName": BOLD, "fontSize": SMALL_PT, "leading": SMALL_PT * 1.2},
+        "band": {
+            "fontName": BOLD, "fontSize": 10.0, "leading": 12.4, "alignment": TA_CENTER,
+            "textColor": Color(1, 1, 1),
+        },
+        "word": {"fontName": BOLD, "fontSize": 16.0, "leading": 19.0},
+        "number": {"fontName": BOLD, "fontSize": 16.0, "leading": 19.0, "alignment": TA_RIGHT},
+    }  # fmt: skip
+    return ParagraphStyle(kind, **{**base, **kinds[kind], **changes})
+
+
+def paragraph(text: str, kind: str, **changes: Any) -> Paragraph:
+    """Text as a paragraph, with paths removed and markup characters escaped."""
+    return Paragraph(escape(without_paths(text)), style(kind, **changes))
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where a vector figure goes: page from 0, lower left corner and size in points."""
+
+    page: int
+    x: float
+    y: float
+    width: float
+    height: float
+    picture: Picture
+
+
+class PictureSlot(Flowable):  # type: ignore[misc]
+    """Keeps the room of a figure and tells where it lies; the figure is merged in afterwards."""
+
+    def __init__(self, picture: Picture, told: Callable[[Placement], None], scale: float) -> None:
+        super().__init__()
+        self.picture, self.told = picture, told
+        self.width = picture.width_mm * MM * scale
+        self.height = picture.height_mm * MM * scale
+
+    def wrap(self, _available_width: float, _available_height: float) -> tuple[float, float]:
+        """Size in points."""
+        return self.width, self.height
+
+    def draw(self) -> None:
+        """Tell the place; nothing is drawn yet."""
+        x, y = self.canv.absolutePosition(0, 0)
+        page = self.canv.getPageNumber() - 1
+        self.told(Placement(page, x, y, self.width, self.height, self.picture))
+
+
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """Turns blocks into flowables of a given width."""
+
+    told: Callable[[Placement], None]
+
+    def flowables(self, blocks: Sequence[Block], width: float) -> list[Flowable]:
+        """Flowables of the blocks, in order; `width` in points."""
+        result: list[Flowable] = []
+        for block in blocks:
+            result += self._of(block, width)
+        return result
+
+    def _of(self, block: Block, width: float) -> list[Flowable]:
+        match block:
+            case Heading(text, note):
+                extra = (
+                    f' <font name="{REGULAR}" size="{SMALL_PT}" color="#586270">{escape(note)}</font>'
+                    if note
+                    else ""
+                )
+                line = Paragraph(escape(text) + extra, style("heading"))
+                return [Spacer(0, 1.2 * MM), line, Spacer(0, 0.5 * MM)]
+            case Text(text, kind):
+                return [paragraph(text, kind), Spacer(0, 0.7 * MM)]
+            case Band(text):
+                return [_band(text, width), Spacer(0, 1.8 * MM)]
+            case Headline():
+                return [_headline(block, width), Spacer(0, 0.8 * MM)]
+            case Fields():
+                return [_fields(block, width), Spacer(0, 1.0 * MM)]
+            case Table():
+                return _table(block, width)
+            case Picture():
+                return self._picture(block, width)
+            case Missing(what, reason):
+                return [paragraph(f"{what}: not shown. {reason}", "caption"), Spacer(0, MM)]
+            case Columns():
+                return [self._columns(block, width)]
+            case WriteIn():
+                return [_write_in(block, width)]
+            case Gap(height_mm):
+                return [Spacer(0, height_mm * MM)]
+
+    def _picture(self, block: Picture, width: float) -> list[Flowable]:
+        scale = min(1.0, width / (block.width_mm * MM))
+        slot = PictureSlot(block, self.told, scale)
+        slot.hAlign = "CENTER" if slot.width < width - 1 else "LEFT"
+        if not block.caption:
+            return [slot, Spacer(0, 0.8 * MM)]
+        return [slot, paragraph(block.caption, "caption"), Spacer(0, 1.0 * MM)]
+
+    def _columns(self, block: Columns, width: float) -> Flowable:
+        room = width - GUTTER_PT * (len(block.parts) - 1)
+        shares = [room * share / sum(block.widths) for share in block.widths]
+        cells = [
+            self.flowables(part, share) for part, share in zip(block.parts, shares, strict=True)
+        ]
+        widths = [
+            share + (GUTTER_PT if i < len(shares) - 1 else 0) for i, share in enumerate(shares)
+        ]
+        last = len(cells) - 1
+        commands: list[Any] = [
+            ("LEFTPADDING", (0, 0), (-1, -1), 0),
+            ("RIGHTPADDING", (0, 0), (-1, -1), GUTTER_PT),
+            ("RIGHTPADDING", (last, 0), (last, 0), 0),
+            ("TOPPADDING", (0, 0), (-1, -1), 0),
+            ("BOTTOMPADDING", (0, 0), (-1, -1), 0),
+            ("VALIGN", (0, 0), (-1, -1), "TOP"),
+        ]
+        return Grid([cells], colWidths=widths, style=commands, hAlign="LEFT")
+
+
+def _band(text: str, width: float) -> Flowable:
+    commands = [
+        ("BACKGROUND", (0, 0), (-1, -1), tint(INK)),
+        ("TOPPADDING", (0, 0), (-1, -1), 2.5),
+        ("BOTTOMPADDING", (0, 0), (-1, -1), 4),
+    ]
+    return Grid([[paragraph(text, "band")]], colWidths=[width], style=commands)
+
+
+def _headline(block: Headline, width: float) -> Flowable:
+    cells = [[paragraph(block.word, "word"), paragraph(block.sentence, "body")]]
+    row = [cells[0], paragraph(block.value, "number") if block.value else ""]
+    commands: list[Any] = [
+        ("LINEBEFORE", (0, 0), (0, 0), 2.5, tint(ACCENT)),
+        ("BACKGROUND", (0, 0), (-1, -1), tint((243, 246, 249))),
+        ("VALIGN", (0, 0), (-1, -1), "MIDDLE"),
+        ("LEFTPADDING", (0, 0), (0, 0), 8),
+        ("TOPPADDING", (0, 0), (-1, -1), 3),
+        ("BOTTOMPADDING", (0, 0), (-1, -1), 5),
+    ]
+    share = 0.48 if block.value else 0.98
+    return Grid([row], colWidths=[width * share, width * (1 - share)], style=commands)
+
+
+def _fields(block: Fields, width: float) -> Flowable:
+    """Label above nothing: label left, value right, in equal columns filled row by row."""
+    columns = block.columns
+    one = width / columns
+    label = min(max(0.30 * one, 26 * MM), 34 * MM) if columns < 3 else 0.36 * one
+    rows: list[list[Any]] = []
+    for start in range(0, len(block.rows), columns):
+        row: list[Any] = []
+        for name, value in block.rows[start : start + columns]:
+            row += [paragraph(name, "label"), paragraph(value, "value")]
+        rows.append(row + [""] * (2 * columns - len(row)))
+    commands: list[Any] = [
+        ("LEFTPADDING", (0, 0), (-1, -1), 0),
+        ("RIGHTPADDING", (0, 0), (-1, -1), 4),
+        ("TOPPADDING", (0, 0), (-1, -1), 0.7),
+        ("BOTTOMPADDING", (0, 0), (-1, -1), 1.3),
+        ("VALIGN", (0, 0), (-1, -1), "TOP"),
+        ("LINEBELOW", (0, 0), (-1, -1), 0.25, tint(RULE)),
+    ]
+    return Grid(rows, colWidths=[label, one - label] * columns, style=commands, hAlign="LEFT")
+
+
+def _table(block: Table, width: float) -> list[Flowable]:
+    total = sum(block.widths)
+    align = block.align or "l" * len(block.header)
+    sides = {"l": 0, "c": 1, "r": 2}
+    rows: list[list[Any]] = [
+        [paragraph(h, "head", alignment=sides[a]) for h, a in zip(block.header, align, strict=True)]
+    ]
+    for row in block.rows:
+        rows.append(
+            [paragraph(c, "cell", alignment=sides[a]) for c, a in zip(row, align, strict=True)]
+        )
+    commands: list[Any] = [
+        ("LEFTPADDING", (0, 0), (-1, -1), 2),
+        ("RIGHTPADDING", (0, 0), (-1, -1), 3),
+        ("LEFTPADDING", (0, 0), (0, -1), 0),
+        ("TOPPADDING", (0, 0), (-1, -1), 1.0),
+        ("BOTTOMPADDING", (0, 0), (-1, -1), 1.8),
+        ("VALIGN", (0, 0), (-1, -1), "TOP"),
+        ("LINEBELOW", (0, 0), (-1, 0), 0.7, tint(MUTED)),
+        ("LINEBELOW", (0, 1), (-1, -1), 0.25, tint(RULE)),
+    ]
+    grid = Grid(
+        rows, colWidths=[width * w / total for w in block.widths], style=commands, repeatRows=1,
+        hAlign="LEFT",
+    )  # fmt: skip
+    result: list[Flowable] = [grid]
+    if block.caption:
+        result += [Spacer(0, 0.6 * MM), paragraph(block.caption, "caption")]
+    return [*result, Spacer(0, 1.0 * MM)]
+
+
+def _write_in(block: WriteIn, width: float) -> Flowable:
+    """A long line for the comment, then the others side by side, with the note."""
+    first, *rest = block.labels
+    one = width / max(len(rest), 1)
+    rows: list[list[Any]] = [[paragraph(f"{first}:", "label")] + [""] * (len(rest) - 1)]
+    rows.append([paragraph(f"{label}:   {block.note}", "label") for label in rest])
+    commands: list[Any] = [
+        ("SPAN", (0, 0), (-1, 0)),
+        ("LEFTPADDING", (0, 0), (-1, -1), 0),
+        ("TOPPADDING", (0, 0), (-1, -1), 2),
+        ("LINEBELOW", (0, 0), (-1, 0), 0.5, tint(MUTED)),
+        ("LINEBELOW", (0, 1), (-1, 1), 0.5, tint(MUTED)),
+        ("VALIGN", (0, 0), (-1, -1), "TOP"),
+        ("BOTTOMPADDING", (0, 0), (-1, 0), 13),
+        ("BOTTOMPADDING", (0, 1), (-1, 1), 9),
+    ]
+    return Grid(rows, colWidths=[one] * len(rest), style=commands, hAlign="LEFT")

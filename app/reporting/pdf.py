@@ -1,0 +1,189 @@
+"""The PDF: reportlab sets the pages, matplotlib's vector figures are merged in, pypdf attaches.
+
+The file is the same, byte for byte, for the same case and settings: no clock is read, no random
+identifier is used, and neither author nor path stands in it.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from typing import Any
+
+from pypdf import PdfReader, PdfWriter, Transformation
+from pypdf.generic import NameObject, TextStringObject
+from reportlab.lib.pagesizes import A4, LETTER
+from reportlab.pdfgen.canvas import Canvas
+from reportlab.platypus import BaseDocTemplate, Flowable, Frame, PageBreak, PageTemplate, Spacer
+
+from app.core import wording
+from app.core.colours import INK, MUTED, RULE, STAMP
+from app.reporting.blocks import Section
+from app.reporting.context import ReportContext
+from app.reporting.flowables import (
+    BOLD,
+    REGULAR,
+    Placement,
+    Writer,
+    paragraph,
+    register_fonts,
+    tint,
+)
+from app.reporting.privacy import without_paths
+from app.reporting.record import record_bytes
+from app.reporting.theme import MM, figure_pdf
+
+PAPERS = {"A4": A4, "Letter": LETTER}
+MARGIN = 15.0 * MM
+HEADER_PT = 13.0 * MM
+STAMP_PT = 6.2 * MM
+FOOTER_PT = 13.0 * MM
+ATTACHMENT = "report.json"
+TITLE = "NeuroResponder participant summary"
+
+
+class _PageOfPages(Canvas):  # type: ignore[misc]
+    """Keeps all pages until the end, because each says how many there are."""
+
+    context: ReportContext  # set by `_canvas_for`
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._kept: list[dict[str, Any]] = []
+
+    def showPage(self) -> None:  # noqa: N802 (reportlab's name)
+        """Keep the page."""
+        self._kept.append(dict(self.__dict__))
+        self._startPage()
+
+    def save(self) -> None:
+        """Write header and footer on every page, then the file."""
+        for number, state in enumerate(self._kept, start=1):
+            self.__dict__.update(state)
+            _frame(self, self.context, number, len(self._kept))
+            super().showPage()
+        super().save()
+
+
+def footer_parts(context: ReportContext) -> tuple[str, ...]:
+    """What the footer's second line says, on every page."""
+    case = context.case
+    prediction = case.prediction
+    model = prediction.model if prediction else None
+    version = case.provenance.app_version if case.provenance else "unknown"
+    return (
+        f"NeuroResponder {version}",
+        "no model"
+        if model is None
+        else f"model {model.model_id} {wording.short_hash(model.weights_sha256)}",
+        f"JSON {context.record_sha256[:8]}",
+        context.convention,
+        f"scan {wording.short_hash(case.scan.sha256)}",
+        f"participant {case.participant.uuid[:8]}",
+    )
+
+
+def header_name(context: ReportContext) -> str:
+    """Pseudonym and session of every page's header."""
+    person = context.case.participant
+    return without_paths(wording.join((person.label, person.session)))
+
+
+def _frame(canvas: Canvas, context: ReportContext, number: int, count: int) -> None:
+    wide, tall = canvas._pagesize
+    right = wide - MARGIN
+    y = tall - 10.0 * MM
+    canvas.setFont(BOLD, 9.5)
+    canvas.setFillColor(tint(INK))
+    canvas.drawString(MARGIN, y, header_name(context))
+    canvas.setFont(REGULAR, 8.2)
+    canvas.setFillColor(tint(MUTED))
+    canvas.drawCentredString(wide / 2, y, f"Report {context.report_id}")
+    canvas.drawRightString(right, y, f"Page {number} of {count}")
+    canvas.setStrokeColor(tint(RULE))
+    canvas.setLineWidth(0.6)
+    canvas.line(MARGIN, y - 2.2 * MM, right, y - 2.2 * MM)
+    top = y - 3.2 * MM
+    for text in context.stamps:
+        top -= STAMP_PT - 0.8 * MM
+        canvas.setFillColor(tint(STAMP))
+        canvas.rect(MARGIN, top, right - MARGIN, STAMP_PT - 1.4 * MM, stroke=0, fill=1)
+        canvas.setFillColorRGB(1, 1, 1)
+        canvas.setFont(BOLD, 9.0)
+        canvas.drawCentredString(wide / 2, top + 1.35 * MM, text)
+    base = 11.5 * MM
+    canvas.line(MARGIN, base + 3.6 * MM, right, base + 3.6 * MM)
+    canvas.setFont(BOLD, 8.6)
+    canvas.setFillColor(tint(INK))
+    canvas.drawString(MARGIN, base, wording.RUO_LINE)
+    canvas.setFont(REGULAR, 7.6)
+    canvas.setFillColor(tint(MUTED))
+    canvas.drawRightString(right, base, wording.NOT_A_DEVICE)
+    canvas.setFont(REGULAR, 7.2)
+    canvas.drawString(MARGIN, base - 3.8 * MM, wording.join(footer_parts(context)))
+
+
+def _canvas_for(context: ReportContext) -> type[_PageOfPages]:
+    return type("ReportCanvas", (_PageOfPages,), {"context": context})
+
+
+def _pages(
+    context: ReportContext, sections: Sequence[Section], paper: tuple[float, float]
+) -> tuple[bytes, list[Placement]]:
+    """Set the pages; figures are empty room whose places come back."""
+    register_fonts()
+    placements: list[Placement] = []
+    buffer = io.BytesIO()
+    wide, tall = paper
+    top = HEADER_PT + 0.6 * MM + len(context.stamps) * STAMP_PT
+    document = BaseDocTemplate(
+        buffer, pagesize=paper, invariant=1, title=TITLE, author="", subject=wording.RUO_LINE,
+        creator="NeuroResponder", lang="en",
+    )  # fmt: skip
+    frame = Frame(
+        MARGIN, FOOTER_PT + 3.5 * MM, wide - 2 * MARGIN, tall - top - FOOTER_PT - 3.5 * MM,
+        leftPadding=0, rightPadding=0, topPadding=0, bottomPadding=0,
+    )  # fmt: skip
+    document.addPageTemplates([PageTemplate("page", [frame])])
+    writer = Writer(placements.append)
+    story: list[Flowable] = []
+    for section in sections:
+        if story:
+            story.append(PageBreak())
+        story += [paragraph(section.title, "title"), Spacer(0, 1.0 * MM)]
+        story += writer.flowables(section.blocks, wide - 2 * MARGIN)
+    document.build(story, canvasmaker=_canvas_for(context))
+    return buffer.getvalue(), placements
+
+
+def report_pdf(context: ReportContext, sections: Sequence[Section], paper: str = "A4") -> bytes:
+    """The finished file: pages, figures, attached record, metadata.
+
+    Raises
+    ------
+    KeyError
+        `paper` is not one of `PAPERS`.
+    """
+    pages, placements = _pages(context, sections, PAPERS[paper])
+    writer = PdfWriter(clone_from=PdfReader(io.BytesIO(pages)))
+    drawn = [
+        (place, PdfReader(io.BytesIO(figure_pdf(place.picture.figure)))) for place in placements
+    ]
+    for place, source in drawn:
+        figure = source.pages[0]
+        scale = place.width / float(figure.mediabox.width)
+        writer.pages[place.page].merge_transformed_page(
+            figure, Transformation().scale(scale).translate(place.x, place.y)
+        )
+    for page in writer.pages:
+        page.compress_content_streams()
+    writer.add_attachment(ATTACHMENT, record_bytes(context.record))
+    writer.metadata = None
+    writer.add_metadata(
+        {"/Title": TITLE, "/Subject": wording.RUO_LINE, "/Creator": "NeuroResponder",
+         "/Producer": "NeuroResponder"}
+    )  # fmt: skip
+    writer.root_object[NameObject("/Lang")] = TextStringObject("en")
+    out = io.BytesIO()
+    writer.write(out)
+    return out.getvalue()

@@ -1,0 +1,98 @@
+"""The participant summary: a list of sections, written as PDF or as HTML."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+from app.core import wording
+from app.core.errors import StorageError
+from app.core.results import Case
+from app.reporting.blocks import Section
+from app.reporting.context import ReportContext, make_context
+
+
+def write_summary(
+    case: Case,
+    case_folder: Path,
+    out_pdf: Path,
+    *,
+    convention: str = wording.RADIOLOGICAL,
+    printed_utc: str = "",
+    paper: str = "A4",
+) -> Path:
+    """Write the participant summary as PDF with the machine-readable record attached.
+
+    Parameters
+    ----------
+    case_folder
+        Holds ``view/``, from which the pictures are drawn; a missing file makes its figure say
+        so, it does not stop the report.
+    convention
+        `wording.RADIOLOGICAL` or `wording.NEUROLOGICAL`, for all slices.
+    printed_utc
+        Time to print, ISO 8601; "" takes it from the case's provenance. No clock is read.
+    paper
+        "A4" or "Letter".
+
+    Returns
+    -------
+    Path
+        `out_pdf`. Written beside it and renamed, so it is whole or not there.
+
+    Raises
+    ------
+    StorageError
+        The file cannot be written.
+    ValueError
+        `convention` or `paper` is unknown.
+    """
+    from app.reporting.pdf import PAPERS, report_pdf
+
+    if paper not in PAPERS:
+        raise ValueError(f"paper is {paper!r}, expected one of {sorted(PAPERS)}")
+    context = prepare(case, case_folder, convention=convention, printed_utc=printed_utc)
+    _write_whole(out_pdf, report_pdf(context, sections_of(context), paper))
+    return out_pdf
+
+
+def prepare(
+    case: Case, case_folder: Path, *, convention: str, printed_utc: str = ""
+) -> ReportContext:
+    """Context of a report after checking its settings."""
+    if convention not in wording.CONVENTION_MEANING:
+        raise ValueError(
+            f"convention is {convention!r}, expected one of {sorted(wording.CONVENTION_MEANING)}"
+        )
+    return make_context(case, case_folder, convention=convention, printed_utc=printed_utc)
+
+
+def sections_of(context: ReportContext) -> tuple[Section, ...]:
+    """The sections that this case has, in reading order."""
+    from app.reporting.sections import SECTIONS
+    from app.reporting.theme import drawing_style
+
+    with drawing_style():
+        built = [build(context) for build in SECTIONS]
+    return tuple(section for section in built if section is not None)
+
+
+def _write_whole(target: Path, content: bytes) -> None:
+    """Same-folder temporary file, flushed to disk, then renamed."""
+    temporary = ""
+    try:
+        handle, temporary = tempfile.mkstemp(prefix=".report-", suffix=".part", dir=target.parent)
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, target)
+    except OSError as error:
+        if temporary and os.path.exists(temporary):
+            os.unlink(temporary)
+        raise StorageError(
+            "The report could not be written.",
+            "Check that there is space and that the folder may be written to.",
+            code="reporting.write_failed",
+        ) from error

@@ -1,0 +1,259 @@
+"""Page 2: what the model relied on, in slices, surface, matrix, tables and with its health."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from app.core import wording
+from app.core.arrays import Floats
+from app.core.colours import CORRELATION_LIMIT, SignedScale, signed_scale
+from app.core.results import Attribution, Case, CleanSignals
+from app.reporting.blocks import (
+    Block,
+    Columns,
+    Fields,
+    Heading,
+    Missing,
+    Picture,
+    Section,
+    Table,
+    Text,
+)
+from app.reporting.context import ReportContext
+from app.reporting.figures.colour_bar import signed_bar_figure
+from app.reporting.figures.matrix import matrix_figure, network_figure
+from app.reporting.figures.slices import attribution_slices
+from app.reporting.figures.surface import surface_figure
+from app.reporting.ranking import readable, top_connections, top_regions
+
+ROWS = 6
+CONNECTION_TOP_SHARE = 0.02
+
+
+def build(context: ReportContext) -> Section | None:
+    """Left out when there is no number or no attribution."""
+    case = context.case
+    attribution, signals = case.attribution, case.signals
+    if attribution is None or signals is None or not context.shows_number:
+        return None
+    scale = context.parcel_scale
+    values = np.asarray(attribution.scan.per_parcel)
+    blocks: list[Block] = [
+        Text(f"{wording.NON_CAUSAL_CAPTION} {wording.ATTRIBUTION_WARNING}", "caption"),
+        *_slices(context, attribution, signals, scale, values),
+        *_surface(context, attribution, scale, values),
+        _bar(scale, values),
+        _matrices(case, attribution, signals, values),
+        _tables(case, attribution, signals),
+        Heading("Health of this explanation"),
+        Fields(wording.health_lines(attribution), columns=2),
+        Text(_limits_line(case), "caption"),
+    ]
+    return Section("Explanation", tuple(blocks))
+
+
+def _limits_line(case: Case) -> str:
+    prediction = case.prediction
+    model = prediction.model if prediction else None
+    if model is None:
+        return wording.NON_CAUSAL_CAPTION
+    return f"Limits: n = {model.training_count}. {wording.metric_text(model)}. " + " ".join(
+        model.limits[:1]
+    )
+
+
+def _peaks(
+    attribution: Attribution, signals: CleanSignals, values: Floats
+) -> tuple[tuple[str, Floats], ...]:
+    """The regions with the largest upward and the largest downward share, stable ones only."""
+    stable = np.where(np.asarray(attribution.disagreeing), 0.0, np.nan_to_num(values))
+    points = []
+    for title, signed in (("Largest upward", stable), ("Largest downward", -stable)):
+        parcel = int(np.argmax(signed))
+        if signed[parcel] <= 0.0:
+            continue
+        side = {"L": "left", "R": "right"}.get(signals.hemispheres[parcel], "midline")
+        name = readable(signals.parcel_names[parcel])
+        points.append(
+            (
+                f"{title}: {name}, {side} ({wording.signed(float(stable[parcel]), 3)})",
+                np.asarray(signals.centroids_mm[parcel], dtype=np.float64),
+            )
+        )
+    return tuple(points) or (("No region moved the estimate", np.zeros(3)),)
+
+
+def _slices(
+    context: ReportContext,
+    attribution: Attribution,
+    signals: CleanSignals,
+    scale: SignedScale,
+    values: Floats,
+) -> list[Block]:
+    view = context.view
+    if view.template is None or view.labels is None:
+        return [Missing("Slices", "The template or label files of this case are missing.")]
+    points = _peaks(attribution, signals, values)
+    height = 62.0 * len(points)
+    hidden = int(values.size - scale.shown(values).sum())
+    meaning = wording.CONVENTION_MEANING[context.convention]
+    return [
+        Picture(
+            attribution_slices(
+                view, values, np.asarray(attribution.disagreeing), scale, points,
+                context.convention, 180.0, height,
+            ),
+            180.0,
+            height,
+            alt="Slices of the template with painted regions. " + "; ".join(p[0] for p in points),
+            caption=(
+                f"{context.convention}: {meaning}. {signals.template}, {signals.atlas}. "
+                f"{wording.ATTRIBUTION_SCAN_CAPTION} "
+                f"{wording.hidden_text(hidden, values.size)} "
+                f"(|value| < {wording.number(scale.threshold)} log-odds)."
+            ),
+        )
+    ]  # fmt: skip
+
+
+def _surface(
+    context: ReportContext, attribution: Attribution, scale: SignedScale, values: Floats
+) -> list[Block]:
+    if not context.view.surface:
+        return [Missing("Surface", "The surface file of this case is missing.")]
+    return [
+        Picture(
+            surface_figure(
+                context.view.surface, values, np.asarray(attribution.disagreeing), scale,
+                180.0, 38.0,
+            ),
+            180.0,
+            38.0,
+            alt="Inflated surface of both hemispheres, lateral and medial, same colours.",
+            caption=(
+                "fsaverage5, inflated; never mirrored. Regions below the cortex are in the "
+                "slices only."
+            ),
+        )
+    ]  # fmt: skip
+
+
+def _bar(scale: SignedScale, values: Floats) -> Picture:
+    return Picture(
+        signed_bar_figure(
+            scale,
+            "Attribution per region (log-odds); grey: below threshold",
+            clipped=scale.clipped(values),
+            width_mm=110.0,
+        ),
+        110.0,
+        9.5,
+        alt=(
+            f"Colour bar from {wording.signed(-scale.limit, 3)} to "
+            f"{wording.signed(scale.limit, 3)} log-odds."
+        ),
+    )
+
+
+def _matrices(
+    case: Case, attribution: Attribution, signals: CleanSignals, values: Floats
+) -> Columns:
+    connections = np.array(attribution.scan.per_connection, dtype=np.float64) * 2.0
+    edges = connections[np.triu_indices(connections.shape[0], 1)]
+    scale = signed_scale(edges, top_share=CONNECTION_TOP_SHARE)
+    edge_scale = SignedScale(scale.limit, 0.0, scale.unit)
+    parts: list[tuple[Block, ...]] = []
+    if case.connectome is not None:
+        parts.append((connectivity_picture(case, signals, 57.0),))
+    parts.append(
+        (
+            Heading("Attribution per connection"),
+            Picture(
+                matrix_figure(
+                    connections, signals.networks, signals.hemispheres, edge_scale,
+                    "Log-odds per connection", 57.0,
+                ),
+                57.0,
+                61.0,
+                alt="Attribution of each connection in network order.",
+            ),
+        )
+    )  # fmt: skip
+    parts.append(
+        (
+            Heading("Attribution per network"),
+            Picture(
+                network_figure(values, signals.networks, 60.0, 61.0),
+                60.0,
+                61.0,
+                alt="Positive and negative sums per network, kept apart.",
+            ),
+        )
+    )
+    return Columns(tuple(parts), tuple([57.0] * (len(parts) - 1) + [60.0]))
+
+
+def connectivity_picture(case: Case, signals: CleanSignals, width_mm: float) -> Columns:
+    """The connectivity matrix under its title; also used where a number is withheld."""
+    assert case.connectome is not None
+    return Columns(
+        (
+            (
+                Heading("Connectivity"),
+                Picture(
+                    matrix_figure(
+                        case.connectome.matrix, signals.networks, signals.hemispheres,
+                        SignedScale(CORRELATION_LIMIT, 0.0, "r"),
+                        f"Pearson r, {case.connectome.frame_count} frames", width_mm,
+                    ),
+                    width_mm,
+                    width_mm + 4.0,
+                    alt="Parcel-to-parcel correlation in network order, fixed scale -1 to 1.",
+                ),
+            ),
+        ),
+        (1.0,),
+    )  # fmt: skip
+
+
+def _tables(case: Case, attribution: Attribution, signals: CleanSignals) -> Columns:
+    regions = top_regions(attribution, signals, ROWS)
+    matrix = None if case.connectome is None else case.connectome.matrix
+    edges = top_connections(attribution, signals, matrix, ROWS)
+    sides = {"L": "L", "R": "R"}
+
+    def side(name: str) -> str:
+        return sides.get(name[-1:], "") if name[-2:] in ("_L", "_R") else ""
+
+    region_table = Table(
+        ("Region", "Side", "Network", "(b)", "(a)"),
+        tuple(
+            (
+                readable(row.name), row.hemisphere, row.network,
+                wording.signed(row.scan, 3), wording.signed(row.branches, 3),
+            )
+            for row in regions
+        ),
+        (4.0, 0.8, 2.5, 1.2, 1.2),
+        "lclrr",
+        caption="Largest regions, log-odds; regions where (a) and (b) disagree are left out.",
+    )  # fmt: skip
+    edge_table = Table(
+        ("Connection", "Networks", "(b)", "r"),
+        tuple(
+            (
+                f"{readable(row.first)} {side(row.first)} – {readable(row.second)} "
+                f"{side(row.second)}",
+                row.first_network
+                if row.first_network == row.second_network
+                else f"{row.first_network} – {row.second_network}",
+                wording.signed(row.scan, 4),
+                "–" if row.correlation is None else wording.signed(row.correlation),
+            )
+            for row in edges
+        ),
+        (5.0, 3.0, 1.5, 1.1),
+        "llrr",
+        caption="Largest connections of one sign in (a) and (b); r is the measured correlation.",
+    )
+    return Columns(((region_table,), (edge_table,)), (1.0, 1.15))

@@ -1,0 +1,201 @@
+"""Page 1: who and what was scanned, the outcome, and what must stand beside it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from app.core import wording
+from app.core.results import Case, ModelSummary, Prediction
+from app.reporting.blocks import (
+    Band,
+    Block,
+    Columns,
+    Fields,
+    Gap,
+    Heading,
+    Headline,
+    Missing,
+    Picture,
+    Section,
+    Table,
+    Text,
+    WriteIn,
+)
+from app.reporting.context import ReportContext, minutes
+from app.reporting.figures.probability import contribution_figure, probability_figure
+
+
+def build(context: ReportContext) -> Section:
+    """Summary of a case, with or without a number."""
+    case = context.case
+    blocks: list[Block] = [Band(wording.RUO_LINE), _scan_facts(case)]
+    if case.prediction is None:
+        blocks.append(Missing("Prediction", "This case was saved before a prediction was made."))
+    elif context.shows_number:
+        blocks += _with_number(context, case.prediction)
+    else:
+        blocks += _withheld(context, case.prediction)
+    blocks += [
+        Gap(1.0),
+        WriteIn(("Reader's comment", "Name", "Date and signature"), wording.NOT_SIGNED),
+    ]
+    return Section("Participant summary", tuple(blocks))
+
+
+def _scan_facts(case: Case) -> Fields:
+    scan, person, signals = case.scan, case.participant, case.signals
+    x, y, z = scan.voxel_size_mm
+    used = "not reached"
+    if signals is not None:
+        good = int(np.count_nonzero(signals.good_frames))
+        used = (
+            f"{good} of {scan.shape[3]} "
+            f"({minutes(good, signals.repetition_time_s):g} min; not padded)"
+        )
+    return Fields(
+        (
+            ("Participant", person.label),
+            ("Visit", person.session or "not stated"),
+            ("Site", person.site or "not stated"),
+            ("Scan date", "not kept (a date can identify)"),
+            ("Scanner", scan.scanner or "not stated"),
+            ("Field", f"{scan.field_strength_t:g} T" if scan.field_strength_t else "not stated"),
+            (
+                "Repetition time",
+                f"{scan.repetition_time_s:g} s (from {scan.repetition_time_source})",
+            ),
+            ("Task", scan.task or "not stated"),
+            ("Matrix", " × ".join(str(n) for n in scan.shape[:3])),
+            ("Voxel", f"{x:g} × {y:g} × {z:g} mm"),
+            ("Volumes used", used),
+            ("Storage order", scan.storage_orientation),
+        ),
+        columns=3,
+    )
+
+
+def _with_number(context: ReportContext, prediction: Prediction) -> list[Block]:
+    model, probability, interval = prediction.model, prediction.probability, prediction.interval
+    assert model is not None and probability is not None and interval is not None
+    plot = Picture(
+        probability_figure(prediction, 180.0, 55.0),
+        180.0,
+        55.0,
+        alt=(
+            f"Estimated probability {wording.probability_text(probability, interval)}; "
+            f"{wording.base_rate_text(model)} {wording.cutoff_text(model)}. "
+            f"{wording.covariate_text(prediction)}"
+        ),
+        caption=wording.join(
+            (
+                wording.base_rate_text(model).rstrip("."),
+                wording.cutoff_text(model),
+                wording.covariate_text(prediction).rstrip("."),
+            )
+        ),
+    )
+    blocks: list[Block] = [
+        Headline(
+            wording.outcome_word(prediction.outcome),
+            wording.outcome_sentence(prediction),
+            wording.probability_text(probability, interval),
+        ),
+        *(Text(reason, "strong") for reason in prediction.reasons),
+        _question(model),
+        plot,
+        Text(wording.plain_paragraph(prediction), "lead"),
+        Text(wording.NO_CONTROL_SENTENCE, "strong"),
+        Columns(
+            (
+                (Heading("Quality"), _quality_row(context), *_likeness(prediction)),
+                _contributions(prediction),
+            ),
+            (1.0, 1.0),
+        ),
+        Heading("Limits of this model"),
+        Text(_limits(model)),
+    ]
+    return blocks
+
+
+def _withheld(context: ReportContext, prediction: Prediction) -> list[Block]:
+    """Fields 2, 3, 7, 8 and the failed gates: nothing of the prediction."""
+    case = context.case
+    blocks: list[Block] = [
+        Headline(wording.outcome_word(prediction.outcome), wording.outcome_sentence(prediction)),
+        *(Text(reason, "strong") for reason in prediction.reasons),
+        Text(wording.plain_paragraph(prediction), "lead"),
+    ]
+    if prediction.model is not None:
+        blocks.append(_question(prediction.model))
+    failed = wording.failed_gates(case.quality)
+    blocks.append(Heading("Requirements that are not met"))
+    if failed:
+        blocks.append(
+            Table(
+                ("Requirement", "Value", "Limit", "Source of the limit"),
+                tuple((m.label, wording.metric_value(m), m.limit, m.source) for m in failed),
+                (3.2, 1.4, 2.6, 2.8),
+            )
+        )
+    else:
+        blocks.append(Text("No quality requirement failed; the reason is given above."))
+    blocks += [Heading("Quality"), _quality_row(context)]
+    blocks += _likeness(prediction)
+    return blocks
+
+
+def _question(model: ModelSummary) -> Fields:
+    return Fields(
+        (
+            ("Question", f"{model.drug}: probability of meeting the responder definition"),
+            ("Responder definition", model.responder_definition),
+            ("Learned from", f"{model.population} (n = {model.training_count})"),
+        ),
+        columns=1,
+    )
+
+
+def _quality_row(context: ReportContext) -> Block:
+    """Field 7: the numbers a reader asks first, and the verdict in a word."""
+    case = context.case
+    if case.quality is None:
+        return Missing("Quality", "The quality stage was not reached.")
+    rows = [("Verdict", wording.VERDICT_WORDS[case.quality.verdict])]
+    wanted = ("fd", "censor", "flag", "minute", "tsnr", "coverage")
+    for metric in case.quality.metrics:
+        if any(part in metric.name.lower() for part in wanted) and len(rows) < 7:
+            word = wording.VERDICT_WORDS[metric.verdict]
+            rows.append((metric.label, f"{wording.metric_value(metric)} ({word.lower()})"))
+    return Fields(tuple(rows), columns=1)
+
+
+def _likeness(prediction: Prediction) -> list[Block]:
+    return [Heading("Likeness"), Text(wording.likeness_text(prediction.novelty))]
+
+
+def _contributions(prediction: Prediction) -> tuple[Block, ...]:
+    """Field 9: exact for a linear head, signed, in log-odds."""
+    head = Heading("Contribution of each input")
+    if not prediction.contributions:
+        return (head, Missing("Contributions", "This model gives no contribution of its inputs."))
+    height = 12.0 + 6.2 * (len(prediction.contributions) + 1)
+    spoken = "; ".join(
+        f"{wording.modality_word(key)} {wording.signed(value)}"
+        for key, value in prediction.contributions.items()
+    )
+    return (
+        head,
+        Picture(
+            contribution_figure(prediction.contributions, prediction.log_odds, 87.0, height),
+            87.0,
+            height,
+            alt=f"Signed contributions in log-odds: {spoken}.",
+            caption=wording.NON_CAUSAL_CAPTION,
+        ),
+    )
+
+
+def _limits(model: ModelSummary) -> str:
+    first = f"n = {model.training_count}. {wording.metric_text(model)}."
+    return " ".join((first, *(limit.rstrip(".") + "." for limit in model.limits)))
