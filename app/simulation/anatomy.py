@@ -72,7 +72,11 @@ class Anatomy:
 def _package_file(package: str, *parts: str) -> Path:
     """Data file of an installed package, found without importing it."""
     spec = importlib.util.find_spec(package)
-    if spec is None or spec.origin is None or not Path(spec.origin).parent.joinpath(*parts).exists():
+    if (
+        spec is None
+        or spec.origin is None
+        or not Path(spec.origin).parent.joinpath(*parts).exists()
+    ):
         raise AppError(
             f"The data file {parts[-1]} of the package {package} is missing.",
             "Start the program once with its set-up so that it can be installed again.",

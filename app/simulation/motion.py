@@ -8,8 +8,8 @@ from app.core.arrays import Floats
 from app.simulation.anatomy import rotation_matrix
 
 HEAD_RADIUS_MM = 50.0  # Power et al. 2012
-WALK_MM = 0.014  # step of the random walk, a frame of 2 s
-BREATHING_MM = 0.022
+WALK_MM = 0.019  # step of the random walk, a frame of 2 s
+BREATHING_MM = 0.025
 SPIKES_IN_EIGHT_MINUTES = 3.0
 AXES = np.array([0.5, 0.8, 1.2, 1.3, 0.6, 0.6])  # nodding and sliding out dominate
 
@@ -45,7 +45,7 @@ def draw_motion(
     minutes = frames * repetition_time_s / 60.0
     for _ in range(rng.poisson(SPIKES_IN_EIGHT_MINUTES * min(level, 4.0) * minutes / 8.0)):
         start = int(rng.integers(3, max(frames - 2, 4)))
-        size = min(0.30 * float(np.exp(0.6 * rng.standard_normal())), 2.0)
+        size = min(0.38 * float(np.exp(0.6 * rng.standard_normal())), 2.0)
         jump = size * rng.standard_normal(6) * unit
         stays = rng.random() < 0.3
         end = frames if stays else start + int(rng.integers(1, 4))

@@ -35,7 +35,7 @@ class ScannerSettings:
 
     shape: tuple[int, int, int] = (64, 64, 36)
     voxel_mm: tuple[float, float, float] = (3.4, 3.4, 4.0)
-    thermal_tsnr: float = 75.0
+    thermal_tsnr: float = 100.0
     phase_encoding: str = "j-"
     distortion_mm: float = 5.0  # largest shift, at most 8
     dropout: float = 1.0
