@@ -54,7 +54,27 @@ def main(arguments: list[str]) -> int:
 
     from app.cli.main import main as run_command
 
-    return run_command(arguments)
+    return run_command(arguments, Window(setup))
+
+
+class Window:
+    """Lets the command line open the window without importing it: neither room knows the other."""
+
+    def __init__(self, setup: ModuleType) -> None:
+        self._system_libraries = setup.load_script("system_libraries")
+
+    def obstacle(self) -> str:
+        """Why no window can open on this machine and what to do; empty where one can."""
+        if not self._system_libraries.has_display():
+            return "There is no display (neither DISPLAY nor WAYLAND_DISPLAY is set)."
+        missing = self._system_libraries.missing_for_window()
+        return self._system_libraries.explain(missing) if missing else ""
+
+    def open(self, paths: list[str]) -> int:
+        """Open the window on a scan or case folder, or on nothing, until it is closed."""
+        from app.gui.application import main as open_window
+
+        return open_window(paths)
 
 
 def take_torch_index(arguments: list[str]) -> tuple[str, list[str]]:
