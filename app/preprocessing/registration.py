@@ -1,0 +1,254 @@
+"""The boldref to the atlas's own template, directly: affine, then a mild SyN, or affine alone.
+
+Direct EPI normalisation to an EPI-contrast template is defensible without a T1 image (Calhoun
+2017, PMC5565844). Whether SyN is kept is decided by scores on the full-resolution template.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from app.core.arrays import Bools, Floats, frozen
+from app.core.images import Image3D, SpatialMap
+from app.core.progress import Progress
+from app.preprocessing.affine_start import search_start
+from app.preprocessing.ants_bridge import (
+    affine_registration,
+    correct_bias,
+    deformable_registration,
+    is_orthogonal,
+)
+from app.preprocessing.geometry import apply_affine, grid_points_mm, voxel_sizes_mm
+from app.preprocessing.spatial_map import (
+    identity_map,
+    jacobian_determinant,
+    normalised_correlation,
+    overlap_dice,
+    read_at,
+    warp_volume_to_template,
+)
+
+JACOBIAN_LIMITS = (0.3, 3.0)
+FIXED_MARGIN_MM = 8.0
+
+
+def register_to_template(
+    boldref: Image3D,
+    mask: Image3D,
+    template_epi: Image3D,
+    template_mask: Image3D,
+    *,
+    seed: int,
+    progress: Progress | None = None,
+) -> SpatialMap:
+    """Find the map from template points to scanner points.
+
+    Parameters
+    ----------
+    boldref, mask
+        Reference image of the run and its brain mask, scanner space.
+    template_epi, template_mask
+        EPI-contrast template and its brain mask on one grid.
+    seed
+        Seed of ITK's sampling; the same seed gives the same bits.
+    progress
+        Told between the parts; ITK itself cannot be interrupted (the worker can be killed).
+
+    Returns
+    -------
+    SpatialMap
+        With in-mask correlation before and after SyN, mask Dice and the Jacobian's range.
+        `notes` say when SyN was turned down and why.
+    """
+    progress = progress or Progress()
+    brain = np.asarray(mask.data, bool)
+    corrected = correct_bias(boldref, brain)
+    moving = Image3D(np.where(brain, corrected, 0.0), boldref.affine, boldref.space)
+    if not is_orthogonal(boldref.affine):
+        moving = _on_right_angled_grid(moving)
+    fixed, fixed_brain = _working_grid(template_epi, template_mask)
+    start = search_start(fixed, fixed_brain, moving, boldref)
+    near_brain = _dilated(fixed_brain, fixed.affine, FIXED_MARGIN_MM)
+    progress.step(0.1, "Fitting an affine map")
+    affine = affine_registration(fixed, moving, near_brain, start, seed)
+    plain = SpatialMap(
+        template=template_epi.space,
+        affine=frozen(affine),
+        displacement_mm=None,
+        displacement_affine=None,
+        method="affine",
+        similarity_before=float("nan"),
+        similarity_after=float("nan"),
+        mask_dice=float("nan"),
+        jacobian_range=(1.0, 1.0),
+    )
+    similarity, dice = _scores(plain, moving, mask, template_epi, template_mask)
+    plain = replace(
+        plain, similarity_before=similarity, similarity_after=similarity, mask_dice=dice
+    )
+    progress.step(0.3, "Fitting a smooth warp")
+    field = deformable_registration(fixed, moving, near_brain, affine, seed)
+    warped = replace(
+        plain,
+        displacement_mm=frozen(field.displacement_mm),
+        displacement_affine=frozen(field.affine),
+        method="affine+SyN",
+    )
+    return _keep_better(plain, warped, moving, mask, template_epi, template_mask)
+
+
+def identity_registration(
+    boldref: Image3D, mask: Image3D, template_epi: Image3D, template_mask: Image3D
+) -> SpatialMap:
+    """The identity, with its scores: for a run that says it already lies in the template."""
+    brain = np.asarray(mask.data, bool)
+    moving = Image3D(
+        np.where(brain, correct_bias(boldref, brain), 0.0), boldref.affine, boldref.space
+    )
+    plain = identity_map(template_epi.space)
+    similarity, dice = _scores(plain, moving, mask, template_epi, template_mask)
+    return replace(plain, similarity_before=similarity, similarity_after=similarity, mask_dice=dice)
+
+
+def left_right_margin(
+    boldref: Image3D, spatial_map: SpatialMap, template_epi: Image3D, template_mask: Image3D
+) -> float:
+    """In-mask correlation of the warped boldref with the template, as is minus flipped.
+
+    The template must be asymmetric. Only the antisymmetric part of both images can tell left
+    from right, so that part alone is correlated: the margin is ``corr(odd, odd)`` twice, in
+    [-2, 2]; positive speaks for the right way round.
+    """
+    warped = warp_volume_to_template(
+        boldref, spatial_map, template_epi.affine, _shape(template_epi), order=1
+    )
+    both = np.asarray(template_mask.data, bool)
+    both = both & (warped.data > 0.2 * np.median(warped.data[both]))
+    x_mm = _mirrored_index(template_epi)
+    both = both & both[x_mm]
+    norm = np.where(both, warped.data / np.median(warped.data[both]), 1.0)
+    odd_scan = norm - norm[x_mm]
+    odd_template = template_epi.data - np.asarray(template_epi.data)[x_mm]
+    from scipy import ndimage
+
+    # The receive bias also differs between the sides, smoothly: only local structure counts.
+    smooth = 16.0 / float(voxel_sizes_mm(template_epi.affine).mean())
+    odd_scan = odd_scan - ndimage.gaussian_filter(odd_scan, smooth)
+    odd_template = odd_template - ndimage.gaussian_filter(odd_template, smooth)
+    return 2.0 * normalised_correlation(odd_scan, odd_template, both)
+
+
+def _keep_better(
+    plain: SpatialMap,
+    warped: SpatialMap,
+    moving: Image3D,
+    mask: Image3D,
+    template_epi: Image3D,
+    template_mask: Image3D,
+) -> SpatialMap:
+    """The warped map unless it lowers correlation or Dice, or bends too far."""
+    similarity, dice = _scores(warped, moving, mask, template_epi, template_mask)
+    field_affine = warped.displacement_affine
+    field = warped.displacement_mm
+    assert field is not None and field_affine is not None
+    points = grid_points_mm(field.shape[:3], field_affine)
+    inside = read_at(template_mask, points, 0).astype(bool).reshape(field.shape[:3])
+    determinant = jacobian_determinant(warped, inside)
+    low, high = float(determinant.min()), float(determinant.max())
+    reasons = []
+    if similarity < plain.similarity_before:
+        reasons.append(f"correlation fell to {similarity:.3f}")
+    if dice < plain.mask_dice - 1e-3:
+        reasons.append(f"mask overlap fell to {dice:.3f}")
+    if low < JACOBIAN_LIMITS[0] or high > JACOBIAN_LIMITS[1]:
+        reasons.append(f"the warp's Jacobian spans {low:.2f} to {high:.2f}")
+    if reasons:
+        return replace(plain, notes=(f"Affine only: {'; '.join(reasons)}.",))
+    return replace(
+        warped, similarity_after=similarity, mask_dice=dice, jacobian_range=(low, high)
+    )
+
+
+def _scores(
+    candidate: SpatialMap,
+    moving: Image3D,
+    mask: Image3D,
+    template_epi: Image3D,
+    template_mask: Image3D,
+) -> tuple[float, float]:
+    """In-mask correlation and mask Dice on the template's own grid, within the field of view."""
+    shape = _shape(template_epi)
+    warped = warp_volume_to_template(moving, candidate, template_epi.affine, shape, order=1)
+    brain = warp_volume_to_template(mask, candidate, template_epi.affine, shape, order=0)
+    target = np.asarray(template_mask.data, bool)
+    in_view = warp_volume_to_template(
+        Image3D(np.ones(mask.data.shape, bool), mask.affine, mask.space),
+        candidate,
+        template_epi.affine,
+        shape,
+        order=0,
+    )
+    seen = np.asarray(in_view.data, bool)
+    inside = target & np.asarray(brain.data, bool)
+    return (
+        normalised_correlation(warped.data, template_epi.data, inside),
+        overlap_dice(np.asarray(brain.data, bool) & seen, target & seen),
+    )
+
+
+def _working_grid(template_epi: Image3D, template_mask: Image3D) -> tuple[Image3D, Bools]:
+    """Template on about 4 mm, cut to the brain with a margin, and its mask there."""
+    from scipy import ndimage
+
+    size = float(voxel_sizes_mm(template_epi.affine).mean())
+    step = max(round(4.0 / size), 1)
+    brain = np.asarray(template_mask.data, bool)
+    values = np.where(brain, template_epi.data, 0.0).astype(np.float32)
+    if step > 1:
+        values = ndimage.gaussian_filter(values, 0.35 * step)
+    pad = round(16.0 / size)
+    found = np.argwhere(brain)
+    low = np.maximum(found.min(axis=0) - pad, 0)
+    high = np.minimum(found.max(axis=0) + pad + 1, brain.shape)
+    cut = tuple(slice(a, b, step) for a, b in zip(low, high, strict=True))
+    affine = template_epi.affine.copy()
+    affine[:3, 3] = apply_affine(template_epi.affine, low[None].astype(float))[0]
+    affine[:3, :3] *= step
+    return Image3D(np.ascontiguousarray(values[cut]), affine, template_epi.space), brain[cut]
+
+
+def _on_right_angled_grid(image: Image3D) -> Image3D:
+    """A volume on a sheared grid, read on an axis-aligned 3 mm grid around the same space."""
+    shape = image.data.shape
+    corners = np.array(np.meshgrid(*[(0.0, n - 1.0) for n in shape])).reshape(3, -1).T
+    world = apply_affine(image.affine, corners)
+    affine = np.diag([3.0, 3.0, 3.0, 1.0])
+    affine[:3, 3] = world.min(axis=0)
+    size = np.ceil((world.max(axis=0) - world.min(axis=0)) / 3.0).astype(int) + 1
+    values = read_at(image, grid_points_mm(tuple(size), affine), 1).reshape(tuple(size))
+    return Image3D(values, affine, image.space)
+
+
+def _mirrored_index(image: Image3D) -> tuple[Floats, Floats, Floats]:
+    """Index arrays that read an axis-aligned template at (-x, y, z), nearest voxel."""
+    nx, ny, nz = _shape(image)
+    x_mm = image.affine[0, 0] * np.arange(nx) + image.affine[0, 3]
+    source = np.rint((-x_mm - image.affine[0, 3]) / image.affine[0, 0]).astype(int)
+    mirrored: tuple[Floats, Floats, Floats] = np.ix_(
+        np.clip(source, 0, nx - 1), np.arange(ny), np.arange(nz)
+    )
+    return mirrored
+
+
+def _dilated(mask: Bools, affine: Floats, margin_mm: float) -> Bools:
+    from scipy import ndimage
+
+    steps = max(round(margin_mm / float(voxel_sizes_mm(affine).mean())), 1)
+    return np.asarray(ndimage.binary_dilation(mask, iterations=steps), bool)
+
+
+def _shape(image: Image3D) -> tuple[int, int, int]:
+    x, y, z = image.data.shape
+    return x, y, z
