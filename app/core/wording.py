@@ -44,6 +44,7 @@ ATTRIBUTION_WARNING = (
 )
 NO_MODEL_REASON = "No model trained on people is installed."
 NO_MODEL_LIFT = "Install a model made from people and tested on others to get a number."
+PROBABILITY_LABEL = "Estimated probability of meeting the responder definition"
 NOT_SIGNED = "not signed"
 PSEUDONYM_NOTE = "Pseudonymised, not free of identity: a connectome can identify a person."
 
@@ -87,8 +88,8 @@ def number(value: float | None, digits: int = 3) -> str:
         return "not known"
     if not math.isfinite(value):
         return "not available"
-    if value == 0:
-        return "0"
+    if float(value).is_integer() and abs(value) < 1e6:
+        return f"{value:.0f}".replace("-", "\N{MINUS SIGN}")
     places = digits - 1 - math.floor(math.log10(abs(value)))
     if places > digits + 3 or abs(value) >= 1e6:
         return f"{value:.{digits - 1}e}".replace("-", "\N{MINUS SIGN}")
@@ -169,7 +170,7 @@ def outcome_sentence(prediction: Prediction) -> str:
         return "No number is shown, because a requirement for showing one is not met."
     if prediction.outcome is Outcome.INCONCLUSIVE:
         return "The interval spans the cut-off, so no class is named. This is a normal outcome."
-    return "Estimated probability of meeting the responder definition."
+    return PROBABILITY_LABEL + "."
 
 
 def cutoff_text(model: ModelSummary) -> str:
@@ -230,13 +231,17 @@ def covariate_text(prediction: Prediction) -> str:
     points = 100.0 * (prediction.probability - prediction.covariate_probability)
     return (
         "Covariates only (age, sex, motion, baseline pain): "
-        f"{percent(prediction.covariate_probability)}; "
+        f"{percent(prediction.covariate_probability)} (its interval is not estimated); "
         f"difference {signed(points, 0)} percentage points."
     )
 
 
-def plain_paragraph(prediction: Prediction) -> str:
-    """The plain-language paragraph; belongs beside its plot, never alone."""
+def plain_paragraph(prediction: Prediction, *, with_reasons: bool = True) -> str:
+    """The plain-language paragraph; belongs beside its plot, never alone.
+
+    `with_reasons` repeats the reasons of a withheld outcome; leave them out where they stand
+    directly above.
+    """
     model = prediction.model
     if (
         not shows_number(prediction)
@@ -244,11 +249,14 @@ def plain_paragraph(prediction: Prediction) -> str:
         or prediction.probability is None
         or prediction.interval is None
     ):
-        return (
-            "The program gives no number for this scan. "
-            + " ".join(prediction.reasons)
-            + " No number does not mean yes and does not mean no. It says only that this scan, or "
-            "the models at hand, cannot answer the question."
+        told = prediction.reasons if with_reasons else ()
+        return " ".join(
+            (
+                "The program gives no number for this scan.",
+                *told,
+                "No number does not mean yes and does not mean no. It says only that this scan, "
+                "or the models at hand, cannot answer the question.",
+            )
         )
     first = (
         f"The program looked at this scan and compared it with {model.training_count} "
@@ -271,14 +279,24 @@ def plain_paragraph(prediction: Prediction) -> str:
 
 
 def metric_value(metric: QualityMetric) -> str:
-    """Value with unit: "0.12 mm"."""
+    """Value with unit: "0.120 mm"; a share is written in percent."""
     unit = metric.unit.strip()
+    if unit in ("share", "fraction"):
+        return f"{number(100.0 * metric.value)} %"
     return f"{number(metric.value)} {unit}" if unit and unit != "1" else number(metric.value)
+
+
+def limit_text(metric: QualityMetric) -> str:
+    """The limit with proper signs: "pass ≤ 0.25, withheld > 0.5"."""
+    text = metric.limit
+    for plain, sign in (("<=", "≤"), (">=", "≥"), ("+-", "±"), ("+/-", "±")):
+        text = text.replace(plain, sign)
+    return text
 
 
 def gate_reason(metric: QualityMetric) -> str:
     """Which gate, its value and its limit: what a withheld case says."""
-    return f"{metric.label}: {metric_value(metric)} (limit: {metric.limit})."
+    return f"{metric.label}: {metric_value(metric)} (limit: {limit_text(metric)})."
 
 
 def interval_reason(interval: tuple[float, float], model: ModelSummary) -> str:

@@ -45,6 +45,7 @@ class Headline:
     word: str
     sentence: str
     value: str = ""
+    label: str = ""  # what the value is
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,7 @@ class Fields:
 
     rows: tuple[tuple[str, str], ...]
     columns: int = 2
+    label_share: float = 0.0  # of a column's width; 0 = a usual share
 
 
 @dataclass(frozen=True, slots=True)

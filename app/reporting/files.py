@@ -92,7 +92,9 @@ def read_view(case_folder: Path) -> ViewFiles:
     return ViewFiles(
         ras,
         name,
-        *volumes,
+        volumes[0],
+        volumes[1],
+        volumes[2],
         surface,
         _array(view / "carpet_before.npy", 2),
         _array(view / "carpet_after.npy", 2),

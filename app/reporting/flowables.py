@@ -62,7 +62,10 @@ def style(kind: str, **changes: Any) -> ParagraphStyle:
         "lead": {"fontSize": 9.6, "leading": 12.6, "spaceBefore": 2, "spaceAfter": 2},
         "strong": {"fontName": BOLD},
         "caption": {"fontSize": SMALL_PT, "leading": SMALL_PT * 1.25, "textColor": tint(MUTED)},
-        "heading": {"fontName": BOLD, "fontSize": 10.2, "leading": 12.6, "textColor": tint(ACCENT)},
+        "heading": {
+            "fontName": BOLD, "fontSize": 10.2, "leading": 12.6, "textColor": tint(ACCENT),
+            "spaceBefore": 1.2 * MM, "spaceAfter": 0.5 * MM, "keepWithNext": 1,
+        },
         "title": {"fontName": BOLD, "fontSize": 15.0, "leading": 18.0},
         "label": {"fontSize": SMALL_PT, "leading": SMALL_PT * 1.25, "textColor": tint(MUTED)},
         "value": {"fontSize": 8.2, "leading": 10.1},
@@ -131,13 +134,10 @@ class Writer:
     def _of(self, block: Block, width: float) -> list[Flowable]:
         match block:
             case Heading(text, note):
-                extra = (
-                    f' <font name="{REGULAR}" size="{SMALL_PT}" color="#586270">{escape(note)}</font>'
-                    if note
-                    else ""
-                )
+                small = f'<font name="{REGULAR}" size="{SMALL_PT}" color="#586270">'
+                extra = f" {small}{escape(note)}</font>" if note else ""
                 line = Paragraph(escape(text) + extra, style("heading"))
-                return [Spacer(0, 1.2 * MM), line, Spacer(0, 0.5 * MM)]
+                return [line]
             case Text(text, kind):
                 return [paragraph(text, kind), Spacer(0, 0.7 * MM)]
             case Band(text):
@@ -199,7 +199,8 @@ def _band(text: str, width: float) -> Flowable:
 
 def _headline(block: Headline, width: float) -> Flowable:
     cells = [[paragraph(block.word, "word"), paragraph(block.sentence, "body")]]
-    row = [cells[0], paragraph(block.value, "number") if block.value else ""]
+    right = [paragraph(block.label, "label", alignment=TA_RIGHT)] if block.label else []
+    row = [cells[0], [*right, paragraph(block.value, "number")] if block.value else ""]
     commands: list[Any] = [
         ("LINEBEFORE", (0, 0), (0, 0), 2.5, tint(ACCENT)),
         ("BACKGROUND", (0, 0), (-1, -1), tint((243, 246, 249))),
@@ -216,7 +217,8 @@ def _fields(block: Fields, width: float) -> Flowable:
     """Label above nothing: label left, value right, in equal columns filled row by row."""
     columns = block.columns
     one = width / columns
-    label = min(max(0.30 * one, 26 * MM), 34 * MM) if columns < 3 else 0.36 * one
+    usual = min(max(0.30 * one, 26 * MM), 34 * MM) if columns < 3 else 0.36 * one
+    label = block.label_share * one if block.label_share else usual
     rows: list[list[Any]] = []
     for start in range(0, len(block.rows), columns):
         row: list[Any] = []
@@ -241,10 +243,10 @@ def _table(block: Table, width: float) -> list[Flowable]:
     rows: list[list[Any]] = [
         [paragraph(h, "head", alignment=sides[a]) for h, a in zip(block.header, align, strict=True)]
     ]
-    for row in block.rows:
-        rows.append(
-            [paragraph(c, "cell", alignment=sides[a]) for c, a in zip(row, align, strict=True)]
-        )
+    rows += [
+        [paragraph(c, "cell", alignment=sides[a]) for c, a in zip(row, align, strict=True)]
+        for row in block.rows
+    ]
     commands: list[Any] = [
         ("LEFTPADDING", (0, 0), (-1, -1), 2),
         ("RIGHTPADDING", (0, 0), (-1, -1), 3),
@@ -278,7 +280,7 @@ def _write_in(block: WriteIn, width: float) -> Flowable:
         ("LINEBELOW", (0, 0), (-1, 0), 0.5, tint(MUTED)),
         ("LINEBELOW", (0, 1), (-1, 1), 0.5, tint(MUTED)),
         ("VALIGN", (0, 0), (-1, -1), "TOP"),
-        ("BOTTOMPADDING", (0, 0), (-1, 0), 13),
+        ("BOTTOMPADDING", (0, 0), (-1, 0), 18),
         ("BOTTOMPADDING", (0, 1), (-1, 1), 9),
     ]
     return Grid(rows, colWidths=[one] * len(rest), style=commands, hAlign="LEFT")

@@ -10,8 +10,15 @@ import io
 from collections.abc import Sequence
 from typing import Any
 
-from pypdf import PdfReader, PdfWriter, Transformation
-from pypdf.generic import NameObject, TextStringObject
+from pypdf import PdfReader, PdfWriter
+from pypdf.generic import (
+    ArrayObject,
+    DictionaryObject,
+    FloatObject,
+    NameObject,
+    StreamObject,
+    TextStringObject,
+)
 from reportlab.lib.pagesizes import A4, LETTER
 from reportlab.pdfgen.canvas import Canvas
 from reportlab.platypus import BaseDocTemplate, Flowable, Frame, PageBreak, PageTemplate, Spacer
@@ -31,7 +38,7 @@ from app.reporting.flowables import (
 )
 from app.reporting.privacy import without_paths
 from app.reporting.record import record_bytes
-from app.reporting.theme import MM, figure_pdf
+from app.reporting.theme import MM, figures_pdf
 
 PAPERS = {"A4": A4, "Letter": LETTER}
 MARGIN = 15.0 * MM
@@ -156,6 +163,53 @@ def _pages(
     return buffer.getvalue(), placements
 
 
+def _place_figures(writer: PdfWriter, placements: Sequence[Placement]) -> None:
+    """Put each vector figure in its room, as a form of its own (nothing is re-encoded)."""
+    if not placements:
+        return
+    source = PdfReader(io.BytesIO(figures_pdf([place.picture.figure for place in placements])))
+    for number, (place, figure) in enumerate(zip(placements, source.pages, strict=True)):
+        contents = figure.get_contents()
+        form = StreamObject()
+        form.set_data(b"" if contents is None else contents.get_data())
+        box = figure.mediabox
+        form.update(
+            {
+                NameObject("/Type"): NameObject("/XObject"),
+                NameObject("/Subtype"): NameObject("/Form"),
+                NameObject("/BBox"): ArrayObject([FloatObject(side) for side in box]),
+                NameObject("/Resources"): figure["/Resources"].clone(writer),
+                NameObject("/Group"): DictionaryObject(
+                    {
+                        NameObject("/Type"): NameObject("/Group"),
+                        NameObject("/S"): NameObject("/Transparency"),
+                        NameObject("/CS"): NameObject("/DeviceRGB"),
+                    }
+                ),
+            }
+        )
+        name = f"/Figure{number}"
+        page = writer.pages[place.page]
+        resources = page["/Resources"].get_object()
+        forms = resources.setdefault(NameObject("/XObject"), DictionaryObject()).get_object()
+        forms[NameObject(name)] = writer._add_object(form.flate_encode())
+        scale = place.width / float(box.width)
+        _append(
+            writer,
+            page,
+            f"q {scale:.6f} 0 0 {scale:.6f} {place.x:.3f} {place.y:.3f} cm {name} Do Q\n",
+        )
+
+
+def _append(writer: PdfWriter, page: Any, operators: str) -> None:
+    """Add drawing operators behind what a page already draws."""
+    stream = StreamObject()
+    stream.set_data(operators.encode("ascii"))
+    old = page.get("/Contents")
+    parts = list(old.get_object()) if isinstance(old.get_object(), ArrayObject) else [old]
+    page[NameObject("/Contents")] = ArrayObject([*parts, writer._add_object(stream)])
+
+
 def report_pdf(context: ReportContext, sections: Sequence[Section], paper: str = "A4") -> bytes:
     """The finished file: pages, figures, attached record, metadata.
 
@@ -166,17 +220,7 @@ def report_pdf(context: ReportContext, sections: Sequence[Section], paper: str =
     """
     pages, placements = _pages(context, sections, PAPERS[paper])
     writer = PdfWriter(clone_from=PdfReader(io.BytesIO(pages)))
-    drawn = [
-        (place, PdfReader(io.BytesIO(figure_pdf(place.picture.figure)))) for place in placements
-    ]
-    for place, source in drawn:
-        figure = source.pages[0]
-        scale = place.width / float(figure.mediabox.width)
-        writer.pages[place.page].merge_transformed_page(
-            figure, Transformation().scale(scale).translate(place.x, place.y)
-        )
-    for page in writer.pages:
-        page.compress_content_streams()
+    _place_figures(writer, placements)
     writer.add_attachment(ATTACHMENT, record_bytes(context.record))
     writer.metadata = None
     writer.add_metadata(

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import io
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from app.core.colours import INK, MUTED, RULE, Rgb
 from app.core.resources import resource_path
@@ -52,7 +52,7 @@ def drawing_style() -> Iterator[None]:
     import matplotlib
 
     _know_fonts()
-    settings = {
+    settings: dict[Any, Any] = {
         "font.family": [FAMILY, "DejaVu Sans"],
         "font.size": 7.5,
         "axes.titlesize": 8.0,
@@ -122,15 +122,18 @@ def light_grid(axes: Axes, axis: str = "y") -> None:
     axes.set_axisbelow(True)
 
 
-def figure_pdf(figure: Figure) -> bytes:
-    """The figure as a one-page PDF without date, producer or path; same figure, same bytes."""
-    from matplotlib.backends.backend_pdf import FigureCanvasPdf
+def figures_pdf(figures: Sequence[Figure]) -> bytes:
+    """The figures as a PDF, one page each, without date, producer or path.
+
+    One file for all of them, so that each typeface is embedded once.
+    """
+    from matplotlib.backends.backend_pdf import PdfPages
 
     buffer = io.BytesIO()
-    with drawing_style():
-        FigureCanvasPdf(figure).print_pdf(
-            buffer, metadata={"CreationDate": None, "Creator": None, "Producer": None}
-        )
+    nothing = {"CreationDate": None, "Creator": None, "Producer": None}
+    with drawing_style(), PdfPages(buffer, metadata=nothing) as pages:
+        for figure in figures:
+            pages.savefig(figure)
     return buffer.getvalue()
 
 

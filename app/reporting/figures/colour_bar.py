@@ -50,11 +50,11 @@ def _tick(value: float, limit: float) -> str:
 
 
 def signed_bar_figure(
-    scale: SignedScale, label: str, *, clipped: bool, width_mm: float, height_mm: float = 9.5
+    scale: SignedScale, label: str, *, clipped: bool, width_mm: float, height_mm: float = 11.0
 ) -> Figure:
     """A bar on its own, shared by several pictures."""
     figure = new_figure(width_mm, height_mm)
     margin = 0.06 * width_mm + 2
-    axes = axes_mm(figure, margin, 6.3, width_mm - 2 * margin, 2.8)
+    axes = axes_mm(figure, margin, 7.6, width_mm - 2 * margin, 2.8)
     draw_signed_bar(axes, scale, label, clipped=clipped)
     return figure

@@ -63,9 +63,10 @@ def matrix_figure(
         axes.axvline(border - 0.5, color=unit(INK), linewidth=0.25)
     _strip(axes_mm(figure, left - STRIP_MM - 0.4, 11.5, STRIP_MM, side), borders, names, True)
     _strip(axes_mm(figure, left, 11.5 + side + 0.4, side, STRIP_MM), borders, names, False)
-    for low, high, name in zip(borders[:-1], borders[1:], names, strict=True):
+    middles = _apart((borders[:-1] + borders[1:]) / 2 - 0.5, 2.4 / side * borders[-1])
+    for middle, name in zip(middles, names, strict=True):
         axes.annotate(
-            NETWORK_SHORT.get(name, name[:4]), (-0.5, (low + high) / 2 - 0.5),
+            NETWORK_SHORT.get(name, name[:4]), (-0.5, middle),
             xytext=(-(STRIP_MM + 0.8) * 72 / 25.4, 0), textcoords="offset points",
             ha="right", va="center", fontsize=6.3, annotation_clip=False,
         )  # fmt: skip
@@ -73,6 +74,14 @@ def matrix_figure(
     finite = shown[np.isfinite(shown)]
     draw_signed_bar(bar, scale, label, clipped=scale.clipped(finite), ticks=5)
     return figure
+
+
+def _apart(places: Floats, least: float) -> Floats:
+    """Label positions moved up where they would come closer than `least` (last stays)."""
+    moved = np.array(places, dtype=np.float64)
+    for row in range(moved.size - 2, -1, -1):
+        moved[row] = min(moved[row], moved[row + 1] - least)
+    return moved
 
 
 def _strip(axes: Axes, borders: Floats, names: tuple[str, ...], upright: bool) -> None:
@@ -87,13 +96,18 @@ def _strip(axes: Axes, borders: Floats, names: tuple[str, ...], upright: bool) -
         axes.set_xlim(0, total)
 
 
+def _with_short(name: str) -> str:
+    short = NETWORK_SHORT.get(name)
+    return name if short is None else f"{name} {short}"
+
+
 def network_figure(
     values: Floats, networks: tuple[str, ...], width_mm: float, height_mm: float
 ) -> Figure:
     """Positive and negative attribution of each network, kept apart, with numbers."""
     sums = network_sums(values, networks)
     figure = new_figure(width_mm, height_mm)
-    axes = axes_mm(figure, 26.0, 8.5, width_mm - 28.0, height_mm - 9.5)
+    axes = axes_mm(figure, 29.0, 8.0, width_mm - 31.0, height_mm - 9.0)
     places = np.arange(len(sums))[::-1]
     reach = max(max(up, -down) for _, up, down in sums) or 1.0
     up_colour, down_colour = (diverging_table()[row] / 255.0 for row in (214, 41))
@@ -109,7 +123,7 @@ def network_figure(
     axes.axvline(0.0, color=unit(INK), linewidth=0.6)
     axes.set_xlim(-1.5 * reach, 1.5 * reach)
     axes.set_ylim(-0.6, len(sums) - 0.4)
-    axes.set_yticks(places, [name for name, _, _ in sums])
+    axes.set_yticks(places, [_with_short(name) for name, _, _ in sums])
     axes.tick_params(axis="y", length=0, pad=7)
     axes.spines["left"].set_visible(False)
     for place, (name, _, _) in zip(places, sums, strict=True):

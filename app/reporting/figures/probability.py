@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -75,7 +75,7 @@ def _histogram(axes: Axes, model: ModelSummary) -> float:
     down = np.asarray(model.score_counts_non_responder, dtype=np.float64)
     width = np.diff(edges)
     largest = float(max(up.max(initial=0.0), down.max(initial=0.0), 1.0))
-    style = {"align": "edge", "linewidth": 0.3, "edgecolor": "white"}
+    style: dict[str, Any] = {"align": "edge", "linewidth": 0.3, "edgecolor": "white"}
     axes.bar(edges[:-1], up, width, color=unit(RESPONDER), hatch="////", **style)
     axes.bar(edges[:-1], -down, width, color=unit(NON_RESPONDER), **style)
     axes.axhline(0.0, color=unit(MUTED), linewidth=0.4)
@@ -153,7 +153,7 @@ def contribution_figure(
 ) -> Figure:
     """Signed contribution of each input in log-odds; nothing is summed over signs."""
     figure = new_figure(width_mm, height_mm)
-    axes = axes_mm(figure, 31.0, 8.5, width_mm - 45.0, height_mm - 9.5)
+    axes = axes_mm(figure, 30.0, 8.5, width_mm - 33.0, height_mm - 9.5)
     names = [wording.modality_word(key) for key in contributions]
     values = [float(value) for value in contributions.values()]
     if log_odds is not None:
@@ -170,7 +170,7 @@ def contribution_figure(
             fontsize=7.5,
         )  # fmt: skip
     axes.axvline(0.0, color=unit(INK), linewidth=0.6)
-    axes.set_xlim(-1.3 * reach, 1.3 * reach)
+    axes.set_xlim(-1.45 * reach, 1.45 * reach)
     axes.set_ylim(-0.6, len(names) - 0.4)
     axes.set_yticks(places, names)
     axes.tick_params(axis="y", length=0)
@@ -183,7 +183,7 @@ def contribution_figure(
 def likeness_figure(novelty: Novelty, width_mm: float, height_mm: float) -> Figure:
     """Where the participant lies among the training participants' own distances, 0..100."""
     figure = new_figure(width_mm, height_mm)
-    axes = axes_mm(figure, 3.0, 7.0, width_mm - 6.0, height_mm - 12.0)
+    axes = axes_mm(figure, 3.0, 8.0, width_mm - 6.0, height_mm - 11.5)
     bare(axes)
     axes.spines["bottom"].set_visible(True)
     axes.set_xlim(0.0, 100.0)

@@ -116,8 +116,8 @@ def timeline_figure(
     traces = [(displacement_mm, "FD (mm)", limits[0])]
     if std_dvars is not None:
         traces.append((std_dvars, "std. DVARS", limits[1]))
-    trace_mm, gap, legend_mm = 14.0, 2.2, 5.0
-    bottom = 8.0 + legend_mm
+    trace_mm, gap, legend_mm = 14.0, 2.2, 3.6
+    bottom = 7.2 + legend_mm
     each = (height_mm - bottom - len(traces) * (trace_mm + gap) - 1.0) / max(len(carpets), 1) - gap
     top = height_mm - 1.0
     axes: Axes | None = None
@@ -155,11 +155,23 @@ def _legend(
     bare(axes)
     axes.set_xlim(0, width_mm - LEFT_MM - RIGHT_MM)
     axes.set_ylim(0, tall)
-    place = 0.0
     names = network_names(networks)
-    spread = sum(1.12 * len(name) + 6.2 for name in names)
-    stretch = min((width_mm - LEFT_MM - RIGHT_MM) / spread, 1.15)
-    for name in names:
+    lengths = [_text_mm(name, 6.8) for name in names]
+    room = width_mm - LEFT_MM - RIGHT_MM
+    spare = max(room - sum(lengths) - 3.2 * len(names), 0.0) / max(len(names) - 1, 1)
+    place = 0.0
+    for name, length in zip(names, lengths, strict=True):
         axes.plot([place + 1.0], [1.8], "s", color=unit(network_colour(name)), markersize=4.5)
         axes.text(place + 2.4, 1.8, name, fontsize=6.8, va="center", color=unit(MUTED))
-        place += stretch * (1.12 * len(name) + 6.2)
+        place += length + 3.2 + min(spare, 4.0)
+
+
+def _text_mm(text: str, size_pt: float) -> float:
+    """Width of a text in millimetres in the report's typeface."""
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.textpath import TextPath
+
+    from app.reporting.theme import FAMILY
+
+    path = TextPath((0, 0), text, size=size_pt, prop=FontProperties(family=FAMILY))
+    return float(path.get_extents().width) * 25.4 / 72.0

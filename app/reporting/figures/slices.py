@@ -123,16 +123,17 @@ def grey_window(volume: Any) -> Floats:
     return np.asarray(np.percentile(values, [2, 98]), dtype=np.float64)
 
 
-def _letters(axes: Axes, layout: Cut) -> None:
+def _letters(axes: Axes, layout: Cut, wide_mm: float, high_mm: float) -> None:
+    """The four letters, 1.7 mm outside the picture."""
     left, right, top, bottom = layout.edges
     style: dict[str, Any] = {
         "transform": axes.transAxes, "fontsize": 7.5, "fontweight": "semibold",
         "color": unit(INK), "ha": "center", "va": "center",
     }  # fmt: skip
-    axes.text(-0.035, 0.5, left, **style)
-    axes.text(1.035, 0.5, right, **style)
-    axes.text(0.5, 1.035, top, **style)
-    axes.text(0.5, -0.035, bottom, **style)
+    axes.text(-1.7 / wide_mm, 0.5, left, **style)
+    axes.text(1 + 1.7 / wide_mm, 0.5, right, **style)
+    axes.text(0.5, 1 + 1.7 / high_mm, top, **style)
+    axes.text(0.5, -1.7 / high_mm, bottom, **style)
 
 
 def _bounds(view: ViewFiles) -> list[tuple[int, int]]:
@@ -215,7 +216,7 @@ def attribution_slices(
         # one millimetre of brain is the same length in all three panels of a row
         widths = (shape[0], shape[0], shape[1])
         tall = max(shape[1], shape[2])
-        per_voxel = min((width_mm - 3 * 8.0) / sum(widths), (row_mm - 13.5) / tall)
+        per_voxel = min((width_mm - 3 * 7.0) / sum(widths), (row_mm - 13.0) / tall)
         figure.text(
             0.0, (base + row_mm - 1.0) / height_mm, title, fontsize=8, fontweight="semibold",
             va="top",
@@ -236,32 +237,55 @@ def attribution_slices(
                 picture, extent=(0, shape[across], shape[upward], 0), interpolation="none",
                 aspect="auto",
             )  # fmt: skip
-            _letters(axes, layout)
+            _letters(axes, layout, wide, high)
             _crosshair(axes, layout, place, shape)
+            millimetres = float(origin[layout.axis] + index * step[layout.axis])
             axes.text(
-                0.5, -4.6 / high, _position(layout.axis, origin[layout.axis] + index * step[layout.axis]),
+                0.5, -4.9 / high, _position(layout.axis, millimetres),
                 transform=axes.transAxes, ha="center", va="center", fontsize=7, color=unit(MUTED),
             )  # fmt: skip
-            left += wide + 8.0
+            left += wide + 7.0
+    _word(figure, convention)
     return figure
 
 
+def _word(figure: Figure, convention: str) -> None:
+    """The convention in the upper right corner of the picture itself."""
+    figure.text(1.0, 0.997, convention, fontsize=7.5, ha="right", va="top", color=unit(MUTED))
+
+
+WIDE_PLAN = (
+    ("axial", -16.0),
+    ("axial", 8.0),
+    ("coronal", -50.0),
+    ("coronal", 0.0),
+    ("sagittal", -30.0),
+    ("sagittal", 4.0),
+)
+NARROW_PLAN = (("axial", 8.0), ("coronal", -10.0), ("sagittal", 4.0))
+
+
 def registration_edges(
-    view: ViewFiles, convention: str, width_mm: float, height_mm: float
+    view: ViewFiles,
+    convention: str,
+    plan: tuple[tuple[str, float], ...],
+    width_mm: float,
+    height_mm: float,
 ) -> Figure:
-    """The participant's mean volume in the template, with the template's outlines on top."""
+    """The participant's reference volume in the template, the template's outlines on top.
+
+    `plan` names the planes and their positions in template mm, left to right.
+    """
     volumes, origin = _cropped(view)
     assert view.affine is not None
     step = np.diag(view.affine)[:3]
     shape = volumes["template"].shape
     window = grey_window(volumes["boldref"])
     bright = float(grey_window(volumes["template"])[1])
-    plan = [("axial", -16.0), ("axial", 8.0), ("axial", 36.0), ("coronal", -50.0),
-            ("coronal", 8.0), ("sagittal", -30.0), ("sagittal", 4.0)]  # fmt: skip
     figure = new_figure(width_mm, height_mm)
     widths = [shape[1] if plane == "sagittal" else shape[0] for plane, _ in plan]
-    per_voxel = min((width_mm - 6.5 * len(plan)) / sum(widths), (height_mm - 10.0) / max(shape[1:]))
-    left = 3.2
+    per_voxel = min((width_mm - 7.0 * len(plan)) / sum(widths), (height_mm - 13.0) / max(shape[1:]))
+    left = 3.5
     for (plane, millimetres), voxels in zip(plan, widths, strict=True):
         layout = cut(plane, convention)
         axis = layout.axis
@@ -269,7 +293,7 @@ def registration_edges(
         grey = np.asarray(layout.page(volumes["boldref"], index), dtype=np.float64)
         anatomy = _smooth(np.asarray(layout.page(volumes["template"], index), dtype=np.float64))
         wide, high = voxels * per_voxel, grey.shape[0] * per_voxel
-        lift = 5.5 + (max(shape[1:]) * per_voxel - high) / 2
+        lift = 6.0 + (max(shape[1:]) * per_voxel - high) / 2
         axes = axes_mm(figure, left, lift, wide, high)
         bare(axes)
         extent = (0, grey.shape[1], grey.shape[0], 0)
@@ -282,12 +306,13 @@ def registration_edges(
             *centres, anatomy, levels=[0.12 * bright, 0.78 * bright],
             colors=[(1.0, 0.75, 0.1), (0.3, 0.85, 1.0)], linewidths=(0.55, 0.35),
         )  # fmt: skip
-        _letters(axes, layout)
+        _letters(axes, layout, wide, high)
         axes.text(
-            0.5, -4.2 / high, _position(axis, origin[axis] + index * step[axis]).split(" (")[0],
+            0.5, -4.9 / high, _position(axis, origin[axis] + index * step[axis]).split(" (")[0],
             transform=axes.transAxes, ha="center", va="center", fontsize=6.8, color=unit(MUTED),
         )  # fmt: skip
-        left += wide + 6.5
+        left += wide + 7.0
+    _word(figure, convention)
     return figure
 
 

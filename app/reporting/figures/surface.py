@@ -18,14 +18,15 @@ from app.core.colours import HATCH, INK, OUTLINE, SignedScale
 from app.reporting.theme import axes_mm, bare, new_figure, unit
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 # (title, hemisphere, sign of the viewer's place on the x axis); lateral of the left is from -x
 VIEWS = (
     ("Left, lateral", "left", -1),
+    ("Right, lateral", "right", 1),
     ("Left, medial", "left", 1),
     ("Right, medial", "right", -1),
-    ("Right, lateral", "right", 1),
 )
 
 
@@ -102,45 +103,64 @@ def surface_figure(
     width_mm: float,
     height_mm: float,
 ) -> Figure:
-    """Four views in a row; subcortical parcels do not lie on this surface."""
-    from matplotlib.collections import PolyCollection
-
+    """Four views, two by two; subcortical parcels do not lie on this surface."""
     figure = new_figure(width_mm, height_mm)
     scenes = [
         project(mesh[f"inflated_{side}"], np.asarray(mesh[f"faces_{side}"]), viewer)
         for _, side, viewer in VIEWS
     ]
-    spans = [np.ptp(scene.polygons.reshape(-1, 2), axis=0) for scene in scenes]
-    gap = 7.0
-    per_mm = min(
-        (width_mm - gap * len(VIEWS)) / sum(float(span[0]) for span in spans),
-        (height_mm - 5.5) / max(float(span[1]) for span in spans),
-    )
-    left = gap / 2
-    for (title, side, viewer), scene, span in zip(VIEWS, scenes, spans, strict=True):
+    spans = np.array([np.ptp(scene.polygons.reshape(-1, 2), axis=0) for scene in scenes])
+    column, row = width_mm / 2, height_mm / 2
+    per_mm = min((column - 9.0) / spans[:, 0].max(), (row - 5.0) / spans[:, 1].max())
+    for number, (view, scene, span) in enumerate(zip(VIEWS, scenes, spans, strict=True)):
         wide, high = float(span[0]) * per_mm, float(span[1]) * per_mm
-        axes = axes_mm(figure, left, 0.5 + (height_mm - 5.5 - high) / 2, wide, high)
-        bare(axes)
-        colours = face_colours(scene, mesh, side, values, unstable, scale)
-        axes.add_collection(
-            PolyCollection(
-                list(scene.polygons), facecolors=colours, edgecolors=colours, linewidths=0.25,
-                antialiaseds=False, rasterized=True,
-            )
-        )  # fmt: skip
-        low = scene.polygons.reshape(-1, 2).min(axis=0)
-        axes.set_xlim(low[0], low[0] + span[0])
-        axes.set_ylim(low[1], low[1] + span[1])
-        first, last = ("A", "P") if viewer < 0 else ("P", "A")
-        style: dict[str, Any] = {
-            "transform": axes.transAxes, "fontsize": 7.5, "fontweight": "semibold",
-            "color": unit(INK), "ha": "center", "va": "center",
-        }  # fmt: skip
-        axes.text(-1.8 / wide, 0.5, first, **style)
-        axes.text(1 + 1.8 / wide, 0.5, last, **style)
+        left = (number % 2) * column + (column - wide) / 2
+        base = height_mm - (number // 2 + 1) * row
+        axes = axes_mm(figure, left, base + (row - 4.5 - high) / 2, wide, high)
+        colours = face_colours(scene, mesh, view[1], values, unstable, scale)
+        _draw(axes, scene, colours, view, wide)
         figure.text(
-            (left + wide / 2) / width_mm, (height_mm - 0.5) / height_mm, title, ha="center",
-            va="top", fontsize=8, fontweight="semibold",
-        )  # fmt: skip
-        left += wide + gap
+            ((number % 2) + 0.5) * column / width_mm,
+            (base + row - 0.3) / height_mm,
+            view[0],
+            ha="center",
+            va="top",
+            fontsize=7.5,
+            fontweight="semibold",
+        )
     return figure
+
+
+def _draw(
+    axes: Axes, scene: Projected, colours: Floats, view: tuple[str, str, int], wide_mm: float
+) -> None:
+    """One view with its letters at both ends."""
+    from matplotlib.collections import PolyCollection
+
+    bare(axes)
+    axes.add_collection(
+        PolyCollection(
+            list(scene.polygons),
+            facecolors=colours,
+            edgecolors=colours,
+            linewidths=0.25,
+            antialiaseds=False,
+            rasterized=True,
+        )
+    )
+    corners = scene.polygons.reshape(-1, 2)
+    axes.set_xlim(corners[:, 0].min(), corners[:, 0].max())
+    axes.set_ylim(corners[:, 1].min(), corners[:, 1].max())
+    first, last = ("A", "P") if view[2] < 0 else ("P", "A")
+    for place, letter in ((-1.6 / wide_mm, first), (1 + 1.6 / wide_mm, last)):
+        axes.text(
+            place,
+            0.5,
+            letter,
+            transform=axes.transAxes,
+            fontsize=7.5,
+            fontweight="semibold",
+            color=unit(INK),
+            ha="center",
+            va="center",
+        )

@@ -27,6 +27,10 @@ from app.reporting.figures.surface import surface_figure
 from app.reporting.ranking import readable, top_connections, top_regions
 
 ROWS = 6
+LEFT_MM, RIGHT_MM = 112.0, 64.0
+MATRIX_MM = 56.0
+SURFACE_MM = 50.0
+NETWORK_MM = 42.0
 CONNECTION_TOP_SHARE = 0.02
 
 
@@ -40,13 +44,19 @@ def build(context: ReportContext) -> Section | None:
     values = np.asarray(attribution.scan.per_parcel)
     blocks: list[Block] = [
         Text(f"{wording.NON_CAUSAL_CAPTION} {wording.ATTRIBUTION_WARNING}", "caption"),
-        *_slices(context, attribution, signals, scale, values),
-        *_surface(context, attribution, scale, values),
-        _bar(scale, values),
-        _matrices(case, attribution, signals, values),
+        Columns(
+            (
+                tuple(_slices(context, attribution, signals, scale, values)),
+                (
+                    *_surface(context, attribution, scale, values),
+                    _bar(scale, values),
+                    _networks(signals, values),
+                ),
+            ),
+            (LEFT_MM, RIGHT_MM),
+        ),
+        _matrices(case, attribution, signals),
         _tables(case, attribution, signals),
-        Heading("Health of this explanation"),
-        Fields(wording.health_lines(attribution), columns=2),
         Text(_limits_line(case), "caption"),
     ]
     return Section("Explanation", tuple(blocks))
@@ -94,16 +104,18 @@ def _slices(
     if view.template is None or view.labels is None:
         return [Missing("Slices", "The template or label files of this case are missing.")]
     points = _peaks(attribution, signals, values)
-    height = 62.0 * len(points)
+    height = 51.0 * len(points)
     hidden = int(values.size - scale.shown(values).sum())
     meaning = wording.CONVENTION_MEANING[context.convention]
     return [
         Picture(
             attribution_slices(
                 view, values, np.asarray(attribution.disagreeing), scale, points,
-                context.convention, 180.0, height,
+                context.convention,
+                LEFT_MM,
+                height,
             ),
-            180.0,
+            LEFT_MM,
             height,
             alt="Slices of the template with painted regions. " + "; ".join(p[0] for p in points),
             caption=(
@@ -125,10 +137,11 @@ def _surface(
         Picture(
             surface_figure(
                 context.view.surface, values, np.asarray(attribution.disagreeing), scale,
-                180.0, 38.0,
+                RIGHT_MM,
+                SURFACE_MM,
             ),
-            180.0,
-            38.0,
+            RIGHT_MM,
+            SURFACE_MM,
             alt="Inflated surface of both hemispheres, lateral and medial, same colours.",
             caption=(
                 "fsaverage5, inflated; never mirrored. Regions below the cortex are in the "
@@ -142,12 +155,12 @@ def _bar(scale: SignedScale, values: Floats) -> Picture:
     return Picture(
         signed_bar_figure(
             scale,
-            "Attribution per region (log-odds); grey: below threshold",
+            "Per region, log-odds (grey: below threshold)",
             clipped=scale.clipped(values),
-            width_mm=110.0,
+            width_mm=RIGHT_MM,
         ),
-        110.0,
-        9.5,
+        RIGHT_MM,
+        11.0,
         alt=(
             f"Colour bar from {wording.signed(-scale.limit, 3)} to "
             f"{wording.signed(scale.limit, 3)} log-odds."
@@ -155,65 +168,67 @@ def _bar(scale: SignedScale, values: Floats) -> Picture:
     )
 
 
-def _matrices(
-    case: Case, attribution: Attribution, signals: CleanSignals, values: Floats
-) -> Columns:
+def _networks(signals: CleanSignals, values: Floats) -> Picture:
+    return Picture(
+        network_figure(values, signals.networks, RIGHT_MM, NETWORK_MM),
+        RIGHT_MM,
+        NETWORK_MM,
+        alt="Positive and negative sums per network, kept apart.",
+    )
+
+
+def _matrices(case: Case, attribution: Attribution, signals: CleanSignals) -> Columns:
     connections = np.array(attribution.scan.per_connection, dtype=np.float64) * 2.0
     edges = connections[np.triu_indices(connections.shape[0], 1)]
     scale = signed_scale(edges, top_share=CONNECTION_TOP_SHARE)
     edge_scale = SignedScale(scale.limit, 0.0, scale.unit)
     parts: list[tuple[Block, ...]] = []
     if case.connectome is not None:
-        parts.append((connectivity_picture(case, signals, 57.0),))
+        parts.append(connectivity_blocks(case, signals, MATRIX_MM))
     parts.append(
         (
             Heading("Attribution per connection"),
             Picture(
                 matrix_figure(
-                    connections, signals.networks, signals.hemispheres, edge_scale,
-                    "Log-odds per connection", 57.0,
+                    connections,
+                    signals.networks,
+                    signals.hemispheres,
+                    edge_scale,
+                    "Log-odds per connection",
+                    MATRIX_MM,
                 ),
-                57.0,
-                61.0,
+                MATRIX_MM,
+                MATRIX_MM + 4.0,
                 alt="Attribution of each connection in network order.",
             ),
         )
-    )  # fmt: skip
-    parts.append(
-        (
-            Heading("Attribution per network"),
-            Picture(
-                network_figure(values, signals.networks, 60.0, 61.0),
-                60.0,
-                61.0,
-                alt="Positive and negative sums per network, kept apart.",
-            ),
-        )
     )
-    return Columns(tuple(parts), tuple([57.0] * (len(parts) - 1) + [60.0]))
+    parts.append(
+        (Heading("Health of this explanation"), Fields(wording.health_lines(attribution), 1))
+    )
+    return Columns(tuple(parts), tuple([MATRIX_MM] * (len(parts) - 1) + [60.0]))
 
 
-def connectivity_picture(case: Case, signals: CleanSignals, width_mm: float) -> Columns:
+def connectivity_blocks(case: Case, signals: CleanSignals, width_mm: float) -> tuple[Block, ...]:
     """The connectivity matrix under its title; also used where a number is withheld."""
-    assert case.connectome is not None
-    return Columns(
-        (
-            (
-                Heading("Connectivity"),
-                Picture(
-                    matrix_figure(
-                        case.connectome.matrix, signals.networks, signals.hemispheres,
-                        SignedScale(CORRELATION_LIMIT, 0.0, "r"),
-                        f"Pearson r, {case.connectome.frame_count} frames", width_mm,
-                    ),
-                    width_mm,
-                    width_mm + 4.0,
-                    alt="Parcel-to-parcel correlation in network order, fixed scale -1 to 1.",
-                ),
+    if case.connectome is None:
+        return (Missing("Connectivity", "The connectivity stage was not reached."),)
+    return (
+        Heading("Connectivity"),
+        Picture(
+            matrix_figure(
+                case.connectome.matrix,
+                signals.networks,
+                signals.hemispheres,
+                SignedScale(CORRELATION_LIMIT, 0.0, "r"),
+                f"Pearson r, {case.connectome.frame_count} frames",
+                width_mm,
             ),
+            width_mm,
+            width_mm + 4.0,
+            alt="Parcel-to-parcel correlation in network order, fixed scale -1 to 1.",
         ),
-        (1.0,),
-    )  # fmt: skip
+    )
 
 
 def _tables(case: Case, attribution: Attribution, signals: CleanSignals) -> Columns:
@@ -234,9 +249,12 @@ def _tables(case: Case, attribution: Attribution, signals: CleanSignals) -> Colu
             )
             for row in regions
         ),
-        (4.0, 0.8, 2.5, 1.2, 1.2),
+        (4.0, 1.0, 2.4, 1.2, 1.2),
         "lclrr",
-        caption="Largest regions, log-odds; regions where (a) and (b) disagree are left out.",
+        caption=(
+            "Largest regions in log-odds. (b) what in the scan mattered, (a) what each branch "
+            "used; regions where they disagree are left out."
+        ),
     )  # fmt: skip
     edge_table = Table(
         ("Connection", "Networks", "(b)", "r"),

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from app.core import wording
 from app.core.results import Case, ModelSummary, Provenance
-from app.reporting.blocks import Block, Columns, Fields, Heading, Missing, Section, Table, Text
+from app.reporting.blocks import Block, Fields, Heading, Missing, Section, Table, Text
 from app.reporting.context import ReportContext
 from app.reporting.sections.quality import severity_rank
+
+LONGEST = 240  # characters of one parameter
 
 
 def build(context: ReportContext) -> Section:
@@ -90,13 +92,18 @@ def _flat(parameters: dict[str, object], prefix: str = "") -> list[tuple[str, st
         if isinstance(value, dict):
             rows += _flat(value, f"{prefix}{key}: ")
         elif isinstance(value, (list, tuple)):
-            rows.append((name, ", ".join(_value(item) for item in value) or "none"))
+            rows.append((name, _value(", ".join(_spelled(item) for item in value) or "none")))
         else:
             rows.append((name, _value(value)))
     return rows
 
 
 def _value(value: object) -> str:
+    text = _spelled(value)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}… (whole in the attached JSON)"
+
+
+def _spelled(value: object) -> str:
     if isinstance(value, bool) or value is None:
         return {True: "yes", False: "no", None: "none"}[value]
     return f"{value:g}" if isinstance(value, float) else str(value)
@@ -118,19 +125,13 @@ def _provenance(context: ReportContext, provenance: Provenance) -> list[Block]:
         ("Scan SHA-256", case.scan.sha256),
     ]
     left += [(f"{k} SHA-256", v) for k, v in sorted(provenance.hashes.items()) if k != "scan"]
-    versions = tuple(sorted(provenance.versions.items()))
+    parameters = tuple(_flat(provenance.parameters)) or (("Parameters", "none"),)
     return [
-        Columns(
-            (
-                (Fields(tuple(left), columns=1),),
-                (
-                    Fields(tuple(_flat(provenance.parameters)) or (("Parameters", "none"),), 1),
-                    Heading("Versions"),
-                    Fields(versions, columns=2),
-                ),
-            ),
-            (1.0, 1.0),
-        ),
+        Fields(tuple(left), columns=2),
+        Heading("Parameters as executed"),
+        Fields(parameters, columns=2),
+        Heading("Versions"),
+        Fields(tuple(sorted(provenance.versions.items())), columns=3),
     ]
 
 

@@ -11,8 +11,8 @@ from app.reporting.blocks import Block, Columns, Heading, Missing, Picture, Sect
 from app.reporting.context import ReportContext
 from app.reporting.figures.probability import likeness_figure
 from app.reporting.figures.quality import timeline_figure
-from app.reporting.figures.slices import registration_edges
-from app.reporting.sections.explanation import connectivity_picture
+from app.reporting.figures.slices import NARROW_PLAN, WIDE_PLAN, registration_edges
+from app.reporting.sections.explanation import connectivity_blocks
 
 FD_KEYS = ("spike_fd_mm", "fd_limit_mm", "fd_threshold_mm", "fd_power_limit_mm")
 DVARS_KEYS = ("spike_std_dvars", "std_dvars_limit", "std_dvars_threshold", "dvars_threshold")
@@ -23,14 +23,12 @@ def build(context: ReportContext) -> Section:
     case = context.case
     blocks: list[Block] = [Heading("Motion and signal over time"), *_timeline(context)]
     blocks += [Heading("Requirements", _table_note(case)), _gates(case)]
-    blocks += _registration(context)
-    bottom = _likeness(case)
-    if not context.shows_number and case.connectome is not None and case.signals is not None:
-        blocks.append(
-            Columns(((connectivity_picture(case, case.signals, 62.0),), tuple(bottom)), (66, 114))
-        )
+    if context.shows_number or case.connectome is None or case.signals is None:
+        blocks += [*_registration(context, WIDE_PLAN, 180.0, 40.0), *_likeness(case)]
     else:
-        blocks += bottom
+        # page 2 with the matrix is left out: it stands here
+        right = (*_registration(context, NARROW_PLAN, 116.0, 37.0), *_likeness(case))
+        blocks.append(Columns((connectivity_blocks(case, case.signals, 54.0), right), (60, 116)))
     return Section("Quality", tuple(blocks))
 
 
@@ -63,7 +61,7 @@ def _timeline(context: ReportContext) -> list[Block]:
                 carpets.append((title, rows))
     parameters = case.provenance.parameters if case.provenance else {}
     dvars = signals.confounds.get("std_dvars")
-    height = 46.0 + 31.0 * len(carpets)
+    height = 44.0 + 26.0 * len(carpets)
     flagged = int(np.count_nonzero(~good))
     blocks: list[Block] = [
         Picture(
@@ -110,7 +108,7 @@ def _gates(case: Case) -> Block:
             (
                 metric.label,
                 wording.metric_value(metric),
-                metric.limit,
+                wording.limit_text(metric),
                 metric.source,
                 wording.VERDICT_WORDS[metric.verdict],
             )
@@ -121,7 +119,9 @@ def _gates(case: Case) -> Block:
     )
 
 
-def _registration(context: ReportContext) -> list[Block]:
+def _registration(
+    context: ReportContext, plan: tuple[tuple[str, float], ...], width_mm: float, height_mm: float
+) -> list[Block]:
     view = context.view
     head = Heading("Registration")
     if view.template is None or view.boldref is None:
@@ -129,9 +129,9 @@ def _registration(context: ReportContext) -> list[Block]:
     return [
         head,
         Picture(
-            registration_edges(view, context.convention, 180.0, 37.0),
-            180.0,
-            37.0,
+            registration_edges(view, context.convention, plan, width_mm, height_mm),
+            width_mm,
+            height_mm,
             alt="The participant's mean volume with the template's outlines.",
             caption=(
                 f"{context.convention}. Grey: the participant's reference volume in "
@@ -149,9 +149,9 @@ def _likeness(case: Case) -> list[Block]:
     return [
         Heading("Likeness to the training participants"),
         Picture(
-            likeness_figure(novelty, 110.0, 17.0),
-            110.0,
-            17.0,
+            likeness_figure(novelty, 112.0, 16.5),
+            112.0,
+            16.5,
             alt=wording.likeness_text(novelty),
             caption=wording.likeness_text(novelty),
         ),

@@ -76,7 +76,8 @@ def _scan_facts(case: Case) -> Fields:
 
 def _with_number(context: ReportContext, prediction: Prediction) -> list[Block]:
     model, probability, interval = prediction.model, prediction.probability, prediction.interval
-    assert model is not None and probability is not None and interval is not None
+    if model is None or probability is None or interval is None:
+        return []
     plot = Picture(
         probability_figure(prediction, 180.0, 55.0),
         180.0,
@@ -99,6 +100,7 @@ def _with_number(context: ReportContext, prediction: Prediction) -> list[Block]:
             wording.outcome_word(prediction.outcome),
             wording.outcome_sentence(prediction),
             wording.probability_text(probability, interval),
+            wording.PROBABILITY_LABEL,
         ),
         *(Text(reason, "strong") for reason in prediction.reasons),
         _question(model),
@@ -124,7 +126,7 @@ def _withheld(context: ReportContext, prediction: Prediction) -> list[Block]:
     blocks: list[Block] = [
         Headline(wording.outcome_word(prediction.outcome), wording.outcome_sentence(prediction)),
         *(Text(reason, "strong") for reason in prediction.reasons),
-        Text(wording.plain_paragraph(prediction), "lead"),
+        Text(wording.plain_paragraph(prediction, with_reasons=False), "lead"),
     ]
     if prediction.model is not None:
         blocks.append(_question(prediction.model))
@@ -134,7 +136,10 @@ def _withheld(context: ReportContext, prediction: Prediction) -> list[Block]:
         blocks.append(
             Table(
                 ("Requirement", "Value", "Limit", "Source of the limit"),
-                tuple((m.label, wording.metric_value(m), m.limit, m.source) for m in failed),
+                tuple(
+                    (m.label, wording.metric_value(m), wording.limit_text(m), m.source)
+                    for m in failed
+                ),
                 (3.2, 1.4, 2.6, 2.8),
             )
         )
@@ -167,7 +172,7 @@ def _quality_row(context: ReportContext) -> Block:
         if any(part in metric.name.lower() for part in wanted) and len(rows) < 7:
             word = wording.VERDICT_WORDS[metric.verdict]
             rows.append((metric.label, f"{wording.metric_value(metric)} ({word.lower()})"))
-    return Fields(tuple(rows), columns=1)
+    return Fields(tuple(rows), columns=1, label_share=0.55)
 
 
 def _likeness(prediction: Prediction) -> list[Block]:

@@ -104,7 +104,10 @@ def test_that_natural_frequencies_name_similar_scores_and_the_base_rate() -> Non
 
 
 def test_that_the_covariate_difference_is_in_percentage_points() -> None:
-    assert "38 %; difference +8 percentage points" in wording.covariate_text(RESULT)
+    assert (
+        "38 % (its interval is not estimated); difference +8 percentage points"
+        in wording.covariate_text(RESULT)
+    )
 
 
 @pytest.mark.parametrize(
