@@ -6,11 +6,15 @@ import math
 from typing import Any
 
 from app.core.results import Attribution, Case, Outcome, Prediction, QualityReport
+from app.core.wording import RESEARCH_STAMP
 from app.study.codec import encode
 
 
 def case_summary(case: Case) -> dict[str, Any]:
     """What outside tools read first: plain JSON values, null where there is no number.
+
+    A number that research mode computed against a gate stands apart under ``research`` with its
+    stamp, so that a tool which knows only ``probability`` never takes it for an answer.
 
     Holds case_id, participant_uuid, scan_sha256, outcome, reasons, research_only, simulated,
     probability, interval, base_rate, responder_definition, drug, model, atlas, quality, novelty,
@@ -18,6 +22,7 @@ def case_summary(case: Case) -> dict[str, Any]:
     """
     prediction = case.prediction
     model = prediction.model if prediction else None
+    shown = prediction is not None and prediction.outcome is not Outcome.WITHHELD
     return {
         "case_id": case.case_id,
         "participant_uuid": case.participant.uuid,
@@ -26,8 +31,9 @@ def case_summary(case: Case) -> dict[str, Any]:
         "reasons": list(prediction.reasons) if prediction else [],
         "research_only": prediction.research_only if prediction else False,
         "simulated": case.scan.simulated,
-        "probability": _number(prediction.probability) if prediction else None,
-        "interval": _interval(prediction),
+        "probability": _number(prediction.probability) if shown and prediction else None,
+        "interval": _interval(prediction) if shown else None,
+        "research": _research(prediction),
         "base_rate": model.base_rate if model else None,
         "responder_definition": model.responder_definition if model else None,
         "drug": model.drug if model else None,
@@ -60,6 +66,16 @@ def leaked_numbers(case: Case) -> tuple[str, ...]:
     )
     leaks = [name for name in names if getattr(prediction, name) is not None]
     return (*leaks, "attribution") if case.attribution is not None else tuple(leaks)
+
+
+def _research(prediction: Prediction | None) -> dict[str, Any] | None:
+    if prediction is None or not prediction.research_only:
+        return None
+    return {
+        "stamp": RESEARCH_STAMP,
+        "probability": _number(prediction.probability),
+        "interval": _interval(prediction),
+    }
 
 
 def _interval(prediction: Prediction | None) -> list[float | None] | None:

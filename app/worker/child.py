@@ -115,12 +115,13 @@ def _ends_within(pid: int, seconds: float | None) -> bool:
         except psutil.NoSuchProcess:
             return True
         return True
-    if seconds is None:
-        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+    flags = os.WEXITED | os.WNOWAIT | (0 if seconds is None else os.WNOHANG)
+    deadline = time.monotonic() + (seconds or 0.0)
+    try:
+        while os.waitid(os.P_PID, pid, flags) is None:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.005)
+    except ChildProcessError:  # somebody else has reaped it: it has ended
         return True
-    deadline = time.monotonic() + seconds
-    while os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is None:
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.005)
     return True

@@ -121,8 +121,8 @@ class Worker:
     def cancel(self, job_id: str | None = None) -> None:
         """Ask a job to stop (every job without an id); it is killed if it does not answer."""
         with self._state:
-            wanted = set(self._waiting) if job_id is None else {job_id} & self._waiting
-            self._cancelled |= wanted
+            # An id that is not known yet is kept: its `run` may just be about to begin.
+            self._cancelled |= set(self._waiting) if job_id is None else {job_id}
 
     def close(self) -> None:
         """Cancel everything and end the child; the worker cannot be used afterwards."""

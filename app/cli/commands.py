@@ -1,0 +1,14 @@
+"""All commands, in the order in which the help lists them."""
+
+from __future__ import annotations
+
+from app.cli import demo, open_window, predict, simulate, verify
+from app.cli.command import Command
+
+COMMANDS: tuple[Command, ...] = (
+    open_window.COMMAND,
+    demo.COMMAND,
+    predict.COMMAND,
+    simulate.COMMAND,
+    verify.COMMAND,
+)

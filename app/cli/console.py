@@ -1,0 +1,92 @@
+"""What the command line prints: stages with fraction and time left, results, errors."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from app.core import wording
+from app.core.errors import AppError
+from app.core.progress import ProgressEvent
+from app.core.results import Case
+
+
+class StageLines:
+    """Shows progress on standard error: one living line on a terminal, else a line a stage."""
+
+    def __init__(self) -> None:
+        self._stage = ""
+        self._living = sys.stderr.isatty()
+        self._width = 0
+
+    def show(self, event: ProgressEvent) -> None:
+        """Tell where the work stands."""
+        if self._living:
+            line = progress_text(event)
+            padding = " " * max(self._width - len(line), 0)
+            print(f"\r{line}{padding}", end="", file=sys.stderr, flush=True)
+            self._width = len(line)
+        elif event.stage != self._stage:
+            print(progress_text(event), file=sys.stderr, flush=True)
+        self._stage = event.stage
+
+    def end(self) -> None:
+        """Leave the living line."""
+        if self._living and self._width:
+            print(file=sys.stderr)
+            self._width = 0
+
+
+def progress_text(event: ProgressEvent) -> str:
+    """ "[ 35 %] Motion (2 of 9), about 12 s left"."""
+    text = f"[{100 * event.fraction:3.0f} %] {event.stage}"
+    if event.stage_count > 1:
+        text += f" ({event.stage_index + 1} of {event.stage_count})"
+    if event.message:
+        text += f": {event.message}"
+    if event.seconds_left is not None:
+        text += f", about {event.seconds_left:.0f} s left"
+    return text
+
+
+def summary_pdf(case: Case, folder: Path) -> Path:
+    """Where the participant summary of a case lies."""
+    return folder / f"{case.stem()}_desc-summary.pdf"
+
+
+def case_lines(case: Case, folder: Path) -> list[str]:
+    """The answer as text: stamps, outcome, number or reasons, warnings, places."""
+    lines = [*wording.case_stamps(case), wording.RUO_LINE, ""]
+    prediction = case.prediction
+    if prediction is None:
+        lines.append("No prediction was made.")
+    else:
+        lines.append(wording.outcome_word(prediction.outcome))
+        lines.append(wording.outcome_sentence(prediction))
+        model = prediction.model
+        if (
+            wording.shows_number(prediction)
+            and model is not None
+            and prediction.probability is not None
+            and prediction.interval is not None
+        ):
+            lines.append(wording.probability_text(prediction.probability, prediction.interval))
+            lines.append(wording.cutoff_sentence(prediction))
+            lines.append(wording.base_rate_text(model))
+            lines.append(wording.question_text(model))
+        lines += [f"- {reason}" for reason in prediction.reasons]
+    for finding in case.findings:
+        word = wording.SEVERITY_WORDS[finding.severity]
+        lines.append(f"{word}: {finding.message} {finding.hint}".rstrip())
+    lines += ["", f"Case folder: {folder}"]
+    pdf = summary_pdf(case, folder)
+    if pdf.is_file():
+        lines.append(f"Summary PDF: {pdf}")
+    return lines
+
+
+def print_error(error: AppError) -> None:
+    """One message and, below it, what to do."""
+    print(f"error: {error.message}", file=sys.stderr)
+    if error.hint:
+        print(f"       {error.hint}", file=sys.stderr)

@@ -1,0 +1,117 @@
+"""`predict`: one scan through the whole recipe."""
+
+from __future__ import annotations
+
+import re
+from argparse import ArgumentParser, Namespace
+from dataclasses import replace
+from pathlib import Path
+
+from app.cli.command import (
+    DONE,
+    Command,
+    UsageError,
+    Window,
+    existing_file,
+    natural_number,
+    positive_number,
+)
+from app.cli.console import case_lines
+from app.cli.work import run_analysis
+from app.core.provenance import file_sha256
+from app.core.request import AnalysisRequest
+from app.study.case_store import read_case
+from app.study.database import open_index
+
+_LABEL = re.compile(r"sub-[A-Za-z0-9]{1,40}")
+LARGEST_REPETITION_TIME_S = 30.0
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Scan, target and how."""
+    parser.add_argument("scan", type=Path, help="4-D scan (.nii or .nii.gz)")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR",
+                        help="folder that receives <case>/")  # fmt: skip
+    parser.add_argument("--model", default="simulated-demo", metavar="ID",
+                        help="model to ask (default: %(default)s)")  # fmt: skip
+    parser.add_argument("--participant", default="", metavar="LABEL",
+                        help="pseudonym, letters and digits, such as sub-01 (default: from the "
+                        "file name)")  # fmt: skip
+    parser.add_argument("--tr", type=positive_number, metavar="S",
+                        help="repetition time in seconds where the file has none")  # fmt: skip
+    parser.add_argument("--device", choices=("auto", "cuda", "mps", "cpu"), default="auto",
+                        help="where torch computes (default: %(default)s)")  # fmt: skip
+    parser.add_argument("--threads", type=natural_number, default=0, metavar="N",
+                        help="0 = all cores; never changes the answer")  # fmt: skip
+    parser.add_argument("--seed", type=natural_number, default=0, metavar="N")
+    parser.add_argument("--research", action="store_true",
+                        help="compute a number even where a check withholds it; it is stamped as "
+                        "meaningless")  # fmt: skip
+    parser.add_argument("--study", action="store_true",
+                        help="record the result in the study index of this user")  # fmt: skip
+    parser.add_argument("--no-attribution", action="store_true",
+                        help="skip what moved the prediction")  # fmt: skip
+    parser.add_argument("--in-process", action="store_true",
+                        help="no worker process (for debugging)")  # fmt: skip
+
+
+def run(arguments: Namespace, _window: Window | None) -> int:
+    """Analyse the scan, print the answer and where it lies."""
+    request = request_of(arguments)
+    if arguments.study:
+        with open_index() as index:
+            known = index.participant_of_scan(file_sha256(request.scan_path))
+        request = replace(request, participant_uuid=known or "")
+    folder = run_analysis(request, in_process=arguments.in_process)
+    case = read_case(folder)
+    warnings: tuple[str, ...] = ()
+    if arguments.study:
+        with open_index() as index:
+            warnings = index.record(case, folder)
+    print("\n".join([*(f"Warning: {text}" for text in warnings), *case_lines(case, folder)]))
+    return DONE
+
+
+def request_of(arguments: Namespace) -> AnalysisRequest:
+    """The request that the words on the command line stand for.
+
+    Raises
+    ------
+    UsageError
+        No such scan, a label that is no pseudonym, a repetition time that looks like ms.
+    """
+    if arguments.tr is not None and arguments.tr > LARGEST_REPETITION_TIME_S:
+        raise UsageError(
+            f"A repetition time of {arguments.tr:g} s is not plausible.",
+            f"Give seconds; did you mean --tr {arguments.tr / 1000:g}?",
+            code="cli.repetition_time",
+        )
+    return AnalysisRequest(
+        scan_path=existing_file(arguments.scan),
+        out_dir=arguments.out.absolute(),
+        model_id=arguments.model,
+        participant_label=participant_label(arguments.participant),
+        repetition_time_s=arguments.tr,
+        research=arguments.research,
+        device=arguments.device,
+        threads=arguments.threads,
+        seed=arguments.seed,
+        attribution=not arguments.no_attribution,
+    )
+
+
+def participant_label(text: str) -> str:
+    """A pseudonym in BIDS spelling, or "" for none."""
+    if not text:
+        return ""
+    label = text if text.startswith("sub-") else f"sub-{text}"
+    if not _LABEL.fullmatch(label):
+        raise UsageError(
+            "A participant's label may hold letters and digits only.",
+            "Use a pseudonym such as sub-01, never a name or a date of birth.",
+            code="cli.label",
+        )
+    return label
+
+
+COMMAND = Command("predict", "analyse one scan without a window", add_arguments, run)

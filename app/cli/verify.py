@@ -1,0 +1,84 @@
+"""`verify`: does this installation give right answers? For users, on the demonstration person."""
+
+from __future__ import annotations
+
+import tempfile
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from app.cli.checks import Check, check_case, check_repeat
+from app.cli.command import DONE, FAILED, Command, Window, natural_number
+from app.cli.console import summary_pdf
+from app.cli.demo import DEMONSTRATION_SEED, simulated_person
+from app.cli.work import run_analysis
+from app.core.request import AnalysisRequest
+from app.core.wording import SIMULATED_STAMP
+from app.study.case_store import damaged_files, read_case
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Which person, and whether to keep the files."""
+    parser.add_argument("--seed", type=natural_number, default=DEMONSTRATION_SEED, metavar="N")
+    parser.add_argument("--out", type=Path, metavar="DIR",
+                        help="keep the files here (default: a temporary folder)")  # fmt: skip
+
+
+def run(arguments: Namespace, _window: Window | None) -> int:
+    """Simulate, analyse twice, compare with the truth; print a table."""
+    if arguments.out is not None:
+        checks = verify(arguments.out.absolute(), arguments.seed)
+    else:
+        with tempfile.TemporaryDirectory(prefix="neuroresponder-verify-") as folder:
+            checks = verify(Path(folder), arguments.seed)
+    print(SIMULATED_STAMP)
+    print(table_text(checks))
+    passed = all(check.passed for check in checks)
+    print("All checks passed." if passed else "Some checks FAILED: do not use this installation.")
+    return DONE if passed else FAILED
+
+
+def verify(out: Path, seed: int) -> tuple[Check, ...]:
+    """Two independent runs on the demonstration participant, judged against its truth."""
+    person = simulated_person(seed, out)
+    folders = [
+        run_analysis(AnalysisRequest(scan_path=person.paths.bold, out_dir=out / name))
+        for name in ("first", "second")
+    ]
+    first, second = (read_case(folder) for folder in folders)
+    intact = not any(damaged_files(folder) for folder in folders)
+    pdf = summary_pdf(first, folders[0])
+    written = pdf.is_file() and pdf.read_bytes()[:5] == b"%PDF-"
+    return (
+        *check_case(first, person.truth),
+        *check_repeat(first, second),
+        Check(
+            "Case folder", "files with a wrong hash", 0.0 if intact else 1.0, 0.0, at_least=False
+        ),
+        Check("Report", "PDF written", float(written), 1.0, at_least=True),
+    )
+
+
+def table_text(checks: tuple[Check, ...]) -> str:
+    """One line a check: stage, what, value, limit, pass or FAIL."""
+    rows = [("Stage", "Measure", "Value", "Limit", "")]
+    rows += [
+        (
+            check.stage,
+            check.measure,
+            f"{check.value:.4g}",
+            f"{'>=' if check.at_least else '<='} {check.limit:g}",
+            "pass" if check.passed else "FAIL",
+        )
+        for check in checks
+    ]
+    widths = [max(len(row[i]) for row in rows) for i in range(5)]
+    lines = [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
+    return "\n".join(lines)
+
+
+COMMAND = Command(
+    "verify", "test this installation on a simulated person with known truth", add_arguments, run
+)

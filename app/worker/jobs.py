@@ -1,0 +1,134 @@
+"""What the child can do: one function a job, each imported at its first use."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from app.core.progress import Progress
+from app.study.files import replace_file, storage_errors
+from app.worker.requests import Inspection, pack, packed_request
+
+
+def inspect(arguments: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
+    """Header, findings and participant facts of a scan; `inspection_of` rebuilds the answer."""
+    from app.scans.bids import participant_of
+
+    progress.set_weights({"Open": 1.0})
+    with progress.stage("Open"):
+        loaded = _load(arguments, progress)
+        facts = participant_of(Path(arguments["path"]))
+    known = {
+        field.name: getattr(facts, field.name)
+        for field in dataclasses.fields(facts)
+        if field.name != "findings"
+    }
+    return pack(Inspection(loaded.scan, (*loaded.findings, *facts.findings), known))
+
+
+def preview(arguments: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
+    """Decode a scan to ``<scratch>/<name>.npy`` and ``.json``; answers both paths.
+
+    The array is (x, y, z, frame) in closest-canonical (RAS+) order with the stored values, laid
+    out so that one volume lies in one piece; the JSON holds affine, slope, intercept and
+    repetition time.
+    """
+    import numpy as np
+
+    progress.set_weights({"Open": 1.0, "Decode": 2.0})
+    with progress.stage("Open"):
+        loaded = _load(arguments, progress)
+    image = loaded.image
+    base = Path(arguments["scratch"]) / f"preview-{loaded.scan.sha256[:16]}"
+    target = base.with_suffix(".npy")
+    frame_count = image.data.shape[3]
+    with progress.stage("Decode"), storage_errors():
+        part = base.with_suffix(".part")
+        try:
+            volumes = np.lib.format.open_memmap(  # type: ignore[no-untyped-call]
+                part, "w+", _plain_dtype(image.data.dtype), image.data.shape, fortran_order=True
+            )
+            for frame in range(frame_count):
+                volumes[..., frame] = image.data[..., frame]
+                progress.step((frame + 1) / frame_count)
+            volumes.flush()
+            del volumes
+            part.replace(target)
+        finally:
+            part.unlink(missing_ok=True)
+    facts = {
+        "affine": np.asarray(image.affine).tolist(),
+        "slope": image.slope,
+        "intercept": image.intercept,
+        "repetition_time_s": image.repetition_time_s,
+        "space": image.space,
+        "scan_sha256": loaded.scan.sha256,
+    }
+    replace_file(base.with_suffix(".json"), json.dumps(facts).encode())
+    return {"volumes": str(target), "facts": str(base.with_suffix(".json"))}
+
+
+def analyse(arguments: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
+    """The recipe; answers the case folder."""
+    from app.analysis import analyse as run_recipe
+
+    request = packed_request(arguments)
+    case = run_recipe(
+        request,
+        progress,
+        on_case=lambda folder: progress.announce("case_updated", folder=str(folder)),
+    )
+    return {"case_folder": str(request.out_dir / case.case_id), "case_id": case.case_id}
+
+
+def report(arguments: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
+    """The participant summary of a case folder as a PDF."""
+    from app.reporting.report import write_summary
+    from app.study.case_store import read_case
+
+    progress.set_weights({"Report": 1.0})
+    with progress.stage("Report"):
+        folder = Path(arguments["case_folder"])
+        path = write_summary(read_case(folder), folder, Path(arguments["out_pdf"]))
+    return {"pdf": str(path)}
+
+
+def warm_up(_arguments: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
+    """Import the recipe and the libraries behind it."""
+    import importlib
+
+    names = ("nibabel", "scipy.ndimage", "numba", "ants", "torch", "app.analysis")
+    progress.set_weights({"Start": 1.0})
+    with progress.stage("Start"):
+        for index, name in enumerate(names):
+            importlib.import_module(name)
+            progress.step((index + 1) / len(names))
+    return {}
+
+
+def _load(arguments: Mapping[str, Any], progress: Progress) -> Any:
+    from app.scans.nifti import read_nifti
+
+    return read_nifti(
+        Path(arguments["path"]),
+        cache_dir=Path(arguments["scratch"]),
+        stated_repetition_time_s=arguments["repetition_time_s"],
+        progress=progress,
+    )
+
+
+def _plain_dtype(dtype: Any) -> Any:
+    """The same numbers in the machine's own byte order."""
+    return dtype.newbyteorder("=")
+
+
+JOBS = {
+    "inspect": inspect,
+    "preview": preview,
+    "analyse": analyse,
+    "report": report,
+    "warm_up": warm_up,
+}

@@ -1,0 +1,113 @@
+"""Jobs as the window and the command line ask for them, and their answers as results."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from app.core.request import AnalysisRequest
+from app.core.results import Finding, Scan
+from app.study.codec import decode, encode
+from app.worker.protocol import Job
+
+INSPECT_LIMIT_S = 180.0
+PREVIEW_LIMIT_S = 600.0
+ANALYSE_LIMIT_S = 3600.0
+REPORT_LIMIT_S = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """What is known of a scan before it is analysed."""
+
+    scan: Scan
+    findings: tuple[Finding, ...]
+    participant: dict[str, object]  # facts from BIDS names and participants.tsv
+
+
+def inspect_job(path: Path, scratch: Path, *, repetition_time_s: float | None = None) -> Job:
+    """Read a scan's header, check it, and say what was found."""
+    arguments = {
+        "path": str(path.absolute()),
+        "scratch": str(scratch),
+        "repetition_time_s": repetition_time_s,
+    }
+    return Job("inspect", arguments, new_job_id(), time_limit_s=INSPECT_LIMIT_S)
+
+
+def preview_job(path: Path, scratch: Path, scan: Scan) -> Job:
+    """Decode a scan into a private file that the window maps into memory."""
+    arguments = {
+        "path": str(path.absolute()),
+        "scratch": str(scratch),
+        "repetition_time_s": scan.repetition_time_s,
+    }
+    return Job(
+        "preview", arguments, new_job_id(), scan_sha256=scan.sha256, time_limit_s=PREVIEW_LIMIT_S
+    )
+
+
+def analyse_job(request: AnalysisRequest, *, scan_sha256: str = "") -> Job:
+    """Run the recipe; announces ``case_updated`` with ``folder``, answers ``case_folder``."""
+    return Job(
+        "analyse",
+        {"request": encode(request, {}), "device": request.device},
+        new_job_id(),
+        scan_sha256,
+        request.participant_uuid,
+        time_limit_s=ANALYSE_LIMIT_S,
+    )
+
+
+def report_job(case_folder: Path, out_pdf: Path, *, scan_sha256: str = "") -> Job:
+    """Write the participant summary of a case folder to another place."""
+    arguments = {"case_folder": str(case_folder.absolute()), "out_pdf": str(out_pdf.absolute())}
+    return Job("report", arguments, new_job_id(), scan_sha256, time_limit_s=REPORT_LIMIT_S)
+
+
+def warm_up_job() -> Job:
+    """Import what an analysis needs, so that the first one starts at once."""
+    return Job("warm_up", {}, new_job_id(), time_limit_s=INSPECT_LIMIT_S)
+
+
+def new_job_id() -> str:
+    """A random id; says nothing about the scan."""
+    return uuid.uuid4().hex
+
+
+def pack(value: Any) -> dict[str, Any]:
+    """A result with small arrays as plain JSON."""
+    arrays: dict[str, Any] = {}
+    record = encode(value, arrays)
+    return {
+        "record": record,
+        "arrays": {
+            name: {"dtype": array.dtype.str, "shape": list(array.shape), "values": array.tolist()}
+            for name, array in arrays.items()
+        },
+    }
+
+
+def unpack(kind: type[Any], packed: Mapping[str, Any]) -> Any:
+    """Rebuild what `pack` made; `ValueError`, `TypeError` or `KeyError` if it does not fit."""
+    arrays = {
+        name: np.array(item["values"], dtype=np.dtype(item["dtype"])).reshape(item["shape"])
+        for name, item in packed["arrays"].items()
+    }
+    return decode(kind, packed["record"], arrays)
+
+
+def inspection_of(result: Mapping[str, Any]) -> Inspection:
+    """The answer of an "inspect" job."""
+    inspection: Inspection = unpack(Inspection, result)
+    return inspection
+
+
+def packed_request(arguments: Mapping[str, Any]) -> AnalysisRequest:
+    """In the child: the request of an "analyse" job."""
+    return decode(AnalysisRequest, arguments["request"], {})
