@@ -316,7 +316,7 @@ def likeness_text(novelty: Novelty | None) -> str:
     if novelty is None:
         return "Likeness to the training participants was not measured."
     return (
-        f"Novelty: {number(novelty.percentile)}th percentile of the training participants' own "
+        f"Novelty: percentile {number(novelty.percentile)} among the training participants' own "
         f"distances (limit {number(novelty.limit)}; 0 = most like them). "
         f"Nearest: {novelty.nearest}."
     )

@@ -190,7 +190,7 @@ def _place_figures(writer: PdfWriter, placements: Sequence[Placement]) -> None:
         )
         name = f"/Figure{number}"
         page = writer.pages[place.page]
-        resources = page["/Resources"].get_object()
+        resources: Any = page["/Resources"].get_object()
         forms = resources.setdefault(NameObject("/XObject"), DictionaryObject()).get_object()
         forms[NameObject(name)] = writer._add_object(form.flate_encode())
         scale = place.width / float(box.width)

@@ -98,7 +98,7 @@ def _strip(axes: Axes, borders: Floats, names: tuple[str, ...], upright: bool) -
 
 def _with_short(name: str) -> str:
     short = NETWORK_SHORT.get(name)
-    return name if short is None else f"{name} {short}"
+    return name if short is None else f"{name} ({short})"
 
 
 def network_figure(
@@ -107,7 +107,7 @@ def network_figure(
     """Positive and negative attribution of each network, kept apart, with numbers."""
     sums = network_sums(values, networks)
     figure = new_figure(width_mm, height_mm)
-    axes = axes_mm(figure, 29.0, 8.0, width_mm - 31.0, height_mm - 9.0)
+    axes = axes_mm(figure, 30.0, 8.0, width_mm - 32.0, height_mm - 9.0)
     places = np.arange(len(sums))[::-1]
     reach = max(max(up, -down) for _, up, down in sums) or 1.0
     up_colour, down_colour = (diverging_table()[row] / 255.0 for row in (214, 41))

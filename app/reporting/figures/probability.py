@@ -126,26 +126,31 @@ def probability_figure(prediction: Prediction, width_mm: float, height_mm: float
 
 def _compare(axes: Axes, prediction: Prediction, probability: float) -> None:
     other = prediction.covariate_probability
-    rows = [(2.2, probability, "this model", True)]
+    rows = [(2.3, probability, "this model", True)]
     if other is None:
         axes.text(0.5, 1.1, "not estimated", ha="center", color=unit(MUTED))
     else:
-        rows.append((1.1, other, "covariates only", False))
+        rows.append((1.3, other, "covariates only", False))
+    label: dict[str, Any] = {
+        "va": "center",
+        "fontsize": 7.5,
+        "bbox": {"facecolor": "white", "edgecolor": "none", "pad": 1.0},
+    }
     for height, place, name, hollow in rows:
         axes.hlines(height, 0, 1, color=unit(RULE), linewidth=0.5)
         _mark(axes, place, height, hollow)
+        left = place > 0.6
         axes.annotate(
-            f"{name} {wording.percent(place)}", (place, height), xytext=(0, 6),
-            textcoords="offset points", ha="center", va="bottom", fontsize=7.5,
-            bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6, "alpha": 0.9},
-        )  # fmt: skip
+            f"{name} {wording.percent(place)}",
+            (place, height),
+            xytext=(-8 if left else 8, 0),
+            textcoords="offset points",
+            ha="right" if left else "left",
+            **label,
+        )
     if other is not None:
-        axes.text(
-            0.5, 0.35,
-            f"difference {wording.signed(100 * (probability - other), 0)} percentage points",
-            ha="center", va="center", fontsize=7.5,
-            bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6, "alpha": 0.9},
-        )  # fmt: skip
+        points = wording.signed(100 * (probability - other), 0)
+        axes.text(0.5, 0.4, f"difference {points} percentage points", ha="center", **label)
 
 
 def contribution_figure(

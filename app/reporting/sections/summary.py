@@ -130,6 +130,8 @@ def _withheld(context: ReportContext, prediction: Prediction) -> list[Block]:
     ]
     if prediction.model is not None:
         blocks.append(_question(prediction.model))
+    else:
+        blocks.append(Fields((("Question", "none: no model for this scan"),), columns=1))
     failed = wording.failed_gates(case.quality)
     blocks.append(Heading("Requirements that are not met"))
     if failed:
