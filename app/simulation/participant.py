@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from app import __version__
-from app.core.arrays import Floats
+from app.core.arrays import Bools
 from app.core.errors import StorageError
 from app.core.progress import Progress
 from app.core.provenance import record_sha256
@@ -255,7 +255,7 @@ def write_truth(folder: Path, volumes: SimulatedVolumes, settings: ParticipantSe
     )
 
 
-def _names(names: tuple[str, ...], chosen: Floats) -> list[str]:
+def _names(names: tuple[str, ...], chosen: Bools) -> list[str]:
     return [name for name, wanted in zip(names, chosen, strict=True) if wanted]
 
 

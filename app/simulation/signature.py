@@ -80,9 +80,10 @@ def parcel_table() -> ParcelTable:
     order = tuple(dict.fromkeys(networks))
     centroids = np.array([[float(value) for value in row[4:7]] for row in rows])
     names = tuple(row[1] for row in rows)
-    place = {name: index for index, name in enumerate(names)}
-    swap = {"L": "R", "R": "L"}
-    mirror = np.array([place.get(n[:-1] + swap.get(n[-1], n[-1]), i) for i, n in enumerate(names)])
+    # the two spellings "Posterior_…" and "posterior_OFC_Complex" are one pair
+    place = {name.lower(): index for index, name in enumerate(names)}
+    other_side = {"l": "r", "r": "l"}
+    mirror = np.array([place[n.lower()[:-1] + other_side[n.lower()[-1]]] for n in names])
     network_of = np.array([order.index(name) for name in networks])
     y_mm = 0.5 * (centroids[:, 1] + centroids[mirror, 1])
     module_of = np.zeros(len(rows), int)
