@@ -36,7 +36,7 @@ from app.reporting.flowables import (
     register_fonts,
     tint,
 )
-from app.reporting.privacy import without_paths
+from app.reporting.footer import TITLE, footer_parts, header_name
 from app.reporting.record import record_bytes
 from app.reporting.theme import MM, figures_pdf
 
@@ -46,7 +46,6 @@ HEADER_PT = 13.0 * MM
 STAMP_PT = 6.2 * MM
 FOOTER_PT = 13.0 * MM
 ATTACHMENT = "report.json"
-TITLE = "NeuroResponder participant summary"
 
 
 class _PageOfPages(Canvas):  # type: ignore[misc]
@@ -70,30 +69,6 @@ class _PageOfPages(Canvas):  # type: ignore[misc]
             _frame(self, self.context, number, len(self._kept))
             super().showPage()
         super().save()
-
-
-def footer_parts(context: ReportContext) -> tuple[str, ...]:
-    """What the footer's second line says, on every page."""
-    case = context.case
-    prediction = case.prediction
-    model = prediction.model if prediction else None
-    version = case.provenance.app_version if case.provenance else "unknown"
-    return (
-        f"NeuroResponder {version}",
-        "no model"
-        if model is None
-        else f"model {model.model_id} {wording.short_hash(model.weights_sha256)}",
-        f"JSON {context.record_sha256[:8]}",
-        context.convention,
-        f"scan {wording.short_hash(case.scan.sha256)}",
-        f"participant {case.participant.uuid[:8]}",
-    )
-
-
-def header_name(context: ReportContext) -> str:
-    """Pseudonym and session of every page's header."""
-    person = context.case.participant
-    return without_paths(wording.join((person.label, person.session)))
 
 
 def _frame(canvas: Canvas, context: ReportContext, number: int, count: int) -> None:

@@ -53,7 +53,7 @@ def write_summary(
     if paper not in PAPERS:
         raise ValueError(f"paper is {paper!r}, expected one of {sorted(PAPERS)}")
     context = prepare(case, case_folder, convention=convention, printed_utc=printed_utc)
-    _write_whole(out_pdf, report_pdf(context, sections_of(context), paper))
+    write_whole(out_pdf, report_pdf(context, sections_of(context), paper))
     return out_pdf
 
 
@@ -78,8 +78,14 @@ def sections_of(context: ReportContext) -> tuple[Section, ...]:
     return tuple(section for section in built if section is not None)
 
 
-def _write_whole(target: Path, content: bytes) -> None:
-    """Same-folder temporary file, flushed to disk, then renamed."""
+def write_whole(target: Path, content: bytes) -> None:
+    """Same-folder temporary file, flushed to disk, then renamed.
+
+    Raises
+    ------
+    StorageError
+        The file cannot be written; an older one is untouched.
+    """
     temporary = ""
     try:
         handle, temporary = tempfile.mkstemp(prefix=".report-", suffix=".part", dir=target.parent)
