@@ -135,7 +135,10 @@ class StudyIndex:
             "ORDER BY number DESC LIMIT ?",
             (count,),
         )
-        return tuple(RecentCase(*texts, Path(place), when) for *texts, place, when in rows)
+        return tuple(
+            RecentCase(name, who, label, scan, outcome, model, Path(place), when)
+            for name, who, label, scan, outcome, model, place, when in rows
+        )
 
     def verify(self, anchor: audit.Head | None = None) -> audit.Head:
         """Check the database and the audit chain; raises `StorageError` when they do not hold."""
