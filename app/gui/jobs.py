@@ -1,0 +1,175 @@
+"""What is running: the window's only threads, each waiting for the worker process.
+
+A job's thread never touches a widget: it turns what the worker says into one internal signal,
+and this object, which lives in the window's thread, tells the rest. Connect first, then start.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import threading
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from PySide6.QtCore import QObject, Qt, Signal, Slot
+
+from app.core.errors import AppError, CancelledError, WorkerError
+from app.core.progress import ProgressEvent
+from app.worker.protocol import Job, JobAnnouncement, JobProgress
+
+_LOG = logging.getLogger(__name__)
+_JOIN_S = 5.0
+
+
+class WorkerLike(Protocol):
+    """The part of `app.worker.process.Worker` that the window uses."""
+
+    def run(
+        self, job: Job, on_event: Callable[[JobProgress | JobAnnouncement], None] = ...
+    ) -> dict[str, Any]:
+        """Do a job and return its answer; blocks."""
+
+    def cancel(self, job_id: str | None = None) -> None:
+        """Ask a job to stop."""
+
+    def close(self) -> None:
+        """End the child."""
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A job that has not ended yet."""
+
+    job: Job
+    thread: threading.Thread
+    title: str
+
+
+class Jobs(QObject):
+    """Starts jobs, tells how they go, drops answers that nobody waits for any more.
+
+    Parameters
+    ----------
+    make_worker
+        Makes the worker at the first job; until then no child process exists.
+    """
+
+    started = Signal(str)  # job id
+    progressed = Signal(str, object)  # job id, ProgressEvent
+    announced = Signal(str, str, object)  # job id, name, facts
+    succeeded = Signal(str, object)  # job id, result (dict)
+    failed = Signal(str, object)  # job id, AppError
+    cancelled = Signal(str)
+    finished = Signal(str)  # always, after one of the three above
+    _arrived = Signal(str, object)
+
+    def __init__(
+        self, make_worker: Callable[[], WorkerLike], parent: QObject | None = None
+    ) -> None:
+        super().__init__(parent)
+        self._make_worker = make_worker
+        self._worker: WorkerLike | None = None
+        self._running: dict[str, Running] = {}
+        self._stale: set[str] = set()
+        self._numbers = itertools.count(1)
+        self._lock = threading.Lock()
+        self.dropped = 0  # answers that came too late
+        self._arrived.connect(self._deliver, Qt.ConnectionType.QueuedConnection)
+
+    def start(
+        self,
+        name: str,
+        arguments: dict[str, Any],
+        *,
+        title: str = "",
+        scan_sha256: str = "",
+        participant_uuid: str = "",
+    ) -> str:
+        """Start a job in the background and return its id.
+
+        A job of the same name that still runs becomes stale: it is cancelled and its answer
+        is dropped.
+        """
+        for other in [r.job for r in self._running.values() if r.job.name == name]:
+            self.abandon(other.job_id)
+        job_id = f"{name}-{next(self._numbers)}"
+        job = Job(name, dict(arguments), job_id, scan_sha256, participant_uuid)
+        thread = threading.Thread(target=self._run, args=(job,), name=f"job {job_id}")
+        self._running[job_id] = Running(job, thread, title or name)
+        self.started.emit(job_id)
+        thread.start()
+        return job_id
+
+    def running(self) -> tuple[Running, ...]:
+        """Jobs whose answer is still wanted, oldest first."""
+        return tuple(r for key, r in self._running.items() if key not in self._stale)
+
+    def cancel(self, job_id: str) -> None:
+        """Ask a job to stop; `cancelled` follows when it has."""
+        if self._worker is not None and job_id in self._running:
+            self._worker.cancel(job_id)
+
+    def abandon(self, job_id: str) -> None:
+        """Cancel a job and drop whatever it still says."""
+        if job_id in self._running:
+            self._stale.add(job_id)
+            self.cancel(job_id)
+
+    def close(self) -> None:
+        """Cancel all jobs, wait for their threads, end the worker."""
+        running = tuple(self._running.values())
+        self._stale.update(r.job.job_id for r in running)
+        with self._lock:
+            worker, self._worker = self._worker, None
+        if worker is not None:
+            worker.close()
+        for entry in running:
+            entry.thread.join(_JOIN_S)
+
+    def _run(self, job: Job) -> None:
+        """In the job's thread."""
+        try:
+            with self._lock:
+                if self._worker is None:
+                    self._worker = self._make_worker()
+                worker = self._worker
+            answer: object = worker.run(job, lambda event: self._arrived.emit(job.job_id, event))
+        except AppError as error:
+            answer = error
+        except Exception as fault:  # noqa: BLE001  the job net: the window must hear of it
+            _LOG.error("job %s: %s", job.job_id, traceback.format_exc())
+            answer = WorkerError(
+                f"The work stopped with an unexpected fault ({type(fault).__name__}).",
+                "Try again; if it happens again, send the diagnostic report.",
+                code="gui.job_fault",
+            )
+        self._arrived.emit(job.job_id, answer)
+
+    @Slot(str, object)
+    def _deliver(self, job_id: str, said: object) -> None:
+        """In the window's thread."""
+        if job_id not in self._running:
+            self.dropped += 1
+            return
+        stale = job_id in self._stale
+        self.dropped += stale
+        if isinstance(said, JobProgress):
+            if not stale and isinstance(said.event, ProgressEvent):
+                self.progressed.emit(job_id, said.event)
+            return
+        if isinstance(said, JobAnnouncement):
+            if not stale:
+                self.announced.emit(job_id, said.name, said.facts)
+            return
+        self._running.pop(job_id).thread.join()
+        self._stale.discard(job_id)
+        if stale or isinstance(said, CancelledError):
+            self.cancelled.emit(job_id)
+        elif isinstance(said, AppError):
+            self.failed.emit(job_id, said)
+        else:
+            self.succeeded.emit(job_id, said)
+        self.finished.emit(job_id)

@@ -1,0 +1,139 @@
+"""Faults become one panel with a message and advice; nothing here is modal."""
+
+from __future__ import annotations
+
+import logging
+import platform
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+from types import TracebackType
+
+from PySide6 import __version__ as pyside_version
+from PySide6.QtCore import (
+    QMessageLogContext,
+    QObject,
+    Qt,
+    QtMsgType,
+    Signal,
+    qInstallMessageHandler,
+    qVersion,
+)
+from PySide6.QtGui import QGuiApplication
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+
+from app import __version__
+from app.core.errors import AppError
+
+_LOG = logging.getLogger(__name__)
+UNEXPECTED = AppError(
+    "Something unexpected went wrong in the window.",
+    "Your data are untouched. Go on, or copy the diagnostic report for the developers.",
+    code="gui.unexpected",
+)
+
+
+class Messages(QObject):
+    """Where every fault arrives, from whichever thread."""
+
+    arrived = Signal(object, str)  # AppError, details
+
+    def tell(self, error: AppError, details: str = "") -> None:
+        """Show an error; may be called from any thread."""
+        self.arrived.emit(error, details)
+
+
+class ErrorPanel(QWidget):
+    """The one error panel: what happened, what to do, a report to copy, a way to close it."""
+
+    def __init__(self, messages: Messages, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("panel")
+        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground, True)
+        self.setAccessibleName("Error")
+        self._details = ""
+        self.error: AppError | None = None
+        self.message = QLabel()
+        self.message.setObjectName("title")
+        self.message.setWordWrap(True)
+        self.message.setTextFormat(Qt.TextFormat.PlainText)
+        self.hint = QLabel()
+        self.hint.setWordWrap(True)
+        self.hint.setTextFormat(Qt.TextFormat.PlainText)
+        copy = QPushButton("Copy diagnostic report")
+        copy.clicked.connect(self._copy)
+        close = QPushButton("Close")
+        close.clicked.connect(self.hide)
+        words = QVBoxLayout()
+        words.setSpacing(2)
+        words.addWidget(self.message)
+        words.addWidget(self.hint)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(14, 8, 10, 8)
+        sign = QLabel("!")
+        sign.setObjectName("strip")
+        row.addWidget(sign)
+        row.addLayout(words, 1)
+        row.addWidget(copy)
+        row.addWidget(close)
+        self.hide()
+        messages.arrived.connect(self.show_error)
+
+    def show_error(self, error: AppError, details: str = "") -> None:
+        """Show an error in place of the last one."""
+        self.error = error
+        self._details = details
+        self.message.setText(error.message)
+        self.hint.setText(error.hint)
+        self.hint.setVisible(bool(error.hint))
+        self.setAccessibleDescription(str(error))
+        self.show()
+
+    def report(self) -> str:
+        """Versions and the fault, without paths of data or names."""
+        code = self.error.code if self.error is not None else ""
+        lines = [
+            f"NeuroResponder {__version__}, Python {platform.python_version()}",
+            f"Qt {qVersion()}, PySide6 {pyside_version}, {platform.platform(terse=True)}",
+            f"platform plug-in {QGuiApplication.platformName()}",
+            f"code {code}",
+        ]
+        if self.error is not None:
+            lines.append(self.error.message)
+        return "\n".join([*lines, self._details]).strip()
+
+    def _copy(self) -> None:
+        QGuiApplication.clipboard().setText(self.report())
+
+
+def install_handlers(messages: Messages) -> Callable[[], None]:
+    """Send Qt's warnings and uncaught exceptions to `messages`; returns the undoing."""
+    old_hook, old_thread_hook = sys.excepthook, threading.excepthook
+
+    def hook(kind: type[BaseException], value: BaseException, trace: TracebackType | None) -> None:
+        if issubclass(kind, KeyboardInterrupt):
+            old_hook(kind, value, trace)
+            return
+        details = "".join(traceback.format_exception(kind, value, trace))
+        _LOG.error("uncaught: %s", details)
+        messages.tell(value if isinstance(value, AppError) else UNEXPECTED, details)
+
+    def thread_hook(arguments: threading.ExceptHookArgs) -> None:
+        if arguments.exc_value is not None:
+            hook(arguments.exc_type, arguments.exc_value, arguments.exc_traceback)
+
+    def qt_handler(kind: QtMsgType, _context: QMessageLogContext, text: str) -> None:
+        # Qt's own warnings go to the log: a person can do nothing about them.
+        serious = kind in (QtMsgType.QtCriticalMsg, QtMsgType.QtFatalMsg)
+        _LOG.log(logging.ERROR if serious else logging.WARNING, "Qt: %s", text)
+
+    sys.excepthook = hook
+    threading.excepthook = thread_hook
+    old_qt = qInstallMessageHandler(qt_handler)
+
+    def undo() -> None:
+        sys.excepthook, threading.excepthook = old_hook, old_thread_hook
+        qInstallMessageHandler(old_qt)
+
+    return undo

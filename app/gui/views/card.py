@@ -1,0 +1,296 @@
+"""The prediction card: a number never without interval, base rate, definition and limits."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QScrollArea, QVBoxLayout, QWidget
+
+from app.core import wording
+from app.core.results import Case, ModelSummary, Prediction, Verdict
+from app.gui.session import OpenCase, Session
+from app.gui.widgets.contribution_bars import ContributionBars
+from app.gui.widgets.icons import StateSign
+from app.gui.widgets.score_axis import HistogramKey, ScoreAxis
+from app.gui.widgets.theme import font
+from app.gui.widgets.view import View
+
+_SHOWN_METRICS = (
+    "mean_fd_power_mm",
+    "good_minutes",
+    "usable_minutes",
+    "flagged_share",
+    "censored_share",
+    "tsnr",
+    "smallest_coverage",
+    "coverage",
+)
+
+
+class CardView(View):
+    """Outcome, question, probability and its context, quality, likeness, limits, provenance."""
+
+    name = "card"
+    title = "Prediction"
+
+    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+        super().__init__(session, parent)
+        self.area = QScrollArea()
+        self.area.setWidgetResizable(True)
+        self.area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.area.viewport().setAutoFillBackground(False)
+        self.area.setAccessibleName("Prediction card")
+        self.body.addWidget(self.area)
+        self.title_label.hide()
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Build the card for the case that is open."""
+        content = QWidget()
+        column = QVBoxLayout(content)
+        column.setContentsMargins(2, 0, 8, 2)
+        column.setSpacing(8)
+        opened = self.session.case
+        if opened is None or opened.case.prediction is None:
+            column.addStretch(1)
+            label = QLabel(self.empty_reason() if opened is None else "No prediction was computed.")
+            label.setObjectName("muted")
+            label.setAlignment(Qt.AlignmentFlag.AlignCenter)
+            column.addWidget(label)
+            column.addStretch(1)
+        elif opened.withheld:
+            self._build_withheld(column, opened.case, opened.case.prediction)
+        else:
+            self._build_result(column, opened, opened.case.prediction)
+        self.area.setWidget(content)
+        content.setAutoFillBackground(False)  # setWidget turned it on; the panel shows through
+
+    # outcomes ----------------------------------------------------------------------
+
+    def _build_result(self, column: QVBoxLayout, opened: OpenCase, found: Prediction) -> None:
+        case, model = opened.case, found.model
+        column.addLayout(self._head(found))
+        if model is None or found.probability is None or found.interval is None:
+            return
+        column.addWidget(_rule())
+        column.addLayout(self._question(model))
+        column.addWidget(_rule())
+        column.addLayout(self._estimates(found, model))
+        column.addWidget(
+            _text(wording.natural_frequency_text(found.probability, model), small=True)
+        )
+        column.addWidget(_rule())
+        facts = QHBoxLayout()
+        facts.setSpacing(18)
+        facts.addLayout(self._quality(case), 4)
+        facts.addLayout(self._reliance(found), 4)
+        facts.addLayout(self._health(opened), 4)
+        column.addLayout(facts)
+        column.addWidget(_rule())
+        column.addWidget(_text(wording.NO_CONTROL_SENTENCE, small=True))
+        limits = "  ".join(model.limits)
+        words = f"Limits: {wording.metric_text(model)}. {limits}"
+        column.addWidget(_text(words, small=True))
+        column.addWidget(_text(_provenance_line(case), small=True, muted=True))
+        column.addStretch(1)
+
+    def _build_withheld(self, column: QVBoxLayout, case: Case, found: Prediction) -> None:
+        column.addLayout(self._head(found))
+        reasons = QVBoxLayout()
+        reasons.setSpacing(4)
+        for reason in found.reasons:
+            reasons.addWidget(_text(f"•  {reason}"))
+        column.addLayout(reasons)
+        column.addWidget(_rule())
+        if found.model is not None:
+            column.addLayout(self._question(found.model, counts=False))
+            column.addWidget(_rule())
+        column.addLayout(self._quality(case))
+        column.addWidget(_rule())
+        column.addWidget(
+            _text(
+                "No number does not mean yes and does not mean no. It says only that this scan, "
+                "or the models at hand, cannot answer the question.",
+                muted=True,
+            )
+        )
+        column.addStretch(1)
+
+    # parts ---------------------------------------------------------------------------
+
+    def _head(self, found: Prediction) -> QHBoxLayout:
+        row = QHBoxLayout()
+        row.setSpacing(10)
+        # No sign and no colour: neither outcome is good, bad or an error.
+        word = QLabel(wording.outcome_word(found.outcome))
+        word.setFont(font(self.font(), scale=1.7, bold=True))
+        word.setAccessibleDescription("Outcome")
+        row.addWidget(word)
+        sentence = _text(wording.outcome_sentence(found))
+        row.addWidget(sentence, 1)
+        return row
+
+    def _question(self, model: ModelSummary, *, counts: bool = True) -> QGridLayout:
+        grid = QGridLayout()
+        grid.setHorizontalSpacing(12)
+        grid.setVerticalSpacing(2)
+        grid.setColumnStretch(1, 1)
+        learned = model.population
+        if counts:
+            learned += f" (n = {model.training_count})"
+        rows = (
+            ("Treatment", model.drug),
+            ("Responder definition", model.responder_definition),
+            ("Learned from", learned),
+        )
+        for row, (name, value) in enumerate(rows):
+            label = _text(name, muted=True)
+            label.setWordWrap(False)
+            grid.addWidget(label, row, 0, Qt.AlignmentFlag.AlignTop)
+            grid.addWidget(_text(value), row, 1)
+        return grid
+
+    def _estimates(self, found: Prediction, model: ModelSummary) -> QGridLayout:
+        assert found.probability is not None
+        assert found.interval is not None
+        grid = QGridLayout()
+        grid.setHorizontalSpacing(18)
+        grid.setVerticalSpacing(1)
+        grid.setColumnStretch(0, 1)
+        grid.setColumnStretch(1, 1)
+        grid.addWidget(_text("Scan and covariates: this model", muted=True), 0, 0)
+        grid.addLayout(self._number(found.probability, wording.interval_text(found.interval)), 1, 0)
+        axis = ScoreAxis(model, found.probability, found.interval, histogram=True)
+        grid.addWidget(axis, 2, 0)
+        grid.addWidget(HistogramKey(model), 3, 0)
+        grid.addWidget(
+            _text("Covariates only: age, sex, motion, baseline pain", muted=True), 0, 1
+        )
+        covariate = found.covariate_probability
+        if covariate is None:
+            grid.addWidget(_text("Not available: a covariate is missing.", muted=True), 1, 1)
+        else:
+            points = 100.0 * (found.probability - covariate)
+            words = f"this model differs by {wording.signed(points, 0)} points"
+            grid.addLayout(self._number(covariate, words), 1, 1)
+            grid.addWidget(ScoreAxis(model, covariate, None, histogram=False), 2, 1)
+        grid.addWidget(_text(_context(model), small=True), 3, 1)
+        return grid
+
+    def _number(self, share: float, words: str) -> QHBoxLayout:
+        row = QHBoxLayout()
+        row.setSpacing(10)
+        number = QLabel(wording.percent(share))
+        number.setFont(font(self.font(), scale=2.0, bold=True))
+        row.addWidget(number)
+        row.addWidget(_text(words), 1, Qt.AlignmentFlag.AlignVCenter)
+        return row
+
+    def _quality(self, case: Case) -> QVBoxLayout:
+        column = _section("Scan quality and likeness")
+        quality = case.quality
+        if quality is None:
+            column.addWidget(_text("Quality was not measured.", small=True))
+            return column
+        withheld = [m for m in quality.metrics if m.verdict is Verdict.WITHHELD]
+        attention = [m for m in quality.metrics if m.verdict is Verdict.ATTENTION]
+        named = [m for m in quality.metrics if m.name in _SHOWN_METRICS]
+        shown = list(dict.fromkeys([*withheld, *attention, *named, *quality.metrics]))[:5]
+        signs = {Verdict.PASS: "done", Verdict.ATTENTION: "attention", Verdict.WITHHELD: "blocked"}
+        for metric in shown:
+            row = QHBoxLayout()
+            row.setSpacing(6)
+            row.addWidget(StateSign(signs[metric.verdict], 14), 0, Qt.AlignmentFlag.AlignTop)
+            words = f"{metric.label}: {wording.metric_value(metric)}"
+            if metric.verdict is Verdict.WITHHELD:
+                words += f" (limit: {metric.limit})"
+            words += f" – {wording.VERDICT_WORDS[metric.verdict].lower()}"
+            row.addWidget(_text(words, small=True), 1)
+            column.addLayout(row)
+        prediction = case.prediction
+        novelty = prediction.novelty if prediction is not None else None
+        column.addWidget(_text(wording.likeness_text(novelty), small=True))
+        column.addStretch(1)
+        return column
+
+    def _reliance(self, found: Prediction) -> QVBoxLayout:
+        column = _section("What the model relied on (log-odds)")
+        if found.contributions:
+            column.addWidget(ContributionBars(found.contributions))
+            if found.log_odds is not None:
+                words = f"Sum {wording.signed(found.log_odds)} before calibration."
+                column.addWidget(_text(words, small=True, muted=True))
+        else:
+            column.addWidget(_text("Not available for this model.", small=True))
+        column.addWidget(_text(wording.NON_CAUSAL_CAPTION, small=True, muted=True))
+        column.addStretch(1)
+        return column
+
+    def _health(self, opened: OpenCase) -> QVBoxLayout:
+        column = _section("Explanation health")
+        found = opened.attribution
+        if found is None:
+            column.addWidget(_text("The explanation was not computed.", small=True))
+        else:
+            errors = [
+                f"{name} {wording.number(branch.completeness_error, 2)}"
+                + ("" if branch.converged else " (not converged)")
+                for name, branch in (("(a)", found.branches), ("(b)", found.scan))
+            ]
+            rows = (
+                f"Completeness error, log-odds: {', '.join(errors)}",
+                f"Agreement of (a) and (b): Spearman {wording.signed(found.agreement)}; "
+                f"{int(found.disagreeing.sum())} of {found.disagreeing.size} parcels disagree",
+                f"Reference: {found.reference}",
+            )
+            for words in rows:
+                column.addWidget(_text(words, small=True))
+        column.addStretch(1)
+        return column
+
+
+def _context(model: ModelSummary) -> str:
+    return f"{wording.cutoff_text(model)}. Bars: held-out {wording.people(model)}."
+
+
+def _provenance_line(case: Case) -> str:
+    made, model = case.provenance, case.prediction.model if case.prediction else None
+    parts = [f"Model {model.model_id} {wording.short_hash(model.weights_sha256)}"] if model else []
+    parts.append(f"scan {wording.short_hash(case.scan.sha256)}")
+    if case.signals is not None:
+        parts.append(f"atlas {case.signals.atlas}")
+        parts.append(case.signals.preset)
+    if made is not None:
+        seed = made.seeds.get("run")
+        parts += [f"NeuroResponder {made.app_version}", made.device]
+        if seed is not None:
+            parts.append(f"seed {seed}")
+    return "  ·  ".join(parts)
+
+
+def _section(title: str) -> QVBoxLayout:
+    column = QVBoxLayout()
+    column.setSpacing(4)
+    label = QLabel(title)
+    label.setObjectName("title")
+    column.addWidget(label)
+    return column
+
+
+def _text(words: str, *, small: bool = False, muted: bool = False) -> QLabel:
+    label = QLabel(words)
+    label.setTextFormat(Qt.TextFormat.PlainText)
+    label.setWordWrap(True)
+    label.setMinimumWidth(60)
+    if muted:
+        label.setObjectName("muted")
+    if small:
+        label.setFont(font(label.font(), scale=0.9))
+    label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+    return label
+
+
+def _rule() -> QWidget:
+    line = QWidget()
+    line.setObjectName("rule")
+    line.setFixedHeight(1)
+    return line

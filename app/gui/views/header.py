@@ -1,0 +1,137 @@
+"""What the scan's header says: size, voxels, TR, codes, storage order; can be copied."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QGuiApplication
+from PySide6.QtWidgets import QGridLayout, QLabel, QPushButton, QScrollArea, QVBoxLayout, QWidget
+
+from app.core import wording
+from app.core.results import Finding, Participant, Scan, Severity
+from app.gui.session import Session
+from app.gui.widgets.icons import StateSign
+from app.gui.widgets.view import View
+
+_SIGNS = {Severity.NOTE: "idle", Severity.WARNING: "attention", Severity.BLOCKING: "blocked"}
+
+
+class HeaderView(View):
+    """Facts of the open scan and everything that was noticed about it."""
+
+    name = "header"
+    title = "Scan header"
+
+    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+        super().__init__(session, parent)
+        copy = QPushButton("Copy")
+        copy.setToolTip("Copy the header as text")
+        copy.clicked.connect(self._copy)
+        self.tools.addWidget(copy)
+        self.area = QScrollArea()
+        self.area.setWidgetResizable(True)
+        self.area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.area.viewport().setAutoFillBackground(False)
+        self.body.addWidget(self.area, 1)
+        self.refresh()
+
+    def rows(self) -> list[tuple[str, str]]:
+        """(name, value) of each fact that is known."""
+        opened, preview = self.session.case, self.session.preview
+        if opened is not None:
+            return [*participant_rows(opened.case.participant), *scan_rows(opened.case.scan)]
+        return scan_rows(preview.scan) if preview is not None else []
+
+    def findings(self) -> tuple[Finding, ...]:
+        """What was noticed."""
+        if self.session.case is not None:
+            return self.session.case.case.findings
+        return self.session.preview.findings if self.session.preview is not None else ()
+
+    def refresh(self) -> None:
+        """Write the facts of the open scan."""
+        content = QWidget()
+        column = QVBoxLayout(content)
+        column.setContentsMargins(0, 2, 6, 2)
+        column.setSpacing(6)
+        grid = QGridLayout()
+        grid.setHorizontalSpacing(14)
+        grid.setVerticalSpacing(4)
+        grid.setColumnStretch(1, 1)
+        for row, (name, value) in enumerate(self.rows()):
+            label = QLabel(name)
+            label.setObjectName("muted")
+            grid.addWidget(label, row, 0, Qt.AlignmentFlag.AlignTop)
+            grid.addWidget(_words(value), row, 1)
+        column.addLayout(grid)
+        if self.findings():
+            title = QLabel("Findings")
+            title.setObjectName("title")
+            column.addSpacing(4)
+            column.addWidget(title)
+        findings = QGridLayout()
+        findings.setHorizontalSpacing(8)
+        findings.setColumnStretch(1, 1)
+        for row, finding in enumerate(self.findings()):
+            sign = StateSign(_SIGNS[finding.severity])
+            findings.addWidget(sign, row, 0, Qt.AlignmentFlag.AlignTop)
+            word = wording.SEVERITY_WORDS[finding.severity]
+            findings.addWidget(_words(f"{word}: {finding.message} {finding.hint}".strip()), row, 1)
+        column.addLayout(findings)
+        column.addStretch(1)
+        self.area.setWidget(content)
+        content.setAutoFillBackground(False)  # setWidget turned it on; the panel shows through
+
+    def _copy(self) -> None:
+        lines = [f"{name}\t{value}" for name, value in self.rows()]
+        QGuiApplication.clipboard().setText("\n".join(lines))
+
+
+def participant_rows(person: Participant) -> list[tuple[str, str]]:
+    """Pseudonym and covariates."""
+    known = (
+        f"{person.age_years:g} years" if person.age_years is not None else "",
+        person.sex or "",
+        f"pain {person.baseline_pain:g} of 10" if person.baseline_pain is not None else "",
+        person.site or "",
+    )
+    return [
+        ("Participant", wording.join((person.label, person.session))),
+        ("Covariates", wording.join(known) or "none given"),
+    ]
+
+
+def scan_rows(scan: Scan) -> list[tuple[str, str]]:
+    """The header's facts in reading order."""
+    x, y, z, frames = scan.shape
+    minutes, seconds = divmod(round(frames * scan.repetition_time_s), 60)
+    voxel = " × ".join(f"{size:.2f}" for size in scan.voxel_size_mm)
+    rows = [
+        ("Size", f"{x} × {y} × {z} voxels, {frames} volumes"),
+        ("Voxel", f"{voxel} mm"),
+        (
+            "Repetition time",
+            f"{scan.repetition_time_s:g} s (from the {scan.repetition_time_source})",
+        ),
+        ("Duration", f"{minutes} min {seconds} s"),
+        ("Space", scan.space),
+        ("Storage order", scan.storage_orientation),
+        ("sform / qform code", f"{scan.sform_code} / {scan.qform_code}"),
+        ("Stored as", scan.stored_dtype),
+        ("Task", scan.task or "not stated"),
+    ]
+    field = f"{scan.field_strength_t:g} T" if scan.field_strength_t is not None else ""
+    if scan.scanner or field:
+        rows.append(("Scanner", wording.join((scan.scanner, field))))
+    if scan.slice_times_s:
+        rows.append(("Slice times", f"given for {len(scan.slice_times_s)} slices"))
+    rows.append(("SHA-256", f"{scan.sha256[:16]}…"))
+    return rows
+
+
+def _words(text: str) -> QLabel:
+    label = QLabel(text)
+    label.setTextFormat(Qt.TextFormat.PlainText)
+    label.setWordWrap(True)
+    label.setMinimumWidth(80)
+    label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+    return label

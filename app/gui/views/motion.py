@@ -1,0 +1,240 @@
+"""Motion, FD and DVARS above the carpet, all on one time axis with one frame cursor."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyqtgraph as pg
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QColor
+from PySide6.QtWidgets import QWidget
+
+from app.core.arrays import Floats
+from app.core.colours import CARPET_LIMIT_SD, NETWORK_SHORT, network_colour
+from app.gui.session import OpenCase, Session
+from app.gui.widgets import plots
+from app.gui.widgets.fields import choice, muted, set_choice
+from app.gui.widgets.view import ElidedLabel, View
+
+_KINDS = {"before": "Before cleaning", "after": "After cleaning"}
+_HUES = ("#4e9ad4", "#e0913a", "#7fb069")  # x, y, z
+FD_LIMIT_MM = 0.5  # the recipe's spike rule
+DVARS_LIMIT = 1.5
+
+
+class MotionView(View):
+    """Traces aligned to the carpet; hovering reads a frame, clicking selects it."""
+
+    name = "motion"
+    title = "Motion and carpet"
+
+    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+        super().__init__(session, parent)
+        self.kind_box = choice(
+            "Carpet before or after cleaning",
+            _KINDS,
+            session.display.carpet,
+            lambda key: session.set_display(carpet=key),
+        )
+        hues = " ".join(
+            f'<span style="color:{hue}">&#9644;</span> {name}'
+            for hue, name in zip(_HUES, "xyz", strict=True)
+        )
+        legend = muted(hues)
+        legend.setAccessibleName("Blue x, orange y, green z")
+        self.tools.addWidget(legend)
+        self.tools.addSpacing(10)
+        self.tools.addWidget(muted(f"grey: \N{MINUS SIGN}{CARPET_LIMIT_SD:g} to +{CARPET_LIMIT_SD:g} SD"))
+        self.tools.addWidget(self.kind_box)
+        self.graphics = pg.GraphicsLayoutWidget()
+        self.graphics.ci.layout.setSpacing(2)
+        self.graphics.ci.layout.setContentsMargins(0, 0, 6, 0)
+        self.graphics.setAccessibleName("Motion traces and carpet")
+        self.body.addWidget(self.graphics, 1)
+        self.read_out = ElidedLabel()
+        self.read_out.setObjectName("muted")
+        self.body.addWidget(self.read_out)
+        self._plots: list[pg.PlotItem] = []
+        self._cursors: list[pg.InfiniteLine] = []
+        self._image: pg.ImageItem | None = None
+        self.graphics.scene().sigMouseMoved.connect(self._hovered)
+        self.graphics.scene().sigMouseClicked.connect(self._clicked)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        session.frame_changed.connect(self._frame_changed)
+        session.display_changed.connect(self._display_changed)
+        self.refresh()
+
+    # drawing ---------------------------------------------------------------------
+
+    def refresh(self) -> None:
+        """Draw the case's traces and carpet."""
+        self.graphics.clear()
+        self._plots, self._cursors, self._image = [], [], None
+        colours = self.tokens()
+        self.graphics.setBackground(QColor(colours.surface))
+        opened = self.session.case
+        if opened is None or opened.case.signals is None or opened.case.motion is None:
+            self.graphics.addLabel(self.empty_reason(), color=colours.muted)
+            self.read_out.set_full_text("")
+            return
+        self._add_motion(opened)
+        self._add_carpet(opened)
+        for item in self._plots:
+            plots.style_plot(item, colours)
+            item.setXLink(self._plots[-1])
+            cursor = pg.InfiniteLine(pos=self.session.frame, pen=plots.pen(colours.accent, 1.5))
+            item.addItem(cursor, ignoreBounds=True)
+            self._cursors.append(cursor)
+            if item is not self._plots[-1]:
+                item.getAxis("bottom").setStyle(showValues=False)
+                item.getAxis("bottom").setHeight(6)
+        stretch = self.graphics.ci.layout
+        for row, share in enumerate((3, 3, 3, 3, 9)[: len(self._plots)]):
+            stretch.setRowStretchFactor(row, share)
+        self._frame_changed()
+
+    def restyle(self) -> None:
+        """Draw again in the theme's colours."""
+        self.refresh()
+
+    def _add_motion(self, opened: OpenCase) -> None:
+        colours = self.tokens()
+        parameters = self._frames_of(opened, np.asarray(opened.case.motion.parameters))  # type: ignore[union-attr]
+        for columns, label, factor, units in (
+            (slice(0, 3), "Shift", 1.0, "mm"),
+            (slice(3, 6), "Turn", 180.0 / np.pi, "°"),
+        ):
+            item = self._new_plot(label, units)
+            for hue, trace in zip(_HUES, (parameters[:, columns] * factor).T, strict=True):
+                plots.curve(item, trace, hue)
+        signals = opened.case.signals
+        assert signals is not None
+        for key, label, units, limit, hue in (
+            ("framewise_displacement", "FD", "mm", FD_LIMIT_MM, colours.accent),
+            ("std_dvars", "DVARS", "", DVARS_LIMIT, colours.accent),
+        ):
+            trace = signals.confounds.get(key)
+            if trace is None:
+                continue
+            item = self._new_plot(label, units)
+            values = np.asarray(trace, dtype=float)
+            plots.curve(item, values, hue, 1.4)
+            plots.shade_flagged(item, signals.good_frames, colours)
+            over = int((np.nan_to_num(values) > limit).sum())
+            word = f"limit {limit:g}{' ' * bool(units)}{units}: {over} of {values.size} over"
+            plots.limit_line(item, limit, colours, word)
+            item.setYRange(0, max(float(np.nanmax(values)), limit * 1.6), padding=0.04)
+
+    def _add_carpet(self, opened: OpenCase) -> None:
+        item = self._new_plot("Parcels", "")
+        item.setLabel("bottom", "Volume (first = 0, after the trimmed start)")
+        image = pg.ImageItem()
+        item.addItem(image)
+        self._image = image
+        item.getViewBox().invertY(True)
+        self._add_network_strip(item, opened)
+        self._show_carpet(opened)
+
+    def _add_network_strip(self, item: pg.PlotItem, opened: OpenCase) -> None:
+        rows, signals = opened.view.carpet_rows, opened.case.signals
+        if rows is None or signals is None:
+            return
+        strip = np.array([network_colour(signals.networks[int(p)]) for p in rows], dtype=np.uint8)
+        frames = len(signals.good_frames)
+        width = max(frames / 90.0, 1.0)
+        picture = pg.ImageItem(strip[:, None, :])
+        picture.setRect(-0.5 - width, 0, width, len(rows))
+        item.addItem(picture)
+        names = [signals.networks[int(p)] for p in rows]
+        starts = [0, *(i for i in range(1, len(names)) if names[i] != names[i - 1]), len(names)]
+        ticks = [
+            ((a + b) / 2.0, NETWORK_SHORT.get(names[a], names[a]))
+            for a, b in zip(starts, starts[1:], strict=False)
+            if b - a >= len(names) / 26
+        ]
+        item.getAxis("left").setTicks([ticks])
+        item.getAxis("left").setStyle(tickLength=0)
+
+    def _show_carpet(self, opened: OpenCase) -> None:
+        kind = self.session.display.carpet
+        set_choice(self.kind_box, kind)
+        view = opened.view
+        carpet = view.carpet_before if kind == "before" else view.carpet_after
+        if self._image is None or carpet is None:
+            return
+        scaled = np.clip((np.asarray(carpet) / CARPET_LIMIT_SD + 1.0) * 127.5, 0.0, 255.0)
+        pixels = np.nan_to_num(scaled).astype(np.uint8)
+        self._image.setImage(pixels, levels=(0, 255), autoLevels=False)
+        self._image.setRect(-0.5, 0, pixels.shape[1], pixels.shape[0])
+        width = max(pixels.shape[1] / 90.0, 1.0)
+        item = self._plots[-1]
+        item.setYRange(0, pixels.shape[0], padding=0)
+        item.setXRange(-0.5 - width, pixels.shape[1] - 0.5, padding=0)
+
+    def _new_plot(self, label: str, units: str) -> pg.PlotItem:
+        item = plots.plot(self.graphics, len(self._plots), label, units)
+        self._plots.append(item)
+        return item
+
+    def _frames_of(self, opened: OpenCase, values: Floats) -> Floats:
+        """Rows of a per-file-frame array that belong to the kept frames."""
+        signals = opened.case.signals
+        assert signals is not None
+        first = signals.first_frame if len(values) > len(signals.good_frames) else 0
+        return values[first : first + len(signals.good_frames)]
+
+    # frames ----------------------------------------------------------------------
+
+    def frame_text(self, frame: int) -> str:
+        """What is known of a frame, with the base of the count."""
+        opened = self.session.case
+        if opened is None or opened.case.signals is None:
+            return ""
+        signals = opened.case.signals
+        if not 0 <= frame < len(signals.good_frames):
+            return ""
+        parts = [
+            f"volume {frame} (first = 0; {frame + signals.first_frame} in the file)",
+            f"{frame * signals.repetition_time_s:.1f} s",
+        ]
+        for key, label, unit in (("framewise_displacement", "FD", " mm"), ("std_dvars", "DVARS", "")):
+            if key in signals.confounds:
+                value = float(signals.confounds[key][frame])
+                parts.append(f"{label} {value:.2f}{unit}" if np.isfinite(value) else f"{label} –")
+        parts.append("used" if signals.good_frames[frame] else "flagged: not used for connectivity")
+        if not signals.good_frames.all():
+            parts.append(f"{int((~np.asarray(signals.good_frames)).sum())} flagged in all")
+        return "  ·  ".join(parts)
+
+    def _frame_at(self, scene_position: object) -> int | None:
+        if not self._plots or not self.graphics.ci.sceneBoundingRect().contains(scene_position):
+            return None
+        box = self._plots[-1].getViewBox()
+        return round(float(box.mapSceneToView(scene_position).x()))
+
+    def _hovered(self, scene_position: object) -> None:
+        frame = self._frame_at(scene_position)
+        if frame is not None:
+            self.read_out.set_full_text(self.frame_text(frame) or self.frame_text(self.session.frame))
+
+    def _clicked(self, event: pg.GraphicsScene.mouseEvents.MouseClickEvent) -> None:
+        frame = self._frame_at(event.scenePos())
+        if frame is not None:
+            self.session.select_frame(frame)
+
+    def _frame_changed(self) -> None:
+        for cursor in self._cursors:
+            cursor.setValue(self.session.frame)
+        self.read_out.set_full_text(self.frame_text(self.session.frame))
+
+    def _display_changed(self) -> None:
+        if self.session.case is not None and self._image is not None:
+            self._show_carpet(self.session.case)
+
+    def keyPressEvent(self, event: object) -> None:
+        """Comma and full stop: the volume before and after."""
+        key = event.key()  # type: ignore[attr-defined]
+        if key in (Qt.Key.Key_Comma, Qt.Key.Key_Period):
+            step = -1 if key == Qt.Key.Key_Comma else 1
+            self.session.select_frame(self.session.frame + step)
+        else:
+            super().keyPressEvent(event)  # type: ignore[arg-type]

@@ -1,0 +1,91 @@
+"""All parcels as a table: sort, filter, click to go there."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QModelIndex, QSortFilterProxyModel, Qt
+from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QLineEdit, QTableView, QWidget
+
+from app.gui.session import Session
+from app.gui.widgets.region_table import SORT_ROLE, RegionTable
+from app.gui.widgets.view import View
+
+
+class RegionsView(View):
+    """The table twin of the map; its selection is the session's."""
+
+    name = "regions"
+    title = "Regions, log-odds"
+
+    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+        super().__init__(session, parent)
+        self.search = QLineEdit()
+        self.search.setPlaceholderText("Find a region or network")
+        self.search.setAccessibleName("Find a region or network")
+        self.search.setClearButtonEnabled(True)
+        self.search.setMaximumWidth(220)
+        self.tools.addWidget(self.search)
+        self.regions = RegionTable(self)
+        self.proxy = QSortFilterProxyModel(self)
+        self.proxy.setSourceModel(self.regions)
+        self.proxy.setSortRole(SORT_ROLE)
+        self.proxy.setFilterKeyColumn(-1)
+        self.proxy.setFilterCaseSensitivity(Qt.CaseSensitivity.CaseInsensitive)
+        self.search.textChanged.connect(self.proxy.setFilterFixedString)
+        self.table = QTableView()
+        self.table.setModel(self.proxy)
+        self.table.setAccessibleName("Regions")
+        self.table.setSortingEnabled(True)
+        self.table.setShowGrid(False)
+        self.table.setAlternatingRowColors(True)
+        self.table.setWordWrap(False)
+        self.table.verticalHeader().hide()
+        self.table.verticalHeader().setDefaultSectionSize(self.fontMetrics().height() + 6)
+        self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        self.table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        header = self.table.horizontalHeader()
+        header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
+        header.setHighlightSections(False)
+        header.setMinimumSectionSize(34)
+        self.body.addWidget(self.table, 1)
+        self.table.selectionModel().currentRowChanged.connect(self._row_changed)
+        session.parcel_changed.connect(self._parcel_changed)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Fill the table for the case that is open."""
+        opened = self.session.case
+        signals = opened.case.signals if opened is not None else None
+        self.regions.show_case(signals, opened.attribution if opened is not None else None)
+        header = self.table.horizontalHeader()
+        names = self.regions.columns
+        for column, name in enumerate(names):
+            stretch = name == "Region"
+            mode = QHeaderView.ResizeMode.Stretch if stretch else QHeaderView.ResizeMode.Interactive
+            header.setSectionResizeMode(column, mode)
+            if not stretch:
+                self.table.setColumnWidth(column, self._width(name))
+        if names and names[0] == "Rank":
+            self.table.sortByColumn(0, Qt.SortOrder.AscendingOrder)
+        self._parcel_changed()
+
+    def find(self) -> None:
+        """Put the cursor into the search field."""
+        self.search.setFocus(Qt.FocusReason.ShortcutFocusReason)
+        self.search.selectAll()
+
+    def _width(self, name: str) -> int:
+        longest = {"Network": "DEEP   ", "Rank": "Rank", "(a)": "+0.0000", "(b)": "+0.0000"}
+        return self.fontMetrics().horizontalAdvance(longest.get(name, name)) + 24
+
+    def _parcel_changed(self) -> None:
+        parcel = self.session.parcel
+        if parcel is None or parcel >= self.regions.rowCount():
+            return
+        row = self.proxy.mapFromSource(self.regions.index(parcel, 0))
+        if row.isValid() and row.row() != self.table.currentIndex().row():
+            self.table.setCurrentIndex(row)
+            self.table.scrollTo(row, QAbstractItemView.ScrollHint.PositionAtCenter)
+
+    def _row_changed(self, current: QModelIndex, _previous: QModelIndex) -> None:
+        if current.isValid() and self.table.hasFocus():
+            self.session.select_parcel(self.proxy.mapToSource(current).row())

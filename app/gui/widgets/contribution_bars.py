@@ -1,0 +1,59 @@
+"""Signed contributions of the inputs in log-odds, about a common zero."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QPointF, QRectF, QSize, Qt
+from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen
+from PySide6.QtWidgets import QSizePolicy, QWidget
+
+from app.core import wording
+from app.core.colours import diverging_table
+from app.gui.widgets.theme import font, tokens
+
+_ROW_PX = 20.0
+
+
+class ContributionBars(QWidget):
+    """One bar an input; never sums of absolute values."""
+
+    def __init__(self, contributions: dict[str, float], parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._rows = [(wording.modality_word(key), value) for key, value in contributions.items()]
+        self.setFont(font(self.font(), scale=0.9))
+        self.setFixedHeight(round(_ROW_PX * len(self._rows)) + 4)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.setAccessibleName("Contributions in log-odds")
+        spoken = (f"{name} {wording.signed(value)}" for name, value in self._rows)
+        self.setAccessibleDescription("; ".join(spoken))
+
+    def sizeHint(self) -> QSize:
+        """One row an input."""
+        return QSize(240, self.height())
+
+    def paintEvent(self, _event: QPaintEvent) -> None:
+        """Name, bar, number."""
+        painter = QPainter(self)
+        colours = tokens(self.palette())
+        metrics = painter.fontMetrics()
+        name_px = max(metrics.horizontalAdvance(name) for name, _ in self._rows) + 8.0
+        value_px = metrics.horizontalAdvance("+00.00") + 6.0
+        room = max(self.width() - name_px - value_px, 20.0)
+        zero = name_px + room / 2.0
+        largest = max((abs(value) for _, value in self._rows), default=1.0) or 1.0
+        low, high = diverging_table(11)[2], diverging_table(11)[8]
+        for row, (name, value) in enumerate(self._rows):
+            top = 2.0 + row * _ROW_PX
+            painter.setPen(QColor(colours.text))
+            side = Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft
+            painter.drawText(QRectF(0, top, name_px, _ROW_PX), side, name)
+            length = value / largest * room / 2.0
+            colour = QColor(*(int(c) for c in (high if value > 0 else low)))
+            painter.fillRect(
+                QRectF(min(zero, zero + length), top + 4, abs(length), _ROW_PX - 8), colour
+            )
+            side = Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight
+            box = QRectF(self.width() - value_px, top, value_px, _ROW_PX)
+            painter.drawText(box, side, wording.signed(value))
+        painter.setPen(QPen(QColor(colours.muted), 1))
+        painter.drawLine(QPointF(zero, 0), QPointF(zero, self.height()))
+        painter.end()

@@ -1,0 +1,312 @@
+"""A square matrix in network order with strips, names, separators and a cross at the selection."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PySide6.QtCore import QPointF, QRectF, Qt, Signal
+from PySide6.QtGui import (
+    QColor,
+    QImage,
+    QKeyEvent,
+    QMouseEvent,
+    QPainter,
+    QPaintEvent,
+    QPen,
+    QWheelEvent,
+)
+from PySide6.QtWidgets import QToolTip, QWidget
+
+from app.core.arrays import Floats, Ints
+from app.core.colours import NETWORK_SHORT, SignedScale, diverging_table, network_colour
+from app.gui.widgets.theme import font, tokens
+
+_STRIP_PX = 7
+_UNKNOWN = (150, 150, 150)  # rows of parcels that were not covered
+
+
+@dataclass(frozen=True, slots=True)
+class MatrixContent:
+    """A matrix in atlas order with the permutation in which it is drawn."""
+
+    matrix: Floats  # (parcel, parcel)
+    order: Ints  # (parcel,)
+    networks: tuple[str, ...]  # one a parcel, atlas order
+    scale: SignedScale
+
+
+class MatrixCanvas(QWidget):
+    """Draws the matrix; hovering and clicking speak in atlas order, whatever the drawing order."""
+
+    hovered = Signal(int, int)  # atlas indices; (-1, -1) outside
+    clicked = Signal(int, int)
+
+    def __init__(self, parent: QWidget | None = None, *, names: bool = True) -> None:
+        super().__init__(parent)
+        self.content: MatrixContent | None = None
+        self.reason = ""
+        self.selected: int | None = None
+        self.edge: tuple[int, int] | None = None
+        self._names = names
+        self._image: QImage | None = None
+        self._pixels: NDArray[np.uint8] | None = None
+        self._zoom = 1.0
+        self._centre = (0.5, 0.5)
+        self._pressed: QPointF | None = None
+        self.setMouseTracking(True)
+        self.setMinimumSize(120, 120)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setCursor(Qt.CursorShape.CrossCursor)
+
+    def show_content(self, content: MatrixContent | None, reason: str = "") -> None:
+        """Draw a matrix, or print why there is none."""
+        self.content, self.reason = content, reason
+        self._image = None
+        if content is not None:
+            ordered = content.matrix[np.ix_(content.order, content.order)]
+            table = diverging_table().astype(np.uint8)
+            pixels = table[content.scale.index(ordered)]
+            pixels[~np.isfinite(ordered)] = _UNKNOWN
+            # pixels must outlive the image, which does not copy them
+            self._pixels = np.ascontiguousarray(pixels)
+            size = len(content.order)
+            self._image = QImage(
+                self._pixels.data, size, size, 3 * size, QImage.Format.Format_RGB888
+            )
+        self.update()
+
+    def set_selection(self, parcel: int | None, edge: tuple[int, int] | None) -> None:
+        """Mark a row and column, and one connection."""
+        self.selected, self.edge = parcel, edge
+        self.update()
+
+    # geometry -----------------------------------------------------------------
+
+    def square(self) -> QRectF:
+        """Where the whole matrix lies."""
+        room, below = self._label_px(), self._label_px(short=True)
+        side = max(min(self.width() - room - 2.0, self.height() - below - 2.0), 10.0)
+        return QRectF(room + max(self.width() - room - side, 0.0) / 2.0, 1.0, side, side)
+
+    def _label_px(self, *, short: bool = False) -> float:
+        if not self._names:
+            return float(_STRIP_PX + 4)
+        longest = "DEEP" if short else "Ventral Attention"
+        return self.fontMetrics().horizontalAdvance(longest) * 0.82 + _STRIP_PX + 10
+
+    def _window(self) -> QRectF:
+        """The part of the matrix that is shown, in rows and columns."""
+        count = float(len(self.content.order)) if self.content is not None else 1.0
+        side = count / self._zoom
+        left = min(max(self._centre[0] * count - side / 2.0, 0.0), count - side)
+        top = min(max(self._centre[1] * count - side / 2.0, 0.0), count - side)
+        return QRectF(left, top, side, side)
+
+    def cell_at(self, at: QPointF) -> tuple[int, int] | None:
+        """Atlas indices (row, column) under a point, None outside."""
+        square, window = self.square(), self._window()
+        if self.content is None or not square.contains(at):
+            return None
+        column = window.left() + (at.x() - square.left()) / square.width() * window.width()
+        row = window.top() + (at.y() - square.top()) / square.height() * window.height()
+        last = len(self.content.order) - 1
+        order = self.content.order
+        return int(order[min(int(row), last)]), int(order[min(int(column), last)])
+
+    # painting -----------------------------------------------------------------
+
+    def paintEvent(self, _event: QPaintEvent) -> None:
+        """Matrix, separators, strips, names, selection."""
+        painter = QPainter(self)
+        colours = tokens(self.palette())
+        if self.content is None or self._image is None:
+            painter.setPen(QColor(colours.muted))
+            flags = Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap
+            painter.drawText(self.rect().adjusted(12, 12, -12, -12), int(flags), self.reason)
+            painter.end()
+            return
+        square, window = self.square(), self._window()
+        # Shrinking smooths (a cell is smaller than a pixel); enlarging must not.
+        smooth = square.width() * self.devicePixelRatioF() < window.width()
+        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, smooth)
+        painter.drawImage(square, self._image, window)
+        self._paint_networks(painter, square, window)
+        self._paint_selection(painter, square, window)
+        painter.setPen(QPen(QColor(colours.accent if self.hasFocus() else colours.border), 1))
+        painter.drawRect(square)
+        painter.end()
+
+    def _blocks(self) -> list[tuple[str, int, int]]:
+        """(network, first row, row after the last) in drawing order."""
+        assert self.content is not None
+        names = [self.content.networks[parcel] for parcel in self.content.order]
+        starts = [0, *(i for i in range(1, len(names)) if names[i] != names[i - 1]), len(names)]
+        return [(names[a], a, b) for a, b in zip(starts, starts[1:], strict=False)]
+
+    def _paint_networks(self, painter: QPainter, square: QRectF, window: QRectF) -> None:
+        scale = square.width() / window.width()
+        line = QPen(QColor(20, 24, 30, 150), 1)
+        rows: list[tuple[float, str]] = []
+        columns: list[tuple[float, str]] = []
+        for name, first, after in self._blocks():
+            colour = QColor(*network_colour(name))
+            for along, low, high, found in (
+                ("row", window.top(), window.bottom(), rows),
+                ("column", window.left(), window.right(), columns),
+            ):
+                begin, end = max(float(first), low), min(float(after), high)
+                if end <= begin:
+                    continue
+                begin_px, end_px = (begin - low) * scale, (end - low) * scale
+                found.append(((begin_px + end_px) / 2.0, name))
+                painter.setPen(line)
+                if along == "row":
+                    y = square.top() + begin_px
+                    strip = QRectF(square.left() - _STRIP_PX - 2, y, _STRIP_PX, end_px - begin_px)
+                    painter.drawLine(QPointF(square.left(), y), QPointF(square.right(), y))
+                else:
+                    x = square.left() + begin_px
+                    strip = QRectF(x, square.bottom() + 2, end_px - begin_px, _STRIP_PX)
+                    painter.drawLine(QPointF(x, square.top()), QPointF(x, square.bottom()))
+                painter.fillRect(strip, colour)
+        if self._names:
+            self._paint_names(painter, square, rows, columns)
+
+    def _paint_names(
+        self,
+        painter: QPainter,
+        square: QRectF,
+        rows: list[tuple[float, str]],
+        columns: list[tuple[float, str]],
+    ) -> None:
+        painter.setFont(font(self.font(), scale=0.82))
+        painter.setPen(QColor(tokens(self.palette()).text))
+        metrics = painter.fontMetrics()
+        step = metrics.height() - 1.0
+        right = square.left() - _STRIP_PX - 5
+        for place, (_, name) in zip(_spread(rows, step, square.height()), rows, strict=True):
+            y = square.top() + place
+            box = QRectF(0, y - step, right, 2 * step)
+            painter.drawText(box, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, name)
+        for place, (_, name) in zip(_spread(columns, step, square.width()), columns, strict=True):
+            painter.save()
+            painter.translate(square.left() + place, square.bottom() + _STRIP_PX + 5)
+            painter.rotate(-90)
+            box = QRectF(-self._label_px(), -step, self._label_px(), 2 * step)
+            side = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
+            painter.drawText(box, side, NETWORK_SHORT.get(name, name))
+            painter.restore()
+
+    def _paint_selection(self, painter: QPainter, square: QRectF, window: QRectF) -> None:
+        assert self.content is not None
+        place = np.argsort(self.content.order)
+        scale = square.width() / window.width()
+        painter.save()
+        painter.setClipRect(square)
+        if self.selected is not None and self.selected < len(place):
+            at = (place[self.selected] + 0.5 - window.top()) * scale
+            across = (place[self.selected] + 0.5 - window.left()) * scale
+            for colour, width in ((QColor(0, 0, 0, 160), 3), (QColor(255, 235, 59), 1)):
+                painter.setPen(QPen(colour, width))
+                y, x = square.top() + at, square.left() + across
+                painter.drawLine(QPointF(square.left(), y), QPointF(square.right(), y))
+                painter.drawLine(QPointF(x, square.top()), QPointF(x, square.bottom()))
+        if self.edge is not None and max(self.edge) < len(place):
+            first, second = self.edge
+            y = square.top() + (place[first] + 0.5 - window.top()) * scale
+            x = square.left() + (place[second] + 0.5 - window.left()) * scale
+            size = max(scale, 5.0) + 3.0
+            for colour, width in ((QColor(0, 0, 0), 4), (QColor(255, 235, 59), 2)):
+                painter.setPen(QPen(colour, width))
+                painter.drawRect(QRectF(x - size / 2, y - size / 2, size, size))
+        painter.restore()
+
+    # mouse and keys -------------------------------------------------------------
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        """Tell the cell under the mouse; drag with the middle button or Shift to pan."""
+        if self._pressed is not None and self.content is not None:
+            change = event.position() - self._pressed
+            side = self.square().width() * self._zoom
+            x, y = self._centre
+            self._centre = (
+                min(max(x - change.x() / side, 0.0), 1.0),
+                min(max(y - change.y() / side, 0.0), 1.0),
+            )
+            self._pressed = event.position()
+            self.update()
+            return
+        cell = self.cell_at(event.position())
+        self.hovered.emit(*(cell if cell is not None else (-1, -1)))
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        """Left: select the connection."""
+        shift = event.modifiers() & Qt.KeyboardModifier.ShiftModifier
+        if event.button() == Qt.MouseButton.MiddleButton or shift:
+            self._pressed = event.position()
+            return
+        cell = self.cell_at(event.position())
+        if cell is not None and event.button() == Qt.MouseButton.LeftButton:
+            self.clicked.emit(*cell)
+
+    def mouseReleaseEvent(self, _event: QMouseEvent) -> None:
+        """End a drag."""
+        self._pressed = None
+
+    def leaveEvent(self, _event: object) -> None:
+        """Nothing is under the mouse any more."""
+        self.hovered.emit(-1, -1)
+        QToolTip.hideText()
+
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        """Zoom about the mouse."""
+        if self.content is None:
+            return
+        square, before = self.square(), self._window()
+        count = len(self.content.order)
+        share_x = (event.position().x() - square.left()) / square.width()
+        share_y = (event.position().y() - square.top()) / square.height()
+        x = before.left() + share_x * before.width()
+        y = before.top() + share_y * before.height()
+        self._zoom = min(max(self._zoom * 1.2 ** (event.angleDelta().y() / 120.0), 1.0), 40.0)
+        side = count / self._zoom
+        self._centre = ((x + (0.5 - share_x) * side) / count, (y + (0.5 - share_y) * side) / count)
+        self.update()
+        event.accept()
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Arrows move the selected connection in drawing order; R shows the whole matrix."""
+        moves = {
+            Qt.Key.Key_Up: (-1, 0),
+            Qt.Key.Key_Down: (1, 0),
+            Qt.Key.Key_Left: (0, -1),
+            Qt.Key.Key_Right: (0, 1),
+        }
+        move = moves.get(Qt.Key(event.key()))
+        if self.content is not None and move is not None:
+            place = np.argsort(self.content.order)
+            first = self.selected if self.selected is not None else int(self.content.order[0])
+            row, column = self.edge if self.edge is not None else (first, first)
+            last = len(place) - 1
+            at = (place[row] + move[0], place[column] + move[1])
+            i, j = (int(self.content.order[min(max(v, 0), last)]) for v in at)
+            self.clicked.emit(i, j)
+        elif event.key() == Qt.Key.Key_R:
+            self._zoom, self._centre = 1.0, (0.5, 0.5)
+            self.update()
+        else:
+            super().keyPressEvent(event)
+
+
+def _spread(marks: list[tuple[float, str]], step: float, room: float) -> list[float]:
+    """Positions of labels near their marks, at least `step` apart, inside the room."""
+    places = [place for place, _ in marks]
+    for i in range(1, len(places)):
+        places[i] = max(places[i], places[i - 1] + step)
+    if places and places[-1] > room - step / 2.0:
+        places[-1] = room - step / 2.0
+        for i in range(len(places) - 2, -1, -1):
+            places[i] = min(places[i], places[i + 1] - step)
+    return places

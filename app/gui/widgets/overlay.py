@@ -1,0 +1,84 @@
+"""One value a parcel, ready to draw: colours, threshold and what the bar must say."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.core import wording
+from app.core.arrays import Bools, Floats
+from app.core.colours import CORRELATION_LIMIT, SignedScale, signed_scale
+from app.gui.session import OVERLAYS, OpenCase, Session
+
+
+@dataclass(frozen=True, slots=True)
+class Overlay:
+    """A map over parcels with the scale that all views share."""
+
+    kind: str
+    title: str
+    values: Floats  # (parcel,)
+    scale: SignedScale
+    shown: Bools  # (parcel,) at or above the threshold
+    disagreeing: Bools  # (parcel,) hatched
+
+    @property
+    def hidden_text(self) -> str:
+        """Such as "381 of 426 parcels below threshold"."""
+        return wording.hidden_text(int((~self.shown).sum()), len(self.values), "parcels")
+
+    def rgb(self) -> NDArray[np.uint8]:
+        """(parcel, 3) colours, whether shown or not."""
+        return self.scale.rgb(self.values).astype(np.uint8)
+
+
+def parcel_values(opened: OpenCase, kind: str, parcel: int | None) -> Floats | None:
+    """(parcel,) values of a kind of overlay; None where the case has none.
+
+    Connections count half for each of their two ends, so that the parcels of (a) and (b)
+    add up to the whole attribution.
+    """
+    if kind == "seed":
+        connectome = opened.case.connectome
+        if connectome is None or parcel is None:
+            return None
+        return np.asarray(connectome.matrix[parcel], dtype=float)
+    found = opened.attribution
+    if found is None or kind == "none":
+        return None
+    if kind == "scan":
+        return np.asarray(found.scan.per_parcel, dtype=float)
+    if kind == "series":
+        return np.asarray(found.branches.per_parcel_series, dtype=float)
+    if kind == "connectivity":
+        return 0.5 * np.asarray(found.branches.per_connection, dtype=float).sum(axis=1)
+    return np.asarray(found.branches.per_parcel, dtype=float)
+
+
+def current_overlay(session: Session) -> Overlay | None:
+    """The overlay that the session's display asks for, or None."""
+    opened, display = session.case, session.display
+    if opened is None:
+        return None
+    values = parcel_values(opened, display.overlay, session.parcel)
+    if values is None:
+        return None
+    top = max(1.0 - display.hidden_share, 1.0 / len(values))
+    if display.overlay == "seed":
+        ranked = signed_scale(values, top_share=top)
+        scale = SignedScale(CORRELATION_LIMIT, ranked.threshold, "Pearson r")
+    else:
+        scale = signed_scale(values, top_share=top)
+    agreed = np.zeros(len(values), dtype=bool)
+    found = opened.attribution
+    hatched = agreed if found is None or display.overlay == "seed" else found.disagreeing
+    return Overlay(
+        display.overlay,
+        OVERLAYS[display.overlay],
+        values,
+        scale,
+        scale.shown(values),
+        np.asarray(hatched, dtype=bool),
+    )

@@ -1,0 +1,85 @@
+"""pyqtgraph plots in the window's colours."""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("PYQTGRAPH_QT_LIB", "PySide6")
+
+import numpy as np
+import pyqtgraph as pg
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QColor
+
+from app.core.arrays import Bools, Floats
+from app.gui.widgets.theme import Tokens
+
+pg.setConfigOptions(imageAxisOrder="row-major", antialias=True)
+
+AXIS_WIDTH_PX = 58
+
+
+def plot(layout: pg.GraphicsLayoutWidget, row: int, label: str, units: str = "") -> pg.PlotItem:
+    """A plot in a column of plots that share their time axis and left margin."""
+    item = layout.addPlot(row=row, col=0)
+    item.setMenuEnabled(False)
+    item.hideButtons()
+    item.setMouseEnabled(x=False, y=False)
+    item.setLabel("left", label, units=units or None)
+    left = item.getAxis("left")
+    left.setWidth(AXIS_WIDTH_PX)
+    left.enableAutoSIPrefix(False)
+    item.getAxis("bottom").enableAutoSIPrefix(False)
+    return item
+
+
+def style_plot(item: pg.PlotItem, colours: Tokens) -> None:
+    """Give a plot the theme's colours."""
+    for side in ("left", "bottom"):
+        axis = item.getAxis(side)
+        axis.setPen(pg.mkPen(colours.border))
+        axis.setTextPen(pg.mkPen(colours.muted))
+    item.showGrid(x=False, y=False)
+
+
+def pen(colour: str, width: float = 1.0, style: Qt.PenStyle = Qt.PenStyle.SolidLine) -> object:
+    """A cosmetic pen."""
+    return pg.mkPen(QColor(colour), width=width, style=style)
+
+
+def limit_line(item: pg.PlotItem, value: float, colours: Tokens, words: str) -> None:
+    """A dashed horizontal line with its meaning written on it."""
+    line = pg.InfiniteLine(
+        pos=value,
+        angle=0,
+        pen=pen(colours.attention, 1.0, Qt.PenStyle.DashLine),
+        label=words,
+        labelOpts={"position": 0.995, "color": colours.attention, "anchors": [(1, 1), (1, 1)]},
+    )
+    item.addItem(line)
+
+
+def flagged_spans(good: Bools) -> list[tuple[int, int]]:
+    """(first, after last) of each run of flagged frames."""
+    bad = np.concatenate([[False], ~np.asarray(good, dtype=bool), [False]])
+    change = np.flatnonzero(np.diff(bad.astype(np.int8)))
+    return [(int(a), int(b)) for a, b in zip(change[::2], change[1::2], strict=True)]
+
+
+def shade_flagged(item: pg.PlotItem, good: Bools, colours: Tokens) -> None:
+    """Shade the frames that are not used for connectivity."""
+    colour = QColor(colours.attention)
+    colour.setAlpha(60)
+    for first, after in flagged_spans(good):
+        region = pg.LinearRegionItem(
+            (first - 0.5, after - 0.5), movable=False, brush=colour, pen=pg.mkPen(None)
+        )
+        region.setZValue(-10)
+        item.addItem(region)
+
+
+def curve(item: pg.PlotItem, y: Floats, colour: str, width: float = 1.2, x: object = None) -> object:
+    """A line over the frames; NaN leaves a gap."""
+    values = np.asarray(y, dtype=float)
+    across = np.arange(values.size) if x is None else x
+    return item.plot(across, values, pen=pen(colour, width), connect="finite")

@@ -1,0 +1,180 @@
+"""Three linked slices on one black stage, all at the same scale."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QPointF, QRect, Qt, Signal
+from PySide6.QtGui import QColor, QPainter, QPaintEvent, QResizeEvent
+from PySide6.QtWidgets import QWidget
+
+from app.gui.session import Display
+from app.gui.widgets.plane import PLANES, plane
+from app.gui.widgets.slice_canvas import SliceCanvas, SliceContent
+
+_GAP_PX = 3
+
+
+class SliceStage(QWidget):
+    """Arranges the canvases in a row or in two rows, whichever shows them larger."""
+
+    voxel_picked = Signal(tuple)  # voxel indices as floats
+    windowed = Signal(float, float)
+    reset = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.zoom = 1.0
+        self.canvases: dict[str, SliceCanvas] = {}
+        self.reason = ""
+        self._maximised: str | None = None
+        for name in PLANES:
+            canvas = SliceCanvas(plane(name, convention="radiological", nose="left"), self)
+            canvas.pointed.connect(self.voxel_picked)
+            canvas.stepped.connect(self._step)
+            canvas.moved.connect(self._move)
+            canvas.zoomed.connect(self._zoom)
+            canvas.panned.connect(self._pan)
+            canvas.windowed.connect(self.windowed)
+            canvas.reset.connect(self._reset)
+            canvas.double_clicked.connect(self.toggle_maximised)
+            self.canvases[name] = canvas
+        self.setMinimumSize(240, 120)
+
+    @property
+    def content(self) -> SliceContent | None:
+        """What is drawn."""
+        return self.canvases["axial"].content
+
+    def show_content(self, content: SliceContent | None, display: Display, reason: str) -> None:
+        """Draw a volume, or print why there is none."""
+        self.reason = reason
+        for name, canvas in self.canvases.items():
+            canvas.plane = plane(name, convention=display.convention, nose=display.nose)
+            canvas.content = content
+            canvas.setVisible(content is not None)
+            canvas.update()
+        self._arrange()
+        self.update()
+
+    def show_voxel(self, voxel: tuple[float, float, float]) -> None:
+        """Move the crosshair."""
+        for canvas in self.canvases.values():
+            canvas.voxel = voxel
+            canvas.update()
+
+    def toggle_maximised(self, name: str) -> None:
+        """Give one plane the whole stage, or take it back."""
+        self._maximised = None if self._maximised == name else name
+        self._arrange()
+
+    def paintEvent(self, _event: QPaintEvent) -> None:
+        """Black, with the reason where there is no picture."""
+        painter = QPainter(self)
+        painter.fillRect(self.rect(), Qt.GlobalColor.black)
+        if self.content is None:
+            painter.setPen(QColor("#a3b0bd"))
+            box = self.rect().adjusted(20, 20, -20, -20)
+            flags = Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap
+            painter.drawText(box, int(flags), self.reason)
+        painter.end()
+
+    def resizeEvent(self, _event: QResizeEvent) -> None:
+        """Find the better arrangement again."""
+        self._arrange()
+
+    def _arrange(self) -> None:
+        if self.content is None:
+            return
+        size = {name: canvas.extent_mm() for name, canvas in self.canvases.items()}
+        width, height = float(self.width()), float(self.height())
+        if self._maximised is not None:
+            across, up = size[self._maximised]
+            self._apply({self._maximised: self.rect()}, min(width / across, height / up))
+            return
+        row = min(
+            (width - 2 * _GAP_PX) / sum(across for across, _ in size.values()),
+            height / max(up for _, up in size.values()),
+        )
+        left = max(size["coronal"][0], size["axial"][0])
+        low = max(size["axial"][1], 1.0)
+        two = min(
+            (width - _GAP_PX) / (left + size["sagittal"][0]),
+            (height - _GAP_PX) / (size["coronal"][1] + low),
+        )
+        if row >= two:
+            self._apply(self._row(size), row)
+        else:
+            self._apply(self._two_rows(size, left, two), two)
+
+    def _row(self, size: dict[str, tuple[float, float]]) -> dict[str, QRect]:
+        total = sum(across for across, _ in size.values())
+        room = self.width() - 2 * _GAP_PX
+        places, x = {}, 0
+        for name in PLANES:
+            wide = round(room * size[name][0] / total)
+            places[name] = QRect(x, 0, wide, self.height())
+            x += wide + _GAP_PX
+        return places
+
+    def _two_rows(
+        self, size: dict[str, tuple[float, float]], left_mm: float, scale: float
+    ) -> dict[str, QRect]:
+        share = left_mm / (left_mm + size["sagittal"][0])
+        wide = round((self.width() - _GAP_PX) * share)
+        tall_mm = size["coronal"][1] + size["axial"][1]
+        tall = round((self.height() - _GAP_PX) * size["coronal"][1] / tall_mm)
+        below = self.height() - tall - _GAP_PX
+        return {
+            "coronal": QRect(0, 0, wide, tall),
+            "sagittal": QRect(wide + _GAP_PX, 0, self.width() - wide - _GAP_PX, tall),
+            "axial": QRect(0, tall + _GAP_PX, wide, below),
+        }
+
+    def _apply(self, places: dict[str, QRect], scale: float) -> None:
+        for name, canvas in self.canvases.items():
+            canvas.setVisible(name in places)
+            if name in places:
+                canvas.scale_px_per_mm = max(scale * 0.97 * self.zoom, 0.05)
+                canvas.setGeometry(places[name])
+                canvas.update()
+
+    def _step(self, name: str, slices: int) -> None:
+        self._move(self.canvases[name].plane.through, slices)
+
+    def _move(self, axis: int, voxels: int) -> None:
+        content = self.content
+        if content is None:
+            return
+        voxel = [round(v) for v in self.canvases["axial"].voxel]
+        voxel[axis] = min(max(voxel[axis] + voxels, 0), content.volume.shape[axis] - 1)
+        self.voxel_picked.emit(tuple(float(v) for v in voxel))
+
+    def _zoom(self, factor: float) -> None:
+        self.zoom = min(max(self.zoom * factor, 0.5), 12.0)
+        if self.zoom <= 1.0:
+            for canvas in self.canvases.values():
+                canvas.pan_mm = QPointF(0.0, 0.0)
+        elif factor > 1.0:
+            self._centre_on_crosshair()
+        self._arrange()
+
+    def _centre_on_crosshair(self) -> None:
+        # Zooming in keeps the crosshair in the picture.
+        for canvas in self.canvases.values():
+            away = canvas.point_of(canvas.voxel) - canvas.picture_rect().center()
+            canvas.pan_mm = QPointF(
+                -away.x() / canvas.scale_px_per_mm, away.y() / canvas.scale_px_per_mm
+            )
+
+    def _pan(self, name: str, across: float, up: float) -> None:
+        canvas = self.canvases[name]
+        canvas.pan_mm = canvas.pan_mm + QPointF(across, up)
+        canvas.update()
+
+    def _reset(self) -> None:
+        self.zoom = 1.0
+        for canvas in self.canvases.values():
+            canvas.pan_mm = QPointF(0.0, 0.0)
+        if self._maximised is not None:
+            self.toggle_maximised(self._maximised)
+        self._arrange()
+        self.reset.emit()

@@ -1,0 +1,172 @@
+"""Colours of the two themes, as tokens; palettes and the style sheet are made from them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QColor, QFont, QGuiApplication, QPalette
+from PySide6.QtWidgets import QApplication
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """Named colours; text tokens reach 4.5:1 on `window` and `surface`."""
+
+    dark: bool
+    window: str
+    surface: str
+    raised: str
+    border: str
+    text: str
+    muted: str
+    accent: str
+    on_accent: str
+    done: str
+    attention: str
+    blocked: str
+    strip: str
+    on_strip: str
+    grid: str
+
+
+DARK = Tokens(
+    dark=True,
+    window="#12161b",
+    surface="#1a2027",
+    raised="#242c35",
+    border="#36414d",
+    text="#e8ecf1",
+    muted="#a3b0bd",
+    accent="#5fb0ee",
+    on_accent="#08131c",
+    done="#74c997",
+    attention="#e6b655",
+    blocked="#f0907a",
+    strip="#453708",
+    on_strip="#ffe09a",
+    grid="#36414d",
+)
+LIGHT = Tokens(
+    dark=False,
+    window="#eef1f4",
+    surface="#ffffff",
+    raised="#f5f7f9",
+    border="#ccd4dc",
+    text="#17202a",
+    muted="#53606d",
+    accent="#1565a8",
+    on_accent="#ffffff",
+    done="#1e7044",
+    attention="#855600",
+    blocked="#a83a22",
+    strip="#fff0c2",
+    on_strip="#4f3a00",
+    grid="#d5dce3",
+)
+
+
+def wants_dark(choice: str) -> bool:
+    """Whether a theme choice ("system", "dark", "light") means the dark one now."""
+    if choice == "system":
+        return QGuiApplication.styleHints().colorScheme() == Qt.ColorScheme.Dark
+    return choice == "dark"
+
+
+def tokens(palette: QPalette) -> Tokens:
+    """The token set that a widget's palette was made from."""
+    return DARK if palette.color(QPalette.ColorRole.Window).lightness() < 128 else LIGHT
+
+
+def apply_theme(application: QApplication, choice: str) -> Tokens:
+    """Give the application the palette and style sheet of a theme choice."""
+    chosen = DARK if wants_dark(choice) else LIGHT
+    application.setPalette(_palette(chosen))
+    application.setStyleSheet(_style_sheet(chosen))
+    return chosen
+
+
+def font(base: QFont, *, scale: float = 1.0, bold: bool = False) -> QFont:
+    """A copy of a font, scaled; sizes follow the user's own text size."""
+    made = QFont(base)
+    if base.pointSizeF() > 0:
+        made.setPointSizeF(base.pointSizeF() * scale)
+    else:
+        made.setPixelSize(round(base.pixelSize() * scale))
+    made.setBold(bold)
+    return made
+
+
+def _palette(t: Tokens) -> QPalette:
+    palette = QPalette()
+    role = QPalette.ColorRole
+    for key, colour in {
+        role.Window: t.window,
+        role.WindowText: t.text,
+        role.Base: t.surface,
+        role.AlternateBase: t.raised,
+        role.Text: t.text,
+        role.Button: t.raised,
+        role.ButtonText: t.text,
+        role.BrightText: t.text,
+        role.ToolTipBase: t.raised,
+        role.ToolTipText: t.text,
+        role.PlaceholderText: t.muted,
+        role.Highlight: t.accent,
+        role.HighlightedText: t.on_accent,
+        role.Link: t.accent,
+        role.Light: t.raised,
+        role.Midlight: t.border,
+        role.Mid: t.border,
+        role.Dark: t.border,
+        role.Shadow: "#000000",
+    }.items():
+        palette.setColor(key, QColor(colour))
+    disabled = QPalette.ColorGroup.Disabled
+    for key in (role.WindowText, role.Text, role.ButtonText):
+        palette.setColor(disabled, key, QColor(t.muted))
+    return palette
+
+
+def _style_sheet(t: Tokens) -> str:
+    return f"""
+    QToolTip {{ background: {t.raised}; color: {t.text}; border: 1px solid {t.border};
+        padding: 4px; }}
+    QWidget#panel {{ background: {t.surface}; border: 1px solid {t.border};
+        border-radius: 6px; }}
+    QWidget#sidebar {{ background: {t.surface}; border-right: 1px solid {t.border}; }}
+    QLabel#strip {{ background: {t.strip}; color: {t.on_strip}; padding: 4px 12px; }}
+    QWidget#rule {{ background: {t.border}; }}
+    QLabel#muted {{ color: {t.muted}; }}
+    QLabel#title {{ font-weight: 600; }}
+    QLabel#stamp {{ color: {t.attention}; }}
+    QPushButton {{ background: {t.raised}; color: {t.text}; border: 1px solid {t.border};
+        border-radius: 4px; padding: 5px 12px; min-height: 16px; }}
+    QPushButton:hover {{ border-color: {t.accent}; }}
+    QPushButton:focus {{ border: 2px solid {t.accent}; padding: 4px 11px; }}
+    QPushButton:disabled {{ color: {t.muted}; background: {t.surface}; }}
+    QPushButton#primary {{ background: {t.accent}; color: {t.on_accent};
+        border-color: {t.accent}; font-weight: 600; }}
+    QPushButton#primary:focus {{ border: 2px solid {t.text}; }}
+    QPushButton#primary:disabled {{ background: {t.raised}; color: {t.muted};
+        border-color: {t.border}; }}
+    QLineEdit {{ background: {t.raised}; color: {t.text}; border: 1px solid {t.border};
+        border-radius: 4px; padding: 2px 6px; min-height: 18px; }}
+    QLineEdit:focus {{ border-color: {t.accent}; }}
+    QTableView {{ background: {t.surface}; alternate-background-color: {t.raised};
+        gridline-color: {t.border}; border: 0; }}
+    QHeaderView::section {{ background: {t.surface}; color: {t.muted}; border: 0;
+        border-bottom: 1px solid {t.border}; padding: 3px 6px; }}
+    QProgressBar {{ background: {t.raised}; border: 1px solid {t.border}; border-radius: 4px;
+        text-align: center; color: {t.text}; max-height: 10px; }}
+    QProgressBar::chunk {{ background: {t.accent}; border-radius: 3px; }}
+    QSplitter::handle {{ background: transparent; }}
+    QScrollArea {{ border: 0; background: transparent; }}
+    QMenuBar {{ background: {t.surface}; border-bottom: 1px solid {t.border}; }}
+    QMenuBar::item:selected, QMenu::item:selected {{ background: {t.accent};
+        color: {t.on_accent}; }}
+    QMenu {{ background: {t.surface}; border: 1px solid {t.border}; }}
+    QMenu::item {{ padding: 4px 24px; }}
+    QMenu::item:disabled {{ color: {t.muted}; }}
+    QMenu::separator {{ height: 1px; background: {t.border}; margin: 4px 8px; }}
+    """
