@@ -13,6 +13,7 @@ from typing import Any
 
 from app.core.errors import ScanError
 from app.core.progress import Progress
+from app.worker.requests import packed_request
 
 STAGES = ("Open", "Motion", "Predict")
 
@@ -126,10 +127,19 @@ def facts(_arguments: Mapping[str, Any], _progress: Progress) -> dict[str, Any]:
     }
 
 
+def analyse(arguments: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
+    """Stands for the recipe in tests of the command line; seed 13 is unlucky."""
+    request = packed_request(arguments)
+    if request.seed == 13:
+        raise ScanError("The file is cut off.", "Copy it again.", code="scan.truncated")
+    slow({"steps": 1}, progress)
+    return {"case_folder": str(request.out_dir / "folder")}
+
+
 JOBS = {
     function.__name__: function
     for function in (
         echo, slow, deaf, hold_interpreter, segfault, kill_self, exit_now, typed, unexpected,
-        no_space, allocate, grow, chatter, too_long, unsendable, nonsense, facts,
+        no_space, analyse, allocate, grow, chatter, too_long, unsendable, nonsense, facts,
     )
 }  # fmt: skip

@@ -1,0 +1,65 @@
+"""The real jobs that need no model: inspect and preview, through the real child."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pytest
+
+from app.core.errors import ScanError
+from app.worker import requests
+from app.worker.process import Worker
+
+
+@pytest.fixture(scope="module")
+def scan_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A stored LAS scan of 9 x 8 x 7 voxels and 24 frames with a slope."""
+    rng = np.random.default_rng(4)
+    data = rng.integers(200, 900, (9, 8, 7, 24)).astype(np.int16)
+    affine = np.diag([-3.0, 3.5, 4.0, 1.0])
+    affine[:3, 3] = 12.0, -14.0, -12.0
+    image = nibabel.Nifti1Image(data, affine)
+    image.header.set_xyzt_units("mm", "sec")
+    image.header.set_zooms((3.0, 3.5, 4.0, 2.0))
+    image.header.set_slope_inter(0.5, 10.0)
+    path = tmp_path_factory.mktemp("scan") / "sub-07_task-rest_bold.nii.gz"
+    image.to_filename(path)
+    return path
+
+
+@pytest.fixture
+def worker() -> Iterator[Worker]:
+    with Worker() as running:
+        yield running
+
+
+def test_that_inspect_then_preview_give_header_and_exact_voxels(
+    worker: Worker, scan_path: Path, tmp_path: Path
+) -> None:
+    inspection = requests.inspection_of(worker.run(requests.inspect_job(scan_path, tmp_path)))
+    assert inspection.scan.shape == (9, 8, 7, 24)
+    assert inspection.scan.repetition_time_s == 2.0
+    assert inspection.scan.storage_orientation == "LAS"
+    assert inspection.participant["label"] == "sub-07"
+    answer = worker.run(requests.preview_job(scan_path, tmp_path, inspection.scan))
+    volumes = np.load(answer["volumes"], mmap_mode="r")
+    facts = json.loads(Path(answer["facts"]).read_text())
+    expected = nibabel.as_closest_canonical(nibabel.load(scan_path))
+    assert np.array_equal(
+        volumes * facts["slope"] + facts["intercept"], np.asarray(expected.dataobj)
+    )
+    assert np.allclose(facts["affine"], expected.affine)
+    assert volumes[..., 3].flags.f_contiguous
+    assert not list(tmp_path.glob("*.part"))
+
+
+def test_that_a_file_that_is_no_image_is_one_typed_error(worker: Worker, tmp_path: Path) -> None:
+    path = tmp_path / "sub-07_task-rest_bold.nii.gz"
+    path.write_bytes(b"no image")
+    with pytest.raises(ScanError) as caught:
+        worker.run(requests.inspect_job(path, tmp_path / "scratch"))
+    assert "sub-07" not in str(caught.value)
