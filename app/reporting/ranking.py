@@ -61,10 +61,11 @@ def network_sums(values: Floats, networks: tuple[str, ...]) -> tuple[tuple[str, 
 def top_regions(
     attribution: Attribution, signals: CleanSignals, count: int = TOP_COUNT
 ) -> tuple[RegionRow, ...]:
-    """Regions by magnitude of (b); regions where the two explanations disagree are left out."""
+    """Regions by magnitude of (b), without those where (a) and (b) disagree or differ in sign."""
     scan = np.nan_to_num(np.asarray(attribution.scan.per_parcel, dtype=np.float64))
     branches = np.nan_to_num(np.asarray(attribution.branches.per_parcel, dtype=np.float64))
-    stable = ~np.asarray(attribution.disagreeing) & (scan != 0.0)
+    agreeing = ~np.asarray(attribution.disagreeing) & (np.sign(scan) == np.sign(branches))
+    stable = agreeing & (scan != 0.0)
     order = [int(p) for p in np.argsort(-np.abs(scan), kind="stable") if stable[p]]
     return tuple(
         RegionRow(

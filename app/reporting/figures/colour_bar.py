@@ -36,7 +36,8 @@ def draw_signed_bar(
                 [end, tip, end], [0, 0.5, 1], color=table[row] / 255.0, clip_on=False, linewidth=0
             )
     axes.set_xlim(-scale.limit, scale.limit)
-    places = np.linspace(-scale.limit, scale.limit, ticks)
+    long = scale.limit < 0.01  # many digits: fewer ticks, so that they do not touch
+    places = np.linspace(-scale.limit, scale.limit, 3 if long else ticks)
     axes.set_xticks(places, [_tick(place, scale.limit) for place in places])
     axes.set_yticks([])
     for spine in axes.spines.values():
