@@ -99,13 +99,16 @@ def make_venv(env: Environment) -> None:
 
 def install(env: Environment, lock: int | None = None) -> None:
     """One pip command for everything; torch alone comes first where an index was named for it."""
-    print("Installing what pyproject.toml lists: about 2 to 5 minutes and 2.5 GB, more with CUDA.")
-    if sys.platform.startswith("linux") and not env.torch_index:
-        print(
-            "    Your pip settings decide the torch build; PyPI's for Linux uses CUDA (several GB"
-            f" more).\n    Without an NVIDIA card, stop and add: --torch-index {CPU_INDEX}",
-            flush=True,
-        )
+    if (env.site_packages / "torch").is_dir():
+        print("Installing what is missing of pyproject.toml's list.", flush=True)
+    else:
+        print("Installing what pyproject.toml lists: 2 to 5 minutes, 2.5 GB, more with CUDA.")
+        if sys.platform.startswith("linux") and not env.torch_index:
+            print(
+                "    Your pip settings decide the torch build; PyPI's for Linux uses CUDA (several"
+                f" GB more).\n    Without an NVIDIA card, stop and add: --torch-index {CPU_INDEX}",
+                flush=True,
+            )
     pip = [*pip_for(env), "install", "--progress-bar", "off"]
     if env.torch_index:
         named = ["--index-url", env.torch_index, "--no-deps", "--force-reinstall"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import importlib
 import importlib.util
-import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,15 +19,10 @@ SOURCES = sorted(APP.rglob("*.py"))
 
 
 def _run(
-    *command: str, timeout_s: float = 240, **variables: str
+    *command: str, cwd: Path = ROOT, timeout_s: float = 240
 ) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, *command],
-        cwd=ROOT,
-        env={**os.environ, **variables},
-        capture_output=True,
-        text=True,
-        timeout=timeout_s,
+        [sys.executable, *command], cwd=cwd, capture_output=True, text=True, timeout=timeout_s
     )
 
 
@@ -51,6 +46,27 @@ def test_that_every_import_rule_holds() -> None:
     done = _run("-c", "from importlinter.cli import lint_imports_command as run; run()")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "0 broken" in done.stdout
+
+
+def test_that_every_import_rule_can_fail(tmp_path: Path) -> None:
+    shutil.copytree(APP, tmp_path / "app", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    violations = {
+        "simulation/__init__.py": "import app.scans",
+        "core/__init__.py": "import app.models, scipy",
+        "gui/widgets/__init__.py": "import app.gui.views",
+        "gui/views/one.py": "import app.gui.views.other",
+        "gui/views/other.py": "",
+        "reporting/__init__.py": "import PySide6.QtCore",
+        "preprocessing/cleaning.py": "import torch",
+        "gui/__init__.py": "import nilearn",
+    }
+    for path, line in violations.items():
+        with (tmp_path / "app" / path).open("a") as source:
+            source.write(f"\n{line}\n")
+    script = "from importlinter.cli import lint_imports_command as run; run()"
+    done = _run("-c", script, cwd=tmp_path)
+    assert "0 kept, 8 broken" in done.stdout, done.stdout + done.stderr
 
 
 # ---------------------------------------------------------------------------- imports
@@ -207,6 +223,12 @@ def test_that_no_file_is_much_longer_than_a_reader_holds() -> None:
 # ---------------------------------------------------------------------------- places
 
 
+def test_that_every_room_is_a_package() -> None:
+    # import-linter does not see a folder without __init__.py.
+    folders = {path.parent for path in SOURCES}
+    assert {str(f.relative_to(ROOT)) for f in folders if not (f / "__init__.py").exists()} == set()
+
+
 def test_that_packaging_is_no_package() -> None:
     assert not (ROOT / "packaging" / "__init__.py").exists()
     found = importlib.import_module("packaging").__file__
@@ -218,7 +240,7 @@ REGISTRIES = {
     "STEPS": "preprocessing",
     "ATLASES": "connectome",
     "SECTIONS": "reporting",
-    "VIEWS": "gui",
+    "VIEWS": "gui/views",
     "COMMANDS": "cli",
 }
 
