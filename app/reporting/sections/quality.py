@@ -14,8 +14,14 @@ from app.reporting.figures.quality import timeline_figure
 from app.reporting.figures.slices import NARROW_PLAN, WIDE_PLAN, registration_edges
 from app.reporting.sections.explanation import connectivity_blocks
 
-FD_KEYS = ("spike_fd_mm", "fd_limit_mm", "fd_threshold_mm", "fd_power_limit_mm")
-DVARS_KEYS = ("spike_std_dvars", "std_dvars_limit", "std_dvars_threshold", "dvars_threshold")
+FD_KEYS = ("flag_fd_power_mm", "spike_fd_mm", "fd_limit_mm", "fd_threshold_mm", "fd_power_limit_mm")
+DVARS_KEYS = (
+    "flag_std_dvars",
+    "spike_std_dvars",
+    "std_dvars_limit",
+    "std_dvars_threshold",
+    "dvars_threshold",
+)
 
 
 def build(context: ReportContext) -> Section:

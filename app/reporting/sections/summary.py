@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from app.core import wording
-from app.core.results import Case, ModelSummary, Prediction
+from app.core.results import Case, ModelSummary, Outcome, Prediction
 from app.reporting.blocks import (
     Band,
     Block,
@@ -79,9 +79,9 @@ def _with_number(context: ReportContext, prediction: Prediction) -> list[Block]:
     if model is None or probability is None or interval is None:
         return []
     plot = Picture(
-        probability_figure(prediction, 180.0, 55.0),
+        probability_figure(prediction, 180.0, 58.0),
         180.0,
-        55.0,
+        58.0,
         alt=(
             f"Estimated probability {wording.probability_text(probability, interval)}; "
             f"{wording.base_rate_text(model)} {wording.cutoff_text(model)}. "
@@ -98,7 +98,10 @@ def _with_number(context: ReportContext, prediction: Prediction) -> list[Block]:
     blocks: list[Block] = [
         Headline(
             wording.outcome_word(prediction.outcome),
-            wording.outcome_sentence(prediction),
+            # what the number is stands above it; the sentence says where it lies
+            wording.cutoff_sentence(prediction)
+            if prediction.outcome is Outcome.RESULT
+            else wording.outcome_sentence(prediction),
             wording.probability_text(probability, interval),
             wording.PROBABILITY_LABEL,
         ),
@@ -107,6 +110,7 @@ def _with_number(context: ReportContext, prediction: Prediction) -> list[Block]:
         plot,
         Text(wording.plain_paragraph(prediction), "lead"),
         Text(wording.NO_CONTROL_SENTENCE, "strong"),
+        Gap(1.0),
         Columns(
             (
                 (Heading("Quality"), _quality_row(context), *_likeness(prediction)),
@@ -169,9 +173,9 @@ def _quality_row(context: ReportContext) -> Block:
     if case.quality is None:
         return Missing("Quality", "The quality stage was not reached.")
     rows = [("Verdict", wording.VERDICT_WORDS[case.quality.verdict])]
-    wanted = ("fd", "censor", "flag", "minute", "tsnr", "coverage")
+    wanted = ("fd", "flag", "censor", "usable", "minute", "frames", "snr", "coverage")
     for metric in case.quality.metrics:
-        if any(part in metric.name.lower() for part in wanted) and len(rows) < 7:
+        if any(part in metric.name.lower() for part in wanted) and len(rows) < 8:
             word = wording.VERDICT_WORDS[metric.verdict]
             rows.append((metric.label, f"{wording.metric_value(metric)} ({word.lower()})"))
     return Fields(tuple(rows), columns=1, label_share=0.55)
