@@ -1,34 +1,29 @@
-"""Rows of a carpet plot: every parcel's course, z-scored, ordered by network."""
+"""Rows of a carpet plot: every parcel's course, z-scored, in a given order."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 import numpy as np
 
 from app.core.arrays import Floats, Ints
 
 
-def carpet_rows(series: Floats, networks: Sequence[str]) -> tuple[Floats, Ints]:
-    """Z-scored parcel rows, grouped by network in order of first appearance.
+def carpet_rows(series: Floats, order: Ints) -> Floats:
+    """Z-scored parcel rows in the order given (of the networks, for the views).
 
     Parameters
     ----------
     series
-        (frame, parcel); parcels with a NaN are left out.
-    networks
-        One network name a parcel.
+        (frame, parcel).
+    order
+        (row,) parcel index of each row.
 
     Returns
     -------
-    (row, frame) float32, constant rows 0; and (row,) int16 parcel index of each row.
+    (row, frame) float32; rows of constant parcels, and of parcels with a NaN, are 0.
     """
-    names = list(dict.fromkeys(networks))
-    rank = np.array([names.index(name) for name in networks])
-    order = np.argsort(rank, kind="stable")
-    order = order[np.isfinite(series).all(axis=0)[order]]
-    rows = series[:, order].T.astype(np.float64)
-    rows -= rows.mean(axis=1, keepdims=True)
+    rows = np.asarray(series, np.float64)[:, order].T
+    rows = np.where(np.isfinite(rows).all(axis=1, keepdims=True), rows, 0.0)
+    rows = rows - rows.mean(axis=1, keepdims=True)
     spread = rows.std(axis=1, keepdims=True)
-    rows = np.divide(rows, spread, out=np.zeros_like(rows), where=spread > 0)
-    return rows.astype(np.float32), order.astype(np.int16)
+    level = 1e-12 * np.abs(series[np.isfinite(series)]).max(initial=0.0)
+    return np.divide(rows, spread, out=np.zeros_like(rows), where=spread > level).astype(np.float32)

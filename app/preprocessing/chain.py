@@ -24,7 +24,7 @@ from app.preprocessing.cleaning import (
     good_frames,
 )
 from app.preprocessing.confounds import (
-    brain_voxel_points,
+    brain_voxels,
     compute_confounds,
     temporal_snr,
     tissue_points,
@@ -149,14 +149,14 @@ def preprocess(
             mask,
             first_frame=first,
             counted_frames=frozen(~(displacement > preset.flag_fd_power_mm)),
-            tissues=tissue_points(spatial_map, mask, template.csf, template.white),
-            voxel_points_mm=brain_voxel_points(mask),
+            tissues=tissue_points(template.white, template.csf, spatial_map, mask),
+            voxel_points_mm=brain_voxels(mask),
             progress=progress,
             threads=threads,
         )
     with progress.stage("confounds"):
         confounds = compute_confounds(
-            motion, sampled, image.repetition_time_s, first_frame=first
+            motion, sampled, first_frame=first, repetition_time_s=image.repetition_time_s
         )
         good = good_frames(confounds, preset)
         good &= ~np.isin(np.arange(first, first + len(good)), motion.uncertain_frames)
@@ -165,7 +165,7 @@ def preprocess(
             sampled.series, confounds, good, image.repetition_time_s, preset
         )
     with progress.stage("quality"):
-        snr = temporal_snr(sampled.voxels[good])
+        snr = temporal_snr(sampled.voxels, good)
         quality = judge_quality(
             framewise_displacement_mm=confounds["framewise_displacement"],
             good_frames=good,

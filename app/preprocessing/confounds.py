@@ -9,65 +9,73 @@ from __future__ import annotations
 import numpy as np
 
 from app.core.arrays import Bools, Floats, frozen
+from app.core.errors import PreprocessingError
 from app.core.images import Image3D, SpatialMap
 from app.core.results import Motion
 from app.preprocessing.framewise import dvars, standardised_dvars
-from app.preprocessing.geometry import apply_affine
+from app.preprocessing.geometry import apply_affine, grid_points_mm, spread_choice
 from app.preprocessing.sampling import SampledSeries, ScannerPoints
-from app.preprocessing.spatial_map import warp_volume_to_scanner
+from app.preprocessing.spatial_map import read_at, to_template
 
-TISSUES = ("csf", "white_matter")  # group order of `tissue_points`
+TISSUES = ("white_matter", "csf")  # group order of `tissue_points`
 MOTION_COLUMNS = ("trans_x", "trans_y", "trans_z", "rot_x", "rot_y", "rot_z")
-MOST_VOXELS = 20_000
+MOST_VOXELS = 10_000
 LEAST_VOXELS = 20
 COSINE_PERIOD_S = 128.0
 _THRESHOLDS = (0.95, 0.9, 0.8, 0.7, 0.6, 0.5)
+_EROSIONS = {"white_matter": 2, "csf": 1}  # template voxels; CSF spaces are thin
 
 
 def tissue_points(
-    spatial_map: SpatialMap, mask: Image3D, csf: Image3D, white: Image3D
+    white: Image3D, csf: Image3D, spatial_map: SpatialMap, mask: Image3D
 ) -> ScannerPoints:
-    """Native voxels that are surely CSF or white matter.
+    """Native voxels that are surely white matter or CSF.
 
-    The template's probability maps are brought back to the native grid. White matter is
-    eroded by one voxel; CSF spaces are thinner than EPI voxels, so there only the strictest
-    threshold that leaves 20 voxels is used, and the outer rim of the mask is kept away from.
+    The template's probability maps are thresholded and eroded on their own grid (2 voxels for
+    white matter, 1 for CSF), then brought back; the outer rim of the brain mask is kept away
+    from. Where fewer than 20 voxels remain, threshold and erosion give way step by step.
 
     Parameters
     ----------
+    white, csf
+        Probabilities 0..1 in the template, (x, y, z).
     spatial_map, mask
         Map to the template and brain mask in scanner space.
-    csf, white
-        Probabilities 0..1 in the template.
 
     Returns
     -------
     ScannerPoints
-        Group 0 is CSF, group 1 white matter.
+        Group 0 is white matter, group 1 CSF (the order of `TISSUES`).
+
+    Raises
+    ------
+    PreprocessingError
+        ``preprocessing.no_tissue`` when a tissue is nowhere in view.
     """
     from scipy import ndimage
 
     brain = np.asarray(mask.data, bool)
     core = ndimage.binary_erosion(brain, iterations=2)
-    chosen = []
-    for probability, erode in ((csf, False), (white, True)):
-        native = np.asarray(warp_volume_to_scanner(probability, spatial_map, mask).data)
-        chosen.append(_surest(native, core if core.any() else brain, erode))
-    voxels = [np.argwhere(part) for part in chosen]
+    in_template = to_template(spatial_map, grid_points_mm(brain.shape, mask.affine)[core.ravel()])
+    where = np.argwhere(core)
+    voxels = [
+        where[_surest(probability, in_template, _EROSIONS[name], name)]
+        for name, probability in zip(TISSUES, (white, csf), strict=True)
+    ]
     positions = apply_affine(mask.affine, np.concatenate(voxels).astype(np.float64))
     groups = np.repeat(np.arange(2, dtype=np.int32), [len(part) for part in voxels])
     return ScannerPoints(frozen(positions), frozen(groups), 2)
 
 
-def brain_voxel_points(mask: Image3D, most: int = MOST_VOXELS) -> Floats:
-    """Centres (voxel, 3) in scanner mm of evenly strided brain voxels, at most `most`."""
+def brain_voxels(mask: Image3D, most: int = MOST_VOXELS) -> Floats:
+    """Centres (voxel, 3) in scanner mm of brain voxels spread over the mask, at most `most`."""
     voxels = np.argwhere(np.asarray(mask.data, bool))
-    voxels = voxels[:: max(-(-len(voxels) // most), 1)]
-    return apply_affine(mask.affine, voxels.astype(np.float64))
+    chosen = voxels[spread_choice(len(voxels), most)]
+    return apply_affine(mask.affine, chosen.astype(np.float64))
 
 
 def compute_confounds(
-    motion: Motion, sampled: SampledSeries, repetition_time_s: float, *, first_frame: int = 0
+    motion: Motion, sampled: SampledSeries, *, first_frame: int, repetition_time_s: float
 ) -> dict[str, Floats]:
     """All confounds of the frames from `first_frame` on.
 
@@ -76,7 +84,7 @@ def compute_confounds(
     motion
         Of every frame in the file.
     sampled
-        With `tissue` from `tissue_points` and `voxels` from `brain_voxel_points`.
+        With `tissue` from `tissue_points` and `voxels` from `brain_voxels`.
     repetition_time_s
         Seconds between frames.
     first_frame
@@ -89,41 +97,45 @@ def compute_confounds(
         radians) each with ``_derivative1``, ``_power2``, ``_derivative1_power2``;
         ``framewise_displacement`` (Power, mm), ``rmsd`` (Jenkinson, mm), ``dvars``,
         ``std_dvars``, ``csf``, ``white_matter``, ``global_signal``, ``cosine00``...
-        Differences of the first row are NaN where the file has no frame before it.
+        Differences are NaN in the first row.
     """
     table: dict[str, Floats] = {}
-    steps = np.full(motion.parameters.shape, np.nan)
-    steps[1:] = np.diff(motion.parameters, axis=0)
+    kept = motion.parameters[first_frame:]
+    steps = np.full(kept.shape, np.nan)
+    steps[1:] = np.diff(kept, axis=0)
     for column, name in enumerate(MOTION_COLUMNS):
-        table[name] = motion.parameters[first_frame:, column]
-    table["framewise_displacement"] = motion.framewise_displacement_mm[first_frame:]
+        table[name] = kept[:, column]
+    table["framewise_displacement"] = _first_unknown(motion.framewise_displacement_mm[first_frame:])
     voxels = sampled.voxels
     table["std_dvars"] = standardised_dvars(voxels)
     table["dvars"] = dvars(voxels)
-    table["rmsd"] = motion.framewise_displacement_jenkinson_mm[first_frame:]
+    table["rmsd"] = _first_unknown(
+        motion.framewise_displacement_jenkinson_mm[first_frame:]
+    )
     for group, name in enumerate(TISSUES):
         table[name] = sampled.tissue[:, group]
     table["global_signal"] = voxels.mean(axis=1, dtype=np.float64)
     for column, name in enumerate(MOTION_COLUMNS):
-        step = steps[first_frame:, column]
+        step = steps[:, column]
         table[f"{name}_derivative1"] = step
         table[f"{name}_power2"] = table[name] ** 2
         table[f"{name}_derivative1_power2"] = step**2
-    for index, cosine in enumerate(cosine_drift(len(voxels), repetition_time_s).T):
-        table[f"cosine{index:02d}"] = cosine
+    table.update(cosines(len(voxels), repetition_time_s))
     return {name: frozen(values, np.float64) for name, values in table.items()}
 
 
-def cosine_drift(frame_count: int, repetition_time_s: float) -> Floats:
-    """Discrete cosines slower than 128 s, (frame, cosine), as in fMRIPrep (no constant)."""
+def cosines(frame_count: int, repetition_time_s: float) -> dict[str, Floats]:
+    """Discrete cosines slower than 128 s, ``cosine00``... -> (frame,), as in fMRIPrep."""
     order = int(np.floor(2 * frame_count * repetition_time_s / COSINE_PERIOD_S))
     order = min(max(order, 0), frame_count - 1)
-    frames = np.arange(frame_count)[:, None] + 0.5
-    terms = np.arange(1, order + 1)[None, :]
-    return np.asarray(np.sqrt(2.0 / frame_count) * np.cos(np.pi / frame_count * frames * terms))
+    place = np.pi / frame_count * (np.arange(frame_count) + 0.5)
+    return {
+        f"cosine{term - 1:02d}": np.sqrt(2.0 / frame_count) * np.cos(place * term)
+        for term in range(1, order + 1)
+    }
 
 
-def temporal_snr(voxels: Floats) -> float:
+def temporal_snr(voxels: Floats, good: Bools) -> float:
     """Median over brain voxels of mean / standard deviation in time.
 
     Parameters
@@ -131,29 +143,43 @@ def temporal_snr(voxels: Floats) -> float:
     voxels
         (frame, voxel) motion-corrected values. A linear and a quadratic trend are taken out
         first, as MRIQC does, so that scanner drift does not count as noise.
+    good
+        (frame,), False = flagged: left out.
     """
-    time = np.linspace(-1.0, 1.0, len(voxels))
+    time = np.linspace(-1.0, 1.0, len(voxels))[good]
     design = np.linalg.qr(np.stack([np.ones_like(time), time, time**2], axis=1))[0]
-    values = np.asarray(voxels, np.float64)
+    values = np.asarray(voxels, np.float64)[good]
     residual = values - design @ (design.T @ values)
     spread = residual.std(axis=0)
     alive = spread > 0
     return float(np.median(values.mean(axis=0)[alive] / spread[alive])) if alive.any() else 0.0
 
 
-def _surest(probability: Floats, core: Bools, erode: bool) -> Bools:
-    """Voxels of one tissue at the strictest threshold that leaves enough of them."""
+def _first_unknown(values: Floats) -> Floats:
+    """A copy whose first value is NaN: the frame before it is not part of the series."""
+    result = values.copy()
+    result[:1] = np.nan
+    return result
+
+
+def _surest(probability: Image3D, points_mm: Floats, erosion: int, name: str) -> Bools:
+    """(point,) bool: points of one tissue at the strictest setting that leaves enough."""
     from scipy import ndimage
 
-    for steps in (1, 0) if erode else (0,):
+    best = np.zeros(len(points_mm), dtype=bool)
+    for steps in range(erosion, -1, -1):
         for threshold in _THRESHOLDS[: 3 if steps else None]:
-            chosen = (probability > threshold) & core
+            sure = np.asarray(probability.data) > threshold
             if steps:
-                chosen = ndimage.binary_erosion(chosen, iterations=steps)
-            if int(chosen.sum()) >= LEAST_VOXELS:
-                return np.asarray(chosen, bool)
-    # Never empty: the most probable voxels there are.
-    inside = np.where(core, probability, -1.0)
-    count = min(LEAST_VOXELS, int(core.sum()))
-    limit = np.partition(inside.ravel(), -count)[-count]
-    return np.asarray((inside >= limit) & core, bool)
+                sure = ndimage.binary_erosion(sure, iterations=steps)
+            found = read_at(Image3D(sure, probability.affine, probability.space), points_mm, 0)
+            if int(found.sum()) >= LEAST_VOXELS:
+                return np.asarray(found, bool)
+            best = np.asarray(found, bool) if found.sum() > best.sum() else best
+    if not best.any():
+        raise PreprocessingError(
+            f"The scan shows no voxel that is surely {name}.",
+            "Check that the whole brain is in view and where the quality page places it.",
+            code="preprocessing.no_tissue",
+        )
+    return best

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from app.core.arrays import Floats
+from app.core.arrays import Floats, Ints
 from app.core.results import Motion
 
 
@@ -73,6 +73,17 @@ def grid_points_mm(shape: tuple[int, ...], affine: Floats) -> Floats:
     axes = [np.arange(count, dtype=np.float64) for count in shape[:3]]
     mesh = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
     return apply_affine(affine, mesh)
+
+
+def spread_choice(count: int, most: int) -> Ints:
+    """At most `most` of the indices 0..count - 1, ascending, spread without a pattern.
+
+    A fixed stride would pick the same few slices wherever it divides the number of slices; the
+    draw here is fixed (seed 0), so the same count gives the same choice.
+    """
+    if count <= most:
+        return np.arange(count)
+    return np.sort(np.random.default_rng(0).permutation(count)[:most])
 
 
 def displacement_at_radius_mm(

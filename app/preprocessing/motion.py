@@ -33,6 +33,7 @@ JUMP_MM = 5.0
 RETRY_MADS = 3.0
 UNCERTAIN_MADS = 10.0
 UNCERTAIN_RATIO = 3.0
+UNCERTAIN_COST = 0.03  # residual RMS over signal RMS; a head 1 mm off gives about this
 LEAST_SHARE_INSIDE = 0.5
 _TURN = np.deg2rad(12.0)
 
@@ -82,7 +83,7 @@ def estimate_motion(
             "Check that this is the functional run.",
             code="preprocessing.too_few_frames",
         )
-    smoother = Smoother.for_grid(image, voxels=1.0)
+    smoother = Smoother.for_grid(image, voxels=0.7)
     middle = int(steady[steady.size // 2])
     reference = make_reference(smoother.spline_values(smoother.coefficients(middle)), image.affine)
     with ThreadPoolExecutor(max_workers=max(threads, 1)) as pool:
@@ -92,10 +93,8 @@ def estimate_motion(
         reference = make_reference(mean, image.affine)
 
         def refine(frame: int) -> Fit:
-            progress_free_start = first[frame].matrix
-            return align(
-                smoother.coefficients(frame), reference, progress_free_start, FINE_TOLERANCE_MM
-            )
+            start = first[frame].matrix
+            return align(smoother.coefficients(frame), reference, start, FINE_TOLERANCE_MM)
 
         fits = _in_order(pool, refine, range(frame_count), progress, 0.45, 0.5)
     uncertain = _safety_net(image, smoother, reference, fits, first_frame, progress)
@@ -206,7 +205,7 @@ def _safety_net(
     for count, frame in enumerate(suspicious):
         progress.step(0.95 + 0.05 * count / len(suspicious), "Trying hard frames again")
         fits[frame] = _retry(smoother, heavy, reference, fits, frame)
-    limit = max(typical + UNCERTAIN_MADS * spread, UNCERTAIN_RATIO * typical)
+    limit = max(typical + UNCERTAIN_MADS * spread, UNCERTAIN_RATIO * typical, UNCERTAIN_COST)
     return tuple(
         frame
         for frame in suspicious

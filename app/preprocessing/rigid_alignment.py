@@ -14,6 +14,7 @@ from app.preprocessing.geometry import (
     apply_affine,
     displacement_at_radius_mm,
     rigid_matrix,
+    spread_choice,
     voxel_sizes_mm,
 )
 
@@ -119,8 +120,8 @@ class Reference:
     centre_mm: Floats  # (3,) intensity centroid of the points
     voxels: Floats  # (point, 3)
     values: Floats  # (point,)
-    steepest: Floats  # (point, 7), d value / d (3 mm, 3 rad, log gain)
-    solver: Floats  # (7, 7), inverse of steepest' steepest
+    steepest: Floats  # (point, 10), d value / d (3 mm, 3 rad, log gain, 3 shading)
+    solver: Floats  # (7, 10), first rows of the inverse of steepest' steepest
 
     def voxel_matrix(self, matrix: Floats) -> Floats:
         """(3, 4) map of reference voxels to frame voxels of a (4, 4) map in mm."""
@@ -156,18 +157,25 @@ def make_reference(volume: Floats, affine: Floats, most_points: int = MOST_POINT
             "Check that the file is a functional run with a head in view.",
             code="preprocessing.empty_volume",
         )
-    chosen = chosen[:: max(-(-len(chosen) // most_points), 1)]
+    chosen = chosen[spread_choice(len(chosen), most_points)]
     index = tuple(chosen.T)
     values = np.asarray(volume[index], dtype=np.float64)
     in_voxels = np.stack([np.gradient(volume, axis=axis)[index] for axis in range(3)], axis=1)
     in_mm = in_voxels @ np.linalg.inv(affine)[:3, :3]
     points = apply_affine(affine, chosen.astype(np.float64))
     centre = (points * values[:, None]).sum(axis=0) / values.sum()
-    steepest = np.empty((len(chosen), 7))
+    # Slow gain changes across the head (receive coils drift) would pass for motion: they are
+    # fitted anew in every step, and only the first seven unknowns are used.
+    shading = (points - centre) / np.maximum(np.abs(points - centre).max(axis=0), 1e-6)
+    steepest = np.empty((len(chosen), 10))
     steepest[:, :3] = in_mm
     steepest[:, 3:6] = np.cross(points - centre, in_mm)
     steepest[:, 6] = values
-    solver = np.linalg.pinv(steepest.T @ steepest, hermitian=True)
+    steepest[:, 7:] = shading * values[:, None]
+    # Unit columns first: mm, radians and intensities differ by orders of magnitude.
+    size = np.maximum(np.sqrt((steepest**2).sum(axis=0)), 1e-12)
+    scaled = steepest / size
+    solver = (np.linalg.pinv(scaled.T @ scaled, hermitian=True) / size[:, None] / size)[:7]
     voxels = np.ascontiguousarray(chosen, dtype=np.float64)
     return Reference(volume, affine, centre, voxels, values, steepest, solver)
 
@@ -189,7 +197,7 @@ def align(
     from app.preprocessing import kernels
 
     matrix, gain = start, 1.0
-    gradient = np.empty(7)
+    gradient = np.empty(reference.steepest.shape[1])
     norm = float(reference.values @ reference.values)
     best = Fit(start, 1.0, np.inf, 0.0)
     for _ in range(MOST_ITERATIONS):
