@@ -22,7 +22,7 @@ from app.core.caches import Arrays, cached_arrays
 from app.core.errors import AppError
 from app.core.images import Image3D
 
-_METHOD = "tissues-v1"  # part of the cache key: change it when the derivation changes
+_METHOD = "tissues-v5"  # part of the cache key: change it when the derivation changes
 EPI_LEVELS = {"csf": 1.35, "grey": 1.0, "white": 0.8}  # T2*-like: fluid bright, white darkest
 EPI_BLUR_MM = 1.5  # sigma; EPI voxels of 3-4 mm and their point spread
 _TISSUE_BLUR_MM = 0.6  # sigma; softens single-voxel noise of the classes
@@ -152,17 +152,23 @@ def tissue_probabilities(
 ) -> dict[str, NDArray[np.float32]]:
     """Soft tissue classes ("csf", "grey", "white") of a T1 brain.
 
-    Three Gaussian classes are fitted to the histogram inside the mask (expectation
-    maximisation from fixed starts: no random numbers), their posteriors read off per
-    intensity, softened by a small blur. The nuclei of the thalamus and the basal ganglia are
-    nearly as bright as white matter on T1, so inside `deep_grey` what looks white is grey.
+    The classes' levels are read off the histogram (`class_levels`); between two neighbouring
+    levels the share goes over smoothly (partial volume), midway being half and half: between
+    fluid and grey over the whole interval, as the sulci of an average brain are blurred, between
+    grey and white over its middle half. No random numbers, no iteration. The nuclei of the
+    thalamus and the basal ganglia are nearly as bright as white matter on T1, so inside
+    `deep_grey` what looks white is grey.
     """
     from scipy import ndimage
 
-    posterior = class_posteriors(np.asarray(t1[mask]))
-    maps = {}
-    for name, by_intensity in zip(("csf", "grey", "white"), posterior, strict=True):
-        maps[name] = np.where(mask, by_intensity[np.maximum(t1, 0)], 0.0).astype(np.float32)
+    fluid, grey, white = class_levels(np.asarray(t1[mask & ~deep_grey]))
+    white_share = _ramp(np.asarray(t1, np.float32), grey, white, 0.5)
+    csf_share = np.float32(1.0) - _ramp(np.asarray(t1, np.float32), fluid, grey, 1.0)
+    maps = {
+        "csf": np.where(mask, csf_share, np.float32(0.0)),
+        "grey": np.where(mask, np.float32(1.0) - csf_share - white_share, np.float32(0.0)),
+        "white": np.where(mask, white_share, np.float32(0.0)),
+    }
     maps["grey"] = np.where(deep_grey, maps["grey"] + maps["white"], maps["grey"])
     maps["white"] = np.where(deep_grey, np.float32(0.0), maps["white"])
     for name, map_ in maps.items():
@@ -175,35 +181,32 @@ def tissue_probabilities(
     }
 
 
-def class_posteriors(values: NDArray[Any], iterations: int = 200) -> NDArray[np.float64]:
-    """Posterior of three Gaussian classes at each intensity 0..max, (class, intensity).
+def class_levels(values: NDArray[Any]) -> tuple[float, float, float]:
+    """T1 levels of fluid, grey and white matter from the values inside a brain.
 
-    Below the darkest class's mean the darkest class is certain, above the brightest's the
-    brightest: the tails of a wide class must not come back on the far side of a narrow one.
+    Grey and white matter are the two highest peaks of the histogram; fluid, which has no peak
+    in a brain cut out tightly, is the value that 2 % of the voxels stay below.
     """
-    histogram = np.bincount(values.astype(np.int64).ravel())
-    level = np.arange(histogram.size, dtype=np.float64)
-    cumulative = np.cumsum(histogram) / histogram.sum()
-    mean = np.searchsorted(cumulative, [0.08, 0.40, 0.80]).astype(np.float64)
-    spread = np.full(3, level.size / 12.0)
-    weight = np.array([0.15, 0.45, 0.40])
-    share = np.zeros((3, level.size))
-    for _ in range(iterations):
-        density = (
-            weight[:, None]
-            / spread[:, None]
-            * np.exp(-0.5 * np.square((level - mean[:, None]) / spread[:, None]))
+    from scipy import ndimage, signal
+
+    histogram = np.bincount(values.astype(np.int64).ravel()).astype(np.float64)
+    smooth = ndimage.gaussian_filter1d(histogram, 2.0, mode="constant")
+    peaks, _ = signal.find_peaks(smooth)
+    highest = sorted(peaks[np.argsort(smooth[peaks], kind="stable")[-2:]])
+    if len(highest) < 2:
+        raise AppError(
+            "The template's T1 image shows no two tissues.", code="connectome.file_changed"
         )
-        share = density / np.maximum(density.sum(axis=0), np.finfo(float).tiny)
-        mass = share * histogram
-        amount = mass.sum(axis=1)
-        mean = (mass * level).sum(axis=1) / amount
-        variance = (mass * np.square(level - mean[:, None])).sum(axis=1) / amount
-        spread = np.sqrt(np.maximum(variance, 1.0))
-        weight = amount / amount.sum()
-    share[:, level <= mean[0]] = np.array([[1.0], [0.0], [0.0]])
-    share[:, level >= mean[2]] = np.array([[0.0], [0.0], [1.0]])
-    return share
+    fluid = np.searchsorted(np.cumsum(histogram) / histogram.sum(), 0.02)
+    return float(fluid), float(highest[0]), float(highest[1])
+
+
+def _ramp(values: NDArray[np.float32], low: float, high: float, part: float) -> NDArray[np.float32]:
+    """Smooth step from 0 to 1 over the middle `part` of the interval between two levels."""
+    width = part * (high - low)
+    start = (low + high - width) / 2
+    share = np.clip((values - start) / width, 0.0, 1.0)
+    return np.asarray(share * share * (3.0 - 2.0 * share), dtype=np.float32)
 
 
 def every_second(volume: NDArray[Any]) -> NDArray[np.float32]:

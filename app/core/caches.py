@@ -28,8 +28,12 @@ _MANIFEST = "manifest.json"
 def cache_folder(*parts: str) -> Path:
     """Folder for derived files below the user's cache; not created here.
 
-    The environment variable ``NEURORESPONDER_HOME`` wins over the system's cache folder.
+    The environment variable ``NEURORESPONDER_CACHE`` names it (its content is checked, so many
+    homes may share one); otherwise ``NEURORESPONDER_HOME`` wins over the system's folder.
     """
+    shared = os.environ.get("NEURORESPONDER_CACHE", "")
+    if shared:
+        return Path(shared).joinpath(*parts)
     home = os.environ.get("NEURORESPONDER_HOME", "")
     if home:
         return Path(home).joinpath("cache", *parts)

@@ -191,17 +191,16 @@ def spool_voxels(
         source_skip(source, skip)
         done = 0
         step(0.0, "Reading voxels")
-        for piece in _whole_values(source, header):
-            room = header.data_bytes - done
-            _write_all(handle, _native(piece[:room], header))
-            done += min(len(piece), room)
-            if len(piece) > room:
-                _judge_surplus(source, piece[room:], step)
+        while done < header.data_bytes:
+            # A MiB holds whole values of every type, so each piece can be turned by itself.
+            piece = source.read_exactly(min(PIECE_BYTES, header.data_bytes - done))
+            if not piece:
                 break
+            _write_all(handle, _native(piece, header))
+            done += len(piece)
             step(done / header.data_bytes, "Reading voxels")
         else:
-            if done == header.data_bytes:
-                _judge_surplus(source, b"", step)
+            _judge_surplus(source, step)
         _judge_end(source, done, header)
         return path
 
@@ -212,30 +211,15 @@ def source_skip(source: ByteSource, count: int) -> None:
         count -= len(piece)
 
 
-def _whole_values(source: ByteSource, header: RawHeader) -> Iterator[bytes]:
-    """Pieces cut at whole values, so that each can be turned to native order by itself."""
-    size = header.dtype.itemsize
-    rest = b""
-    while piece := source.read():
-        piece = rest + piece
-        whole = len(piece) - len(piece) % size
-        rest = piece[whole:]
-        if whole:
-            yield piece[:whole]
-    if rest:
-        yield rest
-
-
 def _native(piece: bytes, header: RawHeader) -> bytes:
     if header.dtype.isnative or len(piece) % header.dtype.itemsize:
         return piece
     return np.frombuffer(piece, header.dtype).byteswap().tobytes()
 
 
-def _judge_surplus(source: ByteSource, rest: bytes, step: Callable[[float, str], None]) -> None:
+def _judge_surplus(source: ByteSource, step: Callable[[float, str], None]) -> None:
     """Zero padding of up to 1 MiB may follow the voxels; anything else may not."""
-    surplus = len(rest)
-    clean = not rest.strip(b"\0")
+    surplus, clean = 0, True
     while clean and surplus <= SURPLUS_BYTES and (piece := source.read()):
         surplus += len(piece)
         clean = not piece.strip(b"\0")
