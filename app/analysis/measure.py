@@ -1,0 +1,167 @@
+"""From a scan on disk to clean parcel series, their quality and their connectivity."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from app.connectome.atlases import Atlas, load_atlas
+from app.connectome.connectivity import pearson_connectivity
+from app.connectome.templates import Template, load_template
+from app.core.arrays import frozen
+from app.core.images import Image3D, SpatialMap
+from app.core.progress import Progress
+from app.core.provenance import step_seed
+from app.core.request import AnalysisRequest
+from app.core.results import (
+    CleanSignals,
+    Connectome,
+    Finding,
+    Motion,
+    Participant,
+    QualityReport,
+    Scan,
+)
+from app.preprocessing.chain import Preprocessed, TemplateImages, preprocess
+from app.preprocessing.cleaning import find_preset
+from app.preprocessing.steps import stage_weights
+from app.scans.bids import participant_of
+from app.scans.nifti import read_nifti
+
+OPEN_SECONDS = 1.5  # typical share of the time, for progress
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """What a model asks of the recipe; part of its contract."""
+
+    atlas: str = "HCPEx"
+    preset: str = "simple-highpass"
+    moved_limits: Mapping[str, tuple[float, float]] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A scan, measured: everything short of a model's answer."""
+
+    participant: Participant
+    scan: Scan
+    findings: tuple[Finding, ...]
+    motion: Motion
+    signals: CleanSignals
+    quality: QualityReport
+    connectome: Connectome
+    boldref: Image3D
+    mask: Image3D
+    spatial_map: SpatialMap
+    atlas: Atlas
+    template: Template
+
+
+def measurement_weights() -> dict[str, float]:
+    """Expected seconds of each stage of `measure`, for `Progress`."""
+    return {"open": OPEN_SECONDS, **stage_weights()}
+
+
+def measure(request: AnalysisRequest, wanted: Measurement, progress: Progress) -> Measured:
+    """Open, preprocess and connect one scan.
+
+    The voxels are inflated into a private folder that is gone when this returns.
+
+    Raises
+    ------
+    AppError
+        Whatever is wrong with the scan, in one sentence, or `CancelledError`.
+    """
+    atlas = load_atlas(wanted.atlas)
+    template = load_template(atlas.template)
+    preset = find_preset(wanted.preset)
+    with tempfile.TemporaryDirectory(prefix="neuroresponder-") as private:
+        with progress.stage("open"):
+            loaded = read_nifti(
+                request.scan_path,
+                cache_dir=Path(private),
+                stated_repetition_time_s=request.repetition_time_s,
+                progress=progress,
+            )
+        done = preprocess(
+            loaded.image,
+            atlas.points,
+            TemplateImages(
+                template.epi_contrast_2mm,
+                template.brain_mask_2mm,
+                template.csf_2mm,
+                template.white_2mm,
+            ),
+            preset,
+            seed=step_seed(request.seed, loaded.scan.sha256, "registration"),
+            moved_limits=wanted.moved_limits,
+            progress=progress,
+            threads=thread_count(request),
+        )
+    signals = _signals(atlas, wanted.preset, done, loaded.scan)
+    participant, findings = _participant(request)
+    return Measured(
+        participant=participant,
+        scan=loaded.scan,
+        findings=(*loaded.findings, *findings),
+        motion=done.motion,
+        signals=signals,
+        quality=done.quality,
+        connectome=pearson_connectivity(signals.cleaned, signals.good_frames),
+        boldref=done.boldref,
+        mask=done.mask,
+        spatial_map=done.spatial_map,
+        atlas=atlas,
+        template=template,
+    )
+
+
+def thread_count(request: AnalysisRequest) -> int:
+    """Threads asked for, or one a core."""
+    return request.threads or os.cpu_count() or 1
+
+
+def _signals(atlas: Atlas, preset: str, done: Preprocessed, scan: Scan) -> CleanSignals:
+    return CleanSignals(
+        atlas=atlas.name,
+        template=atlas.template,
+        parcel_names=atlas.parcel_names,
+        networks=atlas.networks,
+        hemispheres=atlas.hemispheres,
+        centroids_mm=frozen(atlas.centroids_mm),
+        raw=frozen(done.sampled.series),
+        cleaned=frozen(done.cleaned.percent),
+        good_frames=frozen(np.asarray(done.good_frames, np.bool_)),
+        coverage=frozen(done.sampled.coverage),
+        repetition_time_s=scan.repetition_time_s,
+        first_frame=done.first_frame,
+        preset=preset,
+        residual_degrees_of_freedom=done.cleaned.residual_degrees_of_freedom,
+        confounds={name: frozen(values) for name, values in done.confounds.items()},
+    )
+
+
+def _participant(request: AnalysisRequest) -> tuple[Participant, tuple[Finding, ...]]:
+    """Who was scanned: what the request states, then what lies beside the scan."""
+    facts = participant_of(request.scan_path)
+    return (
+        Participant(
+            uuid=request.participant_uuid or str(uuid.uuid4()),
+            label=request.participant_label or facts.label,
+            session=request.session or facts.session,
+            age_years=facts.age_years if request.age_years is None else request.age_years,
+            sex=request.sex or facts.sex,
+            baseline_pain=(
+                facts.baseline_pain if request.baseline_pain is None else request.baseline_pain
+            ),
+            site=request.site or facts.site,
+        ),
+        tuple(facts.findings),
+    )

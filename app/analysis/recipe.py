@@ -1,0 +1,213 @@
+"""The recipe: from a raw scan on disk to a case. One line per stage, as a methods section reads.
+
+`analyse` is the one function behind the window, the command line and the cohort. It knows
+neither Qt nor processes: it takes plain frozen data, reports progress, can be cancelled at each
+step, and writes nothing but whole case folders.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from app import __version__
+from app.analysis.measure import (
+    Measured,
+    Measurement,
+    measure,
+    measurement_weights,
+    thread_count,
+)
+from app.analysis.outputs import attribution_files, measured_files
+from app.core.progress import Progress
+from app.core.provenance import file_sha256, software_versions
+from app.core.request import AnalysisRequest
+from app.core.results import Case, Provenance
+from app.study.case_store import case_id, damaged_files, read_case, update_case, write_case
+
+if TYPE_CHECKING:
+    from app.models.bundle import Bundle
+
+PREDICT_SECONDS, EXPLAIN_SECONDS, REPORT_SECONDS = 3.0, 20.0, 6.0
+
+
+def analyse(request: AnalysisRequest, progress: Progress | None = None) -> Case:
+    """Take one scan through the whole recipe and write its case folder.
+
+    Parameters
+    ----------
+    request
+        Which scan and how.
+    progress
+        Told at every step; a cancel takes hold there and leaves nothing half-written. It
+        announces ``case_updated`` with ``case_folder`` each time the folder has grown: when the
+        prediction stands, and at the end. Readers see the old folder or the new one, never a
+        mixture.
+
+    Returns
+    -------
+    Case
+        As written to ``request.out_dir / case.case_id``. A case that lies there whole is read
+        back and not computed again.
+
+    Raises
+    ------
+    AppError
+        One typed error: what is wrong and what to do.
+    """
+    from app.models.bundle import load_bundle
+
+    progress = progress or Progress()
+    progress.set_weights(stage_weights(request))
+    bundle = load_bundle(request.model_id)
+    name = _case_id(request, bundle)
+    folder = request.out_dir / name
+    if _is_finished(folder, request):
+        return read_case(folder)
+    measured = measure(request, measurement_of(bundle), progress)
+    with progress.stage("predict"):
+        case = _predicted(name, request, measured, bundle, progress)
+    files = measured_files(case, measured)
+    folder = write_case(case, request.out_dir, files=files, replace=True)
+    progress.announce("case_updated", case_folder=str(folder))
+    if request.attribution and _has_number(case):
+        with progress.stage("explain"):
+            case = _explained(case, bundle, request, progress)
+        maps = attribution_files(case, measured.atlas.labels_2mm)
+        folder = update_case(folder, case, maps)
+    if request.write_pdf:
+        with progress.stage("report"):
+            folder = _with_summary(case, folder)
+    progress.announce("case_updated", case_folder=str(folder))
+    return case
+
+
+def stage_weights(request: AnalysisRequest) -> dict[str, float]:
+    """Expected seconds of each stage, in order."""
+    weights = {**measurement_weights(), "predict": PREDICT_SECONDS}
+    if request.attribution:
+        weights["explain"] = EXPLAIN_SECONDS
+    if request.write_pdf:
+        weights["report"] = REPORT_SECONDS
+    return weights
+
+
+def measurement_of(bundle: Bundle) -> Measurement:
+    """What the model was made from decides how a scan is measured for it."""
+    contract = bundle.contract
+    return Measurement(contract.atlas, contract.preset, contract.quality_limits)
+
+
+def _case_id(request: AnalysisRequest, bundle: Bundle) -> str:
+    settings = {
+        key: value
+        for key, value in asdict(request).items()
+        # Neither where things lie nor how many threads run may change the answer.
+        if key not in ("scan_path", "out_dir", "threads", "participant_uuid", "write_pdf")
+    }
+    return case_id(
+        scan_sha256=_scan_sha256(request.scan_path),
+        settings=settings,
+        model_sha256=bundle.weights_sha256,
+    )
+
+
+def _scan_sha256(path: Path) -> str:
+    """Hash of the bytes on disk; what cannot be read is told by the scan door in its own words."""
+    return file_sha256(path) if path.is_file() else "0" * 64
+
+
+def _is_finished(folder: Path, request: AnalysisRequest) -> bool:
+    """The same question was answered here before, whole, and nothing was changed since."""
+    if not folder.is_dir() or damaged_files(folder):
+        return False
+    case = read_case(folder)
+    explained = case.attribution is not None or not request.attribution or not _has_number(case)
+    return explained and (not request.write_pdf or _summary_path(case, folder).exists())
+
+
+def _predicted(
+    name: str, request: AnalysisRequest, measured: Measured, bundle: Bundle, progress: Progress
+) -> Case:
+    prediction = bundle.predict(
+        measured.signals,
+        measured.connectome,
+        measured.participant,
+        measured.scan,
+        measured.quality,
+        findings=measured.findings,
+        research=request.research,
+        device=request.device,
+        progress=progress,
+    )
+    case = Case(
+        case_id=name,
+        participant=measured.participant,
+        scan=measured.scan,
+        findings=measured.findings,
+        motion=measured.motion,
+        signals=measured.signals,
+        quality=measured.quality,
+        connectome=measured.connectome,
+        prediction=prediction,
+    )
+    return replace(case, provenance=_provenance(case, request, measured, bundle, progress))
+
+
+def _explained(case: Case, bundle: Bundle, request: AnalysisRequest, progress: Progress) -> Case:
+    assert case.signals is not None
+    assert case.connectome is not None
+    attribution = bundle.explain(
+        case.signals, case.connectome, device=request.device, progress=progress
+    )
+    return replace(case, attribution=attribution)
+
+
+def _provenance(
+    case: Case, request: AnalysisRequest, measured: Measured, bundle: Bundle, progress: Progress
+) -> Provenance:
+    spatial_map = measured.spatial_map
+    return Provenance(
+        app_version=__version__,
+        versions=software_versions(),
+        device=bundle.device_used(request.device),
+        threads=thread_count(request),
+        seeds={"run": request.seed},
+        parameters={
+            "research": request.research,
+            "preset": measured.signals.preset,
+            "registration": spatial_map.method,
+            "registration_notes": list(spatial_map.notes),
+            "quality_table": measured.quality.table_version,
+            "repetition_time_source": case.scan.repetition_time_source,
+        },
+        hashes={
+            "scan": case.scan.sha256,
+            "atlas": measured.atlas.sha256,
+            "template": measured.template.sha256,
+            "weights": bundle.weights_sha256,
+        },
+        stage_seconds={key: round(value, 3) for key, value in progress.stage_seconds.items()},
+    )
+
+
+def _has_number(case: Case) -> bool:
+    return case.prediction is not None and case.prediction.probability is not None
+
+
+def _summary_path(case: Case, folder: Path) -> Path:
+    return folder / f"{case.stem()}_desc-summary.pdf"
+
+
+def _with_summary(case: Case, folder: Path) -> Path:
+    """Write the PDF and its HTML twin from the folder itself, then put them into it."""
+    from app.reporting.html import write_html
+    from app.reporting.report import write_summary
+
+    with tempfile.TemporaryDirectory(prefix="neuroresponder-") as private:
+        name = _summary_path(case, folder).name
+        pdf = write_summary(case, folder, Path(private) / name)
+        html = write_html(case, folder, (Path(private) / name).with_suffix(".html"))
+        return update_case(folder, case, {pdf.name: pdf, html.name: html})
