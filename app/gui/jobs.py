@@ -6,10 +6,7 @@ and this object, which lives in the window's thread, tells the rest. Connect fir
 
 from __future__ import annotations
 
-import itertools
-import logging
 import threading
-import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -17,10 +14,10 @@ from typing import Any, Protocol
 from PySide6.QtCore import QObject, Qt, Signal, Slot
 
 from app.core.errors import AppError, CancelledError, WorkerError
+from app.core.logs import log_fault
 from app.core.progress import ProgressEvent
 from app.worker.protocol import Job, JobAnnouncement, JobProgress
 
-_LOG = logging.getLogger(__name__)
 _JOIN_S = 5.0
 
 
@@ -74,34 +71,27 @@ class Jobs(QObject):
         self._worker: WorkerLike | None = None
         self._running: dict[str, Running] = {}
         self._stale: set[str] = set()
-        self._numbers = itertools.count(1)
         self._lock = threading.Lock()
         self.dropped = 0  # answers that came too late
         self._arrived.connect(self._deliver, Qt.ConnectionType.QueuedConnection)
 
-    def start(
-        self,
-        name: str,
-        arguments: dict[str, Any],
-        *,
-        title: str = "",
-        scan_sha256: str = "",
-        participant_uuid: str = "",
-    ) -> str:
+    def start(self, job: Job, title: str = "") -> str:
         """Start a job in the background and return its id.
 
         A job of the same name that still runs becomes stale: it is cancelled and its answer
         is dropped.
         """
-        for other in [r.job for r in self._running.values() if r.job.name == name]:
+        for other in [r.job for r in self._running.values() if r.job.name == job.name]:
             self.abandon(other.job_id)
-        job_id = f"{name}-{next(self._numbers)}"
-        job = Job(name, dict(arguments), job_id, scan_sha256, participant_uuid)
-        thread = threading.Thread(target=self._run, args=(job,), name=f"job {job_id}")
-        self._running[job_id] = Running(job, thread, title or name)
-        self.started.emit(job_id)
+        thread = threading.Thread(target=self._run, args=(job,), name=f"job {job.name}")
+        self._running[job.job_id] = Running(job, thread, title or job.name)
+        self.started.emit(job.job_id)
         thread.start()
-        return job_id
+        return job.job_id
+
+    def find(self, job_id: str) -> Running | None:
+        """A job that has not ended, or None."""
+        return self._running.get(job_id)
 
     def running(self) -> tuple[Running, ...]:
         """Jobs whose answer is still wanted, oldest first."""
@@ -140,7 +130,7 @@ class Jobs(QObject):
         except AppError as error:
             answer = error
         except Exception as fault:  # noqa: BLE001  the job net: the window must hear of it
-            _LOG.error("job %s: %s", job.job_id, traceback.format_exc())
+            log_fault("gui.job_fault", fault)
             answer = WorkerError(
                 f"The work stopped with an unexpected fault ({type(fault).__name__}).",
                 "Try again; if it happens again, send the diagnostic report.",

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 import platform
 import sys
 import threading
-import traceback
 from collections.abc import Callable
 from types import TracebackType
 
@@ -25,8 +23,8 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWi
 
 from app import __version__
 from app.core.errors import AppError
+from app.core.logs import code_locations, log_event, log_fault
 
-_LOG = logging.getLogger(__name__)
 UNEXPECTED = AppError(
     "Something unexpected went wrong in the window.",
     "Your data are untouched. Go on, or copy the diagnostic report for the developers.",
@@ -115,8 +113,8 @@ def install_handlers(messages: Messages) -> Callable[[], None]:
         if issubclass(kind, KeyboardInterrupt):
             old_hook(kind, value, trace)
             return
-        details = "".join(traceback.format_exception(kind, value, trace))
-        _LOG.error("uncaught: %s", details)
+        details = f"{kind.__name__} at {code_locations(value.with_traceback(trace))}"
+        log_fault("gui.uncaught", value)
         messages.tell(value if isinstance(value, AppError) else UNEXPECTED, details)
 
     def thread_hook(arguments: threading.ExceptHookArgs) -> None:
@@ -125,8 +123,7 @@ def install_handlers(messages: Messages) -> Callable[[], None]:
 
     def qt_handler(kind: QtMsgType, _context: QMessageLogContext, text: str) -> None:
         # Qt's own warnings go to the log: a person can do nothing about them.
-        serious = kind in (QtMsgType.QtCriticalMsg, QtMsgType.QtFatalMsg)
-        _LOG.log(logging.ERROR if serious else logging.WARNING, "Qt: %s", text)
+        log_event("gui.qt", kind=kind.name, text=text[:400])
 
     sys.excepthook = hook
     threading.excepthook = thread_hook

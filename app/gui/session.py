@@ -151,8 +151,7 @@ class ScanPreview:
     path: Path
     scan: Scan
     findings: tuple[Finding, ...]
-    volume: Floats | Ints  # (x, y, z), RAS+ native grid; or (x, y, z, frame)
-    affine: Floats  # (4, 4), voxel -> scanner mm
+    volume: Floats | Ints | None = None  # (x, y, z), RAS+ native grid; None while it decodes
     participant: dict[str, object] = field(default_factory=dict)  # what the file names told
 
 
@@ -202,7 +201,7 @@ class Session(QObject):
         self.preview = preview
         self.parcel = self.edge = None
         if preview is not None:
-            self.native_mm = grid_centre_mm(preview.volume.shape, preview.affine)
+            self.native_mm = grid_centre_mm(preview.scan.shape, preview.scan.affine)
         self.case_changed.emit()
 
     def stamps(self) -> tuple[str, ...]:

@@ -162,9 +162,7 @@ class CardView(View):
         axis = ScoreAxis(model, found.probability, found.interval, histogram=True)
         grid.addWidget(axis, 2, 0)
         grid.addWidget(HistogramKey(model), 3, 0)
-        grid.addWidget(
-            _text("Covariates only: age, sex, motion, baseline pain", muted=True), 0, 1
-        )
+        grid.addWidget(_text("Covariates only: age, sex, motion, baseline pain", muted=True), 0, 1)
         covariate = found.covariate_probability
         if covariate is None:
             grid.addWidget(_text("Not available: a covariate is missing.", muted=True), 1, 1)

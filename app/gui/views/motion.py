@@ -43,7 +43,9 @@ class MotionView(View):
         legend.setAccessibleName("Blue x, orange y, green z")
         self.tools.addWidget(legend)
         self.tools.addSpacing(10)
-        self.tools.addWidget(muted(f"grey: \N{MINUS SIGN}{CARPET_LIMIT_SD:g} to +{CARPET_LIMIT_SD:g} SD"))
+        self.tools.addWidget(
+            muted(f"grey: \N{MINUS SIGN}{CARPET_LIMIT_SD:g} to +{CARPET_LIMIT_SD:g} SD")
+        )
         self.tools.addWidget(self.kind_box)
         self.graphics = pg.GraphicsLayoutWidget()
         self.graphics.ci.layout.setSpacing(2)
@@ -196,7 +198,10 @@ class MotionView(View):
             f"volume {frame} (first = 0; {frame + signals.first_frame} in the file)",
             f"{frame * signals.repetition_time_s:.1f} s",
         ]
-        for key, label, unit in (("framewise_displacement", "FD", " mm"), ("std_dvars", "DVARS", "")):
+        for key, label, unit in (
+            ("framewise_displacement", "FD", " mm"),
+            ("std_dvars", "DVARS", ""),
+        ):
             if key in signals.confounds:
                 value = float(signals.confounds[key][frame])
                 parts.append(f"{label} {value:.2f}{unit}" if np.isfinite(value) else f"{label} –")
@@ -214,7 +219,9 @@ class MotionView(View):
     def _hovered(self, scene_position: object) -> None:
         frame = self._frame_at(scene_position)
         if frame is not None:
-            self.read_out.set_full_text(self.frame_text(frame) or self.frame_text(self.session.frame))
+            self.read_out.set_full_text(
+                self.frame_text(frame) or self.frame_text(self.session.frame)
+            )
 
     def _clicked(self, event: pg.GraphicsScene.mouseEvents.MouseClickEvent) -> None:
         frame = self._frame_at(event.scenePos())

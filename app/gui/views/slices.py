@@ -119,8 +119,7 @@ class SlicesView(View):
         opened, preview = self.session.case, self.session.preview
         if self.source == "native":
             if preview is not None:
-                data = preview.volume
-                return (data if data.ndim == 3 else data[..., 0]), preview.affine
+                return None if preview.volume is None else (preview.volume, preview.scan.affine)
             if opened is not None and opened.view.native_boldref is not None:
                 affine = opened.view.native_affine
                 return None if affine is None else (opened.view.native_boldref, affine)
@@ -145,7 +144,9 @@ class SlicesView(View):
         self._show_stamps()
         if found is None:
             self.overlay = None
-            self.stage.show_content(None, display, self.empty_reason())
+            waiting = self.source == "native" and self.session.preview is not None
+            reason = "Decoding the scan…" if waiting else self.empty_reason()
+            self.stage.show_content(None, display, reason)
             self.bar.set_scale(None)
             for label in (self.region, self.read_out):
                 label.set_full_text("")

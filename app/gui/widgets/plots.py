@@ -78,7 +78,9 @@ def shade_flagged(item: pg.PlotItem, good: Bools, colours: Tokens) -> None:
         item.addItem(region)
 
 
-def curve(item: pg.PlotItem, y: Floats, colour: str, width: float = 1.2, x: object = None) -> object:
+def curve(
+    item: pg.PlotItem, y: Floats, colour: str, width: float = 1.2, x: object = None
+) -> object:
     """A line over the frames; NaN leaves a gap."""
     values = np.asarray(y, dtype=float)
     across = np.arange(values.size) if x is None else x

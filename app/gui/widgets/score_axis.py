@@ -77,9 +77,7 @@ class ScoreAxis(QWidget):
         self._paint_mark(painter, middle)
         painter.end()
 
-    def _paint_histogram(
-        self, painter: QPainter, top: float, middle: float, bottom: float
-    ) -> None:
+    def _paint_histogram(self, painter: QPainter, top: float, middle: float, bottom: float) -> None:
         model = self._model
         highest = max(
             float(model.score_counts_responder.max(initial=0.0)),

@@ -110,7 +110,9 @@ class _Hemisphere:
         ends = np.zeros((0, 2), dtype=np.int64)
         if parcel is not None:
             inside = self.face_label == parcel + 1
-            sides = np.concatenate([self.faces[inside][:, pair] for pair in ([0, 1], [1, 2], [2, 0])])
+            sides = np.concatenate(
+                [self.faces[inside][:, pair] for pair in ([0, 1], [1, 2], [2, 0])]
+            )
             keys, counts = np.unique(np.sort(sides, axis=1), axis=0, return_counts=True)
             ends = keys[counts == 1]  # a side that only one face of the parcel has
         points = vtkPoints()

@@ -1,0 +1,294 @@
+"""Everything the user can make happen: opening, running, cancelling, exporting, display choices."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PySide6.QtCore import QObject, QUrl, Signal
+from PySide6.QtGui import QDesktopServices
+
+from app.core.errors import AppError, ScanError, StorageError
+from app.core.folders import data_folder
+from app.core.request import AnalysisRequest
+from app.core.settings import (
+    Settings,
+    forget_files,
+    recent_files,
+    remember_file,
+    save_settings,
+)
+from app.gui.jobs import Jobs
+from app.gui.messages import Messages
+from app.gui.session import OpenCase, ScanPreview, Session
+from app.worker.requests import analyse_job, inspect_job, inspection_of, preview_job, report_job
+from app.worker.scratch import close_scratch, open_scratch
+
+_TITLES = {
+    "inspect": "Opening the scan",
+    "preview": "Opening the scan",
+    "analyse": "Analysis",
+    "report": "Writing the PDF",
+}
+
+
+class Actions(QObject):
+    """Turns wishes into jobs and answers into the session's state."""
+
+    step_wanted = Signal(str)  # show this step
+    said = Signal(str)  # one short sentence for the status banner
+
+    def __init__(
+        self,
+        session: Session,
+        jobs: Jobs,
+        messages: Messages,
+        settings: Settings,
+        parent: QObject | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self.session = session
+        self.jobs = jobs
+        self.messages = messages
+        self.settings = settings
+        self._scratch: Path | None = None
+        self._paths: dict[str, Path] = {}  # job id -> the scan, or the PDF to write
+        session.set_display(
+            theme=settings.theme,
+            convention="radiological" if settings.radiological else "neurological",
+            nose=settings.sagittal_nose,
+        )
+        jobs.succeeded.connect(self._succeeded)
+        jobs.failed.connect(self._failed)
+        jobs.announced.connect(self._announced)
+        jobs.finished.connect(self._finished)
+
+    # opening -------------------------------------------------------------------------
+
+    def open_path(self, path: Path) -> None:
+        """Open a scan or a case folder, or say in one sentence why not."""
+        if (path / "case.json").is_file():
+            self.open_case(path)
+        elif path.name == "case.json" and path.is_file():
+            self.open_case(path.parent)
+        elif path.is_dir():
+            self.messages.tell(
+                ScanError(
+                    "This folder is not a case folder.",
+                    "Drop one scan (.nii or .nii.gz), or a folder that holds case.json.",
+                    code="gui.not_a_case",
+                )
+            )
+        elif path.name.lower().endswith((".nii", ".nii.gz")):
+            self.open_scan(path)
+        else:
+            self.messages.tell(
+                ScanError(
+                    "This kind of file cannot be opened.",
+                    "Open a NIfTI scan (.nii or .nii.gz) or a case folder.",
+                    code="gui.not_a_scan",
+                )
+            )
+
+    def open_case(self, folder: Path) -> None:
+        """Show a case folder."""
+        try:
+            opened = OpenCase.read(folder)
+        except AppError as error:
+            self.messages.tell(error)
+            return
+        self.cancel_all()
+        self.session.show_case(opened)
+        self._remember(folder)
+        self.step_wanted.emit("predict")
+
+    def open_scan(self, path: Path, repetition_time_s: float | None = None) -> None:
+        """Look at a scan in the worker, then show its header and first picture."""
+        if not path.is_file():
+            self.messages.tell(ScanError("The file is not there.", "Choose another one."))
+            return
+        self.cancel_all()
+        job = inspect_job(path, self._scratch_folder(), repetition_time_s=repetition_time_s)
+        self._start(job, path)
+        self.step_wanted.emit("load")
+
+    def recent(self) -> tuple[Path, ...]:
+        """What was opened last, newest first."""
+        return recent_files() if self.settings.remember_recent else ()
+
+    def clear_recent(self) -> None:
+        """Empty the list."""
+        forget_files()
+
+    # running -------------------------------------------------------------------------
+
+    def run_analysis(self, values: dict[str, Any]) -> None:
+        """Analyse the scan that is open."""
+        preview = self.session.preview
+        if preview is None:
+            return
+        scan = preview.scan
+        stated = scan.repetition_time_s if scan.repetition_time_source == "user" else None
+        request = AnalysisRequest(
+            scan_path=preview.path.absolute(),
+            out_dir=data_folder() / "cases",
+            repetition_time_s=stated,
+            device=self.settings.device,
+            threads=self.settings.threads,
+            **values,
+        )
+        self._start(analyse_job(request, scan_sha256=scan.sha256), preview.path)
+        self.step_wanted.emit("check")
+
+    def cancel(self, job_id: str) -> None:
+        """Ask a job to stop."""
+        self.jobs.cancel(job_id)
+
+    def cancel_all(self) -> None:
+        """Stop everything and drop its answers: something else is opened."""
+        for running in self.jobs.running():
+            self.jobs.abandon(running.job.job_id)
+
+    def export_pdf(self, target: Path) -> None:
+        """Copy the case's PDF, or let the worker write it."""
+        opened = self.session.case
+        if opened is None:
+            return
+        source = opened.folder / f"{opened.case.stem()}_desc-summary.pdf"
+        if not source.is_file():
+            self._start(report_job(opened.folder, target), target)
+            return
+        try:
+            shutil.copyfile(source, target)
+        except OSError as fault:
+            self.messages.tell(
+                StorageError(
+                    "The PDF could not be saved there.",
+                    "Choose a folder that can be written and has space.",
+                    code="gui.pdf_not_saved",
+                ),
+                type(fault).__name__,
+            )
+            return
+        self.said.emit("The PDF was saved.")
+
+    def open_folder(self) -> None:
+        """Show the case folder in the system's file manager."""
+        if self.session.case is not None:
+            QDesktopServices.openUrl(QUrl.fromLocalFile(str(self.session.case.folder)))
+
+    def close(self) -> None:
+        """Stop all work and remove private files."""
+        self.jobs.close()
+        if self._scratch is not None:
+            close_scratch(self._scratch)
+            self._scratch = None
+
+    # display -------------------------------------------------------------------------
+
+    def set_theme(self, theme: str) -> None:
+        """ "system", "dark" or "light"."""
+        self.session.set_display(theme=theme)
+        self._save(replace(self.settings, theme=theme))
+
+    def set_convention(self, convention: str) -> None:
+        """ "radiological" or "neurological", for the whole application."""
+        self.session.set_display(convention=convention)
+        self._save(replace(self.settings, radiological=convention == "radiological"))
+        self.said.emit(f"{self.session.display.convention_word} convention")
+
+    def set_nose(self, nose: str) -> None:
+        """Where the nose points in sagittal slices."""
+        self.session.set_display(nose=nose)
+        self._save(replace(self.settings, sagittal_nose=nose))
+
+    # answers -------------------------------------------------------------------------
+
+    def _start(self, job: Any, path: Path) -> None:
+        self._paths[job.job_id] = path
+        self.jobs.start(job, _TITLES[job.name])
+
+    def _succeeded(self, job_id: str, result: Any) -> None:
+        running_path = self._paths.get(job_id)
+        if running_path is None:
+            return
+        if "record" in result:
+            self._show_inspection(running_path, result)
+        elif "volumes" in result:
+            self._show_volume(running_path, result)
+        elif "case_folder" in result:
+            self._show_analysed(Path(result["case_folder"]), last=True)
+        else:
+            self.said.emit("The PDF was saved.")
+
+    def _show_inspection(self, path: Path, result: dict[str, Any]) -> None:
+        found = inspection_of(result)
+        self.session.show_preview(
+            ScanPreview(path, found.scan, found.findings, None, dict(found.participant))
+        )
+        self._remember(path)
+        self._start(preview_job(path, self._scratch_folder(), found.scan), path)
+
+    def _show_volume(self, path: Path, result: dict[str, Any]) -> None:
+        preview = self.session.preview
+        facts = json.loads(Path(result["facts"]).read_text(encoding="utf-8"))
+        if preview is None or facts["scan_sha256"] != preview.scan.sha256:
+            return  # another scan was opened meanwhile
+        volumes = np.load(result["volumes"], mmap_mode="r", allow_pickle=False)
+        stored = np.asarray(volumes[..., volumes.shape[3] // 2], dtype=np.float32)
+        picture = stored * np.float32(facts["slope"]) + np.float32(facts["intercept"])
+        self.session.show_preview(replace(preview, volume=picture))
+
+    def _announced(self, job_id: str, name: str, facts: dict[str, str]) -> None:
+        if name == "case_updated" and job_id in self._paths:
+            self._show_analysed(Path(facts["folder"]), last=False)
+
+    def _show_analysed(self, folder: Path, *, last: bool) -> None:
+        try:
+            opened = OpenCase.read(folder)
+        except AppError as error:
+            if last:
+                self.messages.tell(error)
+            return  # a later announcement replaces this one
+        shown = self.session.case
+        scan = self.session.preview.scan if self.session.preview is not None else None
+        expected = shown.case.scan.sha256 if shown is not None else scan.sha256 if scan else ""
+        if expected and opened.case.scan.sha256 != expected:
+            return
+        self.session.show_case(opened)
+        if last:
+            self._remember(folder)
+            self.step_wanted.emit("predict")
+
+    def _failed(self, job_id: str, error: AppError) -> None:
+        if job_id in self._paths:
+            self.messages.tell(error)
+
+    def _finished(self, job_id: str) -> None:
+        self._paths.pop(job_id, None)
+
+    # small things --------------------------------------------------------------------
+
+    def _scratch_folder(self) -> Path:
+        if self._scratch is None:
+            self._scratch = open_scratch()
+        return self._scratch
+
+    def _remember(self, path: Path) -> None:
+        if not self.settings.remember_recent:
+            return
+        try:
+            remember_file(path)
+        except StorageError as error:
+            self.messages.tell(error)
+
+    def _save(self, settings: Settings) -> None:
+        self.settings = settings
+        try:
+            save_settings(settings)
+        except StorageError as error:
+            self.messages.tell(error)

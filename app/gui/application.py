@@ -1,0 +1,128 @@
+"""Starts the window: display, style, theme, handlers, then whatever was named on the command line."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+os.environ.setdefault("PYQTGRAPH_QT_LIB", "PySide6")
+
+from PySide6.QtCore import Qt, QTimer
+from PySide6.QtGui import QGuiApplication, QIcon
+from PySide6.QtWidgets import QApplication
+
+from app.core.errors import AppError
+from app.core.resources import resource_path
+from app.core.settings import load_settings
+from app.gui.jobs import Jobs, WorkerLike
+from app.gui.main_window.window import MainWindow
+from app.gui.messages import Messages, install_handlers
+
+if TYPE_CHECKING:
+    from app.core.settings import Settings
+
+NO_DISPLAY = AppError(
+    "There is no display: the window cannot open.",
+    "Run without a window (predict, demo --headless), or start a virtual screen such as xvfb-run.",
+    code="gui.no_display",
+)
+_SMALLEST_POINT_SIZE = 9.0
+
+
+def has_display() -> bool:
+    """Whether Qt can open a window; without one it would end the whole process."""
+    if sys.platform in ("win32", "darwin"):
+        return True
+    return any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"))
+
+
+def make_application(arguments: Sequence[str] = ()) -> QApplication:
+    """The application object in our style; the one that exists if there is one."""
+    existing = QApplication.instance()
+    if isinstance(existing, QApplication):
+        application = existing
+    else:
+        QGuiApplication.setHighDpiScaleFactorRoundingPolicy(
+            Qt.HighDpiScaleFactorRoundingPolicy.PassThrough
+        )
+        application = QApplication(["neuroresponder", *arguments])
+    application.setApplicationName("NeuroResponder")
+    application.setStyle("Fusion")
+    application.setWindowIcon(QIcon(str(resource_path("icons", "app.svg"))))
+    base = application.font()
+    if base.pointSizeF() < _SMALLEST_POINT_SIZE:
+        base.setPointSizeF(_SMALLEST_POINT_SIZE)
+        application.setFont(base)
+    return application
+
+
+def make_window(
+    make_worker: Callable[[], WorkerLike], settings: Settings, messages: Messages
+) -> MainWindow:
+    """A window with its own jobs."""
+    jobs = Jobs(make_worker)
+    window = MainWindow(jobs, messages, settings)
+    jobs.setParent(window)
+    return window
+
+
+def run(argv: Sequence[str]) -> int:
+    """Open the window and stay until it is closed.
+
+    Parameters
+    ----------
+    argv
+        Nothing, or one path: a scan or a case folder.
+
+    Returns
+    -------
+    int
+        Exit code; 0 after a normal end.
+
+    Raises
+    ------
+    AppError
+        There is no display.
+    """
+    if not has_display():
+        raise NO_DISPLAY
+    settings, refused = load_settings()
+    application = make_application()
+    messages = Messages()
+    undo = install_handlers(messages)
+    window = make_window(lambda: _worker(settings), settings, messages)
+    window.show()
+
+    def begin() -> None:
+        # After the first paint: what is slow to import or to open.
+        import app.gui.main_window.pages  # noqa: F401
+
+        if refused:
+            messages.tell(
+                AppError(
+                    "Some settings could not be read: " + ", ".join(refused) + ".",
+                    "Their usual values are used; choose them again in the menus.",
+                    code="gui.settings",
+                )
+            )
+        if argv:
+            window.actions_.open_path(Path(argv[0]))
+
+    QTimer.singleShot(0, window, begin)
+    try:
+        return int(application.exec())
+    finally:
+        window.actions_.close()
+        undo()
+
+
+main = run
+
+
+def _worker(settings: Settings) -> WorkerLike:
+    from app.worker.process import Worker
+
+    return Worker(memory_limit_bytes=settings.worker_memory_limit_mb << 20)

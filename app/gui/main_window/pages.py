@@ -1,0 +1,114 @@
+"""Which views each step shows and how they lie; pages are built when first opened."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QHBoxLayout, QSplitter, QVBoxLayout, QWidget
+
+from app.gui.session import Session
+from app.gui.views import (
+    CardView,
+    GatesView,
+    HeaderView,
+    IntakeView,
+    MatrixView,
+    MotionView,
+    RegionsView,
+    SlicesView,
+    SummaryView,
+    SurfaceView,
+    TimeSeriesView,
+)
+from app.gui.widgets.view import View
+
+
+class Page(QWidget):
+    """One step's arrangement of views."""
+
+    def __init__(self, title: str) -> None:
+        super().__init__()
+        self.setAccessibleName(title)
+        self.row = QHBoxLayout(self)
+        self.row.setContentsMargins(0, 0, 0, 0)
+
+    def views(self) -> list[View]:
+        """The views of this page in reading order."""
+        return self.findChildren(View)
+
+
+def _split(orientation: Qt.Orientation, *parts: tuple[QWidget, int]) -> QSplitter:
+    """Parts side by side or stacked, with their shares of the room."""
+    splitter = QSplitter(orientation)
+    splitter.setHandleWidth(8)
+    splitter.setChildrenCollapsible(False)
+    for index, (widget, share) in enumerate(parts):
+        splitter.addWidget(widget)
+        splitter.setStretchFactor(index, share)
+    splitter.setSizes([share * 100 for _, share in parts])
+    return splitter
+
+
+_ACROSS, _DOWN = Qt.Orientation.Horizontal, Qt.Orientation.Vertical
+
+
+def load_page(session: Session, run: Callable[[dict[str, object]], None]) -> Page:
+    """Header, participant, the scan as it lies in the scanner."""
+    page = Page("Load")
+    intake = IntakeView(session)
+    intake.run_asked.connect(run)
+    left = QWidget()
+    column = QVBoxLayout(left)
+    column.setContentsMargins(0, 0, 0, 0)
+    column.setSpacing(8)
+    column.addWidget(HeaderView(session), 1)
+    column.addWidget(intake)
+    left.setMinimumWidth(320)
+    page.row.addWidget(_split(_ACROSS, (left, 4), (SlicesView(session, source="native"), 8)))
+
+    def follow() -> None:
+        intake.setVisible(session.preview is not None)
+
+    session.case_changed.connect(follow)
+    follow()
+    return page
+
+
+def check_page(session: Session) -> Page:
+    """Motion and carpet; gates; the participant in the template."""
+    page = Page("Check")
+    right = _split(_DOWN, (GatesView(session), 5), (SlicesView(session, source="boldref"), 4))
+    page.row.addWidget(_split(_ACROSS, (MotionView(session), 6), (right, 5)))
+    return page
+
+
+def predict_page(session: Session) -> Page:
+    """The card beside the connectivity that went into it."""
+    page = Page("Predict")
+    right = _split(_DOWN, (MatrixView(session, compact=True), 6), (RegionsView(session), 5))
+    page.row.addWidget(_split(_ACROSS, (CardView(session), 7), (right, 4)))
+    return page
+
+
+def explain_page(session: Session) -> Page:
+    """All views of the explanation, brushed together."""
+    page = Page("Explain")
+    top = _split(_ACROSS, (SlicesView(session), 7), (SurfaceView(session), 5))
+    bottom = _split(
+        _ACROSS, (MatrixView(session), 4), (TimeSeriesView(session), 4), (RegionsView(session), 4)
+    )
+    page.row.addWidget(_split(_DOWN, (top, 6), (bottom, 5)))
+    return page
+
+
+def report_page(
+    session: Session, export: Callable[[], None], open_folder: Callable[[], None]
+) -> Page:
+    """What the PDF holds, with its first page's card beside."""
+    page = Page("Report")
+    summary = SummaryView(session)
+    summary.export_asked.connect(export)
+    summary.folder_asked.connect(open_folder)
+    page.row.addWidget(_split(_ACROSS, (summary, 5), (CardView(session), 7)))
+    return page

@@ -1,0 +1,111 @@
+"""What stands in the window before anything is open."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from PySide6.QtCore import QEvent, QRectF, Qt, Signal
+from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+
+from app.core import wording
+from app.gui.widgets.icons import renderer
+from app.gui.widgets.theme import font, tokens
+
+_SHOWN_RECENT = 5
+
+
+class _Sign(QWidget):
+    """The large icon of the drop field."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setFixedSize(56, 56)
+
+    def paintEvent(self, _event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        colour = tokens(self.palette()).accent
+        renderer("load", colour).render(painter, QRectF(self.rect()))
+        painter.end()
+
+
+class StartPanel(QWidget):
+    """A drop field, two buttons, and what was opened last."""
+
+    scan_asked = Signal()
+    case_asked = Signal()
+    path_chosen = Signal(object)  # Path
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setAccessibleName("Start")
+        outer = QVBoxLayout(self)
+        outer.addStretch(1)
+        outer.addWidget(_Sign(), 0, Qt.AlignmentFlag.AlignHCenter)
+        title = QLabel("Drop a scan or a case folder here")
+        title.setFont(font(self.font(), scale=1.7, bold=True))
+        outer.addWidget(title, 0, Qt.AlignmentFlag.AlignHCenter)
+        words = QLabel("One resting-state run as NIfTI (.nii, .nii.gz), or a case made before.")
+        words.setObjectName("muted")
+        outer.addWidget(words, 0, Qt.AlignmentFlag.AlignHCenter)
+        outer.addSpacing(14)
+        buttons = QHBoxLayout()
+        buttons.addStretch(1)
+        scan = QPushButton("Open scan…")
+        scan.setObjectName("primary")
+        scan.clicked.connect(self.scan_asked)
+        case = QPushButton("Open case folder…")
+        case.clicked.connect(self.case_asked)
+        buttons.addWidget(scan)
+        buttons.addWidget(case)
+        buttons.addStretch(1)
+        outer.addLayout(buttons)
+        outer.addSpacing(20)
+        self._recent = QVBoxLayout()
+        self._recent.setSpacing(2)
+        outer.addLayout(self._recent)
+        outer.addStretch(1)
+        note = QLabel(f"{wording.RUO_LINE}. Nothing leaves this machine.")
+        note.setObjectName("muted")
+        outer.addWidget(note, 0, Qt.AlignmentFlag.AlignHCenter)
+
+    def show_recent(self, paths: Sequence[Path]) -> None:
+        """List what was opened last; what is missing is greyed."""
+        while (item := self._recent.takeAt(0)) is not None:
+            widget = item.widget()
+            if widget is not None:
+                widget.deleteLater()
+        if not paths:
+            return
+        title = QLabel("Recent")
+        title.setObjectName("muted")
+        self._recent.addWidget(title, 0, Qt.AlignmentFlag.AlignHCenter)
+        for path in paths[:_SHOWN_RECENT]:
+            there = path.exists()
+            button = QPushButton(path.name if there else f"{path.name} (missing)")
+            button.setFlat(True)
+            button.setEnabled(there)
+            button.setToolTip(str(path))
+            button.setMinimumWidth(340)
+            button.clicked.connect(partial(self._chosen, path))
+            self._recent.addWidget(button, 0, Qt.AlignmentFlag.AlignHCenter)
+
+    def changeEvent(self, event: QEvent) -> None:
+        """Follow the theme."""
+        super().changeEvent(event)
+        self.update()
+
+    def paintEvent(self, _event: QPaintEvent) -> None:
+        """A dashed frame around the drop field."""
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        colours = tokens(self.palette())
+        painter.setBrush(QColor(colours.surface))
+        painter.setPen(QPen(QColor(colours.border), 1.5, Qt.PenStyle.DashLine))
+        painter.drawRoundedRect(QRectF(self.rect()).adjusted(2, 2, -2, -2), 10, 10)
+        painter.end()
+
+    def _chosen(self, path: Path, _checked: bool = False) -> None:
+        self.path_chosen.emit(path)

@@ -1,0 +1,78 @@
+"""The state of each step, in one of the five words, with the reason."""
+
+from __future__ import annotations
+
+from app.core.results import Severity, Verdict
+from app.gui.session import Session
+from app.gui.widgets.step_bar import STEPS
+
+State = tuple[str, str]  # key of STATE_WORDS, reason
+
+
+def step_states(session: Session, running: frozenset[str]) -> dict[str, State]:
+    """State of every step; `running` holds the names of the jobs that run."""
+    states: dict[str, State] = {key: ("idle", "") for key, _ in STEPS}
+    if session.case is None and session.preview is None:
+        for key, _ in STEPS[1:]:
+            states[key] = ("idle", "Open a scan or a case first.")
+    states["load"] = _load_state(session)
+    if session.case is not None:
+        states["check"] = _check_state(session)
+        states["predict"] = _predict_state(session)
+        states["explain"] = _explain_state(session)
+        states["report"] = ("done", "The case can be exported.")
+    if running & {"inspect", "preview"}:
+        states["load"] = ("running", "The scan is being opened.")
+    if "analyse" in running:
+        waiting = [key for key in ("check", "predict", "explain") if states[key][0] != "done"]
+        for key in waiting:
+            states[key] = ("running", "The analysis is running.")
+    if "report" in running:
+        states["report"] = ("running", "The PDF is being written.")
+    return states
+
+
+def _load_state(session: Session) -> State:
+    if session.case is not None:
+        findings = session.case.case.findings
+    elif session.preview is not None:
+        findings = session.preview.findings
+    else:
+        return "idle", "Open a scan or a case folder."
+    for severity, state in ((Severity.BLOCKING, "blocked"), (Severity.WARNING, "attention")):
+        for finding in findings:
+            if finding.severity is severity and finding.code.startswith("scan."):
+                return state, f"{finding.message} {finding.hint}".strip()
+    return "done", "A scan is open."
+
+
+def _check_state(session: Session) -> State:
+    quality = session.case.case.quality if session.case is not None else None
+    if quality is None:
+        return "idle", "Quality was not measured."
+    if quality.verdict is Verdict.PASS:
+        return "done", "Every gate passes."
+    states = {Verdict.ATTENTION: "attention", Verdict.WITHHELD: "blocked"}
+    labels = [m.label for m in quality.metrics if m.verdict is quality.verdict]
+    return states[quality.verdict], "; ".join(labels)
+
+
+def _predict_state(session: Session) -> State:
+    opened = session.case
+    if opened is None or opened.case.prediction is None:
+        return "idle", "No prediction was computed."
+    if opened.withheld:
+        return "attention", "Withheld. " + " ".join(opened.case.prediction.reasons)
+    return "done", ""
+
+
+def _explain_state(session: Session) -> State:
+    opened = session.case
+    if opened is None or opened.case.prediction is None:
+        return "idle", ""
+    if opened.withheld:
+        return "blocked", "Nothing is explained where no number is given."
+    if opened.attribution is None:
+        return "idle", "The explanation was not computed."
+    agreed = opened.attribution.branches.converged and opened.attribution.scan.converged
+    return ("done", "") if agreed else ("attention", "An attribution did not converge.")

@@ -1,0 +1,390 @@
+"""The window that holds it all together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PySide6.QtCore import QByteArray, QSettings, Qt, QTimer
+from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication
+from PySide6.QtWidgets import (
+    QApplication,
+    QFileDialog,
+    QHBoxLayout,
+    QLabel,
+    QMainWindow,
+    QStackedWidget,
+    QVBoxLayout,
+    QWidget,
+)
+
+from app.core import wording
+from app.core.errors import StorageError
+from app.core.folders import config_folder
+from app.core.progress import ProgressEvent
+from app.core.settings import Settings
+from app.gui.actions import Actions
+from app.gui.dialogs.about import AboutDialog
+from app.gui.dialogs.questions import ask_stop
+from app.gui.dialogs.shortcuts import ShortcutsDialog
+from app.gui.jobs import Jobs
+from app.gui.main_window.menus import Menus
+from app.gui.main_window.start import StartPanel
+from app.gui.main_window.states import step_states
+from app.gui.messages import ErrorPanel, Messages
+from app.gui.session import Session
+from app.gui.widgets.progress_panel import ProgressPanel
+from app.gui.widgets.step_bar import StepBar
+from app.gui.widgets.theme import apply_theme, font
+from app.gui.widgets.view import ElidedLabel, View
+
+_BANNER_MS = 2000
+_SIZE = (1280, 720)
+
+
+class MainWindow(QMainWindow):
+    """Steps, pages, the research-use strip, progress and errors."""
+
+    def __init__(self, jobs: Jobs, messages: Messages, settings: Settings) -> None:
+        super().__init__()
+        self.setWindowTitle("NeuroResponder")
+        self.setAcceptDrops(True)
+        self.setMinimumSize(1000, 620)
+        self.resize(*_SIZE)
+        self.jobs = jobs
+        self.session = Session(self)
+        self.actions_ = Actions(self.session, jobs, messages, settings, self)
+        self._theme = ""
+        self._pages: dict[str, QWidget] = {}
+        self._step = "load"
+        self._closing = False
+        self._build(messages)
+        self.menus = Menus(self)
+        self._connect()
+        self._restore_geometry()
+        self._display_changed()
+        self._state_changed()
+
+    # building --------------------------------------------------------------------------
+
+    def _build(self, messages: Messages) -> None:
+        self.strip = QLabel(wording.RUO_LINE)
+        self.strip.setObjectName("strip")
+        self.strip.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.strip.setFont(font(self.font(), bold=True))
+        self.steps = StepBar()
+        self.person = ElidedLabel()
+        self.person.setObjectName("title")
+        self.person_facts = QLabel()
+        self.person_facts.setObjectName("muted")
+        self.person_facts.setWordWrap(True)
+        self.convention = QLabel()
+        self.convention.setObjectName("muted")
+        self.convention.setWordWrap(True)
+        sidebar = QWidget()
+        sidebar.setObjectName("sidebar")
+        sidebar.setAttribute(Qt.WidgetAttribute.WA_StyledBackground, True)
+        sidebar.setFixedWidth(164)
+        column = QVBoxLayout(sidebar)
+        column.setContentsMargins(0, 0, 0, 10)
+        column.addWidget(self.steps)
+        column.addStretch(1)
+        facts = QVBoxLayout()
+        facts.setContentsMargins(14, 0, 10, 0)
+        facts.setSpacing(3)
+        facts.addWidget(self.person)
+        facts.addWidget(self.person_facts)
+        facts.addSpacing(8)
+        facts.addWidget(self.convention)
+        column.addLayout(facts)
+        self.start = StartPanel()
+        self.stack = QStackedWidget()
+        self.stack.addWidget(self.start)
+        self.errors = ErrorPanel(messages)
+        self.progress = ProgressPanel()
+        middle = QVBoxLayout()
+        middle.setContentsMargins(8, 8, 8, 8)
+        middle.setSpacing(8)
+        middle.addWidget(self.stack, 1)
+        middle.addWidget(self.errors)
+        middle.addWidget(self.progress)
+        row = QHBoxLayout()
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(0)
+        row.addWidget(sidebar)
+        row.addLayout(middle, 1)
+        central = QWidget()
+        whole = QVBoxLayout(central)
+        whole.setContentsMargins(0, 0, 0, 0)
+        whole.setSpacing(0)
+        whole.addWidget(self.strip)
+        whole.addLayout(row, 1)
+        self.setCentralWidget(central)
+        self.banner = QLabel(self)
+        self.banner.setObjectName("strip")
+        self.banner.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.banner.setFont(font(self.font(), scale=1.3, bold=True))
+        self.banner.hide()
+        self._banner_timer = QTimer(self)
+        self._banner_timer.setSingleShot(True)
+        self._banner_timer.timeout.connect(self.banner.hide)
+
+    def _connect(self) -> None:
+        session, jobs, actions = self.session, self.jobs, self.actions_
+        session.case_changed.connect(self._state_changed)
+        session.display_changed.connect(self._display_changed)
+        jobs.started.connect(self._job_started)
+        jobs.progressed.connect(self._job_progressed)
+        jobs.finished.connect(self._job_finished)
+        self.progress.cancel_asked.connect(actions.cancel)
+        actions.step_wanted.connect(self.show_step)
+        actions.said.connect(self.say)
+        self.steps.chosen.connect(self.show_step)
+        self.start.scan_asked.connect(self.ask_scan)
+        self.start.case_asked.connect(self.ask_case)
+        self.start.path_chosen.connect(actions.open_path)
+        self.start.show_recent(actions.recent())
+        hints = QGuiApplication.styleHints()
+        hints.colorSchemeChanged.connect(self._scheme_changed)
+
+    # steps -----------------------------------------------------------------------------
+
+    def show_step(self, key: str) -> None:
+        """Open a step; its page is built at the first time."""
+        self._step = key
+        self.steps.choose(key)
+        nothing = self.session.case is None and self.session.preview is None
+        if key == "load" and nothing:
+            self.stack.setCurrentWidget(self.start)
+            return
+        self.stack.setCurrentWidget(self.page(key))
+
+    def page(self, key: str) -> QWidget:
+        """The page of a step."""
+        if key not in self._pages:
+            from app.gui.main_window import pages
+
+            made = {
+                "load": lambda: pages.load_page(self.session, self.actions_.run_analysis),
+                "check": lambda: pages.check_page(self.session),
+                "predict": lambda: pages.predict_page(self.session),
+                "explain": lambda: pages.explain_page(self.session),
+                "report": lambda: pages.report_page(
+                    self.session, self.ask_export, self.actions_.open_folder
+                ),
+            }[key]()
+            self._pages[key] = made
+            self.stack.addWidget(made)
+        return self._pages[key]
+
+    def visible_views(self) -> list[View]:
+        """The views on screen, in reading order."""
+        return [v for v in self.stack.currentWidget().findChildren(View) if v.isVisible()]
+
+    def find_region(self) -> None:
+        """Go to the region table's search field."""
+        from app.gui.views.regions import RegionsView
+
+        if self.session.case is None:
+            return
+        shown = self.stack.currentWidget().findChildren(RegionsView)
+        if not shown:
+            self.show_step("explain")
+            shown = self.page("explain").findChildren(RegionsView)
+        shown[0].find()
+
+    # what the user asks ------------------------------------------------------------------
+
+    def ask_scan(self) -> None:
+        """Choose a scan."""
+        name, _ = QFileDialog.getOpenFileName(
+            self, "Open scan", "", "NIfTI scans (*.nii *.nii.gz);;All files (*)"
+        )
+        if name:
+            self.actions_.open_path(Path(name))
+
+    def ask_case(self) -> None:
+        """Choose a case folder."""
+        name = QFileDialog.getExistingDirectory(self, "Open case folder")
+        if name:
+            self.actions_.open_path(Path(name))
+
+    def ask_export(self) -> None:
+        """Choose where the PDF goes."""
+        opened = self.session.case
+        if opened is None:
+            return
+        proposed = f"{opened.case.stem()}_desc-summary.pdf"
+        name, _ = QFileDialog.getSaveFileName(self, "Export PDF", proposed, "PDF (*.pdf)")
+        if name:
+            self.actions_.export_pdf(Path(name))
+
+    def ask_picture(self, view: View) -> None:
+        """Choose where a view's picture goes."""
+        opened = self.session.case
+        stem = opened.case.stem() if opened is not None else "scan"
+        name, _ = QFileDialog.getSaveFileName(
+            self, "Save view as picture", f"{stem}_{view.name}.png", "PNG (*.png)"
+        )
+        if not name:
+            return
+        if view.save_picture(Path(name).with_suffix(".png")):
+            self.say("The picture was saved.")
+        else:
+            self.actions_.messages.tell(
+                StorageError("The picture could not be saved.", "Choose another folder.")
+            )
+
+    def run_from_menu(self) -> None:
+        """Run with what the participant form says."""
+        from app.gui.views.intake import IntakeView
+
+        forms = self.page("load").findChildren(IntakeView)
+        self.actions_.run_analysis(forms[0].values())
+
+    def cancel_current(self) -> None:
+        """Cancel the job that the progress line shows."""
+        if self.progress.job_id is not None:
+            self.progress.cancel.click()
+
+    def close_case(self) -> None:
+        """Go back to the start."""
+        self.actions_.cancel_all()
+        self.session.show_case(None)
+        self.show_step("load")
+
+    def clear_recent(self) -> None:
+        """Empty the list of recent files."""
+        self.actions_.clear_recent()
+        self.start.show_recent(())
+
+    def show_shortcuts(self) -> None:
+        """F1."""
+        ShortcutsDialog(self.menus.all, self).open()
+
+    def show_about(self) -> None:
+        """Version and limits."""
+        AboutDialog(self).open()
+
+    def say(self, words: str) -> None:
+        """One sentence over the window for two seconds."""
+        self.banner.setText(words)
+        self.banner.adjustSize()
+        width = self.banner.width() + 60
+        self.banner.setGeometry((self.width() - width) // 2, 90, width, self.banner.height() + 16)
+        self.banner.raise_()
+        self.banner.show()
+        self._banner_timer.start(_BANNER_MS)
+
+    # what happens --------------------------------------------------------------------------
+
+    def _job_started(self, job_id: str) -> None:
+        running = self.jobs.find(job_id)
+        if running is not None:
+            self.progress.begin(job_id, running.title)
+        self._state_changed()
+
+    def _job_progressed(self, job_id: str, event: ProgressEvent) -> None:
+        self.progress.show_event(job_id, event)
+
+    def _job_finished(self, job_id: str) -> None:
+        self.progress.end(job_id)
+        waiting = self.jobs.running()
+        if waiting and self.progress.job_id is None:
+            self.progress.begin(waiting[-1].job.job_id, waiting[-1].title)
+        self._state_changed()
+
+    def _state_changed(self) -> None:
+        running = frozenset(r.job.name for r in self.jobs.running())
+        for key, (state, reason) in step_states(self.session, running).items():
+            self.steps.set_state(key, state, reason)
+        self.strip.setText("  ·  ".join([wording.RUO_LINE, *self.session.stamps()]))
+        self._show_person()
+        nothing = self.session.case is None and self.session.preview is None
+        if nothing:
+            self.start.show_recent(self.actions_.recent())
+        if self._step == "load" and (self.stack.currentWidget() is self.start) != nothing:
+            self.show_step("load")
+        if hasattr(self, "menus"):
+            self.menus.follow()
+
+    def _show_person(self) -> None:
+        opened, preview = self.session.case, self.session.preview
+        if opened is not None:
+            person = opened.case.participant
+            self.person.set_full_text(wording.join((person.label, person.session)))
+            self.person_facts.setText(f"case {opened.case.case_id[:8]}")
+        elif preview is not None:
+            self.person.set_full_text(str(preview.participant.get("label") or "New scan"))
+            self.person_facts.setText("not analysed yet")
+        else:
+            self.person.set_full_text("")
+            self.person_facts.setText("")
+        words = self.session.display.convention_word
+        self.convention.setText(f"{words}: {wording.CONVENTION_MEANING[words]}")
+
+    def _display_changed(self) -> None:
+        if self.session.display.theme != self._theme:
+            self._theme = self.session.display.theme
+            self._apply_theme()
+        self._show_person()
+        self.menus.follow()
+
+    def _scheme_changed(self, _scheme: Qt.ColorScheme) -> None:
+        if self._theme == "system":
+            self._apply_theme()
+
+    def _apply_theme(self) -> None:
+        application = QApplication.instance()
+        if isinstance(application, QApplication):
+            apply_theme(application, self._theme)
+
+    # Qt's events ---------------------------------------------------------------------------
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        """Files and folders may be dropped anywhere."""
+        if any(url.isLocalFile() for url in event.mimeData().urls()):
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        """Open the first thing that was dropped."""
+        paths = [Path(u.toLocalFile()) for u in event.mimeData().urls() if u.isLocalFile()]
+        if not paths:
+            return
+        event.acceptProposedAction()
+        if len(paths) > 1:
+            self.say("Only the first of the dropped files is opened.")
+        self.actions_.open_path(paths[0])
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        """Ask first where work is running; then stop everything that we started."""
+        running = self.jobs.running()
+        if running and not self._closing:
+            event.ignore()
+            ask_stop(self, running[-1].title, self._stop_and_close)
+            return
+        self._save_geometry()
+        self._close_views()
+        self.actions_.close()
+        super().closeEvent(event)
+
+    def _stop_and_close(self) -> None:
+        self._closing = True
+        self.close()
+
+    def _close_views(self) -> None:
+        for page in self._pages.values():
+            for view in page.findChildren(View):
+                close = getattr(view, "close_scene", None)
+                if close is not None:
+                    close()
+
+    def _geometry_store(self) -> QSettings:
+        return QSettings(str(config_folder() / "window.ini"), QSettings.Format.IniFormat)
+
+    def _restore_geometry(self) -> None:
+        stored = self._geometry_store().value("geometry")
+        if isinstance(stored, QByteArray):
+            self.restoreGeometry(stored)
+
+    def _save_geometry(self) -> None:
+        self._geometry_store().setValue("geometry", self.saveGeometry())

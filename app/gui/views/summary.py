@@ -1,0 +1,124 @@
+"""The report step: what the PDF holds for this case, and where to get it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+
+from app.core import wording
+from app.gui.session import OpenCase, Session
+from app.gui.widgets.icons import StateSign
+from app.gui.widgets.theme import font
+from app.gui.widgets.view import View
+
+
+class SummaryView(View):
+    """Contents of the participant summary with what is and is not in it."""
+
+    name = "summary"
+    title = "Participant summary"
+
+    export_asked = Signal()
+    folder_asked = Signal()
+
+    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+        super().__init__(session, parent)
+        self.export = QPushButton("Export PDF…")
+        self.export.setObjectName("primary")
+        self.export.setToolTip("Save the participant summary as PDF (Ctrl+P)")
+        self.export.clicked.connect(self.export_asked)
+        self.folder = QPushButton("Open case folder")
+        self.folder.clicked.connect(self.folder_asked)
+        self.state = QLabel()
+        self.state.setObjectName("muted")
+        self.state.setWordWrap(True)
+        self.content = QWidget()
+        self.body.setContentsMargins(8, 8, 8, 8)
+        self.body.setSpacing(14)
+        self.body.addWidget(self.content)
+        buttons = QHBoxLayout()
+        buttons.setSpacing(8)
+        buttons.addWidget(self.export)
+        buttons.addWidget(self.folder)
+        buttons.addStretch(1)
+        self.body.addLayout(buttons)
+        self.body.addWidget(self.state)
+        self.body.addStretch(1)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """List the contents for the case that is open."""
+        opened = self.session.case
+        fresh = QWidget()
+        column = QVBoxLayout(fresh)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(10)
+        if opened is None:
+            column.addWidget(QLabel("No case is open."))
+        else:
+            person = opened.case.participant
+            head = QLabel(wording.join((person.label, person.session, opened.case.case_id[:8])))
+            head.setFont(font(self.font(), scale=1.3, bold=True))
+            column.addWidget(head)
+            column.addLayout(self._contents(opened))
+        self.body.replaceWidget(self.content, fresh)
+        self.content.deleteLater()
+        self.content = fresh
+        for button in (self.export, self.folder):
+            button.setEnabled(opened is not None)
+        if opened is None:
+            self.state.setText("")
+        elif pdf_of(opened).is_file():
+            self.state.setText(
+                "The PDF lies in the case folder. It holds the pseudonym only: no name, no date of "
+                "birth, no path. " + wording.PSEUDONYM_NOTE
+            )
+        else:
+            self.state.setText(
+                "The case folder has no PDF yet; exporting writes one. It holds the pseudonym only."
+            )
+
+    def _contents(self, opened: OpenCase) -> QGridLayout:
+        grid = QGridLayout()
+        grid.setHorizontalSpacing(10)
+        grid.setVerticalSpacing(7)
+        grid.setColumnStretch(2, 1)
+        for row, (there, name, words) in enumerate(contents(opened)):
+            grid.addWidget(StateSign("done" if there else "idle", 16), row, 0)
+            grid.addWidget(QLabel(name), row, 1, Qt.AlignmentFlag.AlignTop)
+            label = QLabel(words)
+            label.setObjectName("muted")
+            label.setWordWrap(True)
+            grid.addWidget(label, row, 2)
+        return grid
+
+
+def contents(opened: OpenCase) -> tuple[tuple[bool, str, str], ...]:
+    """(whether it is in, section, what it says) in the order of the pages."""
+    case = opened.case
+    outcome = wording.outcome_word(case.prediction.outcome) if case.prediction else "not computed"
+    explained = opened.attribution is not None
+    left_out = "left out: nothing was computed" if not opened.withheld else "left out: withheld"
+    return (
+        (True, "Scan and participant", "pseudonym, visit, covariates, scan facts"),
+        (case.prediction is not None, "Prediction", f"outcome: {outcome}, with its context"),
+        (case.quality is not None, "Quality", "FD, DVARS, carpet, each gate with its limit"),
+        (case.connectome is not None, "Connectivity", "matrix in network order"),
+        (
+            explained,
+            "Explanation",
+            "slices and surface with letters, bar, threshold and hidden count"
+            if explained
+            else left_out,
+        ),
+        (case.provenance is not None, "Method and provenance", "versions, hashes, seeds, device"),
+        (True, "Limitations", wording.RUO_LINE),
+        (True, "Attached", "the same content as JSON, for machines"),
+    )
+
+
+def pdf_of(opened: OpenCase) -> Path:
+    """Where the case folder keeps its PDF."""
+    return opened.folder / f"{opened.case.stem()}_desc-summary.pdf"

@@ -1,0 +1,129 @@
+"""The five steps at the left, each with its sign, its name and its state in words."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from PySide6.QtCore import QEvent, QRectF, QSize, Qt, Signal
+from PySide6.QtGui import QColor, QKeySequence, QPainter, QPaintEvent, QPen
+from PySide6.QtWidgets import QAbstractButton, QSizePolicy, QVBoxLayout, QWidget
+
+from app.gui.widgets.icons import STATE_WORDS, renderer, state_colour
+from app.gui.widgets.theme import font, tokens
+
+STEPS = (
+    ("load", "Load"),
+    ("check", "Check"),
+    ("predict", "Predict"),
+    ("explain", "Explain"),
+    ("report", "Report"),
+)
+
+
+class StepButton(QAbstractButton):
+    """One step; any step can be opened at any time."""
+
+    def __init__(self, key: str, title: str, number: int, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.key = key
+        self.state = "idle"
+        self.setText(title)
+        self.setCheckable(True)
+        self.setAutoExclusive(True)
+        self.setShortcut(QKeySequence(f"Ctrl+{number}"))
+        self.setToolTip(f"{title} (Ctrl+{number})")
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.setCursor(Qt.CursorShape.PointingHandCursor)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self._name()
+
+    def set_state(self, state: str, reason: str = "") -> None:
+        """Show a state of `STATE_WORDS`, with what is missing as the tooltip."""
+        self.state = state
+        self.setToolTip(reason or f"{self.text()}: {STATE_WORDS[state].lower()}")
+        self._name()
+        self.update()
+
+    def sizeHint(self) -> QSize:
+        """Two lines of words."""
+        return QSize(148, round(self.fontMetrics().height() * 2.2) + 18)
+
+    def changeEvent(self, event: QEvent) -> None:
+        """Follow the theme."""
+        super().changeEvent(event)
+        self.update()
+
+    def paintEvent(self, _event: QPaintEvent) -> None:
+        """Icon, name, state sign and word."""
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        colours = tokens(self.palette())
+        box = QRectF(self.rect()).adjusted(6, 2, -6, -2)
+        if self.isChecked() or self.underMouse():
+            painter.setPen(Qt.PenStyle.NoPen)
+            painter.setBrush(QColor(colours.raised))
+            painter.drawRoundedRect(box, 6, 6)
+        if self.isChecked():
+            painter.setBrush(QColor(colours.accent))
+            painter.drawRoundedRect(
+                QRectF(box.left(), box.top() + 8, 3, box.height() - 16), 1.5, 1.5
+            )
+        if self.hasFocus():
+            painter.setBrush(Qt.BrushStyle.NoBrush)
+            painter.setPen(QPen(QColor(colours.accent), 1.5))
+            painter.drawRoundedRect(box.adjusted(1, 1, -1, -1), 6, 6)
+        colour = colours.accent if self.isChecked() else colours.text
+        sign = QRectF(box.left() + 11, box.center().y() - 11, 22, 22)
+        renderer(self.key, colour).render(painter, sign)
+        left = sign.right() + 11
+        half = box.height() / 2.0
+        painter.setFont(font(self.font(), scale=1.1, bold=self.isChecked()))
+        painter.setPen(QColor(colours.text))
+        flag = Qt.AlignmentFlag
+        width = box.right() - left
+        name_box = QRectF(left, box.top() + 2, width, half)
+        painter.drawText(name_box, flag.AlignLeft | flag.AlignBottom, self.text())
+        painter.setFont(font(self.font(), scale=0.86))
+        state = state_colour(self.state, colours)
+        state_box = QRectF(left, box.top() + half + 3, width, half - 3)
+        height = painter.fontMetrics().height()
+        renderer(f"state-{self.state}", state).render(
+            painter, QRectF(left, state_box.top() + (height - 12) / 2.0, 12, 12)
+        )
+        painter.setPen(QColor(state))
+        words = state_box.adjusted(16, 0, 0, 0)
+        painter.drawText(words, flag.AlignLeft | flag.AlignTop, STATE_WORDS[self.state])
+        painter.end()
+
+    def _name(self) -> None:
+        self.setAccessibleName(f"{self.text()}: {STATE_WORDS[self.state]}")
+
+
+class StepBar(QWidget):
+    """All steps from top to bottom."""
+
+    chosen = Signal(str)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 8, 0, 8)
+        column.setSpacing(2)
+        self.buttons: dict[str, StepButton] = {}
+        for number, (key, title) in enumerate(STEPS, start=1):
+            button = StepButton(key, title, number)
+            button.clicked.connect(partial(self._clicked, key))
+            column.addWidget(button)
+            self.buttons[key] = button
+        self.buttons["load"].setChecked(True)
+
+    def choose(self, key: str) -> None:
+        """Mark a step as the open one, without telling."""
+        self.buttons[key].setChecked(True)
+
+    def set_state(self, key: str, state: str, reason: str = "") -> None:
+        """Show the state of a step."""
+        self.buttons[key].set_state(state, reason)
+
+    def _clicked(self, key: str, _checked: bool = False) -> None:
+        self.chosen.emit(key)
