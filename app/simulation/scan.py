@@ -127,14 +127,17 @@ def active_voxels(head: FineHead, affine: Floats, shape: tuple[int, ...], reach_
     """Native voxels (voxel, 3) that the head can reach within `reach_mm` of its rest pose."""
     from scipy.ndimage import distance_transform_edt, map_coordinates
 
-    spacing = float(head.affine[0, 0])
-    empty = head.base[::3, ::3, ::3] <= 0
-    distance = distance_transform_edt(empty, sampling=3 * spacing)
+    block = 3  # fine voxels; whole blocks, so that thin layers such as scalp are not missed
+    edge_mm = block * float(head.affine[0, 0])
+    padded = np.pad(head.base > 0, [(0, -n % block) for n in head.base.shape])
+    x, y, z = (n // block for n in padded.shape)
+    filled = padded.reshape(x, block, y, block, z, block).any(axis=(1, 3, 5))
+    distance = distance_transform_edt(~filled, sampling=edge_mm)
     grid = np.stack(np.meshgrid(*[np.arange(n) for n in shape], indexing="ij"), -1).reshape(-1, 3)
-    to_coarse = np.diag([1 / 3, 1 / 3, 1 / 3, 1]) @ np.linalg.inv(head.affine) @ affine
-    coarse = grid @ to_coarse[:3, :3].T + to_coarse[:3, 3]
+    to_fine = np.linalg.inv(head.affine) @ affine
+    coarse = (grid @ to_fine[:3, :3].T + to_fine[:3, 3] - (block - 1) / 2.0) / block
     near = map_coordinates(distance, coarse.T, order=1, mode="nearest") <= reach_mm
-    past = np.maximum(-coarse, coarse - (np.array(distance.shape) - 1)).max(1) * 3 * spacing
+    past = np.maximum(-coarse, coarse - (np.array(distance.shape) - 1)).max(1) * edge_mm
     return np.ascontiguousarray(grid[near & (past <= reach_mm)])
 
 
@@ -260,7 +263,7 @@ def _render(
     scanner, cohort = settings.scanner, settings.cohort
     shape, frames = scanner.shape, cohort.frames
     times = slice_times(scanner, cohort.repetition_time_s)
-    reach = 4.0 + float(np.abs(motion[:, :3]).sum(1).max() + 90 * np.abs(motion[:, 3:]).max())
+    reach = 5.0 + float(np.abs(motion[:, :3]).sum(1).max() + 90 * np.abs(motion[:, 3:]).max())
     voxels = active_voxels(head, affine, shape, reach)
     offsets = sub_voxel_offsets(scanner.voxel_mm)
     signal = label_signals(person, settings, times)
