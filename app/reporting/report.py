@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-import tempfile
 from pathlib import Path
 
 from app.core import wording
@@ -86,17 +86,17 @@ def write_whole(target: Path, content: bytes) -> None:
     StorageError
         The file cannot be written; an older one is untouched.
     """
-    temporary = ""
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
-        handle, temporary = tempfile.mkstemp(prefix=".report-", suffix=".part", dir=target.parent)
-        with os.fdopen(handle, "wb") as file:
+        temporary.unlink(missing_ok=True)  # left by a killed process that had our number
+        with temporary.open("xb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, target)
     except OSError as error:
-        if temporary and os.path.exists(temporary):
-            os.unlink(temporary)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
         raise StorageError(
             "The report could not be written.",
             "Check that there is space and that the folder may be written to.",
