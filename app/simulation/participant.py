@@ -30,7 +30,12 @@ from app.simulation.cohort import CohortSettings, ParticipantTruth, draw_partici
 from app.simulation.motion import framewise_displacement
 from app.simulation.scan import ScanTruth, SimulatedVolumes, simulate_volumes
 from app.simulation.scanner import ParticipantSettings, ScannerSettings
-from app.simulation.signature import parcel_table, planted_signature
+from app.simulation.signature import (
+    CONNECTIVITY_CONTROL,
+    CONNECTIVITY_NETWORKS,
+    parcel_table,
+    planted_signature,
+)
 
 FORMAT = 1
 MOTION_COLUMNS = ("trans_x", "trans_y", "trans_z", "rot_x", "rot_y", "rot_z")
@@ -250,6 +255,12 @@ def write_truth(folder: Path, volumes: SimulatedVolumes, settings: ParticipantSe
                 "connectivity_parcels": _names(names, signature.connectivity_parcels),
                 "dynamics_parcels": _names(names, signature.dynamics_parcels),
                 "suppressor_parcels": _names(names, signature.suppressor_parcels),
+                "connections_between": (
+                    CONNECTIVITY_NETWORKS if signature.connectivity_edges.any() else None
+                ),
+                "suppressor_connections_between": (
+                    CONNECTIVITY_CONTROL if signature.suppressor_edges.any() else None
+                ),
             },
         },
     )
