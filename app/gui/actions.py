@@ -158,7 +158,7 @@ class Actions(QObject):
         opened = self.session.case
         if opened is None:
             return
-        source = opened.folder / f"{opened.case.stem()}_desc-summary.pdf"
+        source = opened.summary_pdf
         if not source.is_file():
             self._start(report_job(opened.folder, target), target)
             return

@@ -89,6 +89,11 @@ class OpenCase:
         return cls(read_case(folder), folder, open_view(folder))
 
     @property
+    def summary_pdf(self) -> Path:
+        """Where the case folder keeps its participant summary; it may not be there."""
+        return self.folder / f"{self.case.stem()}_desc-summary.pdf"
+
+    @property
     def withheld(self) -> bool:
         """Whether no number may be shown anywhere."""
         prediction = self.case.prediction

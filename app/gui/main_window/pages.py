@@ -110,5 +110,5 @@ def report_page(
     summary = SummaryView(session)
     summary.export_asked.connect(export)
     summary.folder_asked.connect(open_folder)
-    page.row.addWidget(_split(_ACROSS, (summary, 5), (CardView(session), 7)))
+    page.row.addWidget(_split(_ACROSS, (summary, 4), (CardView(session), 8)))
     return page

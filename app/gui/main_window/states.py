@@ -20,7 +20,7 @@ def step_states(session: Session, running: frozenset[str]) -> dict[str, State]:
         states["check"] = _check_state(session)
         states["predict"] = _predict_state(session)
         states["explain"] = _explain_state(session)
-        states["report"] = ("done", "The case can be exported.")
+        states["report"] = _report_state(session)
     if running & {"inspect", "preview"}:
         states["load"] = ("running", "The scan is being opened.")
     if "analyse" in running:
@@ -30,6 +30,13 @@ def step_states(session: Session, running: frozenset[str]) -> dict[str, State]:
     if "report" in running:
         states["report"] = ("running", "The PDF is being written.")
     return states
+
+
+def _report_state(session: Session) -> State:
+    assert session.case is not None
+    if session.case.summary_pdf.is_file():
+        return "done", "The PDF lies in the case folder."
+    return "idle", "The PDF was not written yet."
 
 
 def _load_state(session: Session) -> State:

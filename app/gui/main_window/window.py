@@ -176,9 +176,12 @@ class MainWindow(QMainWindow):
             self.stack.addWidget(made)
         return self._pages[key]
 
+    def _shown(self) -> QWidget:
+        return self.stack.currentWidget() or self.start
+
     def visible_views(self) -> list[View]:
         """The views on screen, in reading order."""
-        return [v for v in self.stack.currentWidget().findChildren(View) if v.isVisible()]
+        return [view for view in self._shown().findChildren(View) if view.isVisible()]
 
     def find_region(self) -> None:
         """Go to the region table's search field."""
@@ -186,11 +189,11 @@ class MainWindow(QMainWindow):
 
         if self.session.case is None:
             return
-        shown = self.stack.currentWidget().findChildren(RegionsView)
+        shown = self._shown().findChildren(RegionsView)
         if not shown:
             self.show_step("explain")
             shown = self.page("explain").findChildren(RegionsView)
-        shown[0].find()
+        shown[0].start_search()
 
     # what the user asks ------------------------------------------------------------------
 

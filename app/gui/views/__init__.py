@@ -28,4 +28,17 @@ VIEWS = (
     SummaryView,
 )
 
-__all__ = ["VIEWS", *(view.__name__ for view in VIEWS)]
+__all__ = [
+    "VIEWS",
+    "CardView",
+    "GatesView",
+    "HeaderView",
+    "IntakeView",
+    "MatrixView",
+    "MotionView",
+    "RegionsView",
+    "SlicesView",
+    "SummaryView",
+    "SurfaceView",
+    "TimeSeriesView",
+]

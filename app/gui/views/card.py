@@ -81,8 +81,8 @@ class CardView(View):
         column.addWidget(_rule())
         facts = QHBoxLayout()
         facts.setSpacing(18)
-        facts.addLayout(self._quality(case), 4)
-        facts.addLayout(self._reliance(found), 4)
+        facts.addLayout(self._quality(case), 5)
+        facts.addLayout(self._reliance(found), 5)
         facts.addLayout(self._health(opened), 4)
         column.addLayout(facts)
         column.addWidget(_rule())
@@ -270,6 +270,7 @@ def _section(title: str) -> QVBoxLayout:
     column.setSpacing(4)
     label = QLabel(title)
     label.setObjectName("title")
+    label.setWordWrap(True)
     column.addWidget(label)
     return column
 

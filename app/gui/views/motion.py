@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pyqtgraph as pg
 from PySide6.QtCore import Qt
@@ -150,7 +152,7 @@ class MotionView(View):
         starts = [0, *(i for i in range(1, len(names)) if names[i] != names[i - 1]), len(names)]
         ticks = [
             ((a + b) / 2.0, NETWORK_SHORT.get(names[a], names[a]))
-            for a, b in zip(starts, starts[1:], strict=False)
+            for a, b in itertools.pairwise(starts)
             if b - a >= len(names) / 26
         ]
         item.getAxis("left").setTicks([ticks])

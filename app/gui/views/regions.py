@@ -60,22 +60,23 @@ class RegionsView(View):
         names = self.regions.columns
         for column, name in enumerate(names):
             stretch = name == "Region"
-            mode = QHeaderView.ResizeMode.Stretch if stretch else QHeaderView.ResizeMode.Interactive
-            header.setSectionResizeMode(column, mode)
+            header.setSectionResizeMode(
+                column, QHeaderView.ResizeMode.Stretch if stretch else QHeaderView.ResizeMode.Fixed
+            )
             if not stretch:
-                self.table.setColumnWidth(column, self._width(name))
+                header.resizeSection(column, self._width(name))
         if names and names[0] == "Rank":
             self.table.sortByColumn(0, Qt.SortOrder.AscendingOrder)
         self._parcel_changed()
 
-    def find(self) -> None:
+    def start_search(self) -> None:
         """Put the cursor into the search field."""
         self.search.setFocus(Qt.FocusReason.ShortcutFocusReason)
         self.search.selectAll()
 
     def _width(self, name: str) -> int:
-        longest = {"Network": "DEEP   ", "Rank": "Rank", "(a)": "+0.0000", "(b)": "+0.0000"}
-        return self.fontMetrics().horizontalAdvance(longest.get(name, name)) + 24
+        longest = {"Network": "DEEP ████", "Rank": "Rank ▾", "(a)": "+0.0000", "(b)": "+0.0000"}
+        return self.fontMetrics().horizontalAdvance(longest.get(name, name)) + 14
 
     def _parcel_changed(self) -> None:
         parcel = self.session.parcel

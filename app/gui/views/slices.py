@@ -16,6 +16,7 @@ from app.gui.widgets.slice_canvas import SliceContent
 from app.gui.widgets.slice_stage import SliceStage
 from app.gui.widgets.view import ElidedLabel, View
 
+_BRAIN_GREY = 20  # of 255; darker is background
 _UNDERLAYS = {"template": "Template T1", "boldref": "Participant's BOLD"}
 
 
@@ -42,6 +43,8 @@ class SlicesView(View):
         self.overlay: Overlay | None = None
         self._levels: tuple[float, float] | None = None
         self._levels_of: object = None
+        self._box: tuple[Point, Point] | None = None
+        self._box_of: object = None
         self.stage = SliceStage()
         self.stage.voxel_picked.connect(self._picked)
         self.stage.windowed.connect(self._window)
@@ -167,11 +170,14 @@ class SlicesView(View):
             selected=self.session.parcel if self.source != "native" else None,
             convention_word=display.convention_word,
             secondary_letters=display.secondary_letters,
+            box=self._box_for(data),
+            atlas_outline=self.source == "boldref",
             orientation_known=self._orientation_known(),
         )
         self.stage.show_content(content, display, "")
         self.hidden.setText(self.overlay.hidden_text if self.overlay is not None else "")
-        self.region.setVisible(labels is not None)
+        for label in (self.region, self.hidden):
+            label.setVisible(labels is not None)
         if self.overlay is not None:
             scale = self.overlay.scale
             self.bar.set_scale(scale, clipped=scale.clipped(self.overlay.values))
@@ -206,9 +212,26 @@ class SlicesView(View):
             inside = sample[np.isfinite(sample) & (sample > 0)]
             low, high = np.percentile(inside, (2, 98)) if inside.size else (0.0, 1.0)
             # The dark end stays at zero, so that the background is black.
-            self._levels = (min(0.0, float(low)), float(high) * 1.05)
+            self._levels = (min(0.0, float(low)), float(high) * 1.08)
             self._levels_of = data
         return self._levels
+
+    def _box_for(self, data: Ints | Floats) -> tuple[Point, Point] | None:
+        """The part of a template that holds the brain; a scan is shown whole."""
+        opened = self.session.case
+        if self.source == "native" or opened is None or opened.view.template is None:
+            return None
+        if self._box_of is not opened:
+            inside = np.asarray(opened.view.template) > _BRAIN_GREY
+            ends = []
+            for axis in range(3):
+                other = tuple(a for a in range(3) if a != axis)
+                found = np.flatnonzero(inside.any(axis=other))
+                ends.append((found[0], found[-1]) if found.size else (0, data.shape[axis] - 1))
+            (x0, x1), (y0, y1), (z0, z1) = ((float(a), float(b)) for a, b in ends)
+            self._box = ((x0, y0, z0), (x1, y1, z1))
+            self._box_of = opened
+        return self._box
 
     # selection -------------------------------------------------------------------
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
@@ -70,7 +68,7 @@ class SummaryView(View):
             button.setEnabled(opened is not None)
         if opened is None:
             self.state.setText("")
-        elif pdf_of(opened).is_file():
+        elif opened.summary_pdf.is_file():
             self.state.setText(
                 "The PDF lies in the case folder. It holds the pseudonym only: no name, no date of "
                 "birth, no path. " + wording.PSEUDONYM_NOTE
@@ -86,7 +84,9 @@ class SummaryView(View):
         grid.setVerticalSpacing(7)
         grid.setColumnStretch(2, 1)
         for row, (there, name, words) in enumerate(contents(opened)):
-            grid.addWidget(StateSign("done" if there else "idle", 16), row, 0)
+            grid.addWidget(
+                StateSign("done" if there else "idle", 16), row, 0, Qt.AlignmentFlag.AlignTop
+            )
             grid.addWidget(QLabel(name), row, 1, Qt.AlignmentFlag.AlignTop)
             label = QLabel(words)
             label.setObjectName("muted")
@@ -117,8 +117,3 @@ def contents(opened: OpenCase) -> tuple[tuple[bool, str, str], ...]:
         (True, "Limitations", wording.RUO_LINE),
         (True, "Attached", "the same content as JSON, for machines"),
     )
-
-
-def pdf_of(opened: OpenCase) -> Path:
-    """Where the case folder keeps its PDF."""
-    return opened.folder / f"{opened.case.stem()}_desc-summary.pdf"

@@ -68,7 +68,9 @@ class TimeSeriesView(View):
         top.setXLink(bottom)
         top.getAxis("bottom").setStyle(showValues=False)
         top.getAxis("bottom").setHeight(6)
-        words = "Volume (first = 0)" if self._kind == "time" else "Frequency, Hz"
+        flagged = int((~np.asarray(signals.good_frames)).sum())
+        shaded = f"; {flagged} flagged are shaded" if flagged else ""
+        words = f"Volume (first = 0{shaded})" if self._kind == "time" else "Frequency, Hz"
         bottom.setLabel("bottom", words)
         self._parcel_changed()
 
@@ -93,10 +95,9 @@ class TimeSeriesView(View):
             for line in self._curves:
                 line.setData([], [])
             return
-        flagged = int((~np.asarray(signals.good_frames)).sum())
         self.parcel_label.set_full_text(
-            f"{signals.parcel_names[parcel]}  ·  {signals.networks[parcel]}  ·  coverage "
-            f"{signals.coverage[parcel] * 100:.0f} %  ·  {flagged} flagged frames shaded"
+            f"{signals.parcel_names[parcel].replace('_', ' ')}  ·  {signals.networks[parcel]}"
+            f"  ·  coverage {signals.coverage[parcel] * 100:.0f} %"
         )
         for line, item, values in zip(
             self._curves,

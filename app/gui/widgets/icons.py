@@ -1,4 +1,4 @@
-"""Icons from `resources/icons`, drawn in the theme's colours; a state always has its word beside it."""
+"""Icons from `resources/icons` in the theme's colours; a state always has its word beside it."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -143,7 +144,7 @@ class MatrixCanvas(QWidget):
         assert self.content is not None
         names = [self.content.networks[parcel] for parcel in self.content.order]
         starts = [0, *(i for i in range(1, len(names)) if names[i] != names[i - 1]), len(names)]
-        return [(names[a], a, b) for a, b in zip(starts, starts[1:], strict=False)]
+        return [(names[a], a, b) for a, b in itertools.pairwise(starts)]
 
     def _paint_networks(self, painter: QPainter, square: QRectF, window: QRectF) -> None:
         scale = square.width() / window.width()

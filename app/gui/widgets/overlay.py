@@ -44,7 +44,8 @@ def parcel_values(opened: OpenCase, kind: str, parcel: int | None) -> Floats | N
         connectome = opened.case.connectome
         if connectome is None or parcel is None:
             return None
-        return np.asarray(connectome.matrix[parcel], dtype=float)
+        row: Floats = np.asarray(connectome.matrix[parcel], dtype=float)
+        return row
     found = opened.attribution
     if found is None or kind == "none":
         return None
@@ -53,7 +54,8 @@ def parcel_values(opened: OpenCase, kind: str, parcel: int | None) -> Floats | N
     if kind == "series":
         return np.asarray(found.branches.per_parcel_series, dtype=float)
     if kind == "connectivity":
-        return 0.5 * np.asarray(found.branches.per_connection, dtype=float).sum(axis=1)
+        half: Floats = 0.5 * np.asarray(found.branches.per_connection, dtype=float).sum(axis=1)
+        return half
     return np.asarray(found.branches.per_parcel, dtype=float)
 
 

@@ -77,4 +77,5 @@ def edge_letters(shown: Plane, affine: Floats, *, known: bool = True) -> dict[st
 
 def voxel_size_mm(affine: Floats) -> Floats:
     """(3,) edge lengths of a voxel."""
-    return np.linalg.norm(np.asarray(affine, dtype=float)[:3, :3], axis=0)
+    size: Floats = np.linalg.norm(np.asarray(affine, dtype=float)[:3, :3], axis=0)
+    return size

@@ -26,7 +26,12 @@ from app.gui.widgets.theme import font
 
 _CROSS = QColor(96, 220, 130)
 _SELECTED = (255, 235, 59)  # outline of the selected parcel; in no colour table
+_OUTLINE = (64, 224, 232)  # border of the atlas over the participant's brain
 _HATCH_STEP_PX = 5
+_MARGIN_MM = 9.0  # room for the letters around the brain
+
+
+Corner = tuple[float, float, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +48,8 @@ class SliceContent:
     convention_word: str = "Radiological"
     secondary_letters: bool = True
     orientation_known: bool = True
+    box: tuple[Corner, Corner] | None = None  # voxels that should fill the canvas; None = all
+    atlas_outline: bool = False  # draw the border of all parcels together
 
 
 class SliceCanvas(QWidget):
@@ -73,18 +80,35 @@ class SliceCanvas(QWidget):
     # geometry -----------------------------------------------------------------
 
     def extent_mm(self) -> tuple[float, float]:
-        """Width and height of the whole plane in mm."""
+        """Width and height in mm of what should fill the canvas."""
         if self.content is None:
             return 1.0, 1.0
-        size = voxel_size_mm(self.content.affine) * self.content.volume.shape[:3]
+        voxel = voxel_size_mm(self.content.affine)
+        low, high = self._box()
+        size = (high - low + 1.0) * voxel
+        if self.content.box is not None:
+            size = size + 2 * _MARGIN_MM
         return float(size[self.plane.across]), float(size[self.plane.up])
+
+    def _box(self) -> tuple[Floats, Floats]:
+        assert self.content is not None
+        if self.content.box is not None:
+            return np.asarray(self.content.box[0]), np.asarray(self.content.box[1])
+        return np.zeros(3), np.asarray(self.content.volume.shape[:3], dtype=float) - 1.0
 
     def picture_rect(self) -> QRectF:
         """Where the whole plane lies in the widget."""
-        width, height = (side * self.scale_px_per_mm for side in self.extent_mm())
+        assert self.content is not None
+        step = voxel_size_mm(self.content.affine) * self.scale_px_per_mm
+        size = np.asarray(self.content.volume.shape[:3]) * step
+        low, high = self._box()
+        middle = ((low + high + 1.0) / 2.0) * step  # of the box, from the grid's low corner
+        across, up = self.plane.across, self.plane.up
+        width, height = float(size[across]), float(size[up])
+        from_left = width - middle[across] if self.plane.mirrored else middle[across]
         pan = self.pan_mm * self.scale_px_per_mm
-        left = (self.width() - width) / 2.0 + pan.x()
-        top = (self.height() - height) / 2.0 - pan.y()
+        left = self.width() / 2.0 - float(from_left) + pan.x()
+        top = self.height() / 2.0 - (height - float(middle[up])) - pan.y()
         return QRectF(left, top, width, height)
 
     def voxel_at(self, at: QPointF) -> tuple[float, float, float]:
@@ -117,7 +141,7 @@ class SliceCanvas(QWidget):
         index = round(self.voxel[self.plane.through])
         index = min(max(index, 0), volume.shape[self.plane.through] - 1)
         # Of the two axes left, the lower-numbered one always runs across.
-        picture = np.take(volume, index, axis=self.plane.through).T[::-1]
+        picture: NDArray[np.generic] = np.take(volume, index, axis=self.plane.through).T[::-1]
         return picture[:, ::-1] if self.plane.mirrored else picture
 
     # painting -----------------------------------------------------------------
@@ -150,7 +174,8 @@ class SliceCanvas(QWidget):
     def _paint_parcels(self, painter: QPainter) -> None:
         content = self.content
         assert content is not None
-        if content.labels is None or (content.overlay is None and content.selected is None):
+        wanted = content.overlay is not None or content.selected is not None
+        if content.labels is None or not (wanted or content.atlas_outline):
             return
         ratio = self.devicePixelRatioF()
         rect = self.picture_rect().intersected(QRectF(self.rect()))
@@ -322,6 +347,8 @@ def _parcel_pixels(
         rows, columns = np.indices(label.shape, sparse=True)
         stripe = (rows + columns) % (_HATCH_STEP_PX * thick) < thick
         pixels[hatched[bounded] & stripe] = _argb(120, 124, 130, 1.0)
+    if content.atlas_outline:
+        pixels[_rim(label > 0, thick)] = _argb(*_OUTLINE, 0.9)
     if content.selected is not None:
         inside = label == content.selected + 1
         pixels[_rim(inside, 2 * thick)] = _argb(*_SELECTED, 1.0)
@@ -343,7 +370,10 @@ def _rim(inside: NDArray[np.bool_], width: int) -> NDArray[np.bool_]:
 def _premultiplied(rgb: NDArray[np.float64], alpha: NDArray[np.float64]) -> NDArray[np.uint32]:
     scaled = np.rint(rgb * alpha[:, None]).astype(np.uint32)
     opaque = np.rint(alpha * 255).astype(np.uint32)
-    return (opaque << 24) | (scaled[:, 0] << 16) | (scaled[:, 1] << 8) | scaled[:, 2]
+    argb: NDArray[np.uint32] = (
+        (opaque << 24) | (scaled[:, 0] << 16) | (scaled[:, 1] << 8) | scaled[:, 2]
+    )
+    return argb.astype(np.uint32)
 
 
 def _argb(red: int, green: int, blue: int, alpha: float) -> int:

@@ -81,8 +81,8 @@ class SurfaceCanvas(QWidget):
         flag = Qt.AlignmentFlag
         if self.scene is None or self._image is None:
             painter.setPen(QColor("#a3b0bd"))
-            box = self.rect().adjusted(14, 14, -14, -14)
-            painter.drawText(box, int(flag.AlignCenter | Qt.TextFlag.TextWordWrap), self.reason)
+            middle = self.rect().adjusted(14, 14, -14, -14)
+            painter.drawText(middle, int(flag.AlignCenter | Qt.TextFlag.TextWordWrap), self.reason)
             painter.end()
             return
         painter.drawImage(QPointF(0, 0), self._image)

@@ -6,10 +6,12 @@ screenshot. The surface is never mirrored: letters stand where the hemispheres a
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import vtkmodules.vtkRenderingOpenGL2
 from numpy.typing import NDArray
-from vtkmodules.util.numpy_support import numpy_to_vtk, numpy_to_vtkIdTypeArray, vtk_to_numpy
+from vtkmodules.util import numpy_support
 from vtkmodules.vtkCommonCore import vtkPoints, vtkUnsignedCharArray
 from vtkmodules.vtkCommonDataModel import vtkCellArray, vtkPolyData
 from vtkmodules.vtkFiltersCore import vtkPolyDataNormals
@@ -80,10 +82,10 @@ class _Hemisphere:
             mm[:, 0] += shift
         self.points = mm
         points = vtkPoints()
-        points.SetData(numpy_to_vtk(mm.astype(np.float32), deep=True))
+        points.SetData(_to_vtk(mm.astype(np.float32)))
         cells = vtkCellArray()
         packed = np.hstack([np.full((len(self.faces), 1), 3), self.faces]).ravel()
-        cells.SetCells(len(self.faces), numpy_to_vtkIdTypeArray(packed.astype(np.int64), deep=True))
+        cells.SetCells(len(self.faces), _to_vtk_ids(packed.astype(np.int64)))
         plain = vtkPolyData()
         plain.SetPoints(points)
         plain.SetPolys(cells)
@@ -100,7 +102,7 @@ class _Hemisphere:
         grey = np.repeat(self.grey[:, None], 3, axis=1)
         bounded = np.where(self.face_label < len(table), self.face_label, 0)
         colours = np.where(shown[bounded][:, None], table[bounded], grey).astype(np.uint8)
-        array = numpy_to_vtk(np.ascontiguousarray(colours), deep=True)
+        array = _to_vtk(np.ascontiguousarray(colours))
         array.SetName("colour")
         self.mesh.GetCellData().SetScalars(array)
         self.mesh.Modified()
@@ -119,10 +121,10 @@ class _Hemisphere:
         # A hair outside the surface, or the lines would sink into it.
         centre = self.points.mean(axis=0)
         lifted = centre + (self.points - centre) * 1.008
-        points.SetData(numpy_to_vtk(lifted.astype(np.float32), deep=True))
+        points.SetData(_to_vtk(lifted.astype(np.float32)))
         cells = vtkCellArray()
         packed = np.hstack([np.full((len(ends), 1), 2), ends]).ravel().astype(np.int64)
-        cells.SetCells(len(ends), numpy_to_vtkIdTypeArray(packed, deep=True))
+        cells.SetCells(len(ends), _to_vtk_ids(packed))
         self.outline.Initialize()
         self.outline.SetPoints(points)
         self.outline.SetLines(cells)
@@ -217,8 +219,9 @@ class SurfaceScene:
             self._window.SetSize(width, height)
         self._window.Render()
         pixels = vtkUnsignedCharArray()
-        self._window.GetRGBACharPixelData(0, 0, width - 1, height - 1, 0, pixels)
-        picture = vtk_to_numpy(pixels).reshape(height, width, 4)[::-1]
+        self._window.GetRGBACharPixelData(0, 0, width - 1, height - 1, 0, pixels)  # type: ignore[call-overload]
+        picture: NDArray[np.uint8] = numpy_support.vtk_to_numpy(pixels)  # type: ignore[no-untyped-call]
+        picture = picture.reshape(height, width, 4)[::-1]
         return np.ascontiguousarray(picture)
 
     def pick(self, x: int, y: int) -> int | None:
@@ -244,11 +247,21 @@ class SurfaceScene:
             for letter, end in zip(pair, (low[axis] - 8.0, high[axis] + 8.0), strict=True):
                 point = middle.copy()
                 point[axis] = end
-                self._renderer.SetWorldPoint(*point, 1.0)
+                self._renderer.SetWorldPoint((*point, 1.0))
                 self._renderer.WorldToDisplay()
                 x, y, depth = self._renderer.GetDisplayPoint()
                 found[letter] = (x, self._window.GetSize()[1] - y, depth)
         return found
+
+
+def _to_vtk(array: NDArray[np.generic]) -> Any:
+    """A VTK array that owns its copy of the numbers."""
+    return numpy_support.numpy_to_vtk(array, deep=True)  # type: ignore[no-untyped-call]
+
+
+def _to_vtk_ids(array: NDArray[np.int64]) -> Any:
+    """The same for VTK's index type."""
+    return numpy_support.numpy_to_vtkIdTypeArray(array, deep=True)  # type: ignore[no-untyped-call]
 
 
 def _face_labels(labels: NDArray[np.generic]) -> NDArray[np.int64]:
