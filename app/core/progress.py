@@ -88,7 +88,7 @@ class Progress:
         self._stage_seconds[name] = time.monotonic() - began
 
     def announce(self, name: str, **facts: str) -> None:
-        """Tell of something that is ready before the work is: ``case_updated``, folder=..."""
+        """Tell of something that is ready before the work is: ``case_updated``, case_folder=..."""
         self._announce(name, facts)
 
     def set_weights(self, weights: Mapping[str, float]) -> None:

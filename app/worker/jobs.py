@@ -76,11 +76,7 @@ def analyse(arguments: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
     from app.analysis import analyse as run_recipe
 
     request = packed_request(arguments)
-    case = run_recipe(
-        request,
-        progress,
-        on_case=lambda folder: progress.announce("case_updated", folder=str(folder)),
-    )
+    case = run_recipe(request, progress)
     return {"case_folder": str(request.out_dir / case.case_id), "case_id": case.case_id}
 
 

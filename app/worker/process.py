@@ -41,7 +41,7 @@ from app.worker.protocol import (
 )
 
 JOBS = "app.worker.jobs:JOBS"
-CANCEL_GRACE_S = 0.8  # asked, then killed: together within a second
+CANCEL_GRACE_S = 0.6  # asked, then killed: together within a second
 START_LIMIT_S = 60.0
 _LOOK_EVERY_S = 0.05
 OnEvent = Callable[[JobProgress | JobAnnouncement], None]

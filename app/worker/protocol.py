@@ -60,7 +60,7 @@ class JobProgress:
 
 @dataclass(frozen=True, slots=True)
 class JobAnnouncement:
-    """Something of a running job is ready, such as ``case_updated`` with its ``folder``."""
+    """Something of a running job is ready, such as ``case_updated`` with its ``case_folder``."""
 
     binding: Binding
     name: str

@@ -53,7 +53,7 @@ def preview_job(path: Path, scratch: Path, scan: Scan) -> Job:
 
 
 def analyse_job(request: AnalysisRequest, *, scan_sha256: str = "") -> Job:
-    """Run the recipe; announces ``case_updated`` with ``folder``, answers ``case_folder``."""
+    """Run the recipe; announces ``case_updated`` and answers, both with ``case_folder``."""
     return Job(
         "analyse",
         {"request": encode(request, {}), "device": request.device},
