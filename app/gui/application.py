@@ -1,4 +1,4 @@
-"""Starts the window: display, style, theme, handlers, then whatever was named on the command line."""
+"""Starts the window: display, style, theme, handlers, then what the command line named."""
 
 from __future__ import annotations
 

@@ -199,6 +199,8 @@ class Session(QObject):
         if opened is not None and opened.attribution is not None:
             strength = np.abs(opened.attribution.branches.per_parcel)
             self.select_parcel(int(np.nanargmax(strength)))
+        elif opened is not None and opened.case.signals is not None:
+            self.select_parcel(0)
 
     def show_preview(self, preview: ScanPreview | None) -> None:
         """Make a scan that has not been analysed the open thing."""

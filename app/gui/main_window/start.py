@@ -10,7 +10,6 @@ from PySide6.QtCore import QEvent, QRectF, Qt, Signal
 from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
-from app.core import wording
 from app.gui.widgets.icons import renderer
 from app.gui.widgets.theme import font, tokens
 
@@ -67,7 +66,7 @@ class StartPanel(QWidget):
         self._recent.setSpacing(2)
         outer.addLayout(self._recent)
         outer.addStretch(1)
-        note = QLabel(f"{wording.RUO_LINE}. Nothing leaves this machine.")
+        note = QLabel("Everything is computed on this machine; nothing leaves it.")
         note.setObjectName("muted")
         outer.addWidget(note, 0, Qt.AlignmentFlag.AlignHCenter)
 
@@ -84,7 +83,8 @@ class StartPanel(QWidget):
         self._recent.addWidget(title, 0, Qt.AlignmentFlag.AlignHCenter)
         for path in paths[:_SHOWN_RECENT]:
             there = path.exists()
-            button = QPushButton(path.name if there else f"{path.name} (missing)")
+            name = f"Case {path.name}" if path.is_dir() else path.name
+            button = QPushButton(name if there else f"{name} (missing)")
             button.setFlat(True)
             button.setEnabled(there)
             button.setToolTip(str(path))

@@ -42,7 +42,7 @@ class IntakeView(View):
         self.site = QLineEdit()
         self.research = QCheckBox("Research mode: compute against the gates")
         self.research.setToolTip(
-            "A number is computed even where a gate withholds it. Every view and export is stamped: "
+            "Computes a number even where a gate withholds it. Every view and export is stamped: "
             + wording.RESEARCH_STAMP
         )
         form = QFormLayout()

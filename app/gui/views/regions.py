@@ -65,8 +65,8 @@ class RegionsView(View):
             )
             if not stretch:
                 header.resizeSection(column, self._width(name))
-        if names and names[0] == "Rank":
-            self.table.sortByColumn(0, Qt.SortOrder.AscendingOrder)
+        self.proxy.setSortCaseSensitivity(Qt.CaseSensitivity.CaseInsensitive)
+        self.table.sortByColumn(0, Qt.SortOrder.AscendingOrder)
         self._parcel_changed()
 
     def start_search(self) -> None:
@@ -75,7 +75,7 @@ class RegionsView(View):
         self.search.selectAll()
 
     def _width(self, name: str) -> int:
-        longest = {"Network": "DEEP ████", "Rank": "Rank ▾", "(a)": "+0.0000", "(b)": "+0.0000"}
+        longest = {"#": "426 ", "Network": "Network", "(a)": "+0.000", "(b)": "≠ +0.000"}
         return self.fontMetrics().horizontalAdvance(longest.get(name, name)) + 14
 
     def _parcel_changed(self) -> None:

@@ -151,8 +151,8 @@ class SlicesView(View):
             reason = "Decoding the scan…" if waiting else self.empty_reason()
             self.stage.show_content(None, display, reason)
             self.bar.set_scale(None)
-            for label in (self.region, self.read_out):
-                label.set_full_text("")
+            self.region.set_full_text("")
+            self.read_out.set_full_text("")
             self.hidden.setText("")
             return
         data, affine = found
@@ -175,9 +175,9 @@ class SlicesView(View):
             orientation_known=self._orientation_known(),
         )
         self.stage.show_content(content, display, "")
-        self.hidden.setText(self.overlay.hidden_text if self.overlay is not None else "")
-        for label in (self.region, self.hidden):
-            label.setVisible(labels is not None)
+        self.hidden.setText(self._hidden_text())
+        self.region.setVisible(labels is not None)
+        self.hidden.setVisible(labels is not None)
         if self.overlay is not None:
             scale = self.overlay.scale
             self.bar.set_scale(scale, clipped=scale.clipped(self.overlay.values))
@@ -188,6 +188,14 @@ class SlicesView(View):
             set_choice(self.underlay_box, display.underlay)
             self._match_sliders()
         self._crosshair_changed()
+
+    def _hidden_text(self) -> str:
+        if self.overlay is not None:
+            return self.overlay.hidden_text
+        if self.source != "overlay" or self.session.display.overlay == "none":
+            return ""
+        withheld = self.session.case is not None and self.session.case.withheld
+        return "no overlay: withheld" if withheld else "no overlay: not computed"
 
     def _match_sliders(self) -> None:
         display = self.session.display

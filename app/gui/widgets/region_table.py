@@ -13,12 +13,11 @@ from app.core.colours import NETWORK_SHORT, network_colour
 from app.core.results import Attribution, CleanSignals
 
 Index = QModelIndex | QPersistentModelIndex
-COLUMNS = ("Rank", "Region", "Network", "(a)", "(b)", "Agree")
+COLUMNS = ("#", "Region", "Network", "(a)", "(b)")
 _TIPS = {
-    "Rank": "Rank by the magnitude of (a)",
+    "#": "Rank by the magnitude of (a)",
     "(a)": "Attribution (a), each branch, log-odds",
-    "(b)": "Attribution (b), whole scan, log-odds",
-    "Agree": "Whether (a) and (b) agree in sign and rank",
+    "(b)": "Attribution (b), whole scan, log-odds; \N{NOT EQUAL TO} where it disagrees with (a)",
 }
 SORT_ROLE = Qt.ItemDataRole.UserRole
 
@@ -83,7 +82,7 @@ class RegionTable(QAbstractTableModel):
             return None
         parcel, column = index.row(), self._columns[index.column()]
         if role == Qt.ItemDataRole.TextAlignmentRole:
-            right = column in ("Rank", "(a)", "(b)")
+            right = column in ("#", "(a)", "(b)")
             side = Qt.AlignmentFlag.AlignRight if right else Qt.AlignmentFlag.AlignLeft
             return int(side | Qt.AlignmentFlag.AlignVCenter)
         if role == Qt.ItemDataRole.DecorationRole and column == "Network":
@@ -103,9 +102,8 @@ class RegionTable(QAbstractTableModel):
         if column == "Network":
             name = self._signals.networks[parcel]
             return name if sort else NETWORK_SHORT.get(name, name)
-        if column == "Rank":
+        if column == "#":
             return int(self._rank[parcel])
-        if column == "Agree":
-            return "no" if self._disagree[parcel] else "yes"
         value = float((self._a if column == "(a)" else self._b)[parcel])
-        return abs(value) if sort else wording.signed(value, 4)
+        differs = "\N{NOT EQUAL TO} " if column == "(b)" and self._disagree[parcel] else ""
+        return abs(value) if sort else differs + wording.signed(value, 3)

@@ -370,10 +370,8 @@ def _rim(inside: NDArray[np.bool_], width: int) -> NDArray[np.bool_]:
 def _premultiplied(rgb: NDArray[np.float64], alpha: NDArray[np.float64]) -> NDArray[np.uint32]:
     scaled = np.rint(rgb * alpha[:, None]).astype(np.uint32)
     opaque = np.rint(alpha * 255).astype(np.uint32)
-    argb: NDArray[np.uint32] = (
-        (opaque << 24) | (scaled[:, 0] << 16) | (scaled[:, 1] << 8) | scaled[:, 2]
-    )
-    return argb.astype(np.uint32)
+    argb = (opaque << 24) | (scaled[:, 0] << 16) | (scaled[:, 1] << 8) | scaled[:, 2]
+    return np.asarray(argb, dtype=np.uint32)
 
 
 def _argb(red: int, green: int, blue: int, alpha: float) -> int:
