@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.cli import demo, open_window, predict, simulate, verify
+from app.cli import demo, open_window, predict, prepare_cohort, simulate, verify
 from app.cli.command import Command
 
 COMMANDS: tuple[Command, ...] = (
@@ -11,4 +11,5 @@ COMMANDS: tuple[Command, ...] = (
     predict.COMMAND,
     simulate.COMMAND,
     verify.COMMAND,
+    prepare_cohort.COMMAND,
 )
