@@ -26,6 +26,19 @@ import pytest
 LEFTOVER_GRACE_S = 3.0
 
 
+@pytest.fixture(scope="session", autouse=True)
+def shared_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """One folder of derived arrays for the whole run; every entry is checked when it is read."""
+    folder = tmp_path_factory.mktemp("derived-arrays")
+    before = os.environ.get("NEURORESPONDER_CACHE")
+    os.environ["NEURORESPONDER_CACHE"] = str(folder)
+    yield folder
+    if before is None:
+        del os.environ["NEURORESPONDER_CACHE"]
+    else:
+        os.environ["NEURORESPONDER_CACHE"] = before
+
+
 @pytest.fixture(autouse=True)
 def isolated_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Settings, caches and the study index of each test live in its own folder."""
