@@ -59,7 +59,7 @@ class SelfAttention(nn.Module):
             return projected.view(batch, count, self.heads, width // self.heads).transpose(1, 2)
 
         value = split(self.value(tokens))
-        context = functional.scaled_dot_product_attention(
+        context: Tensor = functional.scaled_dot_product_attention(
             split(self.query(tokens)), split(self.key(tokens)), value
         )
         context = context + self.conv(value)
@@ -135,7 +135,7 @@ class Embeddings(nn.Module):
         """(batch, parcel, frame), (batch, parcel, 3) -> (batch, parcel * patch, width)."""
         batch, parcels, frames = series.shape
         patches = series.reshape(batch, parcels, frames // self.patch_frames, self.patch_frames)
-        tokens = self.signal_embedding_projection(patches)
+        tokens: Tensor = self.signal_embedding_projection(patches)
         tokens = tokens + self.xyz_embedding_projection(centroids_mm).unsqueeze(2)
         tokens = tokens + self.pos_embedding.pe[: patches.shape[2]]
         return tokens.reshape(batch, parcels * patches.shape[2], -1)

@@ -1,0 +1,145 @@
+"""FMM_TC, corrected mode: a frozen series encoder, a connectivity encoder, a linear head.
+
+``log-odds = bias + mean over windows of w_ts . (h_ts - m_ts) + w_fc . (h_fc - m_fc)`` with m the
+training participants' mean features: because the fusion is linear, what each modality adds to
+the log-odds, against the average training participant, is exact and signed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from app.models.brainlm import BrainLM
+from app.models.card import Card
+from app.models.features import (
+    connectivity_features,
+    pooling_weights,
+    series_features,
+    window_starts,
+)
+from app.models.strict_loading import check_tensors, load_module
+
+ENCODER = "encoder."
+
+
+def expected_shapes(card: Card) -> dict[str, tuple[int, ...]]:
+    """Key and shape of every array of a bundle's weights file, from the card's sizes."""
+    sizes, parcels = card.sizes, card.contract.parcel_count
+    series = sizes.networks * card.encoder.hidden_size
+    pairs = sizes.networks * (sizes.networks - 1) // 2
+    heads, covariates, novelty = sizes.bootstrap_heads, len(card.covariates), sizes.novelty_features
+    shapes: dict[str, tuple[int, ...]] = {
+        "token_order": (card.encoder.token_count,),
+        "centroids_mm": (parcels, 3),
+        "network_of_parcel": (parcels,),
+        "mean_correlation": (parcels, parcels),
+        "head.bias": (1,),
+        "head.series": (series,),
+        "head.series_mean": (series,),
+        "head.connectivity": (pairs,),
+        "head.connectivity_mean": (pairs,),
+        "bootstrap.bias": (heads,),
+        "bootstrap.series": (heads, series),
+        "bootstrap.connectivity": (heads, pairs),
+        "covariates.mean": (covariates,),
+        "covariates.weight": (covariates,),
+        "covariates.bias": (1,),
+        "novelty.mean": (novelty,),
+        "novelty.precision": (novelty, novelty),
+        "novelty.quantiles": (sizes.novelty_quantiles,),
+        "novelty.site_means": (sizes.sites, novelty),
+        "reference.series": (sizes.references, sizes.reference_frames, parcels),
+    }
+    with torch.device("meta"):
+        encoder = BrainLM(card.encoder)
+    shapes |= {ENCODER + key: tuple(value.shape) for key, value in encoder.state_dict().items()}
+    return shapes
+
+
+@dataclass(frozen=True, slots=True)
+class FmmTc:
+    """The model in memory, frozen, on one device."""
+
+    encoder: BrainLM
+    tensors: dict[str, Tensor]
+    window_frames: int
+    networks: int
+
+    @classmethod
+    def from_tensors(cls, card: Card, tensors: Mapping[str, Tensor], device: str = "cpu") -> FmmTc:
+        """Build from checked arrays.
+
+        Raises
+        ------
+        ModelError
+            As `check_tensors`.
+        """
+        check_tensors(tensors, expected_shapes(card))
+        encoder = BrainLM(card.encoder)
+        load_module(
+            encoder,
+            {key[len(ENCODER) :]: t for key, t in tensors.items() if key.startswith(ENCODER)},
+        )
+        own = {key: t for key, t in tensors.items() if not key.startswith(ENCODER)}
+        own["token_order"] = own["token_order"].long()
+        own["reference.series"] = own["reference.series"].float()
+        return cls(
+            encoder.to(device),
+            {key: tensor.to(device) for key, tensor in own.items()},
+            card.contract.window_frames,
+            card.sizes.networks,
+        )
+
+    def _pooling(self, present: Tensor) -> Tensor:
+        return pooling_weights(
+            self.tensors["network_of_parcel"].cpu().numpy(), self.networks, present
+        )
+
+    def series_features(self, series: Tensor, present: Tensor) -> Tensor:
+        """Features of every window, (window, feature); one window at a time, so that the bits
+        do not depend on a batch."""
+        pooling = self._pooling(present)
+        rows = [
+            series_features(
+                self.encoder,
+                series[start : start + self.window_frames].T.unsqueeze(0).contiguous(),
+                self.tensors["centroids_mm"],
+                self.tensors["token_order"],
+                pooling,
+            )
+            for start in window_starts(len(series), self.window_frames)
+        ]
+        return torch.cat(rows)
+
+    def connectivity_features(self, correlation: Tensor, present: Tensor) -> Tensor:
+        """Features of the matrix, (feature,); missing rows hold any finite value."""
+        return connectivity_features(correlation, self._pooling(present))
+
+    def series_log_odds(self, series: Tensor, present: Tensor) -> Tensor:
+        """What each window adds, (window,)."""
+        features = self.series_features(series, present) - self.tensors["head.series_mean"]
+        return features @ self.tensors["head.series"]
+
+    def connectivity_log_odds(self, correlation: Tensor, present: Tensor) -> Tensor:
+        """What the matrix adds, scalar."""
+        features = self.connectivity_features(correlation, present)
+        return (features - self.tensors["head.connectivity_mean"]) @ self.tensors[
+            "head.connectivity"
+        ]
+
+    def novelty_features(
+        self, series: Tensor, present: Tensor, series_row: Tensor, connectivity: Tensor
+    ) -> Tensor:
+        """What a participant is compared with the training participants by, (feature,).
+
+        Connectivity features, the log spread of each network's series, and each network's mean
+        series feature (`series_row`: features averaged over windows).
+        """
+        pooling = self._pooling(present)
+        spread = (pooling @ series.var(dim=0, correction=0) + 1e-6).log()
+        activity = series_row.view(self.networks, -1).mean(dim=1)
+        return torch.cat([connectivity, spread, activity])
