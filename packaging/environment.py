@@ -77,9 +77,14 @@ class Environment:
             return {}
         return stamp if isinstance(stamp, dict) else {}
 
-    def write_stamp(self) -> None:
+    def take_stamp(self) -> dict[str, Any]:
+        """Read and remove the stamp: from now on the environment counts as unfinished."""
+        stamp = self.read_stamp()
+        self.stamp.unlink(missing_ok=True)
+        return stamp
+
+    def write_stamp(self, earlier: dict[str, Any]) -> None:
         """Say that the environment is whole. Extras of an earlier set-up stay noted."""
-        earlier = self.read_stamp()
         content = {
             "requirements": {**earlier.get("requirements", {}), **self._digests()},
             "torch_index": self.torch_index or earlier.get("torch_index", ""),

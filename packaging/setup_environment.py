@@ -70,15 +70,17 @@ def ensure(env: Environment) -> None:
             return
         _check_disk(env)
         started_s = time.monotonic()
+        earlier = env.take_stamp()
         fresh = not _works(env.python)
         if fresh:
+            earlier = {}
             make_venv(env)
         else:
             print(f"Completing the environment in {env.folder}", flush=True)
             for name in remove_half_installed(env.site_packages):
                 print(f"    {name} was left half installed and is fetched again", flush=True)
         install(env, lock)
-        env.write_stamp()
+        env.write_stamp(earlier)
         minutes, seconds = divmod(int(time.monotonic() - started_s), 60)
         print(f"The environment stands ({minutes} min {seconds} s).", flush=True)
         print(f"    {installed_torch(env.site_packages)}", flush=True)

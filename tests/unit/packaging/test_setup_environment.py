@@ -59,7 +59,8 @@ def test_that_an_edited_list_and_an_extra_are_completed_and_kept(
     assert marker.exists()  # a healthy environment is never made anew
     assert pip_commands[-1][-3:] == ["torch>=2.10,<2.14", "isal>=1.7", "pytest>=8"]
     assert setup.environment(root=checkout).is_ready()  # the extra includes the plain list
-    setup.environment(root=checkout).write_stamp()
+    write_requirements(checkout, "torch>=2.10,<2.14")
+    setup.ensure(setup.environment(root=checkout))
     assert setup.environment(root=checkout, extras=["test"]).is_ready()
 
 
@@ -121,6 +122,20 @@ def test_that_torch_comes_alone_and_first_from_a_named_index(
     assert "--index-url" not in second
     assert chosen.is_ready()
     assert setup.environment(root=checkout).is_ready()  # the choice need not be repeated
+
+
+def test_that_an_interrupted_change_of_torch_leaves_no_valid_stamp(
+    setup: ModuleType,
+    checkout: Path,
+    pip_commands: list[list[str]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    setup.ensure(setup.environment(root=checkout))
+    monkeypatch.setattr(setup.load_script("pip_progress"), "run_pip", lambda *_: (1, []))
+    with pytest.raises(setup.SetupError):
+        setup.ensure(setup.environment(root=checkout, torch_index=setup.CPU_INDEX))
+    assert not setup.environment(root=checkout).is_ready()
+    assert pip_commands
 
 
 def test_that_a_failing_pip_ends_in_one_message(
