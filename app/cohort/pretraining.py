@@ -149,7 +149,7 @@ def pretrain(
             inputs, places, orders = _batch(series, centroids, settings, model, step)
             optimiser.zero_grad(set_to_none=True)
             _, _, loss = model.reconstruct(inputs, places, orders, settings.mask_ratio)
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), settings.gradient_limit)
             optimiser.step()
             last = step + 1 == stop

@@ -22,6 +22,7 @@ from app.core.resources import model_weights_path
 from app.core.results import (
     CleanSignals,
     Connectome,
+    Finding,
     ModelSummary,
     Novelty,
     Outcome,
@@ -42,7 +43,7 @@ from app.models.strict_loading import read_tensors
 
 MODELS: tuple[str, ...] = ("simulated-demo",)
 WEIGHTS_FILE = "weights.safetensors"
-MODALITIES = ("time series", "connectivity")
+MODALITIES = ("series", "connectivity")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +93,7 @@ class Bundle:
         scan: Scan,
         quality: QualityReport,
         *,
+        findings: tuple[Finding, ...] = (),
         research: bool = False,
         device: str = "auto",
         threads: int = 0,
@@ -104,6 +106,7 @@ class Bundle:
             participant,
             scan,
             quality,
+            findings=findings,
             research=research,
             device=device,
             threads=threads,
@@ -118,6 +121,7 @@ class Bundle:
         scan: Scan,
         quality: QualityReport,
         *,
+        findings: tuple[Finding, ...] = (),
         research: bool = False,
         device: str = "auto",
         threads: int = 0,
@@ -129,6 +133,8 @@ class Bundle:
         ----------
         signals, connectome, participant, scan, quality
             The measured scan.
+        findings
+            What was noticed on the way; a blocking one closes a gate.
         research
             Compute although a gate is closed, and stamp the answer.
         device
@@ -144,7 +150,7 @@ class Bundle:
             For an unknown device.
         """
         progress = progress or Progress()
-        reasons = failed_gates(self.card, signals, connectome, scan, quality)
+        reasons = failed_gates(self.card, signals, connectome, scan, quality, findings)
         if (reasons and not research) or not computable(self.card, signals, connectome):
             return self._withheld(reasons), "cpu", ()
         chosen, note = choose_device(device)
@@ -185,6 +191,10 @@ class Bundle:
             research_only=outcome is Outcome.WITHHELD,
         )
         return prediction, used, notes
+
+    def device_used(self, wish: str) -> str:
+        """The device that `wish` ("auto", "cuda", "mps", "cpu") leads to on this machine."""
+        return choose_device(wish)[0]
 
     def differentiable(
         self, signals: CleanSignals, connectome: Connectome, *, device: str = "auto"

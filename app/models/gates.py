@@ -4,14 +4,28 @@ from __future__ import annotations
 
 import numpy as np
 
-from app.core.results import CleanSignals, Connectome, Novelty, QualityReport, Scan, Verdict
+from app.core.results import (
+    CleanSignals,
+    Connectome,
+    Finding,
+    Novelty,
+    QualityReport,
+    Scan,
+    Severity,
+    Verdict,
+)
 from app.models.card import Card
 
 NOT_FOR_PEOPLE = "Withheld: no model trained on people is installed"
 
 
 def failed_gates(
-    card: Card, signals: CleanSignals, connectome: Connectome, scan: Scan, quality: QualityReport
+    card: Card,
+    signals: CleanSignals,
+    connectome: Connectome,
+    scan: Scan,
+    quality: QualityReport,
+    findings: tuple[Finding, ...] = (),
 ) -> tuple[str, ...]:
     """Gates that can be judged before anything is computed; empty when all are open."""
     contract, reasons = card.contract, []
@@ -23,6 +37,11 @@ def failed_gates(
             f"Withheld: {metric.label} is {metric.value:.3g} {metric.unit} ({metric.limit})"
             for metric in failed
         ] or ["Withheld: the quality report does not allow a number"]
+    reasons += [
+        f"Withheld: {finding.message} {finding.hint}".strip()
+        for finding in findings
+        if finding.severity is Severity.BLOCKING
+    ]
     for what, have, want in (
         ("atlas", signals.atlas, contract.atlas),
         ("template", signals.template, contract.template),

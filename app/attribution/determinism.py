@@ -1,0 +1,32 @@
+"""The same scan gives the same attribution to the last bit: constant threads, no TF32.
+
+The models room does the same for predictions; rooms do not import each other, hence twice.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+TORCH_THREADS = 2  # one and two threads give the same bits (measured), three do not
+
+
+@contextmanager
+def deterministic_torch() -> Iterator[None]:
+    """Deterministic algorithms with a constant number of threads; the old state returns after."""
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    threads = torch.get_num_threads()
+    before = torch.are_deterministic_algorithms_enabled()
+    tf32 = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
+    torch.set_num_threads(TORCH_THREADS)
+    torch.use_deterministic_algorithms(True)
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+        torch.use_deterministic_algorithms(before)
+        torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = tf32

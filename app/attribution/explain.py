@@ -1,0 +1,152 @@
+"""Both attributions of one scan, their agreement, and nothing that the model did not use.
+
+(a) *branches*: integrated gradients with series and matrix as separate inputs;
+(b) *scan*: expected gradients with connectivity recomputed. The model comes in as plain
+functions (`ExplainableModel`), so this room knows no architecture.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+from torch import Tensor
+
+from app.attribution.agreement import agreement_of
+from app.attribution.determinism import deterministic_torch
+from app.attribution.expected_gradients import ScanAttribution, expected_gradients
+from app.attribution.integrated_gradients import PathAttribution, integrated_gradients
+from app.core.arrays import Floats, frozen
+from app.core.progress import Progress
+from app.core.results import Attribution, BranchAttribution
+
+TARGET = "uncalibrated log-odds of meeting the responder definition"
+
+
+class ExplainableModel(Protocol):
+    """What attribution needs of a model and a scan; all tensors on one device."""
+
+    @property
+    def series(self) -> Tensor:
+        """(frame, parcel), normalised."""
+
+    @property
+    def correlation(self) -> Tensor:
+        """(parcel, parcel)."""
+
+    @property
+    def present(self) -> Tensor:
+        """(parcel,) bool, False where not covered."""
+
+    @property
+    def baseline_series(self) -> Tensor:
+        """(frame, parcel)."""
+
+    @property
+    def baseline_correlation(self) -> Tensor:
+        """(parcel, parcel)."""
+
+    @property
+    def references(self) -> Tensor:
+        """(reference, frame, parcel)."""
+
+    @property
+    def reference_text(self) -> str:
+        """What baselines and references are."""
+
+    def series_log_odds(self, series: Tensor) -> Tensor:
+        """Scalar."""
+
+    def connectivity_log_odds(self, correlation: Tensor) -> Tensor:
+        """Scalar."""
+
+    def correlation_of(self, series: Tensor) -> Tensor:
+        """(frame, parcel) -> (parcel, parcel), differentiable."""
+
+
+def explain(model: ExplainableModel, *, progress: Progress | None = None) -> Attribution:
+    """Explain one scan's log-odds.
+
+    Raises
+    ------
+    CancelledError
+        When a cancel was asked.
+    """
+    progress = progress or Progress()
+    with deterministic_torch():
+        series = integrated_gradients(
+            model.series_log_odds,
+            model.series,
+            model.baseline_series.unsqueeze(0),
+            told=lambda done: progress.step(0.3 * done, "what each branch used"),
+        )
+        matrix = integrated_gradients(
+            model.connectivity_log_odds,
+            model.correlation,
+            model.baseline_correlation.unsqueeze(0),
+        )
+        progress.step(0.3, "what in the scan mattered")
+        scan = expected_gradients(
+            model.series_log_odds,
+            model.connectivity_log_odds,
+            model.correlation_of,
+            model.series,
+            model.references,
+            told=lambda done: progress.step(0.3 + 0.7 * done, "what in the scan mattered"),
+        )
+    branches = _branches(series, matrix)
+    whole = _scan(scan)
+    agreement, disagreeing = agreement_of(
+        branches.per_parcel, whole.per_parcel, model.present.cpu().numpy()
+    )
+    return Attribution(
+        target=TARGET,
+        branches=branches,
+        scan=whole,
+        agreement=agreement,
+        disagreeing=frozen(disagreeing),
+        reference=model.reference_text,
+    )
+
+
+def _branches(series: PathAttribution, matrix: PathAttribution) -> BranchAttribution:
+    connections = _numpy(matrix.values)
+    return BranchAttribution(
+        method="integrated gradients, series and matrix treated as independent inputs",
+        per_parcel_series=frozen(_numpy(series.values).sum(axis=0)),
+        per_parcel_frame=frozen(np.ascontiguousarray(_numpy(series.values).T)),
+        per_connection=frozen(_pairs(connections)),
+        completeness_error=series.error + matrix.error,
+        output_difference=series.difference + matrix.difference,
+        nodes=max(series.nodes, matrix.nodes),
+        converged=series.converged and matrix.converged,
+    )
+
+
+def _scan(found: ScanAttribution) -> BranchAttribution:
+    series = _numpy(found.series)
+    return BranchAttribution(
+        method="expected gradients, connectivity recomputed along every path",
+        per_parcel_series=frozen(series.sum(axis=0)),
+        per_parcel_frame=frozen(np.ascontiguousarray(series.T)),
+        per_connection=frozen(_pairs(_numpy(found.connections))),
+        completeness_error=found.error,
+        output_difference=found.difference,
+        nodes=found.nodes,
+        converged=found.converged,
+    )
+
+
+def _pairs(matrix: Floats) -> Floats:
+    """Symmetric, zero diagonal; entry (i, j) is what the connection i-j moved, in full.
+
+    A matrix attribution spreads a connection over (i, j) and (j, i); their sum is written in
+    both places, so half of a row's sum counts each connection half for either end.
+    """
+    both = matrix + matrix.T
+    np.fill_diagonal(both, 0.0)
+    return both
+
+
+def _numpy(tensor: Tensor) -> Floats:
+    return np.asarray(tensor.detach().cpu().numpy(), np.float64)
