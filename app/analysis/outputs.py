@@ -67,7 +67,7 @@ def attribution_files(case: Case, labels_2mm: Image3D) -> FileContents:
     return {
         f"{head}_desc-attribution{name}_map.nii.gz": nifti_bytes(
             Image3D(
-                parcels_to_volume(branch.per_parcel, labels_2mm.data),
+                parcels_to_volume(branch.per_parcel, np.asarray(labels_2mm.data, np.int16)),
                 labels_2mm.affine,
                 labels_2mm.space,
             )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import tempfile
 from dataclasses import asdict, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,7 @@ from app.core.progress import Progress
 from app.core.provenance import file_sha256, software_versions
 from app.core.request import AnalysisRequest
 from app.core.results import Case, Provenance
+from app.preprocessing.cleaning import find_preset
 from app.study.case_store import case_id, damaged_files, read_case, update_case, write_case
 
 if TYPE_CHECKING:
@@ -131,7 +133,7 @@ def _is_finished(folder: Path, request: AnalysisRequest) -> bool:
 def _predicted(
     name: str, request: AnalysisRequest, measured: Measured, bundle: Bundle, progress: Progress
 ) -> Case:
-    prediction = bundle.predict(
+    prediction, device, notes = bundle.predict_with_notes(
         measured.signals,
         measured.connectome,
         measured.participant,
@@ -153,38 +155,49 @@ def _predicted(
         connectome=measured.connectome,
         prediction=prediction,
     )
-    return replace(case, provenance=_provenance(case, request, measured, bundle, progress))
+    return replace(case, provenance=_provenance(request, measured, bundle, progress, device, notes))
 
 
 def _explained(case: Case, bundle: Bundle, request: AnalysisRequest, progress: Progress) -> Case:
+    from app.attribution.explain import explain
+
     assert case.signals is not None
     assert case.connectome is not None
-    attribution = bundle.explain(
-        case.signals, case.connectome, device=request.device, progress=progress
-    )
-    return replace(case, attribution=attribution)
+    model = bundle.differentiable(case.signals, case.connectome, device=request.device)
+    return replace(case, attribution=explain(model, progress=progress))
 
 
 def _provenance(
-    case: Case, request: AnalysisRequest, measured: Measured, bundle: Bundle, progress: Progress
+    request: AnalysisRequest,
+    measured: Measured,
+    bundle: Bundle,
+    progress: Progress,
+    device: str,
+    notes: tuple[str, ...],
 ) -> Provenance:
-    spatial_map = measured.spatial_map
+    spatial_map, preset = measured.spatial_map, find_preset(measured.signals.preset)
     return Provenance(
         app_version=__version__,
         versions=software_versions(),
-        device=bundle.device_used(request.device),
+        device=device,
         threads=thread_count(request),
         seeds={"run": request.seed},
         parameters={
-            "research": request.research,
-            "preset": measured.signals.preset,
+            "device_notes": list(notes),
+            "finished_utc": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+            "high_pass_hz": preset.high_pass_hz,
+            "low_pass_hz": preset.low_pass_hz,
+            "flag_fd_power_mm": preset.flag_fd_power_mm,
+            "flag_std_dvars": preset.flag_std_dvars,
+            "preset": preset.name,
+            "quality_table": measured.quality.table_version,
             "registration": spatial_map.method,
             "registration_notes": list(spatial_map.notes),
-            "quality_table": measured.quality.table_version,
-            "repetition_time_source": case.scan.repetition_time_source,
+            "repetition_time_source": measured.scan.repetition_time_source,
+            "research": request.research,
         },
         hashes={
-            "scan": case.scan.sha256,
+            "scan": measured.scan.sha256,
             "atlas": measured.atlas.sha256,
             "template": measured.template.sha256,
             "weights": bundle.weights_sha256,
