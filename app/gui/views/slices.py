@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QHBoxLayout, QWidget
+from PySide6.QtGui import QGuiApplication
+from PySide6.QtWidgets import QHBoxLayout, QToolButton, QWidget
 
 from app.core import wording
 from app.core.arrays import Floats, Ints
@@ -55,8 +55,12 @@ class SlicesView(View):
         self.hidden = muted("")
         self.read_out = ElidedLabel()
         self.read_out.setObjectName("muted")
-        for label in (self.region, self.read_out):
-            label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.copy = QToolButton()
+        self.copy.setText("Copy")
+        self.copy.setToolTip("Copy position, value and region")
+        self.copy.setAccessibleName("Copy position, value and region")
+        self.copy.setAutoRaise(True)
+        self.copy.clicked.connect(self._copy)
         if source == "overlay":
             self._add_controls()
         row = QHBoxLayout()
@@ -69,7 +73,11 @@ class SlicesView(View):
         below.addWidget(self.region, 1)
         below.addWidget(self.hidden)
         self.body.addLayout(below)
-        self.body.addWidget(self.read_out)
+        lower = QHBoxLayout()
+        lower.setSpacing(8)
+        lower.addWidget(self.read_out, 1)
+        lower.addWidget(self.copy)
+        self.body.addLayout(lower)
         session.parcel_changed.connect(self._parcel_changed)
         session.crosshair_changed.connect(self._crosshair_changed)
         session.display_changed.connect(self._draw)
@@ -288,6 +296,10 @@ class SlicesView(View):
             value = float(self.overlay.values[parcel])
             parts.append(f"{wording.signed(value, 4)} {self.overlay.scale.unit}")
         return "  ·  ".join(parts)
+
+    def _copy(self) -> None:
+        words = [self.region.full_text(), self.read_out.full_text()]
+        QGuiApplication.clipboard().setText("\n".join(word for word in words if word))
 
     def _picked(self, voxel: tuple[float, float, float]) -> None:
         found = self.volume()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from PySide6.QtCore import QTimer
 from PySide6.QtGui import QPixmap, QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QWidget
 
@@ -34,6 +35,9 @@ class SurfaceView(View):
         self._sides = "both"
         self._loaded: object = None  # the view files that the scene was made from
         self._shape = "pial"
+        self._later = QTimer(self)
+        self._later.setSingleShot(True)
+        self._later.timeout.connect(self.load_now)
         self.canvas = SurfaceCanvas()
         self.bar = ColourBar()
         self.shape_box = choice(
@@ -57,12 +61,21 @@ class SurfaceView(View):
     def refresh(self) -> None:
         """Show the case that is open, once the view is on screen."""
         if self.isVisible():
-            self._load()
+            self._later.start()
         self._draw()
 
     def showEvent(self, event: QShowEvent) -> None:
-        """Load VTK and the meshes at the first showing."""
+        """Load VTK and the meshes soon after the first showing.
+
+        Never inside this call: an exception in an override that Qt called, while Qt goes on to
+        call others, makes PySide 6.11 lose references.
+        """
         super().showEvent(event)
+        self._later.start()
+
+    def load_now(self) -> None:
+        """Load and draw at once."""
+        self._later.stop()
         self._load()
         self._draw()
 
@@ -82,6 +95,7 @@ class SurfaceView(View):
 
     def picture(self) -> QPixmap:
         """The view with a freshly drawn surface."""
+        self.load_now()
         self.canvas.draw_now()
         return super().picture()
 
@@ -111,7 +125,8 @@ class SurfaceView(View):
             self.bar.set_scale(overlay.scale, clipped=overlay.scale.clipped(overlay.values))
         set_choice(self.shape_box, display.surface)
         if scene is None:
-            self.canvas.reason = self.empty_reason()
+            waiting = self.session.case is not None and bool(self.session.case.view.surfaces)
+            self.canvas.reason = "Loading the surface…" if waiting else self.empty_reason()
             self.canvas.update()
             return
         if display.surface != self._shape:

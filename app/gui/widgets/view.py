@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from PySide6.QtCore import QEvent, Qt
-from PySide6.QtGui import QPixmap
+from PySide6.QtCore import QEvent, Qt, QTimer
+from PySide6.QtGui import QPainter, QPaintEvent, QPalette, QPixmap
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
 from app.core import wording
@@ -14,35 +14,44 @@ from app.gui.widgets.theme import Tokens, font, tokens
 
 
 class ElidedLabel(QLabel):
-    """A label that shortens its text to the room there is; the whole text is its tooltip."""
+    """A label that shortens its text to the room there is; the whole text is its tooltip.
 
-    def __init__(self, text: str = "", mode: Qt.TextElideMode = Qt.TextElideMode.ElideRight):
+    The text is shortened while painting, so that a change of size never changes the layout.
+    """
+
+    def __init__(self, text: str = "") -> None:
         super().__init__()
-        self._full = text
-        self._mode = mode
-        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.setMinimumWidth(40)
+        self.setTextFormat(Qt.TextFormat.PlainText)
         self.set_full_text(text)
 
     def set_full_text(self, text: str) -> None:
         """Show a text, shortened if it must be."""
-        self._full = text
-        self._elide()
+        if text != self.text():
+            self.setText(text)
+            self.setToolTip(text)
+            self.setAccessibleName(text)
 
     def full_text(self) -> str:
         """The text before shortening."""
-        return self._full
+        return self.text()
 
-    def resizeEvent(self, event: object) -> None:
-        """Shorten again for the new width."""
-        super().resizeEvent(event)  # type: ignore[arg-type]
-        self._elide()
-
-    def _elide(self) -> None:
-        shown = self.fontMetrics().elidedText(self._full, self._mode, max(self.width() - 2, 10))
-        self.setText(shown)
-        self.setToolTip(self._full if shown != self._full else "")
-        self.setAccessibleName(self._full)
+    def paintEvent(self, _event: QPaintEvent) -> None:
+        """Draw as much of the text as fits, with an ellipsis for the rest."""
+        painter = QPainter(self)
+        box = self.contentsRect()
+        shown = self.fontMetrics().elidedText(self.text(), Qt.TextElideMode.ElideRight, box.width())
+        self.style().drawItemText(
+            painter,
+            box,
+            int(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter),
+            self.palette(),
+            self.isEnabled(),
+            shown,
+            QPalette.ColorRole.WindowText,
+        )
+        painter.end()
 
 
 class View(QWidget):
@@ -81,6 +90,9 @@ class View(QWidget):
         self.stamp_label.setObjectName("stamp")
         self.stamp_label.setFont(font(self.font(), scale=0.82, bold=True))
         outer.addWidget(self.stamp_label)
+        self._restyle_later = QTimer(self)
+        self._restyle_later.setSingleShot(True)
+        self._restyle_later.timeout.connect(self.restyle)
         session.case_changed.connect(self._case_changed)
         self._show_stamps()
 
@@ -118,10 +130,10 @@ class View(QWidget):
         return self.picture().save(str(path), "PNG")
 
     def changeEvent(self, event: QEvent) -> None:
-        """Follow the theme."""
+        """Follow the theme, soon: Qt is still walking over the widgets that this may replace."""
         super().changeEvent(event)
-        if event.type() == QEvent.Type.PaletteChange and hasattr(self, "stamp_label"):
-            self.restyle()
+        if event.type() == QEvent.Type.PaletteChange and hasattr(self, "_restyle_later"):
+            self._restyle_later.start()
 
     def _case_changed(self) -> None:
         self._show_stamps()
