@@ -1,9 +1,9 @@
-"""One participant after the whole recipe, small enough to keep: what training reads."""
+"""Prepared participants, read back: what training, evaluation and tests learn from."""
 
 from __future__ import annotations
 
 import json
-import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,88 +13,98 @@ from app.core.arrays import Bools, Floats, frozen
 from app.core.errors import StorageError
 from app.models.covariates import covariate_values
 
-FORMAT = 1
-
 
 @dataclass(frozen=True, slots=True)
 class PreparedParticipant:
     """Clean series, connectivity and covariates of one participant; no voxels."""
 
-    identifier: str  # unique person, e.g. "seed20-sub-0003"
+    identifier: str  # unique person and scan, e.g. "cohort-11_sub-0003"
     responder: bool
     cleaned: Floats  # (frame, parcel), percent, float32; NaN columns = not covered
     good_frames: Bools  # (frame,)
-    connectivity: Floats  # (parcel, parcel), float32; NaN rows = not covered
+    connectivity: Floats  # (parcel, parcel), float32, diagonal 0; NaN rows = not covered
     age_years: float
     sex: str
     baseline_pain: float
     site: str
     mean_fd_mm: float
-    quality: str  # verdict
+    verdict: str  # of the quality report
     scan_sha256: str
-    preset: str
-    atlas: str
+    oracle: float  # sum of the true traits; for figures only, never a feature
 
     def covariates(self) -> Floats:
         """(4,), in the order of `app.models.covariates.NAMES`."""
         return covariate_values(self.age_years, self.sex, self.mean_fd_mm, self.baseline_pain)
 
 
-ARRAYS = ("cleaned", "good_frames", "connectivity")
-FACTS = tuple(name for name in PreparedParticipant.__slots__ if name not in ARRAYS)
-
-
-def write_prepared(path: Path, person: PreparedParticipant) -> None:
-    """Write one `.npz`; it appears only when it is whole."""
-    facts = {name: getattr(person, name) for name in FACTS} | {"format": FORMAT}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(f".{os.getpid()}.partial")
-    with partial.open("wb") as handle:
-        np.savez_compressed(
-            handle,
-            facts=np.frombuffer(json.dumps(facts, sort_keys=True).encode(), np.uint8),
-            cleaned=np.asarray(person.cleaned, np.float32),
-            good_frames=person.good_frames,
-            connectivity=np.asarray(person.connectivity, np.float32),
-        )
-    os.replace(partial, path)
-
-
 def read_prepared(path: Path) -> PreparedParticipant:
-    """Read one participant back.
+    """Read one participant that `prepare-cohort` wrote.
 
     Raises
     ------
     StorageError
-        When the file is of another format.
+        ``cohort.format`` when it is not such a file, or has no label.
     """
-    with np.load(path, allow_pickle=False) as archive:
-        facts = json.loads(archive["facts"].tobytes())
-        arrays = {name: frozen(archive[name]) for name in ARRAYS}
-    if facts.pop("format", None) != FORMAT:
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            label = int(archive["label"])
+            traits = np.asarray(archive["traits"], float)
+            person = PreparedParticipant(
+                identifier=path.stem,
+                responder=label == 1,
+                cleaned=frozen(archive["cleaned"]),
+                good_frames=frozen(archive["good_frames"], np.bool_),
+                connectivity=frozen(archive["matrix"]),
+                age_years=float(archive["age_years"]),
+                sex=str(archive["sex"]),
+                baseline_pain=float(archive["baseline_pain"]),
+                site=str(archive["site"]),
+                mean_fd_mm=float(archive["mean_fd_mm"]),
+                verdict=str(archive["verdict"]),
+                scan_sha256=str(archive["scan_sha256"]),
+                oracle=float(traits[0] + traits[1]),
+            )
+    except (KeyError, ValueError, OSError, json.JSONDecodeError) as error:
         raise StorageError(
-            "A prepared participant is of another format.",
-            "Remove the folder and prepare the cohort again.",
+            f"{path.name} is not a prepared participant.",
+            "Remove it and run `main.py prepare-cohort` again.",
             code="cohort.format",
+        ) from error
+    if label < 0:
+        raise StorageError(
+            f"{path.name} has no label.", "Train on a labelled cohort.", code="cohort.format"
         )
-    return PreparedParticipant(**facts, **arrays)
+    return person
 
 
-def read_all(folder: Path) -> tuple[PreparedParticipant, ...]:
-    """All participants of a folder, by file name; each person and each scan once.
+def read_folder(folder: Path) -> tuple[PreparedParticipant, ...]:
+    """All participants of a folder by file name, each person and each scan once.
 
     Raises
     ------
     StorageError
-        When the folder holds none, or one person or scan twice.
+        ``cohort.empty`` or ``cohort.duplicate``.
     """
-    people = tuple(read_prepared(path) for path in sorted(folder.glob("*.npz")))
-    if not people:
+    paths = sorted(p for p in folder.glob("*.npz") if not p.name.endswith(".partial.npz"))
+    if not paths:
         raise StorageError(
             f"No prepared participants in {folder}.",
             "Run `main.py prepare-cohort` first.",
             code="cohort.empty",
         )
+    people = tuple(read_prepared(path) for path in paths)
+    refuse_duplicates(people)
+    return people
+
+
+def refuse_duplicates(people: Sequence[PreparedParticipant]) -> None:
+    """A person or a scan that is there twice would be trained on and tested on.
+
+    Raises
+    ------
+    StorageError
+        ``cohort.duplicate``.
+    """
     for what, keys in (
         ("person", [person.identifier for person in people]),
         ("scan", [person.scan_sha256 for person in people]),
@@ -105,4 +115,18 @@ def read_all(folder: Path) -> tuple[PreparedParticipant, ...]:
                 "Remove the copy: it would be trained on and tested on.",
                 code="cohort.duplicate",
             )
-    return people
+
+
+def split_people(
+    people: Sequence[PreparedParticipant], training_count: int
+) -> tuple[tuple[PreparedParticipant, ...], tuple[PreparedParticipant, ...]]:
+    """First `training_count` by identifier for training, the rest held out; disjoint by check.
+
+    Raises
+    ------
+    StorageError
+        When a person or scan would be in both.
+    """
+    ordered = sorted(people, key=lambda person: person.identifier)
+    refuse_duplicates(ordered)
+    return tuple(ordered[:training_count]), tuple(ordered[training_count:])

@@ -1,0 +1,51 @@
+"""How far a participant lies from the training participants: shrunken Mahalanobis distance.
+
+Covariance by Ledoit and Wolf (2004) shrinkage; a training participant's own distance is taken
+from mean and covariance of all the others, because in-sample distances make every newcomer
+look new.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from app.core.arrays import Floats
+
+QUANTILES = 201
+
+
+@dataclass(frozen=True, slots=True)
+class NoveltyFit:
+    """What a bundle stores; nobody's own features or distance are in it."""
+
+    mean: Floats  # (feature,)
+    precision: Floats  # (feature, feature)
+    quantiles: Floats  # (QUANTILES,) of leave-one-out training distances, 0..100 %
+
+
+def fit_novelty(features: Floats) -> NoveltyFit:
+    """Fit on training participants, (person, feature)."""
+    distances = np.empty(len(features))
+    for left_out in range(len(features)):
+        others = np.delete(features, left_out, axis=0)
+        mean, precision = _fit(others)
+        distances[left_out] = distance(mean, precision, features[left_out])
+    mean, precision = _fit(features)
+    return NoveltyFit(mean, precision, np.percentile(distances, np.linspace(0.0, 100.0, QUANTILES)))
+
+
+def distance(mean: Floats, precision: Floats, features: Floats) -> float:
+    """Mahalanobis distance of one participant."""
+    step = features - mean
+    return float(np.sqrt(max(float(step @ precision @ step), 0.0)))
+
+
+def _fit(features: Floats) -> tuple[Floats, Floats]:
+    from sklearn.covariance import LedoitWolf
+
+    # features differ in unit and spread: shrink the correlation, not the covariance
+    scale = features.std(axis=0) + 1e-9
+    estimate = LedoitWolf().fit((features - features.mean(axis=0)) / scale)
+    return features.mean(axis=0), np.asarray(estimate.precision_) / np.outer(scale, scale)
