@@ -154,7 +154,6 @@ def test_that_shuffled_parcels_follow_nothing(runs: Runs) -> None:
     found = found - found.mean(axis=1, keepdims=True)
     truth = truth - truth.mean(axis=1, keepdims=True)
     order = np.random.default_rng(5).permutation(found.shape[1])
-    order = order[order != np.roll(order, 1)]
     r = correlations(found[:, order], truth[:, np.roll(order, 1)])
     assert abs(np.median(r)) <= SHUFFLED_MEDIAN_R
     assert np.median(correlations(found, truth)) > 10 * abs(np.median(r))
