@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,7 +63,7 @@ def read_prepared(path: Path) -> PreparedParticipant:
                 scan_sha256=str(archive["scan_sha256"]),
                 oracle=float(traits[0] + traits[1]),
             )
-    except (KeyError, ValueError, OSError, json.JSONDecodeError) as error:
+    except (KeyError, ValueError, OSError) as error:
         raise StorageError(
             f"{path.name} is not a prepared participant.",
             "Remove it and run `main.py prepare-cohort` again.",

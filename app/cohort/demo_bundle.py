@@ -1,0 +1,280 @@
+"""The demonstration bundle, end to end: pre-train, encode, fit, judge, write. Resumable.
+
+Everything random comes from the seeds of `DemoSettings`, which are written into the card.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from app.cohort.demo_settings import DEMO, ENCODER, FRAMES, REPETITION_TIME_S, DemoSettings
+from app.cohort.demo_writer import Fitted, write_bundle
+from app.cohort.evaluation import (
+    Contender,
+    Evaluated,
+    Protocol,
+    evaluate,
+    null_figures,
+)
+from app.cohort.features import FeatureExtractor, cached_series_features, mean_correlation_of
+from app.cohort.novelty import fit_novelty
+from app.cohort.prepared import PreparedParticipant, split_people
+from app.cohort.pretraining import initialise, pretrain
+from app.cohort.series_level import pain_agnostic_series
+from app.cohort.training import Block, bootstrap_heads
+from app.connectome.atlases import Atlas, load_atlas
+from app.connectome.connectivity import fisher_z
+from app.core.arrays import Bools, Floats
+from app.core.progress import Progress
+from app.models.brainlm import BrainLM
+from app.models.covariates import NAMES as COVARIATES
+
+FUSED, SERIES, CONNECTIVITY = "fused", "series_only", "connectivity_only"
+RANDOM, RANDOM_FUSED = "random_frozen_encoder", "random_frozen_encoder_fused"
+LINEAR, COVARIATE = "linear_on_all_connections", "covariates_only"
+
+
+@dataclass(frozen=True, slots=True)
+class Cohort:
+    """People, split once, with everything a contender may be made of."""
+
+    training: tuple[PreparedParticipant, ...]
+    held_out: tuple[PreparedParticipant, ...]
+
+    def labels(self) -> tuple[Bools, Bools]:
+        """(training,), (held-out,) True = responder."""
+        return (
+            np.array([person.responder for person in self.training]),
+            np.array([person.responder for person in self.held_out]),
+        )
+
+    def split(self, values: Floats) -> tuple[Floats, Floats]:
+        """Rows of training and of held-out people (in this order) apart."""
+        return values[: len(self.training)], values[len(self.training) :]
+
+
+def pretrained_encoder(
+    folder: Path,
+    progress: Progress,
+    settings: DemoSettings = DEMO,
+    *,
+    max_steps_now: int | None = None,
+) -> tuple[BrainLM, tuple[tuple[int, float], ...]]:
+    """Pre-train the encoder, or go on, or read the finished one back."""
+    folder.mkdir(parents=True, exist_ok=True)
+    stored = folder / f"agnostic-{settings.agnostic_seed}-{settings.agnostic_count}.npy"
+    if not stored.exists():
+        partial = stored.with_suffix(".partial")
+        with partial.open("wb") as handle:
+            series = pain_agnostic_series(
+                settings.agnostic_count,
+                settings.agnostic_seed,
+                FRAMES,
+                REPETITION_TIME_S,
+                progress,
+            )
+            np.save(handle, series)
+        partial.replace(stored)
+    series = np.load(stored, mmap_mode="r")
+    validation = settings.agnostic_validation_count
+    scale = np.float32(settings.series_scale_percent)
+    atlas = load_atlas("HCPEx")
+    model, history = pretrain(
+        ENCODER,
+        settings.pretraining,
+        np.asarray(series[validation:]) / scale,
+        np.asarray(series[:validation]) / scale,
+        atlas.centroids_mm,
+        folder / "pretraining.safetensors",
+        progress,
+        max_steps_now,
+    )
+    return model.eval().requires_grad_(False), history
+
+
+def random_encoder(seed: int) -> BrainLM:
+    """The same encoder, never trained."""
+    model = BrainLM(ENCODER, with_decoder=True)
+    initialise(model, seed)
+    return model.eval().requires_grad_(False)
+
+
+def extractor_of(encoder: BrainLM, atlas: Atlas, settings: DemoSettings = DEMO) -> FeatureExtractor:
+    """What turns participants into features, with tokens in their own order."""
+    names = list(dict.fromkeys(atlas.networks))
+    return FeatureExtractor(
+        encoder=encoder,
+        centroids_mm=np.asarray(atlas.centroids_mm, np.float32),
+        network_of_parcel=np.array([names.index(name) for name in atlas.networks]),
+        network_count=len(names),
+        token_order=np.arange(ENCODER.token_count),
+        series_scale_percent=settings.series_scale_percent,
+    )
+
+
+def series_block(values: Floats, extractor: FeatureExtractor) -> Block:
+    """Series features weighed by the square root of their network's number of parcels."""
+    sizes = np.bincount(extractor.network_of_parcel, minlength=extractor.network_count)
+    width = extractor.encoder.config.hidden_size
+    return Block("series", values, np.repeat(np.sqrt(sizes), width))
+
+
+def connectivity_block(values: Floats, extractor: FeatureExtractor) -> Block:
+    """Network correlations weighed by the square root of their number of parcel pairs."""
+    sizes = np.bincount(extractor.network_of_parcel, minlength=extractor.network_count)
+    first, second = np.triu_indices(extractor.network_count, 1)
+    return Block("connectivity", values, np.sqrt(sizes[first] * sizes[second]))
+
+
+def all_connections(people: Sequence[PreparedParticipant], mean: Floats) -> Block:
+    """Fisher z of the whole upper triangle: the default competitor."""
+    upper = np.triu_indices(len(mean), 1)
+    rows = [
+        fisher_z(np.where(np.isfinite(p.connectivity), p.connectivity, mean)[upper], 0.999)
+        for p in people
+    ]
+    values = np.stack(rows).astype(np.float32)
+    return Block("all connections", values, np.ones(values.shape[1], np.float32))
+
+
+def covariate_block(people: Sequence[PreparedParticipant], training_count: int) -> Block:
+    """Covariates, missing ones replaced by the training mean, divided by the training spread."""
+    values = np.stack([person.covariates() for person in people])
+    mean = np.nanmean(values[:training_count], axis=0)
+    values = np.where(np.isfinite(values), values, mean)
+    return Block("covariates", values, 1.0 / (values[:training_count].std(axis=0) + 1e-9))
+
+
+def _contender(name: str, cohort: Cohort, *blocks: Block) -> Contender:
+    pairs = [cohort.split(block.values) for block in blocks]
+    return Contender(
+        name,
+        tuple(Block(b.name, p[0], b.factors) for b, p in zip(blocks, pairs, strict=True)),
+        tuple(Block(b.name, p[1], b.factors) for b, p in zip(blocks, pairs, strict=True)),
+    )
+
+
+def make_demo_bundle(
+    people: Sequence[PreparedParticipant],
+    training_count: int,
+    work_dir: Path,
+    bundle_dir: Path,
+    progress: Progress,
+    settings: DemoSettings = DEMO,
+) -> dict[str, Evaluated]:
+    """Train on the first `training_count` people, judge on the others, write the bundle.
+
+    Parameters
+    ----------
+    people
+        Participants that went through the whole recipe.
+    training_count
+        How many train; the split is by identifier and fixed.
+    work_dir
+        Pre-training checkpoint and feature cache; what is there already is used.
+    bundle_dir
+        Receives ``card.toml`` and ``weights.safetensors``.
+    progress
+        Stages "pretrain", "features", "fit", "judge".
+
+    Returns
+    -------
+    All contenders, by name.
+    """
+    training, held_out = split_people(people, training_count)
+    cohort = Cohort(training, held_out)
+    everyone = (*training, *held_out)
+    labels, held_out_labels = cohort.labels()
+    atlas = load_atlas("HCPEx")
+    with progress.stage("pretrain"):
+        encoder, history = pretrained_encoder(work_dir, progress, settings)
+    extractor = extractor_of(encoder, atlas, settings)
+    untrained = extractor_of(random_encoder(settings.random_encoder_seed), atlas, settings)
+    with progress.stage("features"):
+        cache = work_dir / "features"
+        series = series_block(
+            cached_series_features(extractor, everyone, cache, progress), extractor
+        )
+        random = series_block(
+            cached_series_features(untrained, everyone, cache, progress), extractor
+        )
+        mean = mean_correlation_of(training)
+        pairs = np.stack([extractor.connectivity(person, mean) for person in everyone])
+        connectivity = connectivity_block(pairs, extractor)
+    protocol = Protocol(
+        settings.outer_folds, settings.inner_folds, settings.fold_seed, settings.cutoff
+    )
+    contenders = (
+        _contender(FUSED, cohort, series, connectivity),
+        _contender(SERIES, cohort, series),
+        _contender(CONNECTIVITY, cohort, connectivity),
+        _contender(RANDOM, cohort, random),
+        _contender(RANDOM_FUSED, cohort, random, connectivity),
+        _contender(LINEAR, cohort, all_connections(everyone, mean)),
+        _contender(COVARIATE, cohort, covariate_block(everyone, len(training))),
+    )
+    results = {}
+    with progress.stage("fit"):
+        identifiers = [person.identifier for person in training]
+        for number, contender in enumerate(contenders):
+            progress.step(number / len(contenders), contender.name)
+            results[contender.name] = evaluate(
+                contender, labels, held_out_labels, identifiers, protocol
+            )
+    with progress.stage("judge"):
+        fused = results[FUSED]
+        null = null_figures(
+            contenders[0],
+            labels,
+            held_out_labels,
+            fused.head.strengths,
+            repeats=settings.null_repeats,
+            seed=settings.null_seed,
+        )
+        heads = bootstrap_heads(
+            contenders[0].training,
+            labels,
+            fused.head.strengths,
+            repeats=settings.bootstrap_heads,
+            seed=settings.bootstrap_seed,
+        )
+        novel = novelty_features(extractor, everyone, series.values, pairs)
+        fitted = Fitted(
+            settings=settings,
+            extractor=extractor,
+            atlas=atlas,
+            cohort_training=training,
+            cohort_held_out=held_out,
+            results=results,
+            heads=heads,
+            null=null,
+            novelty=fit_novelty(novel[: len(training)]),
+            novelty_features=novel,
+            mean_correlation=mean,
+            pretraining_history=history,
+            covariate_names=COVARIATES,
+        )
+        write_bundle(fitted, bundle_dir)
+    return results
+
+
+def novelty_features(
+    extractor: FeatureExtractor,
+    people: Sequence[PreparedParticipant],
+    series: Floats,
+    pairs: Floats,
+) -> Floats:
+    """As `FmmTc.novelty_features`, for many people: (person, feature)."""
+    spread = np.stack([extractor.spread(person) for person in people])
+    activity = series.reshape(len(people), extractor.network_count, -1).mean(axis=2)
+    return np.concatenate([pairs, spread, activity], axis=1)
+
+
+def encoder_tensors(encoder: BrainLM) -> dict[str, torch.Tensor]:
+    """Weights that a bundle keeps: the encoder without its decoder."""
+    return {k: v for k, v in encoder.state_dict().items() if not k.startswith("decoder.")}
