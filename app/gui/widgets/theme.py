@@ -8,6 +8,8 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor, QFont, QGuiApplication, QPalette
 from PySide6.QtWidgets import QApplication
 
+from app.core.resources import resource_path
+
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
@@ -129,6 +131,7 @@ def _palette(t: Tokens) -> QPalette:
 
 
 def _style_sheet(t: Tokens) -> str:
+    tick = resource_path("icons", "tick-dark.svg" if t.dark else "tick-light.svg").as_posix()
     return f"""
     QToolTip {{ background: {t.raised}; color: {t.text}; border: 1px solid {t.border};
         padding: 4px; }}
@@ -137,6 +140,13 @@ def _style_sheet(t: Tokens) -> str:
     QWidget#sidebar {{ background: {t.surface}; border-right: 1px solid {t.border}; }}
     QLabel#strip {{ background: {t.strip}; color: {t.on_strip}; padding: 4px 12px; }}
     QWidget#rule {{ background: {t.border}; }}
+    QLabel#sign {{ color: {t.attention}; border: 2px solid {t.attention}; border-radius: 12px;
+        font-weight: 700; }}
+    QCheckBox::indicator {{ width: 13px; height: 13px; border: 1px solid {t.muted};
+        border-radius: 3px; background: {t.raised}; }}
+    QCheckBox::indicator:checked {{ background: {t.accent}; border-color: {t.accent};
+        image: url({tick}); }}
+    QCheckBox:focus {{ color: {t.accent}; }}
     QLabel#muted {{ color: {t.muted}; }}
     QLabel#title {{ font-weight: 600; }}
     QLabel#stamp {{ color: {t.attention}; }}
