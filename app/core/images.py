@@ -60,7 +60,7 @@ class SpatialMap:
     affine: Floats  # (4, 4), (warped) template mm -> scanner mm
     displacement_mm: Floats | None  # (x, y, z, 3) or None
     displacement_affine: Floats | None  # (4, 4)
-    method: str  # "affine", "affine+SyN", "identity"
+    method: str  # "affine", "affine+warp", "identity"
     similarity_before: float  # in-mask normalised cross-correlation, affine only
     similarity_after: float  # same measure with the accepted map
     mask_dice: float

@@ -15,9 +15,7 @@ _SHIFTS_MM = (-8.0, 0.0, 8.0)
 MOST_POINTS = 4000
 
 
-def search_start(
-    fixed: Image3D, fixed_brain: Bools, moving: Image3D, boldref: Image3D
-) -> Floats:
+def search_start(fixed: Image3D, fixed_brain: Bools, moving: Image3D) -> Floats:
     """Best rigid start among head turns about the centre of mass, fixed mm -> moving mm.
 
     The header's orientation is kept: a scan is turned by at most 25 degrees, never mirrored
@@ -30,12 +28,9 @@ def search_start(
         Template on the working grid and its mask.
     moving
         Bias-corrected brain of the scan, 0 outside the mask.
-    boldref
-        Whole boldref (only its space is used for the result's meaning).
     """
     from scipy import ndimage
 
-    del boldref
     rim = ndimage.binary_dilation(fixed_brain, iterations=2)
     chosen = np.flatnonzero(rim.ravel())
     chosen = chosen[:: max(chosen.size // MOST_POINTS, 1)]
@@ -63,9 +58,7 @@ def search_start(
 
     turns = [(x, y, z) for x in _PITCH_DEG for y in _OTHER_DEG for z in _OTHER_DEG]
     best_turn = max(turns, key=lambda turn: score(rigid(turn, np.zeros(3))))
-    shifts = [
-        np.array([0.0, y, z]) for y in _SHIFTS_MM for z in _SHIFTS_MM
-    ]
+    shifts = [np.array([0.0, y, z]) for y in _SHIFTS_MM for z in _SHIFTS_MM]
     return max((rigid(best_turn, shift) for shift in shifts), key=score)
 
 
@@ -77,4 +70,4 @@ def _centre_of_mass(data: Floats, affine: Floats) -> Floats:
             for axis, count in enumerate(weights.shape)
         ]
     )
-    return apply_affine(affine, (index / weights.sum())[None])[0]
+    return np.asarray(apply_affine(affine, (index / weights.sum())[None])[0])

@@ -10,27 +10,18 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from app.core.arrays import Bools, Floats
+from app.core.arrays import Bools, Floats, Ints
 from app.core.errors import PreprocessingError
 from app.core.images import Image3D
 from app.preprocessing.geometry import voxel_sizes_mm
 
 _FLIP = np.diag([-1.0, -1.0, 1.0, 1.0])
 _THREADS = "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"
-
-
-@dataclass(frozen=True, slots=True)
-class AntsField:
-    """A displacement field in our convention: RAS mm on a grid voxel -> mm."""
-
-    displacement_mm: Floats  # (x, y, z, 3) float32
-    affine: Floats  # (4, 4)
 
 
 def import_ants() -> Any:
@@ -65,7 +56,7 @@ def is_orthogonal(affine: Floats) -> bool:
     return bool(np.allclose(directions.T @ directions, np.eye(3), atol=1e-4))
 
 
-def to_ants(data: Floats | Bools, affine: Floats) -> Any:
+def to_ants(data: Floats | Ints | Bools, affine: Floats) -> Any:
     """An ants image of a volume (x, y, z) float32 on a right-angled grid."""
     ants = import_ants()
     lps = _FLIP @ affine
@@ -138,48 +129,6 @@ def affine_registration(
         for path in found:  # ants may write the start apart from what it found
             matrix = matrix @ _from_itk_affine(ants.read_transform(str(path)))
     return matrix
-
-
-def deformable_registration(
-    fixed: Image3D,
-    moving: Image3D,
-    fixed_mask: Bools,
-    affine: Floats,
-    seed: int,
-) -> AntsField:
-    """Mild SyN after an affine: displacement to add to a fixed point before the affine.
-
-    Avants et al. 2008, doi 10.1016/j.media.2007.06.004; mutual information on all voxels.
-    """
-    ants = import_ants()
-    with tempfile.TemporaryDirectory(prefix="neuroresponder-") as folder:
-        first = Path(folder) / "affine.mat"
-        ants.write_transform(_to_itk_affine(ants, affine), str(first))
-        _run(
-            ants,
-            seed,
-            fixed=to_ants(fixed.data, fixed.affine),
-            moving=to_ants(moving.data, moving.affine),
-            type_of_transform="SyNOnly",
-            initial_transform=[str(first)],
-            mask=to_ants(fixed_mask, fixed.affine),
-            mask_all_stages=True,
-            syn_metric="mattes",
-            syn_sampling=32,
-            reg_iterations=(30, 15),
-            grad_step=0.15,
-            flow_sigma=3,
-            total_sigma=0.5,
-            outprefix=str(Path(folder) / "syn_"),
-        )
-        [path] = [p for p in Path(folder).glob("syn_*Warp.nii.gz") if "Inverse" not in p.name]
-        field = ants.image_read(str(path))
-        displacement = np.array(field.numpy(), np.float32)
-    displacement[..., :2] *= -1.0
-    lps = np.eye(4)
-    lps[:3, :3] = np.asarray(field.direction) * np.asarray(field.spacing)
-    lps[:3, 3] = field.origin
-    return AntsField(displacement, _FLIP @ lps)
 
 
 def _run(ants: Any, seed: int, **arguments: Any) -> None:

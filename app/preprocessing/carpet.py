@@ -26,4 +26,5 @@ def carpet_rows(series: Floats, order: Ints) -> Floats:
     rows = rows - rows.mean(axis=1, keepdims=True)
     spread = rows.std(axis=1, keepdims=True)
     level = 1e-12 * np.abs(series[np.isfinite(series)]).max(initial=0.0)
-    return np.divide(rows, spread, out=np.zeros_like(rows), where=spread > level).astype(np.float32)
+    scored = np.divide(rows, spread, out=np.zeros_like(rows), where=spread > level)
+    return np.asarray(scored, np.float32)

@@ -136,9 +136,7 @@ def preprocess(
                 boldref, mask, template.epi_contrast, template.brain_mask
             )
         mask = refine_brain_mask(mask, boldref, spatial_map, template.brain_mask)
-        margin = left_right_margin(
-            boldref, spatial_map, template.epi_contrast, template.brain_mask
-        )
+        margin = left_right_margin(boldref, spatial_map, template.epi_contrast, template.brain_mask)
     with progress.stage("sampling"):
         displacement = motion.framewise_displacement_mm
         sampled = sample_parcels(
@@ -161,9 +159,7 @@ def preprocess(
         good = good_frames(confounds, preset)
         good &= ~np.isin(np.arange(first, first + len(good)), motion.uncertain_frames)
     with progress.stage("cleaning"):
-        cleaned = clean_series(
-            sampled.series, confounds, good, image.repetition_time_s, preset
-        )
+        cleaned = clean_series(sampled.series, confounds, good, image.repetition_time_s, preset)
     with progress.stage("quality"):
         snr = temporal_snr(sampled.voxels, good)
         quality = judge_quality(

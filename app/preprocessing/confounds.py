@@ -109,9 +109,7 @@ def compute_confounds(
     voxels = sampled.voxels
     table["std_dvars"] = standardised_dvars(voxels)
     table["dvars"] = dvars(voxels)
-    table["rmsd"] = _first_unknown(
-        motion.framewise_displacement_jenkinson_mm[first_frame:]
-    )
+    table["rmsd"] = _first_unknown(motion.framewise_displacement_jenkinson_mm[first_frame:])
     for group, name in enumerate(TISSUES):
         table[name] = sampled.tissue[:, group]
     table["global_signal"] = voxels.mean(axis=1, dtype=np.float64)
@@ -169,7 +167,7 @@ def _surest(probability: Image3D, points_mm: Floats, erosion: int, name: str) ->
     best = np.zeros(len(points_mm), dtype=bool)
     for steps in range(erosion, -1, -1):
         for threshold in _THRESHOLDS[: 3 if steps else None]:
-            sure = np.asarray(probability.data) > threshold
+            sure = np.asarray(probability.data, np.float64) > threshold
             if steps:
                 sure = ndimage.binary_erosion(sure, iterations=steps)
             found = read_at(Image3D(sure, probability.affine, probability.space), points_mm, 0)

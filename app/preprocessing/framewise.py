@@ -11,9 +11,7 @@ POWER_RADIUS_MM = 50.0
 JENKINSON_RADIUS_MM = 80.0
 
 
-def framewise_displacement_power(
-    parameters: Floats, radius_mm: float = POWER_RADIUS_MM
-) -> Floats:
+def framewise_displacement_power(parameters: Floats, radius_mm: float = POWER_RADIUS_MM) -> Floats:
     """Sum of absolute translation steps plus radius times absolute rotation steps.
 
     Power et al. 2012, doi 10.1016/j.neuroimage.2011.10.018.

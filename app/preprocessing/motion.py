@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from app.core.arrays import Floats, frozen
+from app.core.arrays import Floats, Ints, frozen
 from app.core.errors import PreprocessingError
 from app.core.images import Image4D
 from app.core.progress import Progress
@@ -141,7 +141,7 @@ def _chained_pass(
     fits: list[Fit | None] = [None] * count
     done = 0
     for order in (range(middle, count), range(middle - 1, -1, -1)):
-        start = np.eye(4)
+        start: Floats = np.eye(4)
         frames = list(order)
         for begin in range(0, len(frames), 8):
             block = frames[begin : begin + 8]
@@ -161,13 +161,16 @@ def _mean_volume(
     smoother: Smoother,
     reference: Reference,
     fits: list[Fit],
-    frames: Floats,
+    frames: Ints,
     pool: ThreadPoolExecutor,
 ) -> Floats:
     """Mean of the aligned smoothed frames on the reference grid; poor fits are left out."""
     costs = np.array([fits[frame].cost for frame in frames])
-    kept = [int(frame) for frame, cost in zip(frames, costs, strict=True)
-            if cost <= 2.0 * np.median(costs)]
+    kept = [
+        int(frame)
+        for frame, cost in zip(frames, costs, strict=True)
+        if cost <= 2.0 * np.median(costs)
+    ]
 
     def resample(frame: int) -> Floats:
         fit = fits[frame]
@@ -222,9 +225,7 @@ def _retry(
     )
     rough = heavy.coefficients(frame)
     starts = [np.eye(4), fits[max(frame - 1, 0)].matrix]
-    for axis in range(3):
-        for sign in (-1.0, 1.0):
-            starts.append(reference.turned(axis, sign * _TURN))
+    starts += [reference.turned(axis, sign * _TURN) for axis in range(3) for sign in (-1.0, 1.0)]
     coarse = [align(rough, rough_reference, start, COARSE_TOLERANCE_MM) for start in starts]
     best_start = min(coarse, key=lambda fit: fit.score)
     fresh = align(smoother.coefficients(frame), reference, best_start.matrix, FINE_TOLERANCE_MM)

@@ -44,7 +44,7 @@ def make_boldref(
 
     progress = progress or Progress()
     count = image.data.shape[3]
-    matrices = np.repeat(np.eye(4)[None], count, axis=0)
+    matrices: Floats = np.repeat(np.eye(4)[None], count, axis=0)
     frames = np.arange(first_frame, count)
     if motion is not None:
         matrices = rigid_matrices(motion)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from app.core.arrays import Floats
+from app.core.arrays import Floats, Ints
 from app.core.errors import PreprocessingError
 from app.core.images import Image4D
 from app.preprocessing.framewise import JENKINSON_RADIUS_MM
@@ -76,7 +76,7 @@ class Smoother:
         x, y, z = self.image.data.shape[:3]
         return x, y, z
 
-    def smooth_again(self, volume: Floats) -> Floats:
+    def smooth_again(self, volume: Floats | Ints) -> Floats:
         """Smooth one (x, y, z) volume, float32."""
         from app.preprocessing import kernels
 
@@ -180,9 +180,7 @@ def make_reference(volume: Floats, affine: Floats, most_points: int = MOST_POINT
     return Reference(volume, affine, centre, voxels, values, steepest, solver)
 
 
-def align(
-    coefficients: Floats, reference: Reference, start: Floats, tolerance_mm: float
-) -> Fit:
+def align(coefficients: Floats, reference: Reference, start: Floats, tolerance_mm: float) -> Fit:
     """Gauss-Newton from `start` until the head moves less than `tolerance_mm` at 80 mm.
 
     Parameters

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from app.core.arrays import Bools, Floats, frozen
+from app.core.arrays import Bools, Floats, Ints, frozen
 from app.core.images import Image3D, SpatialMap
 from app.preprocessing.geometry import apply_affine, grid_points_mm, voxel_sizes_mm
+
+Values = Floats | Ints | Bools
 
 INVERSE_ITERATIONS = 30
 INVERSE_TOLERANCE_MM = 1e-3
@@ -162,7 +164,7 @@ def overlap_dice(first: Bools, second: Bools) -> float:
     return 2.0 * int((first & second).sum()) / total if total else 0.0
 
 
-def normalised_correlation(first: Floats, second: Floats, mask: Bools) -> float:
+def normalised_correlation(first: Values, second: Values, mask: Bools) -> float:
     """Pearson correlation of two volumes inside a mask; 0 where either is constant there."""
     a = np.asarray(first[mask], np.float64)
     b = np.asarray(second[mask], np.float64)

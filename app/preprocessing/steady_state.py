@@ -13,7 +13,9 @@ MOST_FRAMES = 20
 LEAST_EXCESS = 0.004  # of the settled mean; below it a step is ordinary fluctuation
 
 
-def global_signal(image: Image4D, mask: Bools | None = None, frames: int = SEARCHED_FRAMES) -> Floats:
+def global_signal(
+    image: Image4D, mask: Bools | None = None, frames: int = SEARCHED_FRAMES
+) -> Floats:
     """Mean of the bright voxels in the first frames, (frame,), stored units.
 
     Parameters

@@ -22,13 +22,15 @@ def test_that_a_quarter_turn_about_z_takes_right_to_front() -> None:
 def test_that_rotations_are_applied_about_x_first() -> None:
     angles = np.array([np.pi / 2, np.pi / 2, 0.0])
     # about x: y -> z; about y: z -> x
-    np.testing.assert_allclose(rotation_matrix(angles) @ [0.0, 1.0, 0.0], [1.0, 0.0, 0.0], atol=1e-15)
+    np.testing.assert_allclose(
+        rotation_matrix(angles) @ [0.0, 1.0, 0.0], [1.0, 0.0, 0.0], atol=1e-15
+    )
 
 
 def test_that_the_centre_moves_by_the_translation_only() -> None:
     centre = np.array([3.0, -8.0, 21.0])
     matrix = rigid_matrix(np.array([1.0, 2.0, -0.5, 0.1, -0.2, 0.3]), centre)
-    np.testing.assert_allclose(apply_affine(matrix, centre[None])[0], centre + [1.0, 2.0, -0.5])
+    np.testing.assert_allclose(apply_affine(matrix, centre[None])[0], [4.0, -6.0, 20.5])
 
 
 def test_that_parameters_come_back_from_their_matrix() -> None:

@@ -115,4 +115,7 @@ def test_that_the_reference_image_is_sharper_than_the_plain_mean(
     plain = moving_phantom.image.data.mean(axis=3)
     at_reference = moving_phantom.image.data[..., estimated.reference_frame].astype(float)
     inner = (slice(5, -5),) * 3
-    assert np.abs(moved - at_reference)[inner].mean() < 0.5 * np.abs(plain - at_reference)[inner].mean()
+    assert (
+        np.abs(moved - at_reference)[inner].mean()
+        < 0.5 * np.abs(plain - at_reference)[inner].mean()
+    )

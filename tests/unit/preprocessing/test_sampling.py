@@ -46,7 +46,7 @@ def bent() -> SpatialMap:
     grid[:3, 3] = -30.0
     points = grid_points_mm((11, 12, 13), grid).reshape(11, 12, 13, 3)
     return SpatialMap(
-        "T", affine, np.sin(points / 9.0), grid, "affine+SyN", 0.5, 0.6, 0.9, (0.8, 1.2)
+        "T", affine, np.sin(points / 9.0), grid, "affine+warp", 0.5, 0.6, 0.9, (0.8, 1.2)
     )
 
 

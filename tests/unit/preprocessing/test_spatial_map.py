@@ -33,7 +33,7 @@ def bent() -> SpatialMap:
     grid[:3, 3] = [-30.0, -40.0, -20.0]
     points = grid_points_mm((16, 19, 13), grid).reshape(16, 19, 13, 3)
     field = 3.0 * np.sin(points[..., [1, 2, 0]] / 12.0)
-    return SpatialMap("T", affine, field, grid, "affine+SyN", 0.5, 0.6, 0.9, (0.5, 1.5))
+    return SpatialMap("T", affine, field, grid, "affine+warp", 0.5, 0.6, 0.9, (0.5, 1.5))
 
 
 def test_that_the_inverse_undoes_the_map(bent: SpatialMap) -> None:
@@ -59,7 +59,7 @@ def test_that_a_constant_stretch_has_its_own_determinant() -> None:
     grid = np.diag([2.0, 3.0, 4.0, 1.0])
     points = grid_points_mm((7, 8, 9), grid).reshape(7, 8, 9, 3)
     stretch = SpatialMap(
-        "T", np.eye(4), points * [0.1, -0.2, 0.5], grid, "affine+SyN", 0, 0, 0, (1, 1)
+        "T", np.eye(4), points * [0.1, -0.2, 0.5], grid, "affine+warp", 0, 0, 0, (1, 1)
     )
     np.testing.assert_allclose(jacobian_determinant(stretch), 1.1 * 0.8 * 1.5, rtol=1e-12)
 
