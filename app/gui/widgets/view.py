@@ -92,7 +92,8 @@ class View(QWidget):
         outer.addWidget(self.stamp_label)
         self._restyle_later = QTimer(self)
         self._restyle_later.setSingleShot(True)
-        self._restyle_later.timeout.connect(self.restyle)
+        self._restyle_later.timeout.connect(self._restyle_if_changed)
+        self._dark = self.tokens().dark
         session.case_changed.connect(self._case_changed)
         self._show_stamps()
 
@@ -134,6 +135,11 @@ class View(QWidget):
         super().changeEvent(event)
         if event.type() == QEvent.Type.PaletteChange and hasattr(self, "_restyle_later"):
             self._restyle_later.start()
+
+    def _restyle_if_changed(self) -> None:
+        if self.tokens().dark != self._dark:
+            self._dark = self.tokens().dark
+            self.restyle()
 
     def _case_changed(self) -> None:
         self._show_stamps()
