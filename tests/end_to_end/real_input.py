@@ -37,7 +37,7 @@ SIDES = {"left": "lh", "right": "rh"}
 REPETITION_TIME_S = 1.4
 FRAMES = 240  # 336 s; enough for 300 s of usable time after a few spikes
 SHAPE, VOXEL_MM = (64, 64, 36), (3.4, 3.4, 4.0)
-VERTEX_PERCENT = 1.0  # median standard deviation of a vertex, percent of baseline
+SHOWN_PERCENT = 1.0  # median standard deviation at a vertex, as a voxel there shows it
 LEVELS = {"grey": 1000.0, "white": 800.0, "csf": 1350.0}  # T2*-like
 SCALP_LEVEL, SCALP_FROM_MM, SCALP_TO_MM = 450.0, 6.0, 11.0
 NOISE_SD = 10.0  # of each of the two channels: 1 % of grey matter
@@ -54,8 +54,7 @@ class RealInput:
     path: Path
     head_motion: Array  # (frame, 4, 4), head at rest -> head in the frame, scanner RAS+ mm
     pose: Array  # (4, 4), template mm -> scanner mm
-    vertex_percent: dict[str, Array]  # side -> (vertex, frame) as painted; 0 on the medial wall
-    mean_image: Array  # (x, y, z), stored order
+    vertex_percent: dict[str, Array]  # side -> (vertex, frame), as painted; 0 on the medial wall
 
 
 def make_real_input(folder: Path) -> RealInput:
@@ -63,12 +62,14 @@ def make_real_input(folder: Path) -> RealInput:
 
     Deterministic: the same bytes of voxels each time.
     """
+    fine = np.asarray(load_template().epi_contrast_2mm.affine)
     percent = read_run()
-    fine = load_template().epi_contrast_2mm.affine
-    still, bold = fine_head(percent, np.asarray(fine))
-    affine, pose = grid_affine(), pose_matrix()
-    motion = head_motion()
-    volumes = scan(still, bold, np.asarray(fine), affine, pose, motion)
+    still, bold = fine_head(percent, fine)
+    gain = SHOWN_PERCENT / shown_percent(percent, still, bold, fine)
+    bold *= np.float32(gain)
+    percent = {side: values * np.float32(gain) for side, values in percent.items()}
+    affine, pose, motion = grid_affine(), pose_matrix(), head_motion()
+    volumes = scan(still, bold, fine, affine, pose, motion)
     path = folder / "sub-realrest_task-rest_bold.nii.gz"
     path.parent.mkdir(parents=True, exist_ok=True)
     image = nibabel.Nifti1Image(volumes, affine)
@@ -84,18 +85,33 @@ def make_real_input(folder: Path) -> RealInput:
         "Manufacturer": "none: real BOLD dynamics, painted onto a template head",
     }
     (folder / "sub-realrest_task-rest_bold.json").write_text(json.dumps(sidecar))
-    return RealInput(path, motion, pose, percent, volumes.mean(axis=3, dtype=np.float32))
+    return RealInput(path, motion, pose, percent)
 
 
 def read_run() -> dict[str, Array]:
-    """First `FRAMES` frames of the run, percent of baseline: side -> (vertex, frame) float32."""
-    raw = {}
+    """First `FRAMES` frames of the run, in its own unit: side -> (vertex, frame) float32."""
+    series = {}
     for side, short in SIDES.items():
         image: Any = nibabel.load(package_file("brainspace", RUN.format(short)))
-        raw[side] = np.asarray(image.dataobj, np.float32).reshape(image.shape[0], -1)[:, :FRAMES]
-    spread = np.concatenate([values.std(axis=1) for values in raw.values()])
-    factor = VERTEX_PERCENT / np.median(spread[spread > 0])
-    return {side: np.asarray(factor * values, np.float32) for side, values in raw.items()}
+        values = np.asarray(image.dataobj, np.float32).reshape(image.shape[0], -1)
+        series[side] = np.ascontiguousarray(values[:, :FRAMES])
+    return series
+
+
+def shown_percent(percent: dict[str, Array], still: Array, bold: Array, affine: Array) -> float:
+    """Median standard deviation that noise-free voxels show at the vertices, percent.
+
+    The run's vertex values are what the voxels of a scanner showed there, fluid and white matter
+    in the voxel included; so the voxels here, not the pure tissue, must show that amplitude.
+    """
+    surface = load_fsaverage5(load_atlas())
+    found = []
+    for side, values in percent.items():
+        middle = 0.5 * (surface[f"white_{side}"] + surface[f"pial_{side}"])
+        place = (middle[values.std(axis=1) > 0] - affine[:3, 3]) @ np.linalg.inv(affine[:3, :3]).T
+        voxel = tuple(np.rint(place).astype(np.intp).T)
+        found.append(100.0 * bold[voxel].std(axis=1) / still[voxel])
+    return float(np.median(np.concatenate(found)))
 
 
 def fine_head(percent: dict[str, Array], affine: Array) -> tuple[Array, Array]:

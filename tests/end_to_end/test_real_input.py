@@ -13,6 +13,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+import nibabel
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -21,6 +22,7 @@ from pypdf import PdfReader
 from app.analysis import recipe
 from app.analysis.measure import Measured
 from app.core import wording
+from app.core.images import Image4D, SpatialMap
 from app.core.request import AnalysisRequest
 from app.core.results import Case, CleanSignals, Motion, Outcome, Prediction
 from app.preprocessing.cleaning import clean_series, find_preset
@@ -30,6 +32,7 @@ from app.preprocessing.geometry import (
     rigid_matrices,
     rigid_parameters,
 )
+from app.preprocessing.sampling import sample_parcels
 from app.study.case_store import damaged_files
 from tests.end_to_end.real_input import FRAMES, RealInput, make_real_input, parcel_truth
 
@@ -53,10 +56,21 @@ pytestmark = [
 # voxel, whose two banks mix, which lowers it. So the simulation's figure, less 0.02. The 5th
 # percentile is what a map that lies 4 mm off leaves of perfect parcels (measured on 1 % signals
 # in such voxels): worse than that would mean that some parcels were read in the wrong place.
+#
+# The first scan made for this test missed them (0.71 and 0.47), and the limits were kept. Its
+# tissue fluctuated by 1 %, so that a voxel, only partly cortex, showed 0.5 %, and a parcel of the
+# atlas, wider than the ribbon, 0.3 %: thermal noise alone took the rest (without it 0.99; the
+# oracle transform 0.71 too). A vertex of the run is itself what voxels showed, so the scan, not
+# the limit, was wrong, and its amplitude is now tied to that (`real_input.shown_percent`).
 OWN_VERTICES_MEDIAN_R = 0.80
 OWN_VERTICES_5TH_PERCENTILE_R = 0.50
 SMALLEST_PARCEL = 10  # vertices; the mean of fewer is no parcel series to compare with
 SHUFFLED_MEDIAN_R = 0.05  # after the mean over parcels, which all brains share, is taken out
+# What the limits above cannot tell from noise: the same noisy scan read with the known motion and
+# pose. The median is the one asked of simulated scans; the 5th percentile was set after the first
+# scan gave 0.968.
+ORACLE_MEDIAN_R, ORACLE_5TH_PERCENTILE_R = 0.99, 0.95
+ORACLE_SMALLEST_PARCEL = 20  # sample points
 OWN_SIDE_SHARE = 0.95  # of parcels that follow their own vertices more than their homologue's
 # The limits of motion estimation are those for simulated scans, at 80 mm from the centre.
 MOTION_RADIUS_MM = 80.0
@@ -148,6 +162,54 @@ def test_that_parcels_follow_their_own_vertices(runs: Runs) -> None:
     assert np.percentile(r, 5) >= OWN_VERTICES_5TH_PERCENTILE_R
 
 
+def oracle_series(real: RealInput, measured: Measured) -> tuple[Array, Array]:
+    """Parcels read with the known motion and pose, cleaned alike, and points per parcel."""
+    stored: Any = nibabel.as_closest_canonical(nibabel.load(real.path))
+    signals, motion = measured.signals, measured.motion
+    known = known_parameters(real, motion)
+    pose = SpatialMap(
+        template=signals.template,
+        affine=real.head_motion[motion.reference_frame] @ real.pose,
+        displacement_mm=None,
+        displacement_affine=None,
+        method="oracle",
+        similarity_before=1.0,
+        similarity_after=1.0,
+        mask_dice=1.0,
+        jacobian_range=(1.0, 1.0),
+    )
+    sampled = sample_parcels(
+        Image4D(np.asarray(stored.dataobj), stored.affine, signals.repetition_time_s),
+        replace(motion, parameters=known),
+        pose,
+        measured.atlas.points,
+        measured.mask,
+        first_frame=signals.first_frame,
+        counted_frames=motion.framewise_displacement_mm <= 0.5,
+    )
+    cleaned = clean_series(
+        sampled.series,
+        signals.confounds,
+        signals.good_frames,
+        signals.repetition_time_s,
+        find_preset(signals.preset),
+    )
+    return cleaned.percent, sampled.points_used
+
+
+def test_that_parcels_are_read_where_the_oracle_reads_them(runs: Runs) -> None:
+    signals = runs.measured.signals
+    oracle, points = oracle_series(runs.real, runs.measured)
+    good = np.asarray(signals.good_frames)
+    found = np.asarray(signals.cleaned)[good]
+    oracle = oracle[good]
+    compared = np.isfinite(found + oracle).all(axis=0) & (points >= ORACLE_SMALLEST_PARCEL)
+    assert compared.sum() > 380
+    r = correlations(found, oracle)[compared]
+    assert np.median(r) >= ORACLE_MEDIAN_R
+    assert np.percentile(r, 5) >= ORACLE_5TH_PERCENTILE_R
+
+
 def test_that_shuffled_parcels_follow_nothing(runs: Runs) -> None:
     found, truth, compared = both_series(runs.real, runs.measured.signals)
     found, truth = found[:, compared], truth[:, compared]
@@ -179,11 +241,10 @@ def motion_errors_mm(real: RealInput, motion: Motion) -> Array:
     )
 
 
-def known_displacement_mm(real: RealInput, motion: Motion) -> Array:
-    """Framewise displacement (Power) of the known motion, in the estimate's own convention."""
+def known_parameters(real: RealInput, motion: Motion) -> Array:
+    """The known motion in the estimate's own convention, (frame, 6)."""
     known = real.head_motion @ np.linalg.inv(real.head_motion[motion.reference_frame])
-    parameters = np.stack([rigid_parameters(matrix, motion.centre_mm) for matrix in known])
-    return framewise_displacement_power(parameters)
+    return np.stack([rigid_parameters(matrix, motion.centre_mm) for matrix in known])
 
 
 def test_that_the_known_motion_is_found(runs: Runs) -> None:
@@ -193,7 +254,7 @@ def test_that_the_known_motion_is_found(runs: Runs) -> None:
     assert errors.mean() <= MOTION_MEAN_MM
     assert np.percentile(errors, 95) <= MOTION_95TH_PERCENTILE_MM
     assert errors.max() <= MOTION_MOST_MM
-    known = known_displacement_mm(runs.real, motion)[1:]
+    known = framewise_displacement_power(known_parameters(runs.real, motion))[1:]
     found = np.asarray(motion.framewise_displacement_mm)[1:]
     assert np.corrcoef(known, found)[0, 1] >= DISPLACEMENT_R
     low, high = DISPLACEMENT_SLOPE
