@@ -110,7 +110,12 @@ def _matrix_motion(
     score: Score, correlation_of: Callable[[Tensor], Tensor], at: Tensor, step: Tensor
 ) -> Tensor:
     """dF/dC times dC/dalpha at one point of the path, (parcel, parcel)."""
-    moved = torch.func.jvp(correlation_of, (at,), (step,))
-    matrix, motion = moved[0], moved[1]
+    start = at.detach().requires_grad_(True)
+    with torch.enable_grad():
+        matrix = correlation_of(start)
+        # Forward derivative by two backward passes: the gradient is linear in `probe`.
+        probe = torch.zeros_like(matrix, requires_grad=True)
+        (backward,) = torch.autograd.grad(matrix, start, probe, create_graph=True)
+        (motion,) = torch.autograd.grad(backward, probe, step)
     product: Tensor = (gradient_of(score, matrix) * motion).detach().cpu().double()
     return product

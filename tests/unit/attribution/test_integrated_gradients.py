@@ -1,0 +1,104 @@
+"""Integrated gradients on models whose answer is known by hand, and against captum."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from app.attribution.integrated_gradients import (
+    converged,
+    gauss_legendre,
+    integrated_gradients,
+)
+
+
+def test_that_gauss_legendre_is_exact_for_polynomials_of_degree_2n_minus_1():
+    nodes, weights = gauss_legendre(3)
+    assert sum(w * x**5 for x, w in zip(nodes, weights, strict=True)) == pytest.approx(1 / 6)
+    assert sum(weights) == pytest.approx(1.0)
+
+
+def test_that_a_linear_model_gives_weight_times_difference():
+    weights = torch.tensor([[2.0, -1.0, 0.5], [0.0, 3.0, 1.0]])
+    inputs, baseline = torch.arange(6.0).view(2, 3), torch.ones(2, 3)
+    found = integrated_gradients(lambda x: (weights * x).sum(), inputs, baseline[None])
+    np.testing.assert_allclose(found.values, weights * (inputs - baseline), atol=1e-6)
+    assert found.converged
+    assert found.nodes == 8
+
+
+def test_that_a_product_splits_evenly_from_a_zero_baseline():
+    inputs = torch.tensor([3.0, 5.0])
+    found = integrated_gradients(lambda x: x[0] * x[1], inputs, torch.zeros(1, 2))
+    np.testing.assert_allclose(found.values, [7.5, 7.5], atol=1e-6)
+    assert found.difference == pytest.approx(15.0)
+
+
+def test_that_the_mean_over_baselines_is_attributed():
+    inputs = torch.tensor([2.0, 0.0])
+    baselines = torch.tensor([[0.0, 0.0], [1.0, 4.0]])
+    found = integrated_gradients(lambda x: x[0] ** 2 + x[1], inputs, baselines)
+    np.testing.assert_allclose(found.values, [(4 + 3) / 2, -2.0], atol=1e-6)
+
+
+def test_that_nodes_are_raised_until_the_sum_is_right():
+    inputs = torch.tensor([1.0], dtype=torch.float64)
+
+    def steep(x: torch.Tensor) -> torch.Tensor:
+        return 3.0 * torch.sigmoid(60.0 * (x - 0.37)).sum()
+
+    baseline = torch.zeros(1, 1, dtype=torch.float64)
+    found = integrated_gradients(steep, inputs, baseline)
+    assert found.nodes > 8
+    assert found.converged
+    coarse = integrated_gradients(steep, inputs, baseline, node_counts=(2,))
+    assert not coarse.converged
+    assert coarse.error > 0.03
+
+
+@pytest.mark.parametrize(
+    ("error", "difference", "expected"),
+    [(0.0099, 0.0, True), (0.011, 0.5, False), (0.019, -2.0, True), (0.021, 2.0, False)],
+)
+def test_that_the_rule_is_one_percent_or_a_hundredth(error, difference, expected):
+    assert converged(error, difference) is expected
+
+
+def test_that_captum_agrees_on_a_small_network():
+    from captum.attr import IntegratedGradients
+
+    torch.manual_seed(3)
+    network = torch.nn.Sequential(
+        torch.nn.Linear(7, 9), torch.nn.Tanh(), torch.nn.Linear(9, 1)
+    ).double()
+    inputs, baseline = torch.randn(7, dtype=torch.float64), torch.zeros(7, dtype=torch.float64)
+    ours = integrated_gradients(lambda x: network(x).sum(), inputs, baseline[None])
+    theirs = IntegratedGradients(network).attribute(
+        inputs[None], baseline[None], n_steps=ours.nodes, method="gausslegendre"
+    )
+    np.testing.assert_allclose(ours.values, theirs[0].detach(), atol=1e-9)
+
+
+def test_that_a_cancel_takes_hold_between_paths():
+    def told(_fraction: float) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        integrated_gradients(lambda x: x.sum(), torch.ones(2), torch.zeros(1, 2), told=told)
+
+
+def test_that_two_runs_give_the_same_bits():
+    torch.manual_seed(1)
+    weights = torch.randn(40, 40)
+
+    def score(x: torch.Tensor) -> torch.Tensor:
+        return torch.tanh(weights @ x).sum()
+
+    inputs, baseline = torch.randn(40), torch.zeros(1, 40)
+    first = integrated_gradients(score, inputs, baseline).values
+    second = integrated_gradients(score, inputs, baseline).values
+    assert math.isfinite(float(first.sum()))
+    assert torch.equal(first, second)
