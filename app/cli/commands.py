@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.cli import demo, open_window, predict, prepare_cohort, simulate, verify
+from app.cli import demo, open_window, predict, prepare_cohort, pretrain, simulate, train, verify
 from app.cli.command import Command
 
 COMMANDS: tuple[Command, ...] = (
@@ -12,4 +12,6 @@ COMMANDS: tuple[Command, ...] = (
     simulate.COMMAND,
     verify.COMMAND,
     prepare_cohort.COMMAND,
+    pretrain.COMMAND,
+    train.COMMAND,
 )

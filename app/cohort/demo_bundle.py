@@ -31,6 +31,7 @@ from app.connectome.atlases import Atlas, load_atlas
 from app.connectome.connectivity import fisher_z
 from app.core.arrays import Bools, Floats
 from app.core.progress import Progress
+from app.core.results import Verdict
 from app.models.brainlm import BrainLM
 from app.models.covariates import NAMES as COVARIATES
 
@@ -82,7 +83,7 @@ def pretrained_encoder(
         partial.replace(stored)
     series = np.load(stored, mmap_mode="r")
     validation = settings.agnostic_validation_count
-    scale = np.float32(settings.series_scale_percent)
+    scale = np.float32(settings.agnostic_scale_percent)
     atlas = load_atlas("HCPEx")
     model, history = pretrain(
         ENCODER,
@@ -172,7 +173,8 @@ def make_demo_bundle(
     Parameters
     ----------
     people
-        Participants that went through the whole recipe.
+        Participants that went through the whole recipe; those whose quality verdict withholds
+        a number take no part.
     training_count
         How many train; the split is by identifier and fixed.
     work_dir
@@ -186,7 +188,8 @@ def make_demo_bundle(
     -------
     All contenders, by name.
     """
-    training, held_out = split_people(people, training_count)
+    usable = [person for person in people if person.verdict != Verdict.WITHHELD.value]
+    training, held_out = split_people(usable, training_count)
     cohort = Cohort(training, held_out)
     everyone = (*training, *held_out)
     labels, held_out_labels = cohort.labels()
