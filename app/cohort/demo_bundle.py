@@ -34,6 +34,7 @@ from app.core.progress import Progress
 from app.core.results import Verdict
 from app.models.brainlm import BrainLM
 from app.models.covariates import NAMES as COVARIATES
+from app.simulation.signature import parcel_table
 
 FUSED, SERIES, CONNECTIVITY = "fused", "series_only", "connectivity_only"
 RANDOM, RANDOM_FUSED = "random_frozen_encoder", "random_frozen_encoder_fused"
@@ -84,13 +85,12 @@ def pretrained_encoder(
     series = np.load(stored, mmap_mode="r")
     validation = settings.agnostic_validation_count
     scale = np.float32(settings.agnostic_scale_percent)
-    atlas = load_atlas("HCPEx")
     model, history = pretrain(
         ENCODER,
         settings.pretraining,
         np.asarray(series[validation:]) / scale,
         np.asarray(series[:validation]) / scale,
-        atlas.centroids_mm,
+        parcel_table().centroids_mm,
         folder / "pretraining.safetensors",
         progress,
         max_steps_now,

@@ -71,9 +71,7 @@ def test_that_only_the_planted_parcel_and_connection_are_named(toy):
 def test_that_the_frame_map_sums_to_the_parcel_map(toy):
     found = explain(toy).branches
     np.testing.assert_allclose(found.per_parcel_frame.sum(1), found.per_parcel_series)
-    np.testing.assert_allclose(
-        found.per_parcel_frame[2], toy.series[:, 2].square(), atol=1e-5
-    )
+    np.testing.assert_allclose(found.per_parcel_frame[2], toy.series[:, 2].square(), atol=1e-5)
 
 
 def test_that_arrays_are_read_only_and_bits_repeat(toy):

@@ -104,9 +104,7 @@ def test_that_gradients_reach_the_series_and_match_finite_differences(model, gol
 
 def test_that_the_published_key_list_is_the_state_dict(model):
     rows = (FIXTURE / "state_dict_keys.tsv").read_text().split("\n")
-    published = {
-        row.split("\t")[0]: tuple(json.loads(row.split("\t")[1])) for row in rows if row
-    }
+    published = {row.split("\t")[0]: tuple(json.loads(row.split("\t")[1])) for row in rows if row}
     ours = {key: tuple(value.shape) for key, value in model.state_dict().items()}
     assert ours == {key: shape for key, shape in published.items() if key not in UNUSED}
 
@@ -117,10 +115,14 @@ def test_that_the_published_key_list_is_the_state_dict(model):
         (lambda t: t.pop("vit.layernorm.bias"), "model.keys"),
         (lambda t: t.update({"vit.extra": torch.zeros(2)}), "model.keys"),
         (lambda t: t.update({"vit.layernorm.bias": torch.zeros(31)}), "model.shape"),
-        (lambda t: t.update({"vit.layernorm.bias": torch.full((32,), torch.nan)}),
-         "model.not_finite"),
-        (lambda t: t.update({"vit.layernorm.bias": torch.zeros(32, dtype=torch.bool)}),
-         "model.dtype"),
+        (
+            lambda t: t.update({"vit.layernorm.bias": torch.full((32,), torch.nan)}),
+            "model.not_finite",
+        ),
+        (
+            lambda t: t.update({"vit.layernorm.bias": torch.zeros(32, dtype=torch.bool)}),
+            "model.dtype",
+        ),
     ],
 )
 def test_that_weights_that_do_not_fit_are_refused(model, change, code):
@@ -136,11 +138,11 @@ def test_that_full_size_keys_match_the_published_list():
     if not listing.is_dir():
         pytest.skip("published key lists are not on this machine")
     rows = (listing / "github_ckpt1400_h256.tsv").read_text().split("\n")
-    published = {
-        row.split("\t")[0]: tuple(json.loads(row.split("\t")[1])) for row in rows if row
+    published = {row.split("\t")[0]: tuple(json.loads(row.split("\t")[1])) for row in rows if row}
+    ours = {
+        k: tuple(v.shape)
+        for k, v in BrainLM(BrainLMConfig(), with_decoder=True).state_dict().items()
     }
-    ours = {k: tuple(v.shape) for k, v in BrainLM(BrainLMConfig(), with_decoder=True)
-            .state_dict().items()}
     assert ours == {key: shape for key, shape in published.items() if key not in UNUSED}
 
 
