@@ -245,7 +245,7 @@ class Actions(QObject):
 
     def _announced(self, job_id: str, name: str, facts: dict[str, str]) -> None:
         if name == "case_updated" and job_id in self._paths:
-            self._show_analysed(Path(facts["folder"]), last=False)
+            self._show_analysed(Path(facts["case_folder"]), last=False)
 
     def _show_analysed(self, folder: Path, *, last: bool) -> None:
         try:
