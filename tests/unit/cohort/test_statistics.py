@@ -1,0 +1,104 @@
+"""Logistic regression, metrics, calibration and novelty against independent implementations."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import (
+    balanced_accuracy_score,
+    brier_score_loss,
+    matthews_corrcoef,
+    roc_auc_score,
+)
+from sklearn.metrics import (
+    log_loss as sklearn_log_loss,
+)
+
+from app.cohort.calibration import calibrated, fit_platt
+from app.cohort.logistic import fit_dual_logistic
+from app.cohort.metrics import (
+    auroc,
+    balanced_accuracy,
+    bootstrap_interval,
+    brier,
+    log_loss,
+    matthews,
+)
+from app.cohort.novelty import distance, fit_novelty
+
+
+@pytest.fixture
+def scores():
+    rng = np.random.default_rng(0)
+    labels = rng.random(60) < 0.4
+    return np.round(rng.standard_normal(60) + labels, 1), labels
+
+
+def test_that_the_dual_fit_is_the_primal_one(scores):
+    rng = np.random.default_rng(1)
+    features = rng.standard_normal((60, 90))
+    labels = features[:, 0] + rng.standard_normal(60) > 0.3
+    counts = rng.integers(0, 3, 60).astype(float)
+    alpha, bias = fit_dual_logistic(features @ features.T, labels, counts)
+    primal = LogisticRegression(C=1.0, tol=1e-10, max_iter=5000).fit(features, labels, counts)
+    np.testing.assert_allclose(features.T @ alpha, primal.coef_[0], atol=1e-4)
+    assert bias == pytest.approx(primal.intercept_[0], abs=1e-4)
+
+
+def test_that_one_class_alone_is_refused():
+    with pytest.raises(ValueError, match="both classes"):
+        fit_dual_logistic(np.eye(3), np.array([True, True, True]))
+
+
+def test_that_metrics_agree_with_scikit_learn(scores):
+    values, labels = scores
+    probability = 1 / (1 + np.exp(-values))
+    assert auroc(values, labels) == pytest.approx(roc_auc_score(labels, values))
+    called = probability >= 0.5
+    assert balanced_accuracy(probability, labels) == pytest.approx(
+        balanced_accuracy_score(labels, called)
+    )
+    assert matthews(probability, labels) == pytest.approx(matthews_corrcoef(labels, called))
+    assert brier(probability, labels) == pytest.approx(brier_score_loss(labels, probability))
+    assert log_loss(probability, labels) == pytest.approx(sklearn_log_loss(labels, probability))
+
+
+def test_that_degenerate_metrics_are_defined():
+    assert matthews(np.array([0.9, 0.8]), np.array([True, False])) == 0.0
+    assert np.isnan(auroc(np.array([1.0]), np.array([True])))
+
+
+def test_that_the_bootstrap_interval_holds_the_value_and_repeats(scores):
+    values, labels = scores
+    low, high = bootstrap_interval(auroc, values, labels, seed=2, repeats=300)
+    assert low < auroc(values, labels) < high
+    assert (low, high) == bootstrap_interval(auroc, values, labels, seed=2, repeats=300)
+
+
+def test_that_platt_scaling_undoes_a_stretched_scale():
+    rng = np.random.default_rng(5)
+    true = 1.5 * rng.standard_normal(20000) - 0.4
+    labels = rng.random(20000) < 1 / (1 + np.exp(-true))
+    fitted = fit_platt(3.0 * true + 1.0, labels)
+    assert fitted.slope == pytest.approx(1 / 3, rel=0.05)
+    assert fitted.intercept == pytest.approx(-1 / 3, abs=0.05)
+
+
+def test_that_platt_stays_finite_when_classes_separate_and_flat_when_ranking_is_wrong():
+    labels = np.array([True, True, False, False])
+    separated = fit_platt(np.array([2.0, 1.0, -1.0, -2.0]), labels)
+    assert 0 < separated.slope < 10
+    wrong = fit_platt(np.array([-2.0, -1.0, 1.0, 2.0]), labels)
+    np.testing.assert_allclose(calibrated(wrong, np.array([-9.0, 9.0])), 0.5)
+
+
+def test_that_newcomers_of_the_same_population_are_rarely_strange():
+    rng = np.random.default_rng(7)
+    mixing = rng.standard_normal((30, 30))
+    fit = fit_novelty(rng.standard_normal((60, 30)) @ mixing)
+    limit = fit.quantiles[-3]  # 99th percentile
+    newcomers = rng.standard_normal((400, 30)) @ mixing
+    beyond = np.mean([distance(fit.mean, fit.precision, row) > limit for row in newcomers])
+    assert beyond < 0.06
+    assert distance(fit.mean, fit.precision, newcomers[0] + 10 * mixing[0]) > limit
