@@ -17,6 +17,7 @@ import numpy as np
 
 from app.core.arrays import Bools, Floats, Ints
 from app.core.errors import PreprocessingError
+from app.core.folders import private_prefix
 from app.core.images import Image3D
 from app.preprocessing.geometry import voxel_sizes_mm
 
@@ -104,7 +105,7 @@ def affine_registration(
         (4, 4) first guess, fixed mm -> moving mm.
     """
     ants = import_ants()
-    with tempfile.TemporaryDirectory(prefix="neuroresponder-") as folder:
+    with tempfile.TemporaryDirectory(prefix=private_prefix()) as folder:
         first = Path(folder) / "start.mat"
         ants.write_transform(_to_itk_affine(ants, start), str(first))
         _run(

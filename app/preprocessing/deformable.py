@@ -1,4 +1,3 @@
-# LEAD 09:18: READ app/preprocessing/NOTE_FROM_LEAD.txt NOW. Numerics are FROZEN (cohort runs on ants SyN as in 6340b03). Restore ants SyN (ants_bridge.deformable_registration, method "affine+SyN"), drop deformable.py, keep only typing/tests/docs; same numbers as 6340b03. Then report.
 """A mild diffeomorphic warp between two images on one grid, by local cross-correlation.
 
 Greedy form of the SyN family (Avants et al. 2008, doi 10.1016/j.media.2007.06.004; Yushkevich's

