@@ -15,6 +15,7 @@ from app.connectome.atlases import Atlas, load_atlas
 from app.connectome.connectivity import pearson_connectivity
 from app.connectome.templates import Template, load_template
 from app.core.arrays import frozen
+from app.core.folders import private_prefix
 from app.core.images import Image3D, SpatialMap
 from app.core.progress import Progress
 from app.core.provenance import step_seed
@@ -82,7 +83,7 @@ def measure(request: AnalysisRequest, wanted: Measurement, progress: Progress) -
     atlas = load_atlas(wanted.atlas)
     template = load_template(atlas.template)
     preset = find_preset(wanted.preset)
-    with tempfile.TemporaryDirectory(prefix="neuroresponder-") as private:
+    with tempfile.TemporaryDirectory(prefix=private_prefix()) as private:
         with progress.stage("open"):
             loaded = read_nifti(
                 request.scan_path,

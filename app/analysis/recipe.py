@@ -22,12 +22,14 @@ from app.analysis.measure import (
     thread_count,
 )
 from app.analysis.outputs import attribution_files, measured_files
+from app.core.folders import private_prefix
 from app.core.progress import Progress
 from app.core.provenance import file_sha256, software_versions
 from app.core.request import AnalysisRequest
 from app.core.results import Case, Provenance
 from app.preprocessing.cleaning import find_preset
 from app.study.case_store import case_id, damaged_files, read_case, update_case, write_case
+from app.study.files import check_writable
 
 if TYPE_CHECKING:
     from app.models.bundle import Bundle
@@ -68,6 +70,7 @@ def analyse(request: AnalysisRequest, progress: Progress | None = None) -> Case:
     folder = request.out_dir / name
     if _is_finished(folder, request):
         return read_case(folder)
+    check_writable(request.out_dir)
     measured = measure(request, measurement_of(bundle), progress)
     with progress.stage("predict"):
         case = _predicted(name, request, measured, bundle, progress)
@@ -219,7 +222,7 @@ def _with_summary(case: Case, folder: Path) -> Path:
     from app.reporting.html import write_html
     from app.reporting.report import write_summary
 
-    with tempfile.TemporaryDirectory(prefix="neuroresponder-") as private:
+    with tempfile.TemporaryDirectory(prefix=private_prefix()) as private:
         name = _summary_path(case, folder).name
         pdf = write_summary(case, folder, Path(private) / name)
         html = write_html(case, folder, (Path(private) / name).with_suffix(".html"))

@@ -53,5 +53,7 @@ class CancelledError(AppError):
     def __init__(self, stage: str = "") -> None:
         where = f" during {stage}" if stage else ""
         super().__init__(
-            f"Cancelled{where}.", "Nothing was written. Start again at any time.", code="cancelled"
+            f"Cancelled{where}.",
+            "Nothing half-written remains. Start again at any time.",
+            code="cancelled",
         )

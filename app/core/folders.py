@@ -24,6 +24,14 @@ def log_folder() -> Path:
     return _folder("log")
 
 
+def private_prefix() -> str:
+    """Start of the names of this process's temporary folders.
+
+    It says whose they are, so that those of a process that was killed can be found and removed.
+    """
+    return f"neuroresponder-{os.getpid()}-"
+
+
 def _folder(kind: str) -> Path:
     home = os.environ.get(HOME_VARIABLE, "")
     if home:

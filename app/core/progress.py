@@ -120,7 +120,5 @@ class Progress:
         names = list(self._weights)
         index = names.index(self._stage) if self._stage in names else 0
         self._report(
-            ProgressEvent(
-                self._stage, index, max(len(names), 1), whole, message, elapsed, left
-            )
+            ProgressEvent(self._stage, index, max(len(names), 1), whole, message, elapsed, left)
         )

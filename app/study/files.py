@@ -131,6 +131,28 @@ def replace_file(path: Path, data: bytes) -> None:
             raise
 
 
+def check_writable(folder: Path) -> None:
+    """Prove that files can be made in `folder`, before work is done whose answer goes there.
+
+    A folder that is not there yet is not made: its nearest existing parent is tried.
+
+    Raises
+    ------
+    StorageError
+        Read-only, no permission, no space, or not a folder.
+    """
+    with storage_errors():
+        place = folder
+        while not place.exists() and place != place.parent:
+            place = place.parent
+        probe = place / f".tmp-probe-{uuid.uuid4().hex[:12]}"
+        try:
+            write_file(probe, b"0")
+        finally:
+            with contextlib.suppress(OSError):
+                probe.unlink(missing_ok=True)
+
+
 def sync_folder(folder: Path) -> None:
     """Make renames in `folder` last through a power cut (POSIX; elsewhere nothing is done)."""
     if sys.platform == "win32":

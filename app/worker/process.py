@@ -39,6 +39,7 @@ from app.worker.protocol import (
     error_of,
     job_line,
 )
+from app.worker.scratch import remove_scratch_of
 
 JOBS = "app.worker.jobs:JOBS"
 CANCEL_GRACE_S = 0.6  # asked, then killed: together within a second
@@ -131,6 +132,7 @@ class Worker:
         with self._turn:
             if self._child is not None:
                 self._child.end(wait_s=0.5)
+                remove_scratch_of(self._child.pid)
                 self._child = None
 
     def __enter__(self) -> Worker:
@@ -223,6 +225,8 @@ class Worker:
 
     def _discard(self, child: Child) -> None:
         child.end()
+        # A child that was killed could not remove its private folders with the voxels.
+        remove_scratch_of(child.pid)
         self._child = None
 
 

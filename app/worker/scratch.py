@@ -8,6 +8,8 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from app.core.folders import private_prefix
+
 _NAME = re.compile(r"neuroresponder-(?P<pid>\d+)-[a-z0-9_]+")
 
 
@@ -18,7 +20,7 @@ def open_scratch(parent: Path | None = None) -> Path:
     """
     place = parent or Path(tempfile.gettempdir())
     clean_scratch(place)
-    return Path(tempfile.mkdtemp(prefix=f"neuroresponder-{os.getpid()}-", dir=place))
+    return Path(tempfile.mkdtemp(prefix=private_prefix(), dir=place))
 
 
 def clean_scratch(parent: Path | None = None) -> int:
@@ -31,6 +33,16 @@ def clean_scratch(parent: Path | None = None) -> int:
         if match is None or folder.is_symlink() or not _is_mine(folder):
             continue
         if not psutil.pid_exists(int(match["pid"])):
+            shutil.rmtree(folder, ignore_errors=True)
+            removed += 1
+    return removed
+
+
+def remove_scratch_of(pid: int, parent: Path | None = None) -> int:
+    """Remove the folders of one process of this user that has ended; return how many."""
+    removed = 0
+    for folder in (parent or Path(tempfile.gettempdir())).glob(f"neuroresponder-{pid}-*"):
+        if _NAME.fullmatch(folder.name) and not folder.is_symlink() and _is_mine(folder):
             shutil.rmtree(folder, ignore_errors=True)
             removed += 1
     return removed

@@ -7,11 +7,13 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Mapping
 from typing import Any
 
 from app.core.errors import ScanError
+from app.core.folders import private_prefix
 from app.core.progress import Progress
 from app.worker.requests import packed_request
 
@@ -56,6 +58,14 @@ def segfault(_arguments: Mapping[str, Any], _progress: Progress) -> dict[str, An
 def kill_self(_arguments: Mapping[str, Any], _progress: Progress) -> dict[str, Any]:
     os.kill(os.getpid(), signal.SIGKILL)
     return {}
+
+
+def kill_in_private_folder(_arguments: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
+    """Dies while a private folder holds voxels, as a kill by the system does."""
+    folder = tempfile.mkdtemp(prefix=private_prefix())
+    with open(os.path.join(folder, "voxels.raw"), "wb") as handle:
+        handle.write(b"0" * 1000)
+    return kill_self({}, progress)
 
 
 def exit_now(_arguments: Mapping[str, Any], _progress: Progress) -> dict[str, Any]:
@@ -139,7 +149,8 @@ def analyse(arguments: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
 JOBS = {
     function.__name__: function
     for function in (
-        echo, slow, deaf, hold_interpreter, segfault, kill_self, exit_now, typed, unexpected,
+        echo, slow, deaf, hold_interpreter, segfault, kill_self, kill_in_private_folder,
+        exit_now, typed, unexpected,
         no_space, analyse, allocate, grow, chatter, too_long, unsendable, nonsense, facts,
     )
 }  # fmt: skip
