@@ -23,28 +23,43 @@ def add_arguments(parser: ArgumentParser) -> None:
                         help="bundle folder (default: model_weights/simulated-demo)")  # fmt: skip
 
 
+    parser.add_argument("--golden", type=Path, metavar="DIR",
+                        help="copy the participants of the card's golden scores")  # fmt: skip
+    parser.add_argument("--explained", type=counting_number, default=8, metavar="N",
+                        help="held-out people whose attribution is judged (default 8)")  # fmt: skip
+
+
 def run(arguments: Namespace, _window: Window | None) -> int:
     """Train, judge, write, and print held-out figures."""
-    from app.cohort.demo_bundle import make_demo_bundle
+    from app.cohort.demo_bundle import judge_attribution, make_demo_bundle
     from app.cohort.demo_settings import MODEL_ID
-    from app.cohort.prepared import read_folder
+    from app.cohort.prepared import copy_small, read_folder
     from app.core.resources import model_weights_path
 
     people = read_folder(arguments.cohort)
     count = arguments.training_count or len(people) * 2 // 3
     out = arguments.out or model_weights_path() / MODEL_ID
-    weights = {"pretrain": 300.0, "features": 100.0, "fit": 60.0, "judge": 60.0}
+    weights = {
+        "pretrain": 300.0, "features": 100.0, "fit": 60.0, "judge": 60.0,
+        "explain": 20.0 * arguments.explained,
+    }  # fmt: skip
     lines = StageLines()
+    progress = Progress(lines.show, weights=weights)
     try:
-        results = make_demo_bundle(
-            people, count, arguments.work, out, Progress(lines.show, weights=weights)
-        )
+        made = make_demo_bundle(people, count, arguments.work, out, progress)
+        with progress.stage("explain"):
+            judged = judge_attribution(made, out, arguments.explained, progress)
     finally:
         lines.end()
+    if arguments.golden:
+        for person in made.cohort.held_out[:2]:
+            copy_small(arguments.cohort / f"{person.identifier}.npz", arguments.golden)
     print(SIMULATED_STAMP)
-    for name, result in results.items():
+    for name, result in made.results.items():
         low, high = result.figures["auroc_interval"]  # type: ignore[misc]
         print(f"{name}: held-out AUROC {result.figures['auroc']:.3f} ({low:.3f} to {high:.3f})")
+    for view, figures in judged.items():
+        print(view, {name: round(value, 3) for name, value in figures.items()})
     print(out)
     return DONE
 

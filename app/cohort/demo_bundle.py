@@ -6,14 +6,15 @@ Everything random comes from the seeds of `DemoSettings`, which are written into
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from app.cohort.attribution_truth import explain_people, permuted_ranking, ranking
 from app.cohort.demo_settings import DEMO, ENCODER, FRAMES, REPETITION_TIME_S, DemoSettings
-from app.cohort.demo_writer import Fitted, write_bundle
+from app.cohort.demo_writer import Fitted, add_to_card, write_bundle
 from app.cohort.evaluation import (
     Contender,
     Evaluated,
@@ -29,12 +30,13 @@ from app.cohort.series_level import pain_agnostic_series
 from app.cohort.training import Block, bootstrap_heads
 from app.connectome.atlases import Atlas, load_atlas
 from app.connectome.connectivity import fisher_z
-from app.core.arrays import Bools, Floats
+from app.core.arrays import Bools, Floats, Ints
 from app.core.progress import Progress
 from app.core.results import Verdict
 from app.models.brainlm import BrainLM
+from app.models.bundle import load_bundle
 from app.models.covariates import NAMES as COVARIATES
-from app.simulation.signature import parcel_table
+from app.simulation.signature import parcel_table, planted_signature
 
 FUSED, SERIES, CONNECTIVITY = "fused", "series_only", "connectivity_only"
 RANDOM, RANDOM_FUSED = "random_frozen_encoder", "random_frozen_encoder_fused"
@@ -58,6 +60,16 @@ class Cohort:
     def split(self, values: Floats) -> tuple[Floats, Floats]:
         """Rows of training and of held-out people (in this order) apart."""
         return values[: len(self.training)], values[len(self.training) :]
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What `make_demo_bundle` leaves for judging further."""
+
+    cohort: Cohort
+    fused: Contender
+    results: dict[str, Evaluated]
+    network_of_parcel: Ints
 
 
 def pretrained_encoder(
@@ -167,7 +179,7 @@ def make_demo_bundle(
     bundle_dir: Path,
     progress: Progress,
     settings: DemoSettings = DEMO,
-) -> dict[str, Evaluated]:
+) -> Made:
     """Train on the first `training_count` people, judge on the others, write the bundle.
 
     Parameters
@@ -186,7 +198,7 @@ def make_demo_bundle(
 
     Returns
     -------
-    All contenders, by name.
+    The split, the delivered model's features, and all contenders by name.
     """
     usable = [person for person in people if person.verdict != Verdict.WITHHELD.value]
     training, held_out = split_people(usable, training_count)
@@ -263,7 +275,50 @@ def make_demo_bundle(
             covariate_names=COVARIATES,
         )
         write_bundle(fitted, bundle_dir)
-    return results
+    return Made(cohort, contenders[0], results, extractor.network_of_parcel)
+
+
+def judge_attribution(
+    made: Made, bundle_dir: Path, count: int, progress: Progress, settings: DemoSettings = DEMO
+) -> dict[str, dict[str, float]]:
+    """Rank the planted signature by the attributions of held-out people; goes into the card.
+
+    Parameters
+    ----------
+    made
+        What `make_demo_bundle` returned.
+    bundle_dir
+        The bundle it wrote; its card gains the table ``attribution_truth``.
+    count
+        How many held-out people are explained.
+    progress
+        Told after each of them.
+    """
+    truth = planted_signature()
+    bundle = load_bundle(bundle_dir)
+    found = explain_people(bundle, made.cohort.held_out[:count], progress)
+    labels, _ = made.cohort.labels()
+    figures = {
+        "branches": asdict(ranking([one.branches for one in found], truth)),
+        "scan": asdict(ranking([one.scan for one in found], truth)),
+        "permuted_labels": permuted_ranking(
+            made.fused,
+            labels,
+            made.results[FUSED].head.strengths,
+            made.network_of_parcel,
+            truth,
+            repeats=settings.null_repeats,
+            seed=settings.null_seed,
+        ),
+        "health": {
+            "people": float(len(found)),
+            "converged_branches": float(np.mean([one.branches.converged for one in found])),
+            "converged_scan": float(np.mean([one.scan.converged for one in found])),
+            "agreement_median": float(np.median([one.agreement for one in found])),
+        },
+    }
+    add_to_card(bundle_dir, "attribution_truth", figures)
+    return figures
 
 
 def novelty_features(

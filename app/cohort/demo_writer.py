@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -276,3 +277,16 @@ def _golden(fitted: Fitted) -> list[dict[str, Any]]:
             }
         )
     return rows
+
+
+def add_to_card(bundle_dir: Path, table: str, values: Mapping[str, Any]) -> None:
+    """Add or replace one table of a card; the weights and their hash stay as they are."""
+    from tomli_w import dump
+
+    path = bundle_dir / "card.toml"
+    card = tomllib.loads(path.read_text(encoding="utf-8"))
+    card[table] = dict(values)
+    partial = path.with_suffix(".partial")
+    with partial.open("wb") as handle:
+        dump(card, handle)
+    os.replace(partial, path)

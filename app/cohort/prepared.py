@@ -96,6 +96,16 @@ def read_folder(folder: Path) -> tuple[PreparedParticipant, ...]:
     return people
 
 
+def copy_small(source: Path, target_dir: Path) -> Path:
+    """Copy one prepared participant compressed and without its truth, readable as before."""
+    target_dir.mkdir(parents=True, exist_ok=True)
+    with np.load(source, allow_pickle=False) as archive:
+        kept = {name: archive[name] for name in archive.files if name != "truth"}
+    target = target_dir / source.name
+    np.savez_compressed(target, **kept)
+    return target
+
+
 def refuse_duplicates(people: Sequence[PreparedParticipant]) -> None:
     """A person or a scan that is there twice would be trained on and tested on.
 

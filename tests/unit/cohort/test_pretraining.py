@@ -29,7 +29,7 @@ CONFIG = BrainLMConfig(
     timepoint_patching_size=10,
 )
 SETTINGS = PretrainingSettings(
-    steps=60, batch=3, learning_rate=1e-2, warmup_steps=5, validation_every=4, checkpoint_every=10
+    steps=60, batch=3, learning_rate=1e-2, warmup_steps=5, validation_every=15, checkpoint_every=10
 )
 
 
