@@ -296,7 +296,7 @@ def test_that_the_job_ends_in_its_summary_without_a_number(runs: Runs) -> None:
     assert not prediction.research_only
     assert {name: getattr(prediction, name) for name in NUMBERS} == dict.fromkeys(NUMBERS)
     assert case.attribution is None
-    assert damaged_files(folder) == []
+    assert not damaged_files(folder)
     text = pdf_text(folder)
     assert "no model trained on people is installed" in text.lower()
     assert "withheld" in text.lower()
