@@ -22,7 +22,7 @@ from torch import Tensor
 from app.core.arrays import Floats
 from app.core.errors import ModelError
 from app.core.progress import Progress
-from app.core.provenance import record_sha256
+from app.core.provenance import array_sha256, record_sha256
 from app.models.brainlm import BrainLM
 from app.models.brainlm_config import BrainLMConfig
 from app.models.device import fixed_threads
@@ -129,14 +129,21 @@ def pretrain(
     Raises
     ------
     ModelError
-        When the checkpoint belongs to other settings.
+        When the checkpoint belongs to other settings or other series.
     """
     model = BrainLM(config, with_decoder=True)
     initialise(model, settings.seed)
     optimiser = torch.optim.AdamW(
         model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
     )
-    identity = record_sha256({"config": config.as_mapping(), "settings": asdict(settings)})
+    identity = record_sha256(
+        {
+            "config": config.as_mapping(),
+            "settings": asdict(settings),
+            "data": array_sha256(np.asarray(series[0]), np.asarray(centroids_mm, np.float32)),
+            "participants": len(series),
+        }
+    )
     done, history = _resume(checkpoint, identity, model, optimiser)
     centroids = torch.from_numpy(np.asarray(centroids_mm, np.float32))
     stop = min(settings.steps, done + (max_steps_now or settings.steps))
@@ -208,7 +215,7 @@ def _resume(
         tensors = {name: archive.get_tensor(name) for name in archive.keys()}  # noqa: SIM118
     if facts.get("identity") != identity:
         raise ModelError(
-            "The checkpoint was made with other settings.",
+            "The checkpoint was made with other settings or other series.",
             "Remove it, or train with the settings it was made with.",
             code="model.checkpoint",
         )
