@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 os.environ.setdefault("PYQTGRAPH_QT_LIB", "PySide6")
 
+import shiboken6
 from PySide6.QtCore import Qt, QTimer
 from PySide6.QtGui import QGuiApplication, QIcon
 from PySide6.QtWidgets import QApplication
@@ -117,6 +118,9 @@ def run(argv: Sequence[str]) -> int:
     finally:
         window.actions_.close()
         undo()
+        if shiboken6.isValid(window):
+            # Before Python ends: the graphics windows must go while Qt is still whole.
+            shiboken6.delete(window)
 
 
 main = run

@@ -74,7 +74,7 @@ class CardView(View):
         column.addWidget(_rule())
         column.addLayout(self._question(model))
         column.addWidget(_rule())
-        column.addLayout(self._estimates(found, model))
+        column.addLayout(self._estimates(found, model), 3)
         column.addWidget(
             _text(wording.natural_frequency_text(found.probability, model), small=True)
         )
@@ -211,7 +211,7 @@ class CardView(View):
         return column
 
     def _reliance(self, found: Prediction) -> QVBoxLayout:
-        column = _section("What the model relied on (log-odds)")
+        column = _section("What it relied on (log-odds)")
         if found.contributions:
             column.addWidget(ContributionBars(found.contributions))
             if found.log_odds is not None:

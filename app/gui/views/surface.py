@@ -80,7 +80,9 @@ class SurfaceView(View):
         self._draw()
 
     def close_scene(self) -> None:
-        """Give the graphics memory back."""
+        """Give the graphics memory back; nothing is drawn or loaded any more until asked."""
+        self._later.stop()
+        self.canvas.stop()
         if self.canvas.scene is not None:
             self.canvas.scene.close()
         self.canvas.scene = None

@@ -53,6 +53,10 @@ class SurfaceCanvas(QWidget):
         if not self._timer.isActive():
             self._timer.start()
 
+    def stop(self) -> None:
+        """Forget a drawing that was asked for."""
+        self._timer.stop()
+
     def draw_now(self) -> None:
         """Draw the scene at once, for a screenshot."""
         self._timer.stop()
