@@ -157,6 +157,7 @@ class CardView(View):
         grid.setVerticalSpacing(1)
         grid.setColumnStretch(0, 1)
         grid.setColumnStretch(1, 1)
+        grid.setRowStretch(2, 1)  # only the axes grow
         grid.addWidget(_text("Scan and covariates: this model", muted=True), 0, 0)
         grid.addLayout(self._number(found.probability, wording.interval_text(found.interval)), 1, 0)
         axis = ScoreAxis(model, found.probability, found.interval, histogram=True)
