@@ -27,11 +27,12 @@ def fixed_threads() -> Iterator[None]:
     """Deterministic torch with a constant number of threads; the old state returns after."""
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     threads = torch.get_num_threads()
-    deterministic = torch.are_deterministic_algorithms_enabled()
+    deterministic = torch.get_deterministic_debug_mode()
     tf32_matmul, tf32_cudnn = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
     benchmark = torch.backends.cudnn.benchmark
     torch.set_num_threads(TORCH_THREADS)
-    torch.use_deterministic_algorithms(True)
+    # Not `use_deterministic_algorithms`, which imports the whole compiler.
+    torch.set_deterministic_debug_mode("error")
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
     torch.backends.cudnn.benchmark = False
@@ -39,7 +40,7 @@ def fixed_threads() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(threads)
-        torch.use_deterministic_algorithms(deterministic)
+        torch.set_deterministic_debug_mode(deterministic)
         torch.backends.cuda.matmul.allow_tf32 = tf32_matmul
         torch.backends.cudnn.allow_tf32 = tf32_cudnn
         torch.backends.cudnn.benchmark = benchmark
