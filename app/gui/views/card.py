@@ -74,7 +74,7 @@ class CardView(View):
         column.addWidget(_rule())
         column.addLayout(self._question(model))
         column.addWidget(_rule())
-        column.addLayout(self._estimates(found, model), 3)
+        column.addLayout(self._estimates(found, model), 1)
         column.addWidget(
             _text(wording.natural_frequency_text(found.probability, model), small=True)
         )

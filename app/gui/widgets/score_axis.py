@@ -36,7 +36,6 @@ class ScoreAxis(QWidget):
         self._interval = interval
         self._histogram = histogram
         self.setMinimumHeight(104)
-        self.setMaximumHeight(260)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self.setAccessibleName("Probability axis from 0 to 100 percent")
         parts = [wording.percent(probability)]
