@@ -14,7 +14,7 @@ import torch
 
 from app.cohort.attribution_truth import explain_people, permuted_ranking, ranking
 from app.cohort.demo_settings import DEMO, ENCODER, FRAMES, REPETITION_TIME_S, DemoSettings
-from app.cohort.demo_writer import Fitted, add_to_card, write_bundle
+from app.cohort.demo_writer import Fitted, add_to_card, golden_indices, write_bundle
 from app.cohort.evaluation import (
     Contender,
     Evaluated,
@@ -70,6 +70,7 @@ class Made:
     fused: Contender
     results: dict[str, Evaluated]
     network_of_parcel: Ints
+    golden: tuple[PreparedParticipant, ...]  # whose scores the card records
 
 
 def pretrained_encoder(
@@ -275,7 +276,8 @@ def make_demo_bundle(
             covariate_names=COVARIATES,
         )
         write_bundle(fitted, bundle_dir)
-    return Made(cohort, contenders[0], results, extractor.network_of_parcel)
+    golden = tuple(held_out[index] for index in golden_indices(fitted))
+    return Made(cohort, contenders[0], results, extractor.network_of_parcel, golden)
 
 
 def judge_attribution(

@@ -228,7 +228,7 @@ def bundle_card(
         "novelty": {
             "method": "Ledoit-Wolf Mahalanobis, leave-one-out percentiles",
             "limit_percentile": settings.novelty_limit,
-            "held_out_share_beyond_limit": _share_beyond(fitted),
+            "held_out_share_beyond_limit": float(np.mean(_beyond(fitted))),
             "sites": _sites(fitted),
         },
         "metrics": {name: one.figures for name, one in fitted.results.items()}
@@ -246,12 +246,12 @@ def bundle_card(
     }
 
 
-def _share_beyond(fitted: Fitted) -> float:
+def _beyond(fitted: Fitted) -> list[bool]:
+    """Which held-out people lie beyond the novelty limit and get no number."""
     fit, percent = fitted.novelty, np.linspace(0.0, 100.0, len(fitted.novelty.quantiles))
     limit = float(np.interp(fitted.settings.novelty_limit, percent, fit.quantiles))
     newcomers = fitted.novelty_features[len(fitted.cohort_training) :]
-    beyond = [distance(fit.mean, fit.precision, row) > limit for row in newcomers]
-    return float(np.mean(beyond))
+    return [distance(fit.mean, fit.precision, row) > limit for row in newcomers]
 
 
 def _oracle(fitted: Fitted) -> dict[str, Any]:
@@ -262,11 +262,16 @@ def _oracle(fitted: Fitted) -> dict[str, Any]:
     return {"auroc": auroc(scores, labels), "auroc_interval": [low, high]}
 
 
+def golden_indices(fitted: Fitted) -> list[int]:
+    """The first two held-out people that get a number."""
+    return [index for index, beyond in enumerate(_beyond(fitted)) if not beyond][:2]
+
+
 def _golden(fitted: Fitted) -> list[dict[str, Any]]:
     """Two held-out scores that the test suite reproduces."""
     fused = fitted.results["fused"]
     rows = []
-    for index in (0, 1):
+    for index in golden_indices(fitted):
         score = fused.held_out_log_odds[index]
         rows.append(
             {
