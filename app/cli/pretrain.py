@@ -26,9 +26,7 @@ def run(arguments: Namespace, _window: Window | None) -> int:
     progress = Progress(lines.show, weights={"pretrain": 1.0})
     try:
         with progress.stage("pretrain"):
-            _, history = pretrained_encoder(
-                arguments.work, progress, max_steps_now=arguments.steps
-            )
+            _, history = pretrained_encoder(arguments.work, progress, max_steps_now=arguments.steps)
     finally:
         lines.end()
     for step, loss in history:

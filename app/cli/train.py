@@ -22,7 +22,6 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, metavar="DIR",
                         help="bundle folder (default: model_weights/simulated-demo)")  # fmt: skip
 
-
     parser.add_argument("--golden", type=Path, metavar="DIR",
                         help="copy the participants of the card's golden scores")  # fmt: skip
     parser.add_argument("--explained", type=counting_number, default=8, metavar="N",
@@ -52,7 +51,7 @@ def run(arguments: Namespace, _window: Window | None) -> int:
     finally:
         lines.end()
     if arguments.golden:
-        for person in made.cohort.held_out[:2]:
+        for person in made.golden:
             copy_small(arguments.cohort / f"{person.identifier}.npz", arguments.golden)
     print(SIMULATED_STAMP)
     for name, result in made.results.items():
