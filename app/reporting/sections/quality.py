@@ -67,7 +67,9 @@ def _timeline(context: ReportContext) -> list[Block]:
                 carpets.append((title, rows))
     parameters = case.provenance.parameters if case.provenance else {}
     dvars = signals.confounds.get("std_dvars")
-    height = 44.0 + 26.0 * len(carpets)
+    # A long list of gates takes its room from the carpets, so that the section stays one page.
+    gates = len(case.quality.metrics) if case.quality else 0
+    height = 44.0 + (15.0 if gates > 8 else 26.0) * len(carpets)
     flagged = int(np.count_nonzero(~good))
     blocks: list[Block] = [
         Picture(
