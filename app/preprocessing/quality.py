@@ -99,7 +99,7 @@ LIMITS = (
         0.92,
         0.85,
         True,
-        "project default, calibrated on simulated misregistrations",
+        "project default, not calibrated",
     ),
     QualityLimit(
         "template_similarity",
@@ -108,7 +108,7 @@ LIMITS = (
         0.50,
         0.35,
         True,
-        "project default, calibrated on simulated misregistrations",
+        "project default, not calibrated",
     ),
     QualityLimit(
         "jacobian_min",
