@@ -87,7 +87,7 @@ class CardView(View):
         column.addLayout(facts)
         column.addWidget(_rule())
         column.addWidget(_text(wording.NO_CONTROL_SENTENCE, small=True))
-        limits = "  ".join(model.limits)
+        limits = " ".join(limit.rstrip(".") + "." for limit in model.limits)
         words = f"Limits: {wording.metric_text(model)}. {limits}"
         column.addWidget(_text(words, small=True))
         column.addWidget(_text(_provenance_line(case), small=True, muted=True))
