@@ -53,7 +53,10 @@ def _card(model: ModelSummary) -> Fields:
             f"covariates only {model.covariate_auroc:.2f}",
         ),
         ("Control arm", wording.NO_CONTROL_SENTENCE),
-        ("Limits and known failures", " ".join(x.rstrip(".") + "." for x in model.limits) or "none stated"),
+        (
+            "Limits and known failures",
+            " ".join(x.rstrip(".") + "." for x in model.limits) or "none stated",
+        ),
     ]
     return Fields(tuple(rows), columns=1)
 
