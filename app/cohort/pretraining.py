@@ -27,6 +27,9 @@ from app.models.brainlm import BrainLM
 from app.models.brainlm_config import BrainLMConfig
 from app.models.device import fixed_threads
 
+COORDINATE_SPREAD = 0.01  # coordinates reach 100 mm
+RESIDUAL_START = 0.15
+FILTER_GAIN = 1.0
 RUN_PARCELS = 18  # the convolution reaches 3.2 parcels to either side
 
 
@@ -34,15 +37,15 @@ RUN_PARCELS = 18  # the convolution reaches 3.2 parcels to either side
 class PretrainingSettings:
     """How the encoder is pre-trained; recorded in the card."""
 
-    steps: int = 1000
+    steps: int = 600
     batch: int = 4
     parcel_runs: int = 8  # of `RUN_PARCELS` consecutive parcels each, drawn for every window
     mask_ratio: float = 0.6
-    learning_rate: float = 1.5e-3
+    learning_rate: float = 1.0e-3
     warmup_steps: int = 50
     weight_decay: float = 0.01
     gradient_limit: float = 1.0
-    validation_every: int = 200
+    validation_every: int = 100
     checkpoint_every: int = 50
     seed: int = 7
 
@@ -55,7 +58,14 @@ def kept_first_order(tokens: int, mask_ratio: float, rng: np.random.Generator) -
 
 
 def initialise(model: BrainLM, seed: int) -> None:
-    """Seeded start: normal(0, 0.02) weights, coordinates scaled so that mm stay of order one."""
+    """Seeded start.
+
+    The patch projection starts as a bank of narrow-band filters (sinusoids of graded frequency
+    and random phase), so that a token dimension stands for a rhythm rather than for white
+    noise; residual branches start small, so that depth refines a token instead of scrambling
+    it; coordinates are scaled so that millimetres stay of order one. The rest is normal with
+    variance 1 / inputs.
+    """
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for name, parameter in model.named_parameters():
@@ -63,15 +73,26 @@ def initialise(model: BrainLM, seed: int) -> None:
                 parameter.fill_(1.0)
             elif name.endswith(".bias"):
                 parameter.zero_()
-            else:
-                spread = 0.02
-                if "xyz" in name:
-                    spread = 0.01  # coordinates reach 100 mm
-                elif "signal_embedding" in name:
-                    spread = 0.15
-                elif parameter.dim() == 2:
-                    spread = 1.0 / math.sqrt(parameter.shape[1])
+            elif "signal_embedding" in name:
+                parameter.copy_(_filter_bank(parameter.shape[0], parameter.shape[1], generator))
+            elif "xyz" in name:
+                parameter.normal_(0.0, COORDINATE_SPREAD, generator=generator)
+            elif parameter.dim() == 2:
+                spread = 1.0 / math.sqrt(parameter.shape[1])
+                if name.endswith("output.dense.weight"):
+                    spread *= RESIDUAL_START
                 parameter.normal_(0.0, spread, generator=generator)
+            else:
+                parameter.normal_(0.0, 0.02, generator=generator)
+
+
+def _filter_bank(filters: int, frames: int, generator: torch.Generator) -> Tensor:
+    """Sinusoids from 0 to half a cycle a frame, unit energy times `FILTER_GAIN`."""
+    cycles = 0.5 * torch.arange(filters) / (filters - 1)
+    phase = 2.0 * math.pi * torch.rand(filters, generator=generator)
+    time = torch.arange(frames, dtype=torch.float32)
+    waves = torch.cos(2.0 * math.pi * cycles[:, None] * time + phase[:, None])
+    return FILTER_GAIN * waves / waves.norm(dim=1, keepdim=True)
 
 
 def _batch(
