@@ -31,7 +31,7 @@ from app.simulation.participant import SimulatedParticipant
 from app.study.case_store import damaged_files, read_case
 from app.worker.process import Worker
 from app.worker.protocol import Job, JobAnnouncement, JobProgress
-from app.worker.requests import analyse_job, inspect_job
+from app.worker.requests import analyse_job, inspect_job, inspection_of
 from tests.end_to_end.command_line import command_line, leftovers
 
 STAGES = tuple(stage_weights(AnalysisRequest(Path("scan"), Path("out"))))
@@ -112,7 +112,6 @@ def test_that_a_cancel_in_each_stage_leaves_nothing_half_written(
     for case in found:
         assert case.prediction is not None
         assert case.attribution is None
-        assert not list(out.rglob("*_desc-summary.*"))
 
 
 @pytest.mark.parametrize("stage", ["registration", "report"])
@@ -170,8 +169,8 @@ def killed(
                 error = kill_in(stage, short_scan, own, worker)
                 left = leftovers(own / "out")
                 answer = worker.run(inspect_job(short_scan, own / "scratch"))
-            shape = answer["record"]["scan"]["shape"]
-            return Killed(error, left, whole_cases(own / "out"), shape[3])
+            frames = inspection_of(answer).scan.shape[3]
+            return Killed(error, left, whole_cases(own / "out"), frames)
 
         stages = [stage for stage in STAGES if stage != "explain"]
         with ThreadPoolExecutor(2) as pool:
@@ -252,7 +251,10 @@ def test_that_a_disk_that_fills_up_leaves_whole_cases_only_and_room_brings_the_a
     """Files may not grow any more from a stage on: first where the case is written, then later."""
     request = AnalysisRequest(short_scan, tmp_path / "out", threads=1)
     with command_line(tmp_path) as line:
-        for stage, whole in (("predict", 0), ("report", 1)):
+        for stage, code, whole in (
+            ("predict", "study.no_space", 0),
+            ("report", "reporting.write_failed", 1),
+        ):
             limits: list[tuple[int, int]] = []
 
             def fill(
@@ -270,7 +272,8 @@ def test_that_a_disk_that_fills_up_leaves_whole_cases_only_and_room_brings_the_a
 
             with pytest.raises(StorageError) as caught:
                 line.worker.run(analyse_job(request), fill)
-            assert caught.value.code == "study.no_space"
+            assert caught.value.code == code
+            assert "space" in str(caught.value)
             assert leftovers(request.out_dir, line.private) == []
             assert len(whole_cases(request.out_dir)) == whole
             assert line.worker.child_pid is not None
