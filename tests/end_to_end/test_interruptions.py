@@ -273,7 +273,7 @@ def test_that_a_disk_that_fills_up_leaves_whole_cases_only_and_room_brings_the_a
             with pytest.raises(StorageError) as caught:
                 line.worker.run(analyse_job(request), fill)
             assert caught.value.code == code
-            assert "space" in str(caught.value)
+            assert caught.value.hint
             assert leftovers(request.out_dir, line.private) == []
             assert len(whole_cases(request.out_dir)) == whole
             assert line.worker.child_pid is not None
