@@ -12,7 +12,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from app.cohort.attribution_truth import explain_people, permuted_ranking, ranking
+from app.cohort.attribution_truth import (
+    explain_people,
+    permuted_figures,
+    permuted_maps,
+    ranking,
+    relative_figures,
+)
 from app.cohort.demo_settings import DEMO, ENCODER, FRAMES, REPETITION_TIME_S, DemoSettings
 from app.cohort.demo_writer import Fitted, add_to_card, golden_indices, write_bundle
 from app.cohort.evaluation import (
@@ -300,18 +306,21 @@ def judge_attribution(
     bundle = load_bundle(bundle_dir)
     found = explain_people(bundle, made.cohort.held_out[:count], progress)
     labels, _ = made.cohort.labels()
+    maps = permuted_maps(
+        made.fused,
+        labels,
+        made.results[FUSED].head.strengths,
+        made.network_of_parcel,
+        repeats=settings.null_repeats,
+        seed=settings.null_seed,
+    )
+    branches, scans = [one.branches for one in found], [one.scan for one in found]
     figures = {
-        "branches": asdict(ranking([one.branches for one in found], truth)),
-        "scan": asdict(ranking([one.scan for one in found], truth)),
-        "permuted_labels": permuted_ranking(
-            made.fused,
-            labels,
-            made.results[FUSED].head.strengths,
-            made.network_of_parcel,
-            truth,
-            repeats=settings.null_repeats,
-            seed=settings.null_seed,
-        ),
+        "branches": asdict(ranking(branches, truth)),
+        "scan": asdict(ranking(scans, truth)),
+        "branches_relative_to_permuted": relative_figures(branches, maps, truth),
+        "scan_relative_to_permuted": relative_figures(scans, maps, truth),
+        "permuted_labels": permuted_figures(maps, truth),
         "health": {
             "people": float(len(found)),
             "converged_branches": float(np.mean([one.branches.converged for one in found])),

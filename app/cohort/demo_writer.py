@@ -89,6 +89,7 @@ def write_bundle(fitted: Fitted, bundle_dir: Path) -> Path:
         read_card(made)
         bundle_dir.mkdir(exist_ok=True)
         for name in (WEIGHTS_FILE, "card.toml"):
+            (made / name).chmod(0o644)
             os.replace(made / name, bundle_dir / name)
     return bundle_dir
 

@@ -92,7 +92,8 @@ def _filter_bank(filters: int, frames: int, generator: torch.Generator) -> Tenso
     phase = 2.0 * math.pi * torch.rand(filters, generator=generator)
     time = torch.arange(frames, dtype=torch.float32)
     waves = torch.cos(2.0 * math.pi * cycles[:, None] * time + phase[:, None])
-    return FILTER_GAIN * waves / waves.norm(dim=1, keepdim=True)
+    bank: Tensor = FILTER_GAIN * waves / waves.norm(dim=1, keepdim=True)
+    return bank
 
 
 def _batch(

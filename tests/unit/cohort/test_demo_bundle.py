@@ -8,7 +8,13 @@ import numpy as np
 import pytest
 import torch
 
-from app.cohort.attribution_truth import feature_maps, permuted_ranking, ranking
+from app.cohort.attribution_truth import (
+    feature_maps,
+    permuted_figures,
+    permuted_maps,
+    ranking,
+    relative_figures,
+)
 from app.cohort.demo_bundle import make_demo_bundle
 from app.cohort.demo_settings import DEMO
 from app.cohort.evaluation import Contender
@@ -121,13 +127,33 @@ def test_that_shuffled_labels_rank_the_planted_at_half():
     networks = np.array([list(dict.fromkeys(_networks())).index(name) for name in _networks()])
     rng = np.random.default_rng(0)
     labels = rng.random(50) < 0.5
+    loud = np.ones(45)
+    names = list(dict.fromkeys(_networks()))
+    pair = {names.index("Ventral Attention"), names.index("Somatomotor")}
+    first, second = np.triu_indices(10, 1)
+    place = [{a, b} == pair for a, b in zip(first, second, strict=True)].index(True)
+    loud[place] = 6.0  # the planted pair differs more between people, label or not
     blocks = (
         Block("s", rng.standard_normal((50, 30)), np.ones(30)),
-        Block("c", rng.standard_normal((50, 45)), np.ones(45)),
+        Block("c", rng.standard_normal((50, 45)) * loud, np.ones(45)),
     )
     contender = Contender("x", blocks, blocks)
-    found = permuted_ranking(contender, labels, (1.0, 1.0), networks, truth, repeats=30, seed=1)
-    assert abs(found["connections"] - 0.5) < 0.2
+    maps = permuted_maps(contender, labels, (1.0, 1.0), networks, repeats=60, seed=1)
+    found = permuted_figures(maps, truth)
+    assert found["connections"] > 0.65
+    assert abs(found["connections_relative"] - 0.5) < 0.13
+    assert abs(found["series_parcels_relative"] - 0.5) < 0.13
+    planted = BranchAttribution(
+        method="x",
+        per_parcel_series=maps.series_reference() * (1.0 + truth.dynamics_parcels),
+        per_parcel_frame=np.zeros((426, 2)),
+        per_connection=np.asarray(truth.connectivity_edges, float),
+        completeness_error=0.0,
+        output_difference=0.0,
+        nodes=8,
+        converged=True,
+    )
+    assert relative_figures([planted], maps, truth) == {"series_parcels": 1.0, "connections": 1.0}
     head = fit_head(blocks, labels, (1.0, 1.0))
     parcels, edges = feature_maps(head, contender, networks)
     assert parcels.shape == (426,)
