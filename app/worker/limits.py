@@ -40,6 +40,8 @@ def child_environment(extra_path: Path) -> dict[str, str]:
         part for part in (str(extra_path), environment.get("PYTHONPATH", "")) if part
     )
     environment["PYTHONHASHSEED"] = "0"
+    # torch runs two threads; waiting ones sleep, or on a busy machine they eat the other's time.
+    environment["OMP_WAIT_POLICY"] = "PASSIVE"
     environment["MPLBACKEND"] = "Agg"
     # Before torch starts CUDA, or deterministic matrix products are refused.
     environment["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"
