@@ -84,7 +84,8 @@ def right() -> tuple[Case, Any]:
     series = np.zeros((frames, 426))
     series[case.signals.first_frame :] = case.signals.cleaned
     motion = replace(case.motion, parameters=frozen(parameters), centre_mm=frozen(CENTRE))
-    return replace(case, motion=motion), truth_of(parameters, series)
+    signals = replace(case.signals, raw=frozen(1000.0 + np.asarray(case.signals.cleaned)))
+    return replace(case, motion=motion, signals=signals), truth_of(parameters, series)
 
 
 def test_that_a_right_case_passes(right: tuple[Case, Any]) -> None:
@@ -110,6 +111,9 @@ def test_that_each_planted_fault_fails_its_own_check(right: tuple[Case, Any]) ->
         ),
         "median correlation with the truth": replace(
             case, signals=replace(case.signals, cleaned=shuffled)
+        ),
+        "the same before cleaning": replace(
+            case, signals=replace(case.signals, raw=1000.0 + shuffled)
         ),
         "number with interval": replace(case, prediction=None),
         "explanations that converged": replace(case, attribution=None),
