@@ -80,7 +80,7 @@ def test_that_a_raw_scan_becomes_a_prediction_overlays_and_a_pdf_in_the_window(
     timer.start(5)
     opened.actions_.run_analysis({})
     qtbot.waitUntil(
-        lambda: opened.session.case is not None and opened.session.case.summary_pdf().exists(),
+        lambda: opened.session.case is not None and opened.session.case.summary_pdf.exists(),
         timeout=WHOLE_JOB_MS,
     )
     qtbot.waitUntil(lambda: not opened.actions_.jobs.running(), timeout=60_000)
