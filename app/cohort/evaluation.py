@@ -1,7 +1,7 @@
 """Every model beside its competitors, on people who took no part in anything before.
 
 One `Contender` is one row of the card: its blocks of features. Penalties are chosen by
-cross-validation inside the training people; the held-out people are looked at once.
+cross-validation inside the training people; the held-out people have no part in it.
 """
 
 from __future__ import annotations
