@@ -64,7 +64,9 @@ def cached_arrays(name: str, key: str, build: Callable[[], Mapping[str, NDArray[
     kept = _read(folder)
     if kept is not None:
         return kept
-    arrays = {label: np.ascontiguousarray(array) for label, array in build().items()}
+    built = build()
+    # In the order in which they are read back, so that files made of them are the same bytes.
+    arrays = {label: np.ascontiguousarray(built[label]) for label in sorted(built)}
     _write(folder, arrays)
     return {label: frozen(array) for label, array in arrays.items()}
 

@@ -7,7 +7,7 @@ import pytest
 
 from app.core.caches import cache_folder, cached_arrays
 
-MADE = {"a": np.arange(12.0).reshape(3, 4), "b": np.array([True, False])}
+MADE = {"b": np.array([True, False]), "a": np.arange(12.0).reshape(3, 4)}
 
 
 @pytest.fixture(autouse=True)
@@ -31,6 +31,7 @@ def test_that_arrays_are_built_once_and_read_back_equal(isolated_home):
     build, calls = count_builds()
     for _ in range(3):
         arrays = cached_arrays("thing", "key", build)
+        assert list(arrays) == ["a", "b"]  # built or read: the same order
         for label, array in MADE.items():
             np.testing.assert_array_equal(arrays[label], array)
             assert arrays[label].dtype == array.dtype
