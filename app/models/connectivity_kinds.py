@@ -155,14 +155,26 @@ def mean_matrix(matrices: Iterable[Floats]) -> Floats:
 
 
 def filled(matrix: Floats, mean: Floats) -> tuple[Floats, int]:
-    """Missing pairs from the training mean, and how many parcels were missing altogether."""
-    known = np.isfinite(matrix)
-    off = known | np.eye(len(matrix), dtype=bool)
+    """A matrix without gaps, diagonal 0, and how many parcels had none of their own values.
+
+    Missing parcels take their rows from the training people's mean.
+
+    Raises
+    ------
+    ModelError
+        ``model.connectivity`` when single pairs of present parcels are missing.
+    """
+    known = np.isfinite(matrix) | np.eye(len(matrix), dtype=bool)
+    present = (known & ~np.eye(len(matrix), dtype=bool)).any(axis=1)
+    if not known[np.ix_(present, present)].all():
+        raise ModelError(
+            "The connectivity matrix lacks single pairs of parcels that are otherwise there.",
+            "Compute it again; only whole parcels may be missing.",
+            code="model.connectivity",
+        )
     whole = np.where(known, matrix, mean)
     np.fill_diagonal(whole, 0.0)
-    return whole, int((known & ~np.eye(len(matrix), dtype=bool)).any(axis=1).__invert__().sum()) if (
-        not off.all()
-    ) else 0
+    return whole, int((~present).sum())
 
 
 def mean_shrinkage(series: Sequence[Floats]) -> float:

@@ -1,0 +1,224 @@
+"""Training the trainable part of FMM_TC: corrected, and as released.
+
+Corrected: AdamW with a cosine schedule, gradients reset at every step, one random window a
+person and epoch, validation on an inner fold by mean log-loss over whole scans; the epoch with
+the least loss (the first of equals) wins, its weights are deep-copied. Early stopping sees the
+inner fold only; whoever is outside `fit` is never seen.
+
+Released: gradients are reset once an epoch, so that every step uses the sum over all batches so
+far; a random window and a fresh seeded token order every time; the last epoch counts.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from app.core.arrays import Bools, Ints
+from app.models.fmm_tc_module import FmmTcModule
+from app.models.fmm_tc_settings import FmmTcTraining
+
+Inputs = dict[str, Tensor]
+AfterEpoch = Callable[[int, nn.Module], None]
+
+
+def _nothing(_epoch: int, _module: nn.Module) -> None:
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingPeople:
+    """People ready for the trainable part."""
+
+    windows: Sequence[Tensor] | None  # a person: (window, width), or (window, parcel, frame)
+    connectivity: Tensor | None  # (person, parcel, parcel)
+    structural: Tensor | None  # (person, 45)
+    labels: Tensor  # (person,), 0 and 1
+    places: Tensor | None  # (parcel, 3); only when the encoder is trained too
+    orders: Tensor | None  # (order, token)
+
+    def inputs(self, people: Ints, picks: Ints | None) -> Inputs:
+        """One row a person: the picked window of each (None = first and only)."""
+        found: Inputs = {}
+        index = torch.from_numpy(np.asarray(people, np.int64)).to(self.labels.device)
+        if self.windows is not None:
+            chosen = picks if picks is not None else np.zeros(len(people), int)
+            found["series"] = torch.stack(
+                [self.windows[i][k] for i, k in zip(people, chosen, strict=True)]
+            )
+        if self.connectivity is not None:
+            found["connectivity"] = self.connectivity[index]
+        if self.structural is not None:
+            found["structural"] = self.structural[index]
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class MemberRecord:
+    """How one member was trained."""
+
+    inner_fold: int  # -1 = nobody held back
+    best_epoch: int  # from 1
+    epochs: int  # that were run
+    losses: tuple[float, ...]  # of the validation people, an epoch
+
+
+def inner_fold_of(labels: Bools, count: int, seed: int) -> Ints:
+    """Inner fold of each person; classes spread evenly, order from the seed."""
+    rng = np.random.default_rng([seed, 23])
+    fold, offset = np.empty(len(labels), int), 0
+    for value in (True, False):
+        members = rng.permutation(np.flatnonzero(labels == value))
+        fold[members] = (np.arange(len(members)) + offset) % count
+        offset += len(members)
+    return fold
+
+
+def batches_of(people: Ints, size: int, rng: np.random.Generator) -> list[Ints]:
+    """People in seeded random order, `size` at a time; nobody is left out or alone.
+
+    A single person at the end joins the batch before: batch statistics of one are none.
+    """
+    order = rng.permutation(people)
+    batches = [order[start : start + size] for start in range(0, len(order), size)]
+    if len(batches) > 1 and len(batches[-1]) == 1:
+        batches[-2:] = [np.concatenate(batches[-2:])]
+    return batches
+
+
+def run_epoch(
+    losses: Iterator[Tensor], optimiser: torch.optim.Optimizer, *, summed_gradients: bool
+) -> None:
+    """One step a batch; with `summed_gradients` each step adds to the epoch's gradients."""
+    optimiser.zero_grad(set_to_none=True)
+    for loss in losses:
+        if not summed_gradients:
+            optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+
+
+def optimiser_of(
+    module: nn.Module, training: FmmTcTraining
+) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.CosineAnnealingLR]:
+    """AdamW and its cosine schedule, stepped once an epoch."""
+    optimiser = torch.optim.AdamW(
+        [one for one in module.parameters() if one.requires_grad],
+        lr=training.learning_rate,
+        weight_decay=training.weight_decay,
+    )
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(
+        optimiser, T_max=training.epochs, eta_min=training.final_learning_rate
+    )
+    return optimiser, schedule
+
+
+def validation_loss(module: FmmTcModule, people: TrainingPeople, chosen: Ints) -> float:
+    """Mean log-loss of the mean log-odds over each person's windows."""
+    module.eval()
+    with torch.no_grad():
+        losses = []
+        for person in chosen:
+            count = 1 if people.windows is None else len(people.windows[person])
+            inputs = people.inputs(np.full(count, person), np.arange(count))
+            features = module.features(inputs, people.places, people.orders)
+            log_odds = float(module.fusion(features).mean())
+            sign = 1.0 if float(people.labels[person]) > 0.5 else -1.0
+            losses.append(float(np.logaddexp(0.0, -sign * log_odds)))
+    return float(np.mean(losses))
+
+
+def train_member(
+    module: FmmTcModule,
+    people: TrainingPeople,
+    inside: Ints,
+    validation: Ints,
+    training: FmmTcTraining,
+    *,
+    inner_fold: int,
+    seed: int,
+    after_epoch: AfterEpoch = _nothing,
+) -> MemberRecord:
+    """Train one member; the module ends with the weights of the best epoch.
+
+    Parameters
+    ----------
+    module
+        With seeded start values and fitted statistics; changed in place.
+    people
+        All training people.
+    inside, validation
+        Who is learnt from, and who decides when to stop; disjoint.
+    training
+        Epochs, patience, batch and rates.
+    inner_fold, seed
+        Recorded; the seed fixes the order of people and the windows.
+    after_epoch
+        Told the epoch (from 1) and the module; may raise to cancel.
+    """
+    rng = np.random.default_rng([seed, inner_fold + 1, 29])
+    optimiser, schedule = optimiser_of(module, training)
+    best, best_epoch, losses = math.inf, 0, list[float]()
+    kept = copy.deepcopy(module.state_dict())
+
+    def batch_losses() -> Iterator[Tensor]:
+        for batch in batches_of(inside, training.batch, rng):
+            picks = None
+            if people.windows is not None:
+                picks = np.array([rng.integers(len(people.windows[i])) for i in batch])
+            features = module.features(
+                people.inputs(batch, picks), people.places, people.orders
+            )
+            yield module.fusion.loss(features, people.labels[torch.from_numpy(batch)])
+
+    for epoch in range(1, training.epochs + 1):
+        module.train()
+        run_epoch(batch_losses(), optimiser, summed_gradients=training.summed_gradients)
+        schedule.step()
+        losses.append(validation_loss(module, people, validation))
+        after_epoch(epoch, module)
+        if losses[-1] < best:
+            best, best_epoch = losses[-1], epoch
+            kept = copy.deepcopy(module.state_dict())
+        elif epoch - best_epoch >= training.patience:
+            break
+    module.load_state_dict(kept)
+    module.eval()
+    return MemberRecord(inner_fold, best_epoch, len(losses), tuple(losses))
+
+
+def train_released(
+    module: FmmTcModule,
+    draw: Callable[[Ints, np.random.Generator], Inputs],
+    labels: Tensor,
+    training: FmmTcTraining,
+    *,
+    seed: int,
+    places: Tensor | None,
+    draw_orders: Callable[[], Tensor | None],
+    after_epoch: AfterEpoch = _nothing,
+) -> MemberRecord:
+    """Train as released: `draw` gives a batch's inputs with new random windows."""
+    rng = np.random.default_rng([seed, 31])
+    optimiser, schedule = optimiser_of(module, training)
+    everybody = np.arange(len(labels))
+
+    def batch_losses() -> Iterator[Tensor]:
+        for batch in batches_of(everybody, training.batch, rng):
+            orders = draw_orders() if module.trains_encoder else None
+            features = module.features(draw(batch, rng), places, orders)
+            yield module.fusion.loss(features, labels[torch.from_numpy(batch)])
+
+    for epoch in range(1, training.epochs + 1):
+        module.train()
+        run_epoch(batch_losses(), optimiser, summed_gradients=training.summed_gradients)
+        schedule.step()
+        after_epoch(epoch, module)
+    module.eval()
+    return MemberRecord(-1, training.epochs, training.epochs, ())
