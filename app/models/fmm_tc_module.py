@@ -30,9 +30,7 @@ class FmmTcModule(nn.Module):
     volumes (person, 45).
     """
 
-    def __init__(
-        self, settings: FmmTcSettings, parcels: int, source: EncoderSource | None
-    ) -> None:
+    def __init__(self, settings: FmmTcSettings, parcels: int, source: EncoderSource | None) -> None:
         super().__init__()
         released = settings.mode == "faithful"
         widths: dict[str, int] = {}
@@ -60,10 +58,14 @@ class FmmTcModule(nn.Module):
         if "structural" in settings.branches:
             self.structural = StructuralBranch()
             widths["structural"] = WIDTH
+        self.widths = widths
         self.fusion = make_fusion(settings.fusion, widths, outputs=2 if released else 1)
 
     def features(
-        self, inputs: Mapping[str, Tensor], places: Tensor | None = None, orders: Tensor | None = None
+        self,
+        inputs: Mapping[str, Tensor],
+        places: Tensor | None = None,
+        orders: Tensor | None = None,
     ) -> Features:
         """What the fusion layer sees of each branch.
 

@@ -158,7 +158,7 @@ class FmmTcSettings:
             )
         if training.summed_gradients:
             raise _refusal("corrected mode with summed gradients", "faithful mode")
-        if not 2 <= training.inner_folds or training.members > training.inner_folds:
+        if not training.inner_folds >= 2 or training.members > training.inner_folds:
             raise _refusal(
                 f"{training.members} members of {training.inner_folds} inner folds",
                 "at least 2 inner folds, and at most one member of each",
@@ -187,8 +187,9 @@ class FmmTcSettings:
                 **(dict(values) | {"training": training, "branches": tuple(values["branches"])})
             ).check()
         except (TypeError, KeyError) as error:
-            raise _refusal("the stored settings are not those of this version", "a newer model") \
-                from error
+            raise _refusal(
+                "the stored settings are not those of this version", "a newer model"
+            ) from error
 
 
 def _refusal(what: str, wanted: str) -> ModelError:

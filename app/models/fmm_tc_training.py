@@ -172,9 +172,7 @@ def train_member(
             picks = None
             if people.windows is not None:
                 picks = np.array([rng.integers(len(people.windows[i])) for i in batch])
-            features = module.features(
-                people.inputs(batch, picks), people.places, people.orders
-            )
+            features = module.features(people.inputs(batch, picks), people.places, people.orders)
             yield module.fusion.loss(features, people.labels[torch.from_numpy(batch)])
 
     for epoch in range(1, training.epochs + 1):

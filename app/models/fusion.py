@@ -145,9 +145,7 @@ def make_fusion(kind: str, widths: Mapping[str, int], *, outputs: int = 1) -> Fu
     return Late(widths) if kind == "late" else Gated(widths)
 
 
-def shapley(
-    players: Sequence[str], value: Callable[[frozenset[str]], float]
-) -> dict[str, float]:
+def shapley(players: Sequence[str], value: Callable[[frozenset[str]], float]) -> dict[str, float]:
     """Shapley values of a small game; they sum to ``value(all) - value(none)``.
 
     Shapley 1953. `value` gives the log-odds when the named branches show the person and all

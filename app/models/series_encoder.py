@@ -80,6 +80,11 @@ class BrainLMSeriesEncoder(nn.Module):
         """From the configuration."""
         return self.model.config.num_timepoints_per_voxel
 
+    @property
+    def token_count(self) -> int:
+        """Tokens of a window, without CLS."""
+        return self.model.config.token_count
+
     def cls(self, windows: Tensor, xyz: Tensor, orders: Tensor) -> Tensor:
         """See `SeriesEncoder`."""
         found = []
@@ -115,9 +120,7 @@ class EncoderSource:
         encoder = BrainLMSeriesEncoder(model, network_of_parcel)
         networks = None if network_of_parcel is None else [int(n) for n in network_of_parcel]
         build = {"family": FAMILY_13M, "config": model.config.as_mapping(), "networks": networks}
-        return cls(
-            encoder, file_sha256 or weights_sha256(encoder), file_sha256 is not None, build
-        )
+        return cls(encoder, file_sha256 or weights_sha256(encoder), file_sha256 is not None, build)
 
     def restarted(self, seed: int) -> EncoderSource:
         """The same architecture with random weights: the ablation's other arms."""
@@ -168,7 +171,8 @@ def module_of(encoder: SeriesEncoder) -> nn.Module:
     """
     if not isinstance(encoder, nn.Module):
         raise ModelError(
-            "This encoder is no torch module.", "Use an encoder of a known family.",
+            "This encoder is no torch module.",
+            "Use an encoder of a known family.",
             code="model.encoder",
         )
     return encoder
