@@ -40,6 +40,10 @@ class Standardised(nn.Module):
         self.mean.copy_(mean)
         self.multiplier.fill_(1.0 / max(float(total), 1e-12))
 
+    def level(self) -> None:
+        """For rows of unit variance by construction (after a LayerNorm): no statistics."""
+        self.multiplier.fill_(len(self.mean) ** -0.5)
+
     def forward(self, rows: Tensor) -> Tensor:
         """(person, width) -> same shape."""
         return (rows - self.mean) * self.multiplier

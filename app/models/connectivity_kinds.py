@@ -58,7 +58,8 @@ def partial_correlation(correlation: Tensor, shrinkage: float) -> Tensor:
     """Correlation of each pair given all other parcels, diagonal 0, (parcel, parcel)."""
     precision = torch.linalg.inv(shrunk(correlation, shrinkage))
     scale = torch.diagonal(precision, dim1=-2, dim2=-1).rsqrt()
-    return without_diagonal(-precision * scale[..., :, None] * scale[..., None, :])
+    answer: Tensor = -precision * scale[..., :, None] * scale[..., None, :]
+    return without_diagonal(answer)
 
 
 class _SymmetricLogarithm(torch.autograd.Function):
@@ -73,7 +74,8 @@ class _SymmetricLogarithm(torch.autograd.Function):
         values, vectors = torch.linalg.eigh(matrix)
         kept = values.clamp_min(EIGENVALUE_FLOOR)
         ctx.save_for_backward(values, kept, vectors)
-        return (vectors * kept.log()) @ vectors.T
+        answer: Tensor = (vectors * kept.log()) @ vectors.T
+        return answer
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Tensor:
@@ -87,12 +89,13 @@ class _SymmetricLogarithm(torch.autograd.Function):
         at_equal = torch.where(floored[:, None] & floored[None, :], 0.0, 1.0) / level
         slope = torch.where(near, at_equal, slope)
         inner = vectors.T @ (0.5 * (gradients[0] + gradients[0].T)) @ vectors
-        return vectors @ (slope * inner) @ vectors.T
+        answer: Tensor = vectors @ (slope * inner) @ vectors.T
+        return answer
 
 
 def symmetric_logarithm(matrix: Tensor) -> Tensor:
     """Logarithm of a symmetric positive definite matrix, (parcel, parcel), differentiable."""
-    answer: Tensor = _SymmetricLogarithm.apply(matrix)
+    answer: Tensor = _SymmetricLogarithm.apply(matrix)  # type: ignore[no-untyped-call]
     return answer
 
 

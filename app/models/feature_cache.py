@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
+import torch
+from torch import Tensor
 
-from app.core.arrays import Floats
+from app.core.arrays import Floats, Ints
+from app.core.provenance import array_sha256, record_sha256
+from app.models.series_encoder import EncoderSource, coordinates
 
 
 class FeatureCache:
@@ -41,3 +45,33 @@ class FeatureCache:
                 np.save(handle, value)
             os.replace(partial, path)
         return value
+
+
+def frozen_vectors(
+    source: EncoderSource,
+    windows: Sequence[Tensor],
+    centroids_mm: Floats,
+    orders: Ints,
+    cache: FeatureCache,
+) -> Tensor:
+    """Vectors of one scan's windows (parcel, frame), (window, width), without gradients.
+
+    One window at a time, so that the bits do not depend on a batch.
+    """
+    device = windows[0].device
+    key = record_sha256(
+        [
+            source.identity(),
+            device.type,
+            array_sha256(centroids_mm, orders),
+            array_sha256(*(one.cpu().numpy() for one in windows)),
+        ]
+    )
+    places, tokens = coordinates(centroids_mm).to(device), torch.from_numpy(orders).to(device)
+
+    def compute() -> Floats:
+        with torch.no_grad():
+            rows = [source.encoder.cls(one.unsqueeze(0), places, tokens) for one in windows]
+        return np.asarray(torch.cat(rows).cpu().numpy())
+
+    return torch.from_numpy(cache.get(key, compute)).to(device)

@@ -3,37 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from app.core.arrays import Bools, Floats, Ints
-from app.core.errors import ModelError
 from app.core.progress import Progress
 from app.core.provenance import array_sha256, record_sha256
-from app.models.connectivity_kinds import (
-    connectivity_input,
-    filled,
-    geometric_mean,
-    inverse_root,
-    mean_matrix,
-    mean_shrinkage,
-    shrunk,
-)
-from app.models.feature_cache import FeatureCache
+from app.models.feature_cache import FeatureCache, frozen_vectors
+from app.models.fmm_tc_fitted import Fitted, TrainingRecord
 from app.models.fmm_tc_inputs import (
-    SeriesStatistics,
     check_series,
     evaluation_windows,
     fit_series_statistics,
     gram,
     normalised,
-    present_parcels,
     training_window,
 )
 from app.models.fmm_tc_module import FmmTcModule, made
+from app.models.fmm_tc_people import TrainingConnectivity, check_people, with_gaps
 from app.models.fmm_tc_settings import FmmTcSettings
 from app.models.fmm_tc_training import (
     Inputs,
@@ -44,55 +34,9 @@ from app.models.fmm_tc_training import (
     train_released,
 )
 from app.models.fusion import Features
-from app.models.reference_series import SeriesSummary, summarise
+from app.models.reference_series import summarise
 from app.models.series_encoder import EncoderSource, coordinates
 from app.models.structural import check_volumes
-
-SMALLEST_CLASS = 4  # people of each class: one for every inner fold by default
-
-
-@dataclass(frozen=True, slots=True)
-class TrainingRecord:
-    """How a model was trained; goes into its file and its card."""
-
-    seed: int
-    people: int
-    responders: int
-    members: tuple[MemberRecord, ...]
-    missing_parcels: int  # over all people, filled with the training centre
-    missing_connectivity: int  # parcels over all people, filled with the training mean
-    missing_volumes: int
-    short_scans: int  # lengthened or padded, as the settings say
-    global_structural_statistics: bool  # scaled with people outside the training set: leaky
-    training_orders: int  # token orders drawn while training as released
-    training_orders_sha256: str  # over those, in order
-
-
-@dataclass(frozen=True, slots=True)
-class Fitted:
-    """Everything that `fit` learnt."""
-
-    parcels: int
-    encoder: EncoderSource | None  # as used: restarted for `random` and `scratch`
-    members: tuple[FmmTcModule, ...]
-    mean_correlation: Floats  # (parcel, parcel), float64, diagonal 0
-    shrinkage: float
-    whitening: Floats | None  # (parcel, parcel), of tangent connectivity
-    series_statistics: SeriesStatistics | None
-    summary: SeriesSummary | None  # of training series, for reference series
-    reference_features: tuple[Features, ...]  # a member: branch -> (1, width) training mean
-    record: TrainingRecord
-    _on_device: dict[str, Tensor] = field(default_factory=dict)
-
-    def whitening_on(self, like: Tensor) -> Tensor | None:
-        """The tangent reference's inverse root on the device of `like`, float64 off MPS."""
-        if self.whitening is None:
-            return None
-        key = str(like.device)
-        if key not in self._on_device:
-            kind = torch.float32 if like.device.type == "mps" else torch.float64
-            self._on_device[key] = torch.from_numpy(self.whitening).to(like.device, kind)
-        return self._on_device[key]
 
 
 def fit_people(
@@ -112,12 +56,12 @@ def fit_people(
     progress: Progress,
 ) -> Fitted:
     """Fit one variant; see `FmmTcNetwork.fit`."""
-    parcels = _check_people(settings, series, connectivity, labels, centroids_mm)
+    parcels = check_people(settings, series, connectivity, labels, centroids_mm)
     volumes = None
     if "structural" in settings.branches:
         volumes = check_volumes(structural, len(labels), settings.structural_unit)
     missing = sum(check_series(one, parcels, settings) for one in series)
-    clean = [_with_gaps(one) for one in series]
+    clean = [with_gaps(one) for one in series]
     if source is not None and settings.foundation != "pretrained":
         source = source.restarted(seed)
     statistics = None
@@ -128,7 +72,7 @@ def fit_people(
         for one in clean
     ]
     y = torch.from_numpy(labels.astype(np.float32)).to(device)
-    connections = _Connections.fit(settings, clean, connectivity, parcels)
+    connections = TrainingConnectivity.fit(settings, clean, connectivity, parcels)
     fitting = _Fitting(
         settings, source, centroids_mm, orders, cache, device, ready, connections, volumes, y, seed
     )
@@ -165,83 +109,6 @@ def fit_people(
     )
 
 
-def _check_people(
-    settings: FmmTcSettings,
-    series: Sequence[Floats],
-    connectivity: Floats,
-    labels: Bools,
-    centroids_mm: Floats | None,
-) -> int:
-    smallest = SMALLEST_CLASS if settings.mode == "corrected" else 1
-    counts = int(labels.sum()), int((~labels).sum())
-    if min(counts) < max(smallest, settings.training.inner_folds):
-        raise ModelError(
-            f"There are {counts[0]} responders and {counts[1]} others; the model needs at least "
-            f"{max(smallest, settings.training.inner_folds)} of each.",
-            "Train on more people.",
-            code="model.too_few",
-        )
-    parcels = int(series[0].shape[1]) if len(series) and series[0].ndim == 2 else 0
-    if centroids_mm is not None and centroids_mm.shape != (parcels, 3):
-        raise ModelError(
-            f"The series have {parcels} parcels, the coordinates {len(centroids_mm)}.",
-            "Use the atlas of the encoder's coordinates.",
-            code="model.series_shape",
-        )
-    uses_matrix = settings.mode == "corrected" and "connectivity" in settings.branches
-    if len(series) != len(labels) or (
-        uses_matrix and connectivity.shape != (len(labels), parcels, parcels)
-    ):
-        raise ModelError(
-            f"{len(labels)} labels, {len(series)} series and connectivity of shape "
-            f"{connectivity.shape} do not belong together.",
-            "Give one series, one matrix and one label a person, in one order.",
-            code="model.people",
-        )
-    return parcels
-
-
-def _with_gaps(series: Floats) -> Floats:
-    return np.where(present_parcels(series), np.asarray(series, np.float64), np.nan)
-
-
-@dataclass(frozen=True, slots=True)
-class _Connections:
-    """Connectivity statistics of the training people, and what the encoder sees of each."""
-
-    mean: Floats
-    shrinkage: float
-    whitening: Floats | None
-    inputs: Tensor | None  # (person, parcel, parcel), float32
-    missing: int
-
-    @classmethod
-    def fit(
-        cls, settings: FmmTcSettings, series: list[Floats], matrices: Floats, parcels: int
-    ) -> _Connections:
-        if settings.mode == "faithful" or "connectivity" not in settings.branches:
-            return cls(np.zeros((parcels, parcels)), 0.0, None, None, 0)
-        mean = mean_matrix(matrices)
-        gaps = [filled(np.asarray(one, np.float64), mean) for one in matrices]
-        whole = [one for one, _ in gaps]
-        shrinkage, whitening = 0.0, None
-        if settings.connectivity in ("partial", "tangent"):
-            shrinkage = settings.shrinkage or mean_shrinkage(series)
-        if settings.connectivity == "tangent":
-            close = [shrunk(torch.from_numpy(one), shrinkage).numpy() for one in whole]
-            whitening = inverse_root(geometric_mean(close))
-        reference = None if whitening is None else torch.from_numpy(whitening)
-        inputs = torch.stack(
-            [
-                connectivity_input(
-                    settings.connectivity, torch.from_numpy(one), shrinkage, reference
-                )
-                for one in whole
-            ]
-        )
-        return cls(mean, shrinkage, whitening, inputs, sum(count for _, count in gaps))
-
-
 @dataclass(slots=True)
 class _Fitting:
     """The people and the frozen encoder of one `fit`."""
@@ -253,7 +120,7 @@ class _Fitting:
     cache: FeatureCache
     device: str
     series: list[Tensor]  # normalised, (frame, parcel)
-    connections: _Connections
+    connections: TrainingConnectivity
     volumes: Floats | None
     labels: Tensor
     seed: int
@@ -269,7 +136,13 @@ class _Fitting:
         members, records = [], []
         for number in range(training.members):
             module = made(self.settings, parcels, self.source, self.seed + number).to(self.device)
-            self._fit_statistics(module, people, scaler)
+            module.fit_statistics(
+                None
+                if people.windows is None or module.trains_encoder
+                else torch.stack([rows.mean(dim=0) for rows in people.windows]),
+                people.connectivity,
+                scaler,
+            )
 
             def told(epoch: int, _module: torch.nn.Module, number: int = number) -> None:
                 done = (number + epoch / training.epochs) / training.members
@@ -315,32 +188,7 @@ class _Fitting:
         assert self.source is not None
         assert self.centroids_mm is not None
         assert self.orders is not None
-        places, orders = self._places()
-        encoder = self.source.encoder
-        key = record_sha256(
-            [
-                self.source.identity(),
-                array_sha256(self.centroids_mm, self.orders),
-                array_sha256(*(one.cpu().numpy() for one in windows)),
-            ]
-        )
-
-        def compute() -> Floats:
-            with torch.no_grad():
-                rows = [encoder.cls(one.unsqueeze(0), places, orders) for one in windows]
-            return np.asarray(torch.cat(rows).cpu().numpy())
-
-        return torch.from_numpy(self.cache.get(key, compute)).to(self.device)
-
-    def _fit_statistics(
-        self, module: FmmTcModule, people: TrainingPeople, scaler: Floats | None
-    ) -> None:
-        if people.windows is not None and not module.trains_encoder:
-            module.series.fit(torch.stack([rows.mean(dim=0) for rows in people.windows]))
-        if people.connectivity is not None:
-            module.connectivity.fit(people.connectivity)
-        if scaler is not None:
-            module.structural.fit(scaler)
+        return frozen_vectors(self.source, windows, self.centroids_mm, self.orders, self.cache)
 
     # -------------------------------------------------------------- as released
 
@@ -348,8 +196,7 @@ class _Fitting:
         self, parcels: int, scaler: Floats | None, progress: Progress
     ) -> tuple[list[FmmTcModule], list[MemberRecord], tuple[int, str]]:
         module = made(self.settings, parcels, self.source, self.seed).to(self.device)
-        if scaler is not None:
-            module.structural.fit(scaler)
+        module.fit_statistics(None, None, scaler)
         order_rng = np.random.default_rng([self.seed, 37])
         drawn: list[str] = []
         places, _ = self._places()

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from app.core.arrays import Floats
 from app.models.connectivity_encoder import (
     CompactConnectivity,
     LinearConnectivity,
@@ -16,7 +17,7 @@ from app.models.connectivity_encoder import (
 from app.models.fmm_tc_settings import FmmTcSettings
 from app.models.fusion import Features, make_fusion
 from app.models.resnet18 import ResNet18
-from app.models.series_encoder import EncoderSource, module_of
+from app.models.series_encoder import EncoderSource, SeriesEncoder, module_of
 from app.models.structural import WIDTH, StructuralBranch
 
 RELEASED_CONNECTIVITY_WIDTH = 256
@@ -38,23 +39,15 @@ class FmmTcModule(nn.Module):
         if "series" in settings.branches:
             assert source is not None
             widths["series"] = source.encoder.width
-            if not released:
-                self.series = Standardised(widths["series"])
+            self.series: nn.Module = nn.Identity() if released else Standardised(widths["series"])
             if self.trains_encoder:
                 self.encoder = copy.deepcopy(module_of(source.encoder)).requires_grad_(True)
-                if not released:
-                    self.series.multiplier.fill_(widths["series"] ** -0.5)
+                if isinstance(self.series, Standardised):
+                    self.series.level()
         if "connectivity" in settings.branches:
-            kinds = {
-                "linear": LinearConnectivity,
-                "compact": CompactConnectivity,
-            }
-            if settings.connectivity_encoder == "resnet18":
-                self.connectivity: nn.Module = ResNet18(RELEASED_CONNECTIVITY_WIDTH)
-                widths["connectivity"] = RELEASED_CONNECTIVITY_WIDTH
-            else:
-                small = kinds[settings.connectivity_encoder](parcels)
-                self.connectivity, widths["connectivity"] = small, small.width
+            self.connectivity, widths["connectivity"] = _connectivity_encoder(
+                settings.connectivity_encoder, parcels
+            )
         if "structural" in settings.branches:
             self.structural = StructuralBranch()
             widths["structural"] = WIDTH
@@ -80,17 +73,46 @@ class FmmTcModule(nn.Module):
         if "series" in inputs:
             series = inputs["series"]
             if self.trains_encoder:
-                series = self.encoder.cls(series, places, orders)
-            found["series"] = self.series(series) if hasattr(self, "series") else series
+                assert places is not None
+                assert orders is not None
+                series = encoder_of(self).cls(series, places, orders)
+            found["series"] = self.series(series)
         if "connectivity" in inputs:
             found["connectivity"] = self.connectivity(inputs["connectivity"])
         if "structural" in inputs:
             found["structural"] = self.structural(inputs["structural"])
         return found
 
+    def fit_statistics(
+        self, vectors: Tensor | None, connectivity: Tensor | None, volumes: Floats | None
+    ) -> None:
+        """Scales of training people: vectors (person, width), connectivity, volumes; or none."""
+        if vectors is not None and isinstance(self.series, Standardised):
+            self.series.fit(vectors)
+        if connectivity is not None and isinstance(
+            self.connectivity, LinearConnectivity | CompactConnectivity
+        ):
+            self.connectivity.fit(connectivity)
+        if volumes is not None:
+            self.structural.fit(volumes)
+
     def trainable_count(self) -> int:
         """Number of trainable values."""
         return sum(p.numel() for p in self.parameters() if p.requires_grad)
+
+
+def _connectivity_encoder(kind: str, parcels: int) -> tuple[nn.Module, int]:
+    if kind == "resnet18":
+        return ResNet18(RELEASED_CONNECTIVITY_WIDTH), RELEASED_CONNECTIVITY_WIDTH
+    small = LinearConnectivity(parcels) if kind == "linear" else CompactConnectivity(parcels)
+    return small, small.width
+
+
+def encoder_of(module: FmmTcModule) -> SeriesEncoder:
+    """The encoder that is trained with the module."""
+    if not isinstance(module.encoder, SeriesEncoder):
+        raise TypeError("the module trains no encoder")
+    return module.encoder
 
 
 def made(

@@ -21,9 +21,10 @@ from app.core.errors import ModelError
 from app.core.progress import Progress
 from app.models.connectivity_kinds import connectivity_input, filled
 from app.models.device import fixed_threads
-from app.models.feature_cache import FeatureCache
+from app.models.feature_cache import FeatureCache, frozen_vectors
 from app.models.features import correlation_of
-from app.models.fmm_tc_fit import Fitted, fit_people
+from app.models.fmm_tc_fit import fit_people
+from app.models.fmm_tc_fitted import Fitted
 from app.models.fmm_tc_inputs import (
     check_series,
     evaluation_windows,
@@ -308,7 +309,7 @@ class FmmTcNetwork:
             found["series"] = (
                 torch.stack(windows)
                 if self.settings.foundation == "scratch"
-                else torch.cat([self._vector(window) for window in windows])
+                else self._vectors(windows)
             )
         count = len(windows)
         if "connectivity" in self.settings.branches:
@@ -325,10 +326,17 @@ class FmmTcNetwork:
             for name, rows in found.items()
         }, flag
 
-    def _vector(self, window: Tensor) -> Tensor:
-        fitted = self._ready()
-        assert fitted.encoder is not None
-        return fitted.encoder.encoder.cls(window.unsqueeze(0), *self._places(window))
+    def _vectors(self, windows: list[Tensor]) -> Tensor:
+        """(window, width); from the cache where no gradient is wanted."""
+        source = self._ready().encoder
+        assert source is not None
+        assert self.centroids_mm is not None
+        assert self.orders is not None
+        if not torch.is_grad_enabled():
+            return frozen_vectors(source, windows, self.centroids_mm, self.orders, self.cache)
+        places, orders = self._places(windows[0])
+        rows = [source.encoder.cls(window.unsqueeze(0), places, orders) for window in windows]
+        return torch.cat(rows)
 
     def _places(self, like: Tensor) -> tuple[Tensor, Tensor]:
         assert self.centroids_mm is not None

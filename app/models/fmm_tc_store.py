@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from app.core.errors import ModelError
-from app.models.fmm_tc_fit import Fitted, TrainingRecord
+from app.models.fmm_tc_fitted import Fitted, TrainingRecord
 from app.models.fmm_tc_inputs import SeriesStatistics
 from app.models.fmm_tc_module import made
 from app.models.fmm_tc_settings import FmmTcSettings

@@ -100,7 +100,7 @@ def run_epoch(
     for loss in losses:
         if not summed_gradients:
             optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         optimiser.step()
 
 

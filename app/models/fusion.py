@@ -56,12 +56,20 @@ class Concat(nn.Module):
 
     def parts(self, features: Features) -> dict[str, Tensor]:
         """What each branch adds, (person,), and "bias"; their sum is the log-odds."""
-        weight, bias = self.linear.weight, self.linear.bias
+        weight: Tensor = self.linear.weight
+        bias: Tensor = self.linear.bias
         if len(weight) == 2:
             weight, bias = weight[1:] - weight[:1], bias[1:] - bias[:1]
         rows = torch.split(weight[0], list(self.widths.values()))
         found = {name: features[name] @ row for name, row in zip(self.widths, rows, strict=True)}
         return found | {"bias": bias.expand(len(next(iter(found.values()))))}
+
+
+def _silent_head(width: int) -> nn.Linear:
+    head = nn.Linear(width, 1)
+    nn.init.zeros_(head.weight)
+    nn.init.zeros_(head.bias)
+    return head
 
 
 class Late(nn.Module):
@@ -71,10 +79,7 @@ class Late(nn.Module):
 
     def __init__(self, widths: Mapping[str, int]) -> None:
         super().__init__()
-        self.heads = nn.ModuleDict({name: nn.Linear(width, 1) for name, width in widths.items()})
-        for head in self.heads.values():
-            nn.init.zeros_(head.weight)
-            nn.init.zeros_(head.bias)
+        self.heads = nn.ModuleDict({name: _silent_head(width) for name, width in widths.items()})
 
     def _each(self, features: Features) -> Features:
         return {name: head(features[name])[:, 0] for name, head in self.heads.items()}
@@ -93,10 +98,10 @@ class Late(nn.Module):
     def parts(self, features: Features) -> dict[str, Tensor]:
         """What each branch adds, (person,), and "bias"."""
         share = 1.0 / len(self.heads)
-        found = {
-            name: share * (features[name] @ head.weight[0]) for name, head in self.heads.items()
-        }
-        bias = share * torch.stack([head.bias[0] for head in self.heads.values()]).sum()
+        each = self._each(features)
+        silent = self._each({name: torch.zeros_like(rows) for name, rows in features.items()})
+        found = {name: share * (each[name] - silent[name]) for name in each}
+        bias = share * torch.stack([rows[0] for rows in silent.values()]).sum()
         return found | {"bias": bias.expand(len(next(iter(found.values()))))}
 
 
