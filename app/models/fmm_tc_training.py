@@ -122,16 +122,16 @@ def optimiser_of(
 def validation_loss(module: FmmTcModule, people: TrainingPeople, chosen: Ints) -> float:
     """Mean log-loss of the mean log-odds over each person's windows."""
     module.eval()
+    counts = [1 if people.windows is None else len(people.windows[i]) for i in chosen]
+    rows = np.repeat(chosen, counts)
+    picks = np.concatenate([np.arange(count) for count in counts])
     with torch.no_grad():
-        losses = []
-        for person in chosen:
-            count = 1 if people.windows is None else len(people.windows[person])
-            inputs = people.inputs(np.full(count, person), np.arange(count))
-            features = module.features(inputs, people.places, people.orders)
-            log_odds = float(module.fusion(features).mean())
-            sign = 1.0 if float(people.labels[person]) > 0.5 else -1.0
-            losses.append(float(np.logaddexp(0.0, -sign * log_odds)))
-    return float(np.mean(losses))
+        features = module.features(people.inputs(rows, picks), people.places, people.orders)
+        each = module.fusion(features).double().cpu().numpy()
+    starts = np.concatenate([[0], np.cumsum(counts)[:-1]])
+    log_odds = np.add.reduceat(each, starts) / counts
+    signs = np.where(people.labels.cpu().numpy()[chosen] > 0.5, 1.0, -1.0)
+    return float(np.logaddexp(0.0, -signs * log_odds).mean())
 
 
 def train_member(
