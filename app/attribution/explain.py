@@ -7,7 +7,7 @@ functions (`ExplainableModel`), so this room knows no architecture.
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from torch import Tensor
@@ -16,6 +16,7 @@ from app.attribution.agreement import agreement_of
 from app.attribution.determinism import deterministic_torch
 from app.attribution.expected_gradients import ScanAttribution, expected_gradients
 from app.attribution.integrated_gradients import PathAttribution, integrated_gradients
+from app.attribution.pathways import joint_expected_gradients, shapley_scores
 from app.core.arrays import Floats, frozen
 from app.core.progress import Progress
 from app.core.results import Attribution, BranchAttribution
@@ -64,6 +65,14 @@ class ExplainableModel(Protocol):
         """(frame, parcel) -> (parcel, parcel), differentiable."""
 
 
+@runtime_checkable
+class JointlyExplainable(Protocol):
+    """Asked for in addition by models whose branches interact (no sum over branches)."""
+
+    def joint_log_odds(self, series: Tensor, correlation: Tensor) -> Tensor:
+        """Scalar."""
+
+
 def explain(model: ExplainableModel, *, progress: Progress | None = None) -> Attribution:
     """Explain one scan's log-odds.
 
@@ -73,26 +82,49 @@ def explain(model: ExplainableModel, *, progress: Progress | None = None) -> Att
         When a cancel was asked.
     """
     progress = progress or Progress()
+    series_score, matrix_score = model.series_log_odds, model.connectivity_log_odds
+    if isinstance(model, JointlyExplainable):
+        series_score, matrix_score = shapley_scores(
+            model.joint_log_odds,
+            model.series,
+            model.correlation,
+            model.baseline_series,
+            model.baseline_correlation,
+        )
     with deterministic_torch():
         series = integrated_gradients(
-            model.series_log_odds,
+            series_score,
             model.series,
             model.baseline_series.unsqueeze(0),
             told=lambda done: progress.step(0.3 * done, "what each branch used"),
         )
         matrix = integrated_gradients(
-            model.connectivity_log_odds,
+            matrix_score,
             model.correlation,
             model.baseline_correlation.unsqueeze(0),
         )
         progress.step(0.3, "what in the scan mattered")
-        scan = expected_gradients(
-            model.series_log_odds,
-            model.connectivity_log_odds,
-            model.correlation_of,
-            model.series,
-            model.references,
-            told=lambda done: progress.step(0.3 + 0.7 * done, "what in the scan mattered"),
+
+        def told(done: float) -> None:
+            progress.step(0.3 + 0.7 * done, "what in the scan mattered")
+
+        scan = (
+            joint_expected_gradients(
+                model.joint_log_odds,
+                model.correlation_of,
+                model.series,
+                model.references,
+                told=told,
+            )
+            if isinstance(model, JointlyExplainable)
+            else expected_gradients(
+                model.series_log_odds,
+                model.connectivity_log_odds,
+                model.correlation_of,
+                model.series,
+                model.references,
+                told=told,
+            )
         )
     branches = _branches(series, matrix)
     whole = _scan(scan)

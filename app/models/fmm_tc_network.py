@@ -34,7 +34,7 @@ from app.models.fmm_tc_inputs import (
 )
 from app.models.fmm_tc_module import FmmTcModule
 from app.models.fmm_tc_settings import FmmTcSettings
-from app.models.fusion import Features, shapley
+from app.models.fusion import Features, Gated, shapley
 from app.models.series_encoder import EncoderSource, coordinates, identity_orders
 from app.models.structural import check_volumes, structural_statistics
 
@@ -255,6 +255,25 @@ class FmmTcNetwork:
         logits = [m.fusion(self._member_features(m, inputs)) for m in fitted.members]
         return torch.stack(logits).mean()
 
+    def part_log_odds_of(self, branch: str, value: Tensor) -> Tensor:
+        """What one branch adds, scalar with gradients; series or matrix as in `log_odds_of`.
+
+        Only for fusions that are a sum; a branch that the variant lacks adds 0.
+        """
+        fitted = self._ready()
+        if branch not in self.settings.branches:
+            return 0.0 * value.sum()
+        if branch == "series":
+            inputs, _ = self._inputs(value, None, None)
+        else:
+            inputs = {"connectivity": self._seen(value).unsqueeze(0)}
+        parts = []
+        for member in fitted.members:
+            assert not isinstance(member.fusion, Gated)
+            rows = self._member_features(member, inputs)[branch]
+            parts.append(member.fusion.part(branch, rows).mean())
+        return torch.stack(parts).mean()
+
     def connectivity_of(self, series: Tensor, good_frames: Tensor | None = None) -> Tensor:
         """The matrix that belongs to a series: Pearson over good frames, or the window's Gram."""
         if self.settings.mode == "faithful":
@@ -297,7 +316,7 @@ class FmmTcNetwork:
         return torch.from_numpy(whole).to(self.device), missing
 
     def _inputs(
-        self, series: Tensor, matrix: Tensor, volumes: Tensor | None
+        self, series: Tensor, matrix: Tensor | None, volumes: Tensor | None
     ) -> tuple[dict[str, Tensor], str]:
         """One row a window of every branch's input; windows one at a time through the encoder."""
         fitted = self._ready()
@@ -312,11 +331,8 @@ class FmmTcNetwork:
                 else self._vectors(windows)
             )
         count = len(windows)
-        if "connectivity" in self.settings.branches:
-            seen = connectivity_input(
-                self.settings.connectivity, matrix, fitted.shrinkage, fitted.whitening_on(matrix)
-            )
-            found["connectivity"] = seen.unsqueeze(0)
+        if matrix is not None and "connectivity" in self.settings.branches:
+            found["connectivity"] = self._seen(matrix).unsqueeze(0)
         if volumes is not None:
             found["structural"] = volumes.unsqueeze(0)
         if "series" not in found:
@@ -325,6 +341,12 @@ class FmmTcNetwork:
             name: rows if len(rows) == count else rows.expand(count, *rows.shape[1:])
             for name, rows in found.items()
         }, flag
+
+    def _seen(self, matrix: Tensor) -> Tensor:
+        fitted = self._ready()
+        return connectivity_input(
+            self.settings.connectivity, matrix, fitted.shrinkage, fitted.whitening_on(matrix)
+        )
 
     def _vectors(self, windows: list[Tensor]) -> Tensor:
         """(window, width); from the cache where no gradient is wanted."""
@@ -345,7 +367,7 @@ class FmmTcNetwork:
         return places, torch.from_numpy(self.orders).to(like.device)
 
     def _member_features(self, member: FmmTcModule, inputs: dict[str, Tensor]) -> Features:
-        if not member.trains_encoder:
+        if not member.trains_encoder or "series" not in inputs:
             return member.features(inputs)
         places, orders = self._places(inputs["series"])
         rows = [

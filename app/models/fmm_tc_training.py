@@ -25,6 +25,7 @@ from app.models.fmm_tc_module import FmmTcModule
 from app.models.fmm_tc_settings import FmmTcTraining
 
 Inputs = dict[str, Tensor]
+READING = ("fusion.linear", "fusion.heads", "fusion.project")  # layers on branches' features
 AfterEpoch = Callable[[int, nn.Module], None]
 
 
@@ -106,17 +107,24 @@ def run_epoch(
 
 def optimiser_of(
     module: nn.Module, training: FmmTcTraining
-) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.CosineAnnealingLR]:
+) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LambdaLR]:
     """AdamW and its cosine schedule, stepped once an epoch."""
+    named = [(name, one) for name, one in module.named_parameters() if one.requires_grad]
+    reading = [one for name, one in named if name.startswith(READING)]
+    inner = [one for name, one in named if not name.startswith(READING)]
+    groups = [
+        {"params": reading, "lr": training.learning_rate},
+        {"params": inner, "lr": training.inner_learning_rate},
+    ]
     optimiser = torch.optim.AdamW(
-        [one for one in module.parameters() if one.requires_grad],
-        lr=training.learning_rate,
-        weight_decay=training.weight_decay,
+        [group for group in groups if group["params"]], weight_decay=training.weight_decay
     )
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(
-        optimiser, T_max=training.epochs, eta_min=training.final_learning_rate
-    )
-    return optimiser, schedule
+
+    def share(epoch: int) -> float:
+        cosine = 0.5 * (1.0 + math.cos(math.pi * min(epoch, training.epochs) / training.epochs))
+        return training.final_share + (1.0 - training.final_share) * cosine
+
+    return optimiser, torch.optim.lr_scheduler.LambdaLR(optimiser, share)
 
 
 def validation_loss(module: FmmTcModule, people: TrainingPeople, chosen: Ints) -> float:

@@ -56,13 +56,17 @@ class Concat(nn.Module):
 
     def parts(self, features: Features) -> dict[str, Tensor]:
         """What each branch adds, (person,), and "bias"; their sum is the log-odds."""
-        weight: Tensor = self.linear.weight
+        found = {name: self.part(name, features[name]) for name in self.widths}
         bias: Tensor = self.linear.bias
-        if len(weight) == 2:
-            weight, bias = weight[1:] - weight[:1], bias[1:] - bias[:1]
-        rows = torch.split(weight[0], list(self.widths.values()))
-        found = {name: features[name] @ row for name, row in zip(self.widths, rows, strict=True)}
+        bias = bias[1:] - bias[:1] if len(bias) == 2 else bias
         return found | {"bias": bias.expand(len(next(iter(found.values()))))}
+
+    def part(self, name: str, rows: Tensor) -> Tensor:
+        """What one branch's features (person, width) add, (person,)."""
+        weight: Tensor = self.linear.weight
+        weight = weight[1] - weight[0] if len(weight) == 2 else weight[0]
+        pieces = torch.split(weight, list(self.widths.values()))
+        return rows @ dict(zip(self.widths, pieces, strict=True))[name]
 
 
 def _silent_head(width: int) -> nn.Linear:
@@ -97,12 +101,15 @@ class Late(nn.Module):
 
     def parts(self, features: Features) -> dict[str, Tensor]:
         """What each branch adds, (person,), and "bias"."""
-        share = 1.0 / len(self.heads)
-        each = self._each(features)
-        silent = self._each({name: torch.zeros_like(rows) for name, rows in features.items()})
-        found = {name: share * (each[name] - silent[name]) for name in each}
-        bias = share * torch.stack([rows[0] for rows in silent.values()]).sum()
-        return found | {"bias": bias.expand(len(next(iter(found.values()))))}
+        found = {name: self.part(name, rows) for name, rows in features.items()}
+        return found | {"bias": self(features) - torch.stack(list(found.values())).sum(dim=0)}
+
+    def part(self, name: str, rows: Tensor) -> Tensor:
+        """What one branch's features (person, width) add, (person,)."""
+        head = self.heads[name]
+        silent = head(torch.zeros_like(rows[:1]))
+        answer: Tensor = (head(rows) - silent)[:, 0] / len(self.heads)
+        return answer
 
 
 class Gated(nn.Module):

@@ -21,13 +21,17 @@ SMALLEST_TOTAL_MM3 = 1e4  # of all volumes of a person
 
 
 class StructuralBranch(nn.Module):
-    """(person, 45) volumes -> (person, 45) features; a volume that nobody varies in stays 0."""
+    """(person, 45) volumes -> (person, 45) features; a volume that nobody varies in stays 0.
+
+    `scale` multiplies the features: 1 as released, 1 / 45 in corrected mode (`Standardised`).
+    """
 
     mean: Tensor
     deviation: Tensor
 
-    def __init__(self) -> None:
+    def __init__(self, scale: float = 1.0) -> None:
         super().__init__()
+        self.scale = scale
         self.register_buffer("mean", torch.zeros(WIDTH, dtype=torch.float64))
         self.register_buffer("deviation", torch.ones(WIDTH, dtype=torch.float64))
         self.linear = nn.Linear(WIDTH, WIDTH)
@@ -43,7 +47,7 @@ class StructuralBranch(nn.Module):
         exact = volumes.double()
         known = torch.isfinite(exact)
         z = torch.where(known, (exact - self.mean) / self.deviation, 0.0)
-        answer: Tensor = self.linear(z.float())
+        answer: Tensor = self.scale * self.linear(z.float())
         return answer
 
 
