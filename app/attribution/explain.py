@@ -15,7 +15,7 @@ from torch import Tensor
 from app.attribution.agreement import agreement_of
 from app.attribution.determinism import deterministic_torch
 from app.attribution.expected_gradients import ScanAttribution, expected_gradients
-from app.attribution.integrated_gradients import PathAttribution, integrated_gradients
+from app.attribution.integrated_gradients import PathAttribution, Score, integrated_gradients
 from app.attribution.pathways import joint_expected_gradients, shapley_scores
 from app.core.arrays import Floats, frozen
 from app.core.progress import Progress
@@ -82,7 +82,8 @@ def explain(model: ExplainableModel, *, progress: Progress | None = None) -> Att
         When a cancel was asked.
     """
     progress = progress or Progress()
-    series_score, matrix_score = model.series_log_odds, model.connectivity_log_odds
+    series_score: Score = model.series_log_odds
+    matrix_score: Score = model.connectivity_log_odds
     if isinstance(model, JointlyExplainable):
         series_score, matrix_score = shapley_scores(
             model.joint_log_odds,

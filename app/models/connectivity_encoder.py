@@ -66,7 +66,12 @@ class LinearConnectivity(nn.Module):
         self.width = len(upper[0])
 
     def upper(self, matrices: Tensor) -> Tensor:
-        """(person, parcel, parcel) -> (person, pair); both halves count the same."""
+        """(person, parcel, parcel) -> (person, pair); both halves count the same.
+
+        What is (person, pair) already stays as it is: training takes the triangle once.
+        """
+        if matrices.dim() == 2:
+            return matrices
         both = matrices[:, self.rows, self.columns] + matrices[:, self.columns, self.rows]
         return 0.5 * both
 

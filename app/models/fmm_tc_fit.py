@@ -12,6 +12,7 @@ from torch import Tensor
 from app.core.arrays import Bools, Floats, Ints
 from app.core.progress import Progress
 from app.core.provenance import array_sha256, record_sha256
+from app.models.connectivity_encoder import LinearConnectivity
 from app.models.feature_cache import FeatureCache, frozen_vectors
 from app.models.fmm_tc_fitted import Fitted, TrainingRecord
 from app.models.fmm_tc_inputs import (
@@ -174,6 +175,8 @@ class _Fitting:
                 windows.append(torch.stack(parts) if trains else self._vectors(parts))
                 progress.step(0.5 * number / len(self.series), f"windows of participant {number}")
         inputs = self.connections.inputs
+        if inputs is not None and self.settings.connectivity_encoder == "linear":
+            inputs = LinearConnectivity(inputs.shape[-1]).upper(inputs)
         return TrainingPeople(
             windows,
             None if inputs is None else inputs.to(self.device),

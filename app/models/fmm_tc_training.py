@@ -38,7 +38,7 @@ class TrainingPeople:
     """People ready for the trainable part."""
 
     windows: Sequence[Tensor] | None  # a person: (window, width), or (window, parcel, frame)
-    connectivity: Tensor | None  # (person, parcel, parcel)
+    connectivity: Tensor | None  # (person, parcel, parcel), or (person, pair)
     structural: Tensor | None  # (person, 45)
     labels: Tensor  # (person,), 0 and 1
     places: Tensor | None  # (parcel, 3); only when the encoder is trained too
