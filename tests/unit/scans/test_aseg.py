@@ -88,9 +88,7 @@ def test_that_a_table_gives_each_person_by_name_of_column(tmp_path):
     ]
     found = read_aseg_table(_table(tmp_path / "aseg.tsv", header, rows))
     assert [one.identifier for one in found] == ["sub-1", "sub-2", "sub-3"]
-    np.testing.assert_array_equal(
-        found[2].volumes_mm3, [VALUES[name] + 3 for name in ASEG_VOLUMES]
-    )
+    np.testing.assert_array_equal(found[2].volumes_mm3, [VALUES[name] + 3 for name in ASEG_VOLUMES])
 
 
 def test_that_a_person_twice_and_broken_tables_are_refused(tmp_path):
