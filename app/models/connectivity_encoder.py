@@ -20,10 +20,9 @@ COMPACT_WIDTH = 32
 class Standardised(nn.Module):
     """Centred by training means and divided by one number, the training spread.
 
-    One number, not one a feature: a feature that hardly varies is not blown up. The result has
-    a root mean square of 1 / width: one AdamW step, which moves every weight by about the
-    learning rate, then moves the log-odds by the same amount through a branch of any width
-    (otherwise 90,000 connections outrun 64 values of an encoder).
+    One number, not one a feature: a feature that hardly varies is not blown up. A person's row
+    then has a mean square sum of 1, so that 90,000 connections and 64 values of an encoder move
+    the log-odds at the same pace.
     """
 
     mean: Tensor
@@ -40,11 +39,11 @@ class Standardised(nn.Module):
         mean = exact.mean(dim=0)
         spread = (exact - mean).square().mean().sqrt()
         self.mean.copy_(mean)
-        self.multiplier.fill_(1.0 / (len(mean) * max(float(spread), 1e-12)))
+        self.multiplier.fill_(1.0 / (len(mean) ** 0.5 * max(float(spread), 1e-12)))
 
     def level(self) -> None:
         """For rows of unit variance by construction (after a LayerNorm): no statistics."""
-        self.multiplier.fill_(1.0 / len(self.mean))
+        self.multiplier.fill_(len(self.mean) ** -0.5)
 
     def forward(self, rows: Tensor) -> Tensor:
         """(person, width) -> same shape."""
@@ -94,6 +93,7 @@ class CompactConnectivity(nn.Module):
     def __init__(self, parcels: int) -> None:
         super().__init__()
         self.parcels, self.width = parcels, COMPACT_WIDTH
+        self.scale = COMPACT_WIDTH**-0.5
         self.standardised = Standardised(parcels * parcels)
         self.parcel_weights = nn.Linear(parcels, COMPACT_RANK, bias=False)
         upper = torch.triu_indices(COMPACT_RANK, COMPACT_RANK)
@@ -108,8 +108,8 @@ class CompactConnectivity(nn.Module):
     def forward(self, matrices: Tensor) -> Tensor:
         """(person, parcel, parcel) -> (person, width)."""
         even = self.standardised(matrices.flatten(1)).view(-1, self.parcels, self.parcels)
-        half = self.parcel_weights(self.parcels**2 * even)
+        half = self.parcel_weights(self.parcels * even)
         small = self.parcel_weights(half.transpose(1, 2))
         small = 0.5 * (small + small.transpose(1, 2))
         answer: Tensor = functional.gelu(self.inner(small[:, self.rows, self.columns]))
-        return answer / self.width
+        return answer * self.scale

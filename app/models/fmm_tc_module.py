@@ -49,7 +49,7 @@ class FmmTcModule(nn.Module):
                 settings.connectivity_encoder, parcels
             )
         if "structural" in settings.branches:
-            self.structural = StructuralBranch(1.0 if released else 1.0 / WIDTH)
+            self.structural = StructuralBranch(1.0 if released else WIDTH**-0.5)
             widths["structural"] = WIDTH
         self.widths = widths
         self.fusion = make_fusion(settings.fusion, widths, outputs=2 if released else 1)

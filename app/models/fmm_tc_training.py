@@ -1,9 +1,10 @@
 """Training the trainable part of FMM_TC: corrected, and as released.
 
-Corrected: AdamW with a cosine schedule, gradients reset at every step, one random window a
-person and epoch, validation on an inner fold by mean log-loss over whole scans; the epoch with
-the least loss (the first of equals) wins, its weights are deep-copied. Early stopping sees the
-inner fold only; whoever is outside `fit` is never seen.
+Corrected: gradient descent and AdamW (`FmmTcTraining`) with a cosine schedule, gradients reset
+at every step, one random window a person and epoch, validation on an inner fold by mean
+log-loss over whole scans; the epoch with the least loss (the first of equals) wins, its weights
+are deep-copied. Early stopping sees the inner fold only; whoever is outside `fit` is never
+seen.
 
 Released: gradients are reset once an epoch, so that every step uses the sum over all batches so
 far; a random window and a fresh seeded token order every time; the last epoch counts.
@@ -94,37 +95,58 @@ def batches_of(people: Ints, size: int, rng: np.random.Generator) -> list[Ints]:
 
 
 def run_epoch(
-    losses: Iterator[Tensor], optimiser: torch.optim.Optimizer, *, summed_gradients: bool
+    losses: Iterator[Tensor],
+    optimisers: Sequence[torch.optim.Optimizer],
+    *,
+    summed_gradients: bool,
 ) -> None:
     """One step a batch; with `summed_gradients` each step adds to the epoch's gradients."""
-    optimiser.zero_grad(set_to_none=True)
+    for optimiser in optimisers:
+        optimiser.zero_grad(set_to_none=True)
     for loss in losses:
         if not summed_gradients:
-            optimiser.zero_grad(set_to_none=True)
+            for optimiser in optimisers:
+                optimiser.zero_grad(set_to_none=True)
         loss.backward()
-        optimiser.step()
+        for optimiser in optimisers:
+            optimiser.step()
 
 
-def optimiser_of(
-    module: nn.Module, training: FmmTcTraining
-) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LambdaLR]:
-    """AdamW and its cosine schedule, stepped once an epoch."""
-    named = [(name, one) for name, one in module.named_parameters() if one.requires_grad]
-    reading = [one for name, one in named if name.startswith(READING)]
-    inner = [one for name, one in named if not name.startswith(READING)]
-    groups = [
-        {"params": reading, "lr": training.learning_rate},
-        {"params": inner, "lr": training.inner_learning_rate},
-    ]
-    optimiser = torch.optim.AdamW(
-        [group for group in groups if group["params"]], weight_decay=training.weight_decay
-    )
+@dataclass(frozen=True, slots=True)
+class Optimisers:
+    """Gradient descent for the layers on branches' features, AdamW for the rest."""
 
-    def share(epoch: int) -> float:
-        cosine = 0.5 * (1.0 + math.cos(math.pi * min(epoch, training.epochs) / training.epochs))
-        return training.final_share + (1.0 - training.final_share) * cosine
+    each: tuple[torch.optim.Optimizer, ...]
+    schedules: tuple[torch.optim.lr_scheduler.LRScheduler, ...]
 
-    return optimiser, torch.optim.lr_scheduler.LambdaLR(optimiser, share)
+    @classmethod
+    def of(cls, module: nn.Module, training: FmmTcTraining) -> Optimisers:
+        """With the cosine schedule of `training`, to be stepped once an epoch."""
+        named = [(name, one) for name, one in module.named_parameters() if one.requires_grad]
+        reading = [one for name, one in named if name.startswith(READING)]
+        inner = [one for name, one in named if not name.startswith(READING)]
+        found: list[torch.optim.Optimizer] = []
+        if training.momentum > 0 and reading:
+            found.append(torch.optim.SGD(reading, training.learning_rate, training.momentum))
+        groups = [{"params": inner, "lr": training.inner_learning_rate}]
+        if training.momentum == 0:
+            groups.append({"params": reading, "lr": training.learning_rate})
+        groups = [group for group in groups if group["params"]]
+        if groups:
+            found.append(torch.optim.AdamW(groups, weight_decay=training.weight_decay))
+
+        def share(epoch: int) -> float:
+            done = min(epoch, training.epochs) / training.epochs
+            cosine = 0.5 * (1.0 + math.cos(math.pi * done))
+            return training.final_share + (1.0 - training.final_share) * cosine
+
+        schedules = tuple(torch.optim.lr_scheduler.LambdaLR(one, share) for one in found)
+        return cls(tuple(found), schedules)
+
+    def next_epoch(self) -> None:
+        """Move the rates along the cosine."""
+        for schedule in self.schedules:
+            schedule.step()
 
 
 def validation_loss(module: FmmTcModule, people: TrainingPeople, chosen: Ints) -> float:
@@ -171,7 +193,7 @@ def train_member(
         Told the epoch (from 1) and the module; may raise to cancel.
     """
     rng = np.random.default_rng([seed, inner_fold + 1, 29])
-    optimiser, schedule = optimiser_of(module, training)
+    optimisers = Optimisers.of(module, training)
     best, best_epoch, losses = math.inf, 0, list[float]()
     kept = copy.deepcopy(module.state_dict())
 
@@ -185,8 +207,8 @@ def train_member(
 
     for epoch in range(1, training.epochs + 1):
         module.train()
-        run_epoch(batch_losses(), optimiser, summed_gradients=training.summed_gradients)
-        schedule.step()
+        run_epoch(batch_losses(), optimisers.each, summed_gradients=training.summed_gradients)
+        optimisers.next_epoch()
         losses.append(validation_loss(module, people, validation))
         after_epoch(epoch, module)
         if losses[-1] < best:
@@ -212,7 +234,7 @@ def train_released(
 ) -> MemberRecord:
     """Train as released: `draw` gives a batch's inputs with new random windows."""
     rng = np.random.default_rng([seed, 31])
-    optimiser, schedule = optimiser_of(module, training)
+    optimisers = Optimisers.of(module, training)
     everybody = np.arange(len(labels))
 
     def batch_losses() -> Iterator[Tensor]:
@@ -223,8 +245,8 @@ def train_released(
 
     for epoch in range(1, training.epochs + 1):
         module.train()
-        run_epoch(batch_losses(), optimiser, summed_gradients=training.summed_gradients)
-        schedule.step()
+        run_epoch(batch_losses(), optimisers.each, summed_gradients=training.summed_gradients)
+        optimisers.next_epoch()
         after_epoch(epoch, module)
     module.eval()
     return MemberRecord(-1, training.epochs, training.epochs, ())

@@ -23,7 +23,7 @@ SMALLEST_TOTAL_MM3 = 1e4  # of all volumes of a person
 class StructuralBranch(nn.Module):
     """(person, 45) volumes -> (person, 45) features; a volume that nobody varies in stays 0.
 
-    `scale` multiplies the features: 1 as released, 1 / 45 in corrected mode (`Standardised`).
+    `scale` multiplies the features: 1 as released, 1 / sqrt(45) in corrected mode (`Standardised`).
     """
 
     mean: Tensor

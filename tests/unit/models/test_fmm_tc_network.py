@@ -208,9 +208,7 @@ def test_that_every_variant_answers_twice_the_same_and_after_storage(
     assert found.window_log_odds.mean() == pytest.approx(found.log_odds, abs=1e-9)
 
 
-def test_that_faithful_mode_answers_twice_the_same_and_after_storage(
-    neufom, test_people, tmp_path
-):
+def test_that_faithful_mode_answers_twice_the_same_and_after_storage(neufom, test_people, tmp_path):
     first = ask(neufom, raw(test_people))
     np.testing.assert_array_equal(first, ask(neufom, raw(test_people)))
     path = tmp_path / "model.safetensors"

@@ -12,10 +12,10 @@ import torch
 from app.models.fmm_tc_module import FmmTcModule, made
 from app.models.fmm_tc_settings import RELEASED_TRAINING, FmmTcSettings, FmmTcTraining
 from app.models.fmm_tc_training import (
+    Optimisers,
     TrainingPeople,
     batches_of,
     inner_fold_of,
-    optimiser_of,
     run_epoch,
     train_member,
     validation_loss,
@@ -37,7 +37,7 @@ def test_that_gradients_add_up_over_the_epoch_only_as_released(summed):
     layer = _linear()
     optimiser = torch.optim.SGD(layer.parameters(), lr=0.1)
     losses = (0.5 * layer(one).square().sum() for one in BATCHES)
-    run_epoch(losses, optimiser, summed_gradients=summed)
+    run_epoch(losses, [optimiser], summed_gradients=summed)
     w = np.array([0.5, -1.0])
     x1, x2 = np.array([1.0, 2.0]), np.array([3.0, -1.0])
     first = (w @ x1) * x1  # gradient of half the square
@@ -49,12 +49,14 @@ def test_that_gradients_add_up_over_the_epoch_only_as_released(summed):
 
 def test_that_rates_follow_the_cosine_down_to_the_last_epoch():
     layer = torch.nn.ModuleDict({"inner": torch.nn.Linear(2, 1)})
-    optimiser, schedule = optimiser_of(layer, RELEASED_TRAINING)
+    optimisers = Optimisers.of(layer, RELEASED_TRAINING)
+    (optimiser,) = optimisers.each
+    assert isinstance(optimiser, torch.optim.AdamW)
     rates = []
     for _ in range(RELEASED_TRAINING.epochs):
         rates.append(optimiser.param_groups[0]["lr"])
         optimiser.step()
-        schedule.step()
+        optimisers.next_epoch()
     rates.append(optimiser.param_groups[0]["lr"])
     assert rates[0] == pytest.approx(5e-4)
     assert rates[50] == pytest.approx(0.5 * (5e-4 + 1e-7))
@@ -65,9 +67,14 @@ def test_that_layers_on_features_and_the_rest_have_their_own_rates():
     module = FmmTcModule(
         FmmTcSettings.corrected(branches=("connectivity",), connectivity_encoder="compact"), 6, None
     )
-    optimiser, _ = optimiser_of(module, FmmTcTraining(learning_rate=0.3, inner_learning_rate=0.01))
-    sizes = {g["lr"]: sum(p.numel() for p in g["params"]) for g in optimiser.param_groups}
-    assert sizes == {0.3: 33, 0.01: module.trainable_count() - 33}
+    training = FmmTcTraining(learning_rate=0.3, inner_learning_rate=0.01)
+    descent, adam = Optimisers.of(module, training).each
+    assert isinstance(descent, torch.optim.SGD)
+    assert isinstance(adam, torch.optim.AdamW)
+    for one, rate, size in ((descent, 0.3, 33), (adam, 0.01, module.trainable_count() - 33)):
+        (group,) = one.param_groups
+        assert group["lr"] == rate
+        assert sum(p.numel() for p in group["params"]) == size
 
 
 def test_that_nobody_is_left_out_or_alone():
