@@ -146,7 +146,7 @@ def _branches(series: PathAttribution, matrix: PathAttribution) -> BranchAttribu
     connections = _numpy(matrix.values)
     return BranchAttribution(
         method="integrated gradients, series and matrix treated as independent inputs",
-        per_parcel_series=frozen(_numpy(series.values).sum(axis=0)),
+        per_parcel_series=frozen(_numpy(series.values).sum(axis=0) + np.diagonal(connections)),
         per_parcel_frame=frozen(np.ascontiguousarray(_numpy(series.values).T)),
         per_connection=frozen(_pairs(connections)),
         completeness_error=series.error + matrix.error,
@@ -157,12 +157,12 @@ def _branches(series: PathAttribution, matrix: PathAttribution) -> BranchAttribu
 
 
 def _scan(found: ScanAttribution) -> BranchAttribution:
-    series = _numpy(found.series)
+    series, connections = _numpy(found.series), _numpy(found.connections)
     return BranchAttribution(
         method="expected gradients, connectivity recomputed along every path",
-        per_parcel_series=frozen(series.sum(axis=0)),
+        per_parcel_series=frozen(series.sum(axis=0) + np.diagonal(connections)),
         per_parcel_frame=frozen(np.ascontiguousarray(series.T)),
-        per_connection=frozen(_pairs(_numpy(found.connections))),
+        per_connection=frozen(_pairs(connections)),
         completeness_error=found.error,
         output_difference=found.difference,
         nodes=found.nodes,
@@ -174,7 +174,9 @@ def _pairs(matrix: Floats) -> Floats:
     """Symmetric, zero diagonal; entry (i, j) is what the connection i-j moved, in full.
 
     A matrix attribution spreads a connection over (i, j) and (j, i); their sum is written in
-    both places, so half of a row's sum counts each connection half for either end.
+    both places, so half of a row's sum counts each connection half for either end. A diagonal
+    (there is one only in a Gram matrix: a parcel's own power) is no connection; the callers
+    count it with the parcel.
     """
     both = matrix + matrix.T
     np.fill_diagonal(both, 0.0)

@@ -93,7 +93,7 @@ class CompactConnectivity(nn.Module):
     def __init__(self, parcels: int) -> None:
         super().__init__()
         self.parcels, self.width = parcels, COMPACT_WIDTH
-        self.scale = COMPACT_WIDTH**-0.5
+        self.scale: float = COMPACT_WIDTH**-0.5
         self.standardised = Standardised(parcels * parcels)
         self.parcel_weights = nn.Linear(parcels, COMPACT_RANK, bias=False)
         upper = torch.triu_indices(COMPACT_RANK, COMPACT_RANK)

@@ -132,3 +132,23 @@ def test_that_a_model_with_interacting_branches_is_explained_whole(many):
     for branch in (found.branches, found.scan):
         assert branch.converged
         assert branch.per_parcel.sum() == pytest.approx(branch.output_difference, abs=0.02)
+
+
+def test_that_a_parcels_own_power_counts_with_the_parcel(many):
+    @dataclass(frozen=True)
+    class Power(Interacting):
+        def joint_log_odds(self, series: Tensor, correlation: Tensor) -> Tensor:
+            return correlation[2, 2] + 3.0 * correlation[0, 1] + 0.0 * series.sum()
+
+        def correlation_of(self, series: Tensor) -> Tensor:
+            return series.T @ series
+
+    zero = torch.zeros(PARCELS, PARCELS, dtype=torch.float64)
+    gram = many[0].T @ many[0]
+    present = torch.ones(PARCELS, dtype=torch.bool)
+    nothing = torch.zeros_like(many[0])
+    found = explain(Power(many[0], gram, present, nothing, zero, nothing[None]))
+    for branch in (found.branches, found.scan):
+        assert branch.per_parcel_series[2] == pytest.approx(float(gram[2, 2]), rel=1e-6)
+        assert branch.per_connection[0, 1] == pytest.approx(3.0 * float(gram[0, 1]), rel=1e-6)
+        assert branch.per_parcel.sum() == pytest.approx(branch.output_difference, rel=1e-6)
