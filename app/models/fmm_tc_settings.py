@@ -20,6 +20,7 @@ CONNECTIVITY_ENCODERS = ("linear", "compact", "resnet18")
 FUSIONS = ("concat", "gated", "late")
 NORMALISATIONS = ("raw", "percent_scaled", "robust_cohort")
 SHORT_SCANS = ("refuse", "reflect", "neufom")
+LARGEST_FOLDS = 20
 STRUCTURAL_UNITS = ("mm3", "intracranial_fraction")
 
 
@@ -131,6 +132,8 @@ class FmmTcSettings:
         training = self.training
         if min(training.epochs, training.batch, training.members, self.window_frames) < 1:
             raise _refusal("a count is below 1", "epochs, batch, members and window_frames from 1")
+        if max(training.members, training.inner_folds) > LARGEST_FOLDS:
+            raise _refusal("there are too many inner folds", f"at most {LARGEST_FOLDS}")
         if self.shrinkage is not None and not 0 < self.shrinkage < 1:
             raise _refusal(f"shrinkage is {self.shrinkage}", "a value between 0 and 1")
         if not self.series_scale_percent > 0:

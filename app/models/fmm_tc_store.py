@@ -25,7 +25,7 @@ from app.models.fmm_tc_settings import FmmTcSettings
 from app.models.fmm_tc_training import MemberRecord
 from app.models.reference_series import FREQUENCIES, SeriesSummary
 from app.models.series_encoder import EncoderSource, built, module_of, weights_sha256
-from app.models.strict_loading import check_tensors, read_tensors
+from app.models.strict_loading import MAX_FILE_BYTES, check_tensors, read_tensors
 
 if TYPE_CHECKING:
     from app.models.fmm_tc_network import FmmTcNetwork
@@ -85,6 +85,14 @@ def write(model: FmmTcNetwork, path: Path) -> None:
     from safetensors.torch import save_file
 
     settings, tensors = state_of(model)
+    size = sum(value.numel() * value.element_size() for value in tensors.values())
+    if size > MAX_FILE_BYTES - 2**20:
+        raise ModelError(
+            f"The model has {size // 2**20} MiB; files of more than "
+            f"{MAX_FILE_BYTES // 2**20} MiB are not read.",
+            "Use fewer members.",
+            code="model.too_large",
+        )
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     try:
         save_file(
@@ -137,6 +145,9 @@ def network_of(
         wanted = stored["encoder"]
     except (KeyError, TypeError, ValueError) as error:
         raise _damaged("its settings are incomplete") from error
+    known = tensors.get("statistics.mean_correlation")
+    if known is None or known.shape != (parcels, parcels):
+        raise _damaged("its number of parcels is not that of its statistics")
     source = None if "series" not in settings.branches else _source(wanted, tensors, encoder)
     check_tensors(tensors, _shapes(settings, parcels, source, tensors))
     members = []

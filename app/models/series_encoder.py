@@ -8,7 +8,7 @@ to third-party weights by hash and carry only weights that are this project's ow
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -24,6 +24,16 @@ from app.models.brainlm_config import BrainLMConfig
 from app.models.features import pooling_weights, series_features
 
 FAMILY_13M = "BrainLM 13M"
+LARGEST = {  # of a description read from a file: no more memory than published models need
+    "hidden_size": 2048,
+    "num_hidden_layers": 48,
+    "num_attention_heads": 64,
+    "intermediate_size": 8192,
+    "num_brain_voxels": 5000,
+    "num_timepoints_per_voxel": 5000,
+    "timepoint_patching_size": 5000,
+    "conv_kernel_size": 1001,
+}
 START_SPREAD = 0.02  # standard deviation of random weights, as published
 
 
@@ -99,6 +109,46 @@ class BrainLMSeriesEncoder(nn.Module):
         return torch.stack(found).mean(dim=0)
 
 
+class OrderFreeEncoder(nn.Module):
+    """A family whose answer does not depend on the order of tokens, such as ViT-MAE.
+
+    Parameters
+    ----------
+    module
+        The encoder.
+    read
+        Gives CLS (window, width) of the module, windows (window, parcel, frame) and xyz.
+    width, window_frames
+        As the checkpoint's configuration says.
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        read: Callable[[nn.Module, Tensor, Tensor], Tensor],
+        width: int,
+        window_frames: int,
+    ) -> None:
+        super().__init__()
+        self.module, self._read = module, read
+        self._width, self._window_frames = width, window_frames
+
+    @property
+    def width(self) -> int:
+        """As given."""
+        return self._width
+
+    @property
+    def window_frames(self) -> int:
+        """As given."""
+        return self._window_frames
+
+    def cls(self, windows: Tensor, xyz: Tensor, orders: Tensor) -> Tensor:
+        """See `SeriesEncoder`; `orders` is not used."""
+        del orders
+        return self._read(self.module, windows, xyz)
+
+
 @dataclass(frozen=True, slots=True)
 class EncoderSource:
     """An encoder and where its weights come from."""
@@ -150,7 +200,11 @@ def built(build: Mapping[str, Any]) -> BrainLMSeriesEncoder:
             code="model.encoder_missing",
         )
     try:
-        model = BrainLM(BrainLMConfig.from_mapping(build["config"]))
+        config = BrainLMConfig.from_mapping(build["config"])
+        for name, largest in LARGEST.items():
+            if not 0 < int(getattr(config, name)) <= largest:
+                raise ValueError(f"{name} is out of range")
+        model = BrainLM(config)
         networks = None if build["networks"] is None else np.asarray(build["networks"], np.int64)
     except (KeyError, TypeError, ValueError) as error:
         raise ModelError(

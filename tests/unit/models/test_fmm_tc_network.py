@@ -26,7 +26,7 @@ from app.models.fmm_tc_module import FmmTcModule
 from app.models.fmm_tc_network import FmmTcNetwork
 from app.models.fmm_tc_settings import RELEASED_TRAINING, FmmTcSettings, FmmTcTraining
 from app.models.interface import DifferentiableResponse, ResponseModel
-from app.models.series_encoder import EncoderSource, SeriesEncoder, drawn_orders
+from app.models.series_encoder import EncoderSource, OrderFreeEncoder, SeriesEncoder, drawn_orders
 from tests.unit.models.fmm_tc_people import (
     PARCELS,
     PLACES,
@@ -429,6 +429,25 @@ def test_that_encoders_satisfy_the_protocol_and_pooling_widens_them():
     single = torch.stack([plain.cls(windows, places, one[None]) for one in orders])
     torch.testing.assert_close(plain.cls(windows, places, orders), single.mean(0))
     assert pooled.cls(windows, places, orders).shape == (2, 48)
+
+
+def test_that_an_encoder_of_another_family_fits_in(training, test_people, tmp_path):
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(9)
+        inner = torch.nn.Linear(PARCELS * WINDOW, 6)
+    other = OrderFreeEncoder(inner, lambda m, w, _xyz: m(w.flatten(1)), 6, WINDOW)
+    assert isinstance(other, SeriesEncoder)
+    published = EncoderSource(other, "12" * 32, True, {})
+    model = FmmTcNetwork(variant(), encoder=published, centroids_mm=PLACES)
+    assert model.orders.shape == (1, 0)
+    answers = ask(fit(model, training), test_people)
+    model.save(tmp_path / "m.safetensors")
+    loaded = FmmTcNetwork.load(tmp_path / "m.safetensors", encoder=published)
+    np.testing.assert_array_equal(ask(loaded, test_people), answers)
+    fresh = published.restarted(4)
+    assert not fresh.third_party
+    assert fresh.encoder.cls(torch.ones(1, PARCELS, WINDOW), None, None).shape == (1, 6)
+    assert torch.equal(fresh.encoder.module.bias, torch.zeros(6))
 
 
 def test_that_settings_that_make_no_model_are_refused_by_name():

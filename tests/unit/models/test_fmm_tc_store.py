@@ -112,7 +112,11 @@ def test_that_an_encoder_of_another_family_must_be_given(tmp_path):
         ({"encoder.model.vit.layernorm.weight": torch.zeros(16)}, {}, "model.encoder_hash"),
         ({"token_orders": torch.zeros(1, 24, dtype=torch.int32)}, {}, "model.order"),
         ({}, {"format": 9}, "model.damaged"),
-        ({}, {"parcels": 11}, "model.shape"),
+        ({}, {"parcels": 11}, "model.damaged"),
+        ({}, {"parcels": 10**9}, "model.damaged"),
+        ({}, {"encoder.build.config.hidden_size": 10**8}, "model.damaged"),
+        ({}, {"settings.training.members": 10**6}, "model.settings"),
+        ({}, {"settings.training.epochs": "many"}, "model.settings"),
         ({}, {"record": {}}, "model.damaged"),
         ({}, {"encoder": None}, "model.damaged"),
         ({}, {"encoder.build.config.hidden_size": 17}, "model.damaged"),
@@ -129,6 +133,14 @@ def test_that_whatever_does_not_fit_is_refused(own, tmp_path, tensors, facts, co
     with pytest.raises(ModelError) as caught:
         FmmTcNetwork.load(path)
     assert caught.value.code == code
+
+
+def test_that_a_model_too_large_to_be_read_is_not_written(own, tmp_path, monkeypatch):
+    monkeypatch.setattr("app.models.fmm_tc_store.MAX_FILE_BYTES", 2**20 + 100)
+    with pytest.raises(ModelError) as caught:
+        own.save(tmp_path / "m.safetensors")
+    assert caught.value.code == "model.too_large"
+    assert not list(tmp_path.glob("m.*"))
 
 
 def test_that_files_without_settings_are_refused(tmp_path):
