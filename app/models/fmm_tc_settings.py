@@ -176,6 +176,19 @@ class FmmTcSettings:
                 "at least 2 inner folds, and at most one member of each",
             )
 
+    def label(self) -> str:
+        """One line for every output: mode first."""
+        mode = "corrected" if self.mode == "corrected" else "faithful, for comparison only"
+        parts = []
+        if "series" in self.branches:
+            parts.append(f"series ({self.foundation} encoder, {self.normalisation})")
+        if "connectivity" in self.branches:
+            parts.append(f"connectivity ({self.connectivity}, {self.connectivity_encoder})")
+        if "structural" in self.branches:
+            parts.append(f"45 volumes ({self.structural_unit})")
+        joined = " + ".join(parts) + (f", {self.fusion}" if len(parts) > 1 else "")
+        return f"FMM_TC, {mode}: {joined}"
+
     def as_mapping(self) -> dict[str, Any]:
         """Plain values, for JSON."""
         return asdict(self) | {"branches": list(self.branches)}

@@ -450,6 +450,13 @@ def test_that_an_encoder_of_another_family_fits_in(training, test_people, tmp_pa
     assert torch.equal(fresh.encoder.module.bias, torch.zeros(6))
 
 
+def test_that_the_mode_is_in_the_line_that_outputs_print():
+    assert FmmTcSettings.faithful().label().startswith("FMM_TC, faithful, for comparison only: ")
+    assert FmmTcSettings.corrected(branches=("connectivity",), fusion="late").label() == (
+        "FMM_TC, corrected: connectivity (pearson, linear)"
+    )
+
+
 def test_that_settings_that_make_no_model_are_refused_by_name():
     for changes, word in (
         ({"connectivity": "gram"}, "Gram"),
