@@ -25,11 +25,10 @@ from app.models.fmm_tc_inputs import (
 )
 from app.models.fmm_tc_module import FmmTcModule, made
 from app.models.fmm_tc_people import TrainingConnectivity, check_people, with_gaps
+from app.models.fmm_tc_people_ready import Inputs, TrainingPeople
 from app.models.fmm_tc_settings import FmmTcSettings
 from app.models.fmm_tc_training import (
-    Inputs,
     MemberRecord,
-    TrainingPeople,
     inner_fold_of,
     train_member,
     train_released,

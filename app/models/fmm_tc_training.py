@@ -22,43 +22,17 @@ import torch
 from torch import Tensor, nn
 
 from app.core.arrays import Bools, Ints
+from app.models.fmm_tc_condensed import FixedFeatures, condensed
 from app.models.fmm_tc_module import FmmTcModule
+from app.models.fmm_tc_people_ready import Inputs, TrainingPeople
 from app.models.fmm_tc_settings import FmmTcTraining
 
-Inputs = dict[str, Tensor]
 READING = ("fusion.linear", "fusion.heads", "fusion.project")  # layers on branches' features
 AfterEpoch = Callable[[int, nn.Module], None]
 
 
 def _nothing(_epoch: int, _module: nn.Module) -> None:
     return None
-
-
-@dataclass(frozen=True, slots=True)
-class TrainingPeople:
-    """People ready for the trainable part."""
-
-    windows: Sequence[Tensor] | None  # a person: (window, width), or (window, parcel, frame)
-    connectivity: Tensor | None  # (person, parcel, parcel), or (person, pair)
-    structural: Tensor | None  # (person, 45)
-    labels: Tensor  # (person,), 0 and 1
-    places: Tensor | None  # (parcel, 3); only when the encoder is trained too
-    orders: Tensor | None  # (order, token)
-
-    def inputs(self, people: Ints, picks: Ints | None) -> Inputs:
-        """One row a person: the picked window of each (None = first and only)."""
-        found: Inputs = {}
-        index = torch.from_numpy(np.asarray(people, np.int64)).to(self.labels.device)
-        if self.windows is not None:
-            chosen = picks if picks is not None else np.zeros(len(people), int)
-            found["series"] = torch.stack(
-                [self.windows[i][k] for i, k in zip(people, chosen, strict=True)]
-            )
-        if self.connectivity is not None:
-            found["connectivity"] = self.connectivity[index]
-        if self.structural is not None:
-            found["structural"] = self.structural[index]
-        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +123,9 @@ class Optimisers:
             schedule.step()
 
 
-def validation_loss(module: FmmTcModule, people: TrainingPeople, chosen: Ints) -> float:
+def validation_loss(
+    module: FmmTcModule | FixedFeatures, people: TrainingPeople, chosen: Ints
+) -> float:
     """Mean log-loss of the mean log-odds over each person's windows."""
     module.eval()
     counts = [1 if people.windows is None else len(people.windows[i]) for i in chosen]
@@ -190,33 +166,39 @@ def train_member(
     inner_fold, seed
         Recorded; the seed fixes the order of people and the windows.
     after_epoch
-        Told the epoch (from 1) and the module; may raise to cancel.
+        Told the epoch (from 1) and what is trained (the module, or its condensed form); may
+        raise to cancel.
     """
     rng = np.random.default_rng([seed, inner_fold + 1, 29])
-    optimisers = Optimisers.of(module, training)
+    small = condensed(module, people, inside, training.momentum)
+    work: FmmTcModule | FixedFeatures = module if small is None else small.module
+    people = people if small is None else small.people
+    optimisers = Optimisers.of(work, training)
     best, best_epoch, losses = math.inf, 0, list[float]()
-    kept = copy.deepcopy(module.state_dict())
+    kept = copy.deepcopy(work.state_dict())
 
     def batch_losses() -> Iterator[Tensor]:
         for batch in batches_of(inside, training.batch, rng):
             picks = None
             if people.windows is not None:
                 picks = np.array([rng.integers(len(people.windows[i])) for i in batch])
-            features = module.features(people.inputs(batch, picks), people.places, people.orders)
-            yield module.fusion.loss(features, people.labels[torch.from_numpy(batch)])
+            features = work.features(people.inputs(batch, picks), people.places, people.orders)
+            yield work.fusion.loss(features, people.labels[torch.from_numpy(batch)])
 
     for epoch in range(1, training.epochs + 1):
-        module.train()
+        work.train()
         run_epoch(batch_losses(), optimisers.each, summed_gradients=training.summed_gradients)
         optimisers.next_epoch()
-        losses.append(validation_loss(module, people, validation))
-        after_epoch(epoch, module)
+        losses.append(validation_loss(work, people, validation))
+        after_epoch(epoch, work)
         if losses[-1] < best:
             best, best_epoch = losses[-1], epoch
-            kept = copy.deepcopy(module.state_dict())
+            kept = copy.deepcopy(work.state_dict())
         elif epoch - best_epoch >= training.patience:
             break
-    module.load_state_dict(kept)
+    work.load_state_dict(kept)
+    if small is not None:
+        small.restore(module)
     module.eval()
     return MemberRecord(inner_fold, best_epoch, len(losses), tuple(losses))
 

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 import torch
 
+from app.models.fmm_tc_condensed import FixedFeatures, condensed
 from app.models.fmm_tc_module import FmmTcModule, made
+from app.models.fmm_tc_people_ready import TrainingPeople
 from app.models.fmm_tc_settings import RELEASED_TRAINING, FmmTcSettings, FmmTcTraining
 from app.models.fmm_tc_training import (
     Optimisers,
-    TrainingPeople,
     batches_of,
     inner_fold_of,
     run_epoch,
@@ -94,9 +95,9 @@ def test_that_inner_folds_spread_both_classes_and_repeat():
     assert not np.array_equal(fold, inner_fold_of(labels, 4, 3))
 
 
-def _problem() -> tuple[FmmTcModule, TrainingPeople, FmmTcTraining]:
+def _problem(**changes: str) -> tuple[FmmTcModule, TrainingPeople, FmmTcTraining]:
     """Noise alone: the best epoch comes early, the last one is overfitted."""
-    settings = FmmTcSettings.corrected(branches=("connectivity",))
+    settings = FmmTcSettings.corrected(branches=("connectivity",), **changes)
     rng = np.random.default_rng(6)
     noise = rng.standard_normal((30, 9, 9)).astype(np.float32)
     matrices = torch.from_numpy(noise + noise.transpose(0, 2, 1))
@@ -109,7 +110,7 @@ def _problem() -> tuple[FmmTcModule, TrainingPeople, FmmTcTraining]:
 
 
 def test_that_the_best_epochs_weights_are_kept_and_differ_from_the_last():
-    module, people, training = _problem()
+    module, people, training = _problem(connectivity_encoder="compact")
     seen: list[dict[str, torch.Tensor]] = []
     record = train_member(
         module,
@@ -168,3 +169,38 @@ def test_that_validation_averages_a_persons_windows_first():
 
     expected = 0.5 * (np.log1p(np.exp(-2.0)) + np.log(2.0))
     assert validation_loss(WithoutSeries(), people, np.arange(2)) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("fusion", ["concat", "late"])
+def test_that_the_condensed_problem_takes_the_same_steps(fusion, monkeypatch):
+    weights = []
+    for whole in (False, True):
+        module, people, training = _problem(fusion=fusion)
+        small = condensed(module, people, np.arange(20), 0.9)
+        assert isinstance(small.module, FixedFeatures)
+        assert small.people.connectivity.shape == (30, 20)  # of 36 pairs
+        if whole:
+            monkeypatch.setattr("app.models.fmm_tc_training.condensed", lambda *_: None)
+        record = train_member(
+            module,
+            people,
+            np.arange(20),
+            np.arange(20, 30),
+            replace(training, epochs=8),
+            inner_fold=0,
+            seed=4,
+        )
+        loss = validation_loss(module, people, np.arange(20, 30))
+        assert loss == pytest.approx(min(record.losses), abs=1e-5)
+        weights.append(torch.cat([p.detach().flatten() for p in module.fusion.parameters()]))
+    assert float(weights[0].abs().max()) > 0.1
+    torch.testing.assert_close(weights[0], weights[1], rtol=1e-4, atol=1e-5)
+
+
+def test_that_only_frozen_branches_are_condensed():
+    module, people, _ = _problem(connectivity_encoder="compact")
+    assert condensed(module, people, np.arange(20), 0.9) is None
+    module, people, _ = _problem(fusion="gated")
+    small = condensed(module, people, np.arange(20), 0.9)
+    assert small.bases == {}
+    assert small.module.fusion is module.fusion
