@@ -2,10 +2,11 @@
 
 Features of frozen branches are computed once. Where the fusion is a linear sum that starts at
 zero and is trained by gradient descent without weight decay, every step adds a multiple of a
-training person's features, so the weights never leave the span of those features: in an
-orthonormal basis Q of it (features x = Q z, weights w = Q v) the steps are the same and
-``w . x = v . z`` for everybody (for people outside, the part of x across the span meets no
-weight). 90,000 connections of 80 people become 80 numbers; only rounding differs.
+training person's features, so the weights never leave the span of those features. With the
+rows X of all training people and ``X X^T = V L V^T``, their coordinates in an orthonormal basis of
+the span are ``Z = V L^1/2``; gradient descent on Z takes the same steps, and its weights v come
+back as ``w = X^T V L^-1/2 v``. 90,000 connections of 80 people become 80 numbers; only rounding
+differs.
 """
 
 from __future__ import annotations
@@ -13,14 +14,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from app.core.arrays import Ints
 from app.models.fmm_tc_module import FmmTcModule
 from app.models.fmm_tc_people_ready import TrainingPeople
 from app.models.fusion import Concat, Features, Fusion, Gated, Late, make_fusion
+
+SMALLEST_SHARE = 1e-9  # of the largest eigenvalue
 
 
 class FixedFeatures(nn.Module):
@@ -44,12 +45,34 @@ class FixedFeatures(nn.Module):
 
 
 @dataclass(frozen=True, slots=True)
+class Basis:
+    """Coordinates of people in the span of their own features."""
+
+    rows: Tensor  # (row, width)
+    coordinates: Tensor  # (row, rank)
+    back: Tensor  # (row, rank), V L^-1/2, float64
+
+    @classmethod
+    def of(cls, rows: Tensor) -> Basis:
+        """Of the rows' span; directions that hold nothing but rounding are left out."""
+        exact = rows.double()
+        values, vectors = torch.linalg.eigh(exact @ exact.T)
+        kept = values > SMALLEST_SHARE * values[-1]
+        root = values[kept].sqrt()
+        return cls(rows, (vectors[:, kept] * root).float(), vectors[:, kept] / root)
+
+    def weights(self, small: Tensor) -> Tensor:
+        """Weights of the features, (width,), from weights of the coordinates, (rank,)."""
+        return self.rows.T @ (self.back @ small.double()).to(self.rows)
+
+
+@dataclass(frozen=True, slots=True)
 class Condensed:
     """What is trained instead of the whole module."""
 
     module: FixedFeatures
     people: TrainingPeople
-    bases: dict[str, Tensor]  # branch -> (width, rank); empty = the fusion layer itself
+    bases: dict[str, Basis]  # a branch; empty = the module's own fusion layer is trained
 
     def restore(self, whole: FmmTcModule) -> None:
         """Put the trained weights back where they belong."""
@@ -60,24 +83,21 @@ class Condensed:
             if isinstance(small, Concat) and isinstance(whole.fusion, Concat):
                 pieces = torch.split(small.linear.weight[0], list(small.widths.values()))
                 found = [
-                    self.bases[name] @ piece.to(self.bases[name])
+                    self.bases[name].weights(piece)
                     for name, piece in zip(small.widths, pieces, strict=True)
                 ]
-                whole.fusion.linear.weight[0] = torch.cat(found).float()
+                whole.fusion.linear.weight[0] = torch.cat(found)
                 whole.fusion.linear.bias.copy_(small.linear.bias)
             elif isinstance(small, Late) and isinstance(whole.fusion, Late):
                 for name, head in small.heads.items():
                     target = whole.fusion.heads[name]
                     assert isinstance(head, nn.Linear)
                     assert isinstance(target, nn.Linear)
-                    basis = self.bases[name]
-                    target.weight[0] = (basis @ head.weight[0].to(basis)).float()
+                    target.weight[0] = self.bases[name].weights(head.weight[0])
                     target.bias.copy_(head.bias)
 
 
-def condensed(
-    module: FmmTcModule, people: TrainingPeople, inside: Ints, momentum: float
-) -> Condensed | None:
+def condensed(module: FmmTcModule, people: TrainingPeople, momentum: float) -> Condensed | None:
     """The condensed problem, or None where more than the fusion layer is trained."""
     if any(p.requires_grad for n, p in module.named_parameters() if not n.startswith("fusion.")):
         return None
@@ -89,27 +109,18 @@ def condensed(
             windows = [module.features({"series": rows})["series"] for rows in people.windows]
         if people.connectivity is not None:
             rest = module.features({"connectivity": people.connectivity})
-    bases: dict[str, Tensor] = {}
+    bases: dict[str, Basis] = {}
     fusion = module.fusion
     if not isinstance(fusion, Gated) and momentum > 0:
         if windows is not None:
-            bases["series"] = _basis(torch.cat([windows[i] for i in inside]))
-            windows = [(rows.double() @ bases["series"]).float() for rows in windows]
+            bases["series"] = Basis.of(torch.cat(windows))
+            counts = [len(rows) for rows in windows]
+            windows = list(torch.split(bases["series"].coordinates, counts))
         if rest:
-            chosen = torch.from_numpy(np.asarray(inside, np.int64))
-            bases["connectivity"] = _basis(rest["connectivity"][chosen])
-            rest = {"connectivity": (rest["connectivity"].double() @ bases["connectivity"]).float()}
+            bases["connectivity"] = Basis.of(rest["connectivity"])
+            rest = {"connectivity": bases["connectivity"].coordinates}
         kind = "late" if isinstance(fusion, Late) else "concat"
-        widths = {name: basis.shape[1] for name, basis in bases.items()}
+        widths = {name: basis.coordinates.shape[1] for name, basis in bases.items()}
         fusion = make_fusion(kind, widths).to(people.labels.device)
     ready = TrainingPeople(windows, rest.get("connectivity"), None, people.labels, None, None)
     return Condensed(FixedFeatures(fusion), ready, bases)
-
-
-def _basis(rows: Tensor) -> Tensor:
-    """Orthonormal basis of the rows' span, (width, rank), float64."""
-    count, width = rows.shape
-    if count >= width:
-        return torch.eye(width, dtype=torch.float64, device=rows.device)
-    basis: Tensor = torch.linalg.qr(rows.double().T)[0]
-    return basis

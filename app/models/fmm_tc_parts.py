@@ -72,6 +72,12 @@ class NetworkParts:
         cache: FeatureCache | None = None,
         device: str = "cpu",
     ) -> None:
+        if device.startswith("mps"):
+            raise ModelError(
+                "FMM_TC's statistics need double precision, which this device does not have.",
+                "Use the CPU or CUDA.",
+                code="model.device",
+            )
         self.settings = settings.check()
         self.encoder = encoder
         self.cache = cache if cache is not None else FeatureCache()

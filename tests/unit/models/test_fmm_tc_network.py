@@ -474,3 +474,6 @@ def test_that_settings_that_make_no_model_are_refused_by_name():
     with pytest.raises(ModelError) as caught:
         FmmTcNetwork(FmmTcSettings.corrected())
     assert caught.value.code == "model.encoder_missing"
+    with pytest.raises(ModelError) as caught:
+        FmmTcNetwork(FmmTcSettings.corrected(branches=("connectivity",)), device="mps")
+    assert caught.value.code == "model.device"

@@ -176,9 +176,12 @@ def test_that_the_condensed_problem_takes_the_same_steps(fusion, monkeypatch):
     weights = []
     for whole in (False, True):
         module, people, training = _problem(fusion=fusion)
-        small = condensed(module, people, np.arange(20), 0.9)
+        rows = module.connectivity.upper(people.connectivity)[:25]
+        wide = torch.cat([rows, rows[:5]])  # five people twice: rank 25 of 36 pairs
+        people = replace(people, connectivity=wide)
+        small = condensed(module, people, 0.9)
         assert isinstance(small.module, FixedFeatures)
-        assert small.people.connectivity.shape == (30, 20)  # of 36 pairs
+        assert small.people.connectivity.shape == (30, 25)  # people and rank
         if whole:
             monkeypatch.setattr("app.models.fmm_tc_training.condensed", lambda *_: None)
         record = train_member(
@@ -199,8 +202,8 @@ def test_that_the_condensed_problem_takes_the_same_steps(fusion, monkeypatch):
 
 def test_that_only_frozen_branches_are_condensed():
     module, people, _ = _problem(connectivity_encoder="compact")
-    assert condensed(module, people, np.arange(20), 0.9) is None
+    assert condensed(module, people, 0.9) is None
     module, people, _ = _problem(fusion="gated")
-    small = condensed(module, people, np.arange(20), 0.9)
+    small = condensed(module, people, 0.9)
     assert small.bases == {}
     assert small.module.fusion is module.fusion
