@@ -1,6 +1,6 @@
 """Which branch, fusion, connectivity and encoder earn their place? Simulated cohorts, parcel level.
 
-    .venv/bin/python tests/benchmarks/fusion.py --out fusion.json --cache FOLDER [--people 100]
+    .venv/bin/python tests/benchmarks/fusion.py --out fusion.json --cache FOLDER [--people 100] [--cohort …] [--variant …]
 
 Three cohorts of the simulator: the label in both branches' observables, in connectivity alone,
 in dynamics alone. Every variant is trained and asked in the same folds by person; figures are
@@ -134,14 +134,19 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--cache", type=Path, required=True)
     parser.add_argument("--people", type=int, default=100)
+    parser.add_argument("--cohort", choices=COHORTS, nargs="*", default=list(COHORTS))
+    parser.add_argument("--variant", choices=[*VARIANTS, *MORE], nargs="*")
     options = parser.parse_args()
     encoder, places = demonstration_encoder()
     cache = FeatureCache(options.cache)
     table: dict[str, Any] = {}
-    for name in COHORTS:
+    for name in options.cohort:
         cohort = people(name, options.people)
         plain = None
-        for variant, changes in VARIANTS.items() if name != "both" else (VARIANTS | MORE).items():
+        chosen = VARIANTS | MORE if name == "both" else VARIANTS
+        for variant, changes in chosen.items():
+            if options.variant and variant not in ("concat", *options.variant):
+                continue
             began = time.monotonic()
             answers = out_of_fold(changes, cohort, encoder, places, cache)
             plain = answers if plain is None else plain
