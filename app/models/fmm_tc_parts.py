@@ -105,7 +105,18 @@ class NetworkParts:
         self.centroids_mm = np.asarray(centroids_mm, np.float32)
         tokens = getattr(encoder.encoder, "token_count", 0)
         self.orders = identity_orders(tokens) if orders is None else np.asarray(orders, np.int64)
-        if (np.sort(self.orders, axis=1) != np.arange(self.orders.shape[1])).any():
+        parcels = getattr(encoder.encoder, "parcel_count", len(self.centroids_mm))
+        if parcels != len(self.centroids_mm):
+            raise ModelError(
+                f"The encoder takes {parcels} parcels, the coordinates are of "
+                f"{len(self.centroids_mm)}.",
+                "Use the atlas of the encoder.",
+                code="model.series_shape",
+            )
+        wanted = np.arange(tokens or self.orders.shape[1])
+        if not np.array_equal(
+            np.sort(self.orders, axis=1), np.broadcast_to(wanted, (len(self.orders), len(wanted)))
+        ):
             raise ModelError(
                 "A token order is no permutation.", "Install the model again.", code="model.order"
             )
@@ -146,6 +157,13 @@ class NetworkParts:
             return series.new_zeros(fitted.parcels, fitted.parcels), 0
         if self.settings.mode == "faithful":
             return self.connectivity_of(series), 0
+        if np.shape(connectivity) != fitted.mean_correlation.shape:
+            raise ModelError(
+                f"The connectivity has the shape {np.shape(connectivity)}; the model needs "
+                f"{fitted.mean_correlation.shape}.",
+                "Use the atlas that the model was made with.",
+                code="model.connectivity",
+            )
         whole, missing = filled(np.asarray(connectivity, np.float64), fitted.mean_correlation)
         return torch.from_numpy(whole).to(self.device), missing
 

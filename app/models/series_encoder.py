@@ -34,6 +34,7 @@ LARGEST = {  # of a description read from a file: no more memory than published 
     "timepoint_patching_size": 5000,
     "conv_kernel_size": 1001,
 }
+LARGEST_NETWORKS = 1000
 START_SPREAD = 0.02  # standard deviation of random weights, as published
 
 
@@ -89,6 +90,11 @@ class BrainLMSeriesEncoder(nn.Module):
     def window_frames(self) -> int:
         """From the configuration."""
         return self.model.config.num_timepoints_per_voxel
+
+    @property
+    def parcel_count(self) -> int:
+        """From the configuration."""
+        return self.model.config.num_brain_voxels
 
     @property
     def token_count(self) -> int:
@@ -206,6 +212,12 @@ def built(build: Mapping[str, Any]) -> BrainLMSeriesEncoder:
                 raise ValueError(f"{name} is out of range")
         model = BrainLM(config)
         networks = None if build["networks"] is None else np.asarray(build["networks"], np.int64)
+        if networks is not None and (
+            networks.shape != (config.num_brain_voxels,)
+            or networks.min() < 0
+            or networks.max() >= LARGEST_NETWORKS
+        ):
+            raise ValueError("networks do not fit the parcels")
     except (KeyError, TypeError, ValueError) as error:
         raise ModelError(
             "The model's description of its encoder is damaged.",

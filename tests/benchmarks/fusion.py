@@ -1,6 +1,7 @@
 """Which branch, fusion, connectivity and encoder earn their place? Simulated cohorts, parcel level.
 
-    .venv/bin/python tests/benchmarks/fusion.py --out fusion.json --cache FOLDER [--people 100] [--cohort …] [--variant …]
+    .venv/bin/python tests/benchmarks/fusion.py --out fusion.json --cache FOLDER
+        [--people 100] [--cohort NAME …] [--variant NAME …]
 
 Three cohorts of the simulator: the label in both branches' observables, in connectivity alone,
 in dynamics alone. Every variant is trained and asked in the same folds by person; figures are

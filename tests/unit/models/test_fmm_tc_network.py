@@ -243,6 +243,12 @@ def test_that_missing_parcels_are_filled_and_counted(test_people, fused):
     assert caught.value.code == "model.missing_parcels"
 
 
+def test_that_a_matrix_of_another_atlas_is_refused(test_people, fused):
+    with pytest.raises(ModelError, match="atlas") as caught:
+        fused.detail(test_people.series[0], test_people.connectivity[0][:7, :7])
+    assert caught.value.code == "model.connectivity"
+
+
 def test_that_raw_and_cleaned_series_are_not_mistaken(training, test_people, fused):
     with pytest.raises(ModelError, match="raw parcel means") as caught:
         ask(fused, raw(test_people))
@@ -474,6 +480,14 @@ def test_that_settings_that_make_no_model_are_refused_by_name():
     with pytest.raises(ModelError) as caught:
         FmmTcNetwork(FmmTcSettings.corrected())
     assert caught.value.code == "model.encoder_missing"
+    for places, orders, code in (
+        (PLACES[:9], None, "model.series_shape"),
+        (PLACES, np.arange(23)[None], "model.order"),
+        (PLACES, np.zeros((1, 24), int), "model.order"),
+    ):
+        with pytest.raises(ModelError) as caught:
+            FmmTcNetwork(variant(), encoder=source(), centroids_mm=places, orders=orders)
+        assert caught.value.code == code
     with pytest.raises(ModelError) as caught:
         FmmTcNetwork(FmmTcSettings.corrected(branches=("connectivity",)), device="mps")
     assert caught.value.code == "model.device"

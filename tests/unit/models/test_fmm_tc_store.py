@@ -112,6 +112,8 @@ def test_that_an_encoder_of_another_family_must_be_given(tmp_path):
         ({"encoder.model.vit.layernorm.weight": torch.zeros(16)}, {}, "model.encoder_hash"),
         ({"token_orders": torch.zeros(1, 24, dtype=torch.int32)}, {}, "model.order"),
         ({}, {"format": 9}, "model.damaged"),
+        ({"token_orders": torch.arange(23, dtype=torch.int32)[None]}, {}, "model.shape"),
+        ({}, {"encoder.build.networks": [0, 1]}, "model.damaged"),
         ({}, {"parcels": 11}, "model.damaged"),
         ({}, {"parcels": 10**9}, "model.damaged"),
         ({}, {"encoder.build.config.hidden_size": 10**8}, "model.damaged"),
