@@ -6,7 +6,8 @@ training person's features, so the weights never leave the span of those feature
 rows X of all training people and ``X X^T = V L V^T``, their coordinates in an orthonormal basis of
 the span are ``Z = V L^1/2``; gradient descent on Z takes the same steps, and its weights v come
 back as ``w = X^T V L^-1/2 v``. 90,000 connections of 80 people become 80 numbers; only rounding
-differs.
+differs. The projections of a gated fusion start at random inside the span (a start across it
+would stay there for ever and only add noise to people outside).
 """
 
 from __future__ import annotations
@@ -95,10 +96,25 @@ class Condensed:
                     assert isinstance(target, nn.Linear)
                     target.weight[0] = self.bases[name].weights(head.weight[0])
                     target.bias.copy_(head.bias)
+            elif isinstance(small, Gated) and isinstance(whole.fusion, Gated):
+                for name, layer in small.project.items():
+                    target = whole.fusion.project[name]
+                    assert isinstance(layer, nn.Linear)
+                    assert isinstance(target, nn.Linear)
+                    rows = [self.bases[name].weights(row) for row in layer.weight]
+                    target.weight.copy_(torch.stack(rows))
+                    target.bias.copy_(layer.bias)
+                whole.fusion.gate.load_state_dict(small.gate.state_dict())
+                whole.fusion.head.load_state_dict(small.head.state_dict())
 
 
-def condensed(module: FmmTcModule, people: TrainingPeople, momentum: float) -> Condensed | None:
-    """The condensed problem, or None where more than the fusion layer is trained."""
+def condensed(
+    module: FmmTcModule, people: TrainingPeople, momentum: float, seed: int
+) -> Condensed | None:
+    """The condensed problem, or None where more than the fusion layer is trained.
+
+    `seed` fixes the start of a gated fusion.
+    """
     if any(p.requires_grad for n, p in module.named_parameters() if not n.startswith("fusion.")):
         return None
     module.eval()
@@ -111,7 +127,7 @@ def condensed(module: FmmTcModule, people: TrainingPeople, momentum: float) -> C
             rest = module.features({"connectivity": people.connectivity})
     bases: dict[str, Basis] = {}
     fusion = module.fusion
-    if not isinstance(fusion, Gated) and momentum > 0:
+    if momentum > 0:
         if windows is not None:
             bases["series"] = Basis.of(torch.cat(windows))
             counts = [len(rows) for rows in windows]
@@ -119,8 +135,10 @@ def condensed(module: FmmTcModule, people: TrainingPeople, momentum: float) -> C
         if rest:
             bases["connectivity"] = Basis.of(rest["connectivity"])
             rest = {"connectivity": bases["connectivity"].coordinates}
-        kind = "late" if isinstance(fusion, Late) else "concat"
+        kind = {Late: "late", Gated: "gated", Concat: "concat"}[type(fusion)]
         widths = {name: basis.coordinates.shape[1] for name, basis in bases.items()}
-        fusion = make_fusion(kind, widths).to(people.labels.device)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            fusion = make_fusion(kind, widths).to(people.labels.device)
     ready = TrainingPeople(windows, rest.get("connectivity"), None, people.labels, None, None)
     return Condensed(FixedFeatures(fusion), ready, bases)

@@ -170,7 +170,7 @@ def train_member(
         raise to cancel.
     """
     rng = np.random.default_rng([seed, inner_fold + 1, 29])
-    small = condensed(module, people, training.momentum)
+    small = condensed(module, people, training.momentum, seed + inner_fold)
     work: FmmTcModule | FixedFeatures = module if small is None else small.module
     people = people if small is None else small.people
     optimisers = Optimisers.of(work, training)

@@ -179,7 +179,7 @@ def test_that_the_condensed_problem_takes_the_same_steps(fusion, monkeypatch):
         rows = module.connectivity.upper(people.connectivity)[:25]
         wide = torch.cat([rows, rows[:5]])  # five people twice: rank 25 of 36 pairs
         people = replace(people, connectivity=wide)
-        small = condensed(module, people, 0.9)
+        small = condensed(module, people, 0.9, 1)
         assert isinstance(small.module, FixedFeatures)
         assert small.people.connectivity.shape == (30, 25)  # people and rank
         if whole:
@@ -202,8 +202,22 @@ def test_that_the_condensed_problem_takes_the_same_steps(fusion, monkeypatch):
 
 def test_that_only_frozen_branches_are_condensed():
     module, people, _ = _problem(connectivity_encoder="compact")
-    assert condensed(module, people, 0.9) is None
-    module, people, _ = _problem(fusion="gated")
-    small = condensed(module, people, 0.9)
-    assert small.bases == {}
-    assert small.module.fusion is module.fusion
+    assert condensed(module, people, 0.9, 1) is None
+    module, people, _ = _problem()
+    assert condensed(module, people, 0.0, 1).module.fusion is module.fusion  # AdamW: as it is
+
+
+def test_that_a_condensed_gate_is_the_same_function_when_it_is_put_back():
+    module, people, training = _problem(fusion="gated")
+    record = train_member(
+        module,
+        people,
+        np.arange(20),
+        np.arange(20, 30),
+        replace(training, epochs=6, learning_rate=0.2),
+        inner_fold=0,
+        seed=4,
+    )
+    loss = validation_loss(module, people, np.arange(20, 30))
+    assert loss == pytest.approx(min(record.losses), abs=1e-5)
+    assert float(module.fusion.project["connectivity"].weight.detach().abs().max()) > 0
