@@ -48,6 +48,12 @@ class Architecture:
 
 def _check_network_statistics(card: Card, weights: Tensors, _statistics: Tensors) -> None:
     Sizes.of(card)
+    for field, value, encoder_value in (
+        ("window_frames", card.contract.window_frames, card.encoder.num_timepoints_per_voxel),
+        ("parcel_count", card.contract.parcel_count, card.encoder.num_brain_voxels),
+    ):
+        if value != encoder_value:
+            raise card_error(f"contract.{field} is {value}, the encoder takes {encoder_value}")
     check_tensors(weights, expected_shapes(card))
     encoder = card.fields.encoder
     assert encoder is not None  # expected_shapes asked for it

@@ -155,7 +155,9 @@ def problems_of(error: ValidationError, schema: type[BaseModel]) -> list[str]:
             found = item["input"]
             if isinstance(found, str | int | float) and "found" not in message:
                 message += f" (found {str(found)[:LONGEST_VALUE]!r})"
-            told.append(f"{path}: {message}" if path else message)
+            # rules between the fields of a table begin with the field's name
+            link = "." if isinstance(found, dict) and item["type"] == "value_error" else ": "
+            told.append(f"{path}{link}{message}" if path else message)
     return told
 
 

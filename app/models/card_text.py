@@ -125,6 +125,8 @@ def _check_table(
         raise ValueError(f"{path} is nested too deeply")
     for key, value in table.items():
         name = f"{path}.{key}" if path else key
+        if rates and key.endswith("_interval") and not isinstance(value, list):
+            raise ValueError(f"{name} must be [low, high], low before high")
         if isinstance(value, dict):
             _check_table(value, name, gain=gain or key.startswith(GAIN), depth=depth + 1,
                          rates=rates)  # fmt: skip
