@@ -91,7 +91,7 @@ class Population(Part):
 
     @model_validator(mode="after")
     def _plausible(self) -> Population:
-        if not (0.0 <= self.age_range_years[0] and self.age_range_years[1] <= 120.0):
+        if not (self.age_range_years[0] >= 0.0 and self.age_range_years[1] <= 120.0):
             raise ValueError("age_range_years must lie in 0..120 years")
         return self
 

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from app.core.errors import ModelError
 from app.core.provenance import file_sha256
+from app.models.limits import MAX_FILE_BYTES
 
-MAX_FILE_BYTES = 200 * 1024 * 1024
 MAX_HEADER_BYTES = 2 * 1024 * 1024
 
 
