@@ -87,9 +87,9 @@ def export_bundle(model_id: str, target: Path, progress: Progress | None = None)
             with zipfile.ZipFile(part, "x", zipfile.ZIP_STORED, allowZip64=False) as archive:
                 archive.writestr(_entry(MANIFEST_FILE), manifest)
                 for number, name in enumerate(names, start=1):
-                    with (bundle.folder / name).open("rb") as source:
-                        with archive.open(_entry(name), "w") as place:
-                            shutil.copyfileobj(source, place, _PIECE)
+                    path = bundle.folder / name
+                    with path.open("rb") as source, archive.open(_entry(name), "w") as place:
+                        shutil.copyfileobj(source, place, _PIECE)
                     progress.step(number / len(names), name)
             with part.open("rb") as written:
                 os.fsync(written.fileno())

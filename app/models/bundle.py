@@ -260,13 +260,10 @@ class Bundle:
 
     def _check_device(self, device: str) -> None:
         """Refuse a device whose answer to the made-up scan would move a probability too far."""
-        fields = self.card.fields
+        most = self.card.fields.reproducibility.probability_tolerance
         apart = abs(self.scan_model(device).canary() - self.canary_log_odds)
         # a sigmoid is nowhere steeper than 1/4
-        if (
-            not 0.25 * fields.calibration.slope * apart
-            <= fields.reproducibility.probability_tolerance
-        ):
+        if not 0.25 * self.card.calibration.slope * apart <= most:
             raise UnfitDeviceError(device)
 
     def _prediction(self, asked: Asked, answer: Answer, reasons: tuple[str, ...]) -> Prediction:

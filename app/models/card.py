@@ -146,9 +146,9 @@ def _check_sizes(config: BrainLMConfig) -> None:
         if type(value) is not type(field.default):
             kind = type(field.default).__name__
             raise card_error(f"encoder.config.{field.name} must be of kind {kind}")
-        if isinstance(value, int) and not isinstance(value, bool):
-            if not 1 <= value <= LARGEST_SIZES.get(field.name, LARGEST_SIZE):
-                raise card_error(f"encoder.config.{field.name} is not a possible size ({value})")
+        most = LARGEST_SIZES.get(field.name, LARGEST_SIZE)
+        if type(value) is int and not 1 <= value <= most:
+            raise card_error(f"encoder.config.{field.name} is not a possible size ({value})")
     width, inner = config.hidden_size, config.intermediate_size
     weights = config.num_hidden_layers * (4 * width * width + 2 * width * inner)
     if 4 * weights > MAX_FILE_BYTES:

@@ -185,7 +185,7 @@ class OneInput:
     ) -> OneInput:
         """Prepare one scan; series stay in percent, as the model was fitted on them."""
         values = np.asarray(signals.cleaned, np.float64)
-        present: Bools = np.isfinite(values).all(axis=0)
+        present: Bools = np.asarray(np.isfinite(values).all(axis=0), np.bool_)
         series = torch.from_numpy(np.where(present, values, 0.0).astype(np.float32))
         mean = fitted.statistics["mean_correlation"].float()
         return cls(
