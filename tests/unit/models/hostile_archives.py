@@ -104,7 +104,7 @@ def weights_of(change: Callable[[dict[str, torch.Tensor]], Any], *, pinned: bool
 
 def with_weights(content: bytes, *, pinned: bool = True) -> Craft:
     def craft(members: Members) -> bytes:
-            card = tomllib.loads(members[CARD].decode())
+        card = tomllib.loads(members[CARD].decode())
         if pinned:
             card["weights"]["sha256"] = hashlib.sha256(content).hexdigest()
         return packed({CARD: tomli_w.dumps(card).encode(), WEIGHTS: content})
