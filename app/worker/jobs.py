@@ -10,6 +10,7 @@ from typing import Any
 
 from app.core.progress import Progress
 from app.study.files import replace_file, storage_errors
+from app.worker.bundle_jobs import BUNDLE_JOBS
 from app.worker.requests import Inspection, pack, packed_request
 
 
@@ -127,4 +128,5 @@ JOBS = {
     "analyse": analyse,
     "report": report,
     "warm_up": warm_up,
+    **BUNDLE_JOBS,
 }
