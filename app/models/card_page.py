@@ -9,7 +9,7 @@ from typing import Any
 from app.core import wording
 from app.models.card import Card
 from app.models.card_schema import GAIN_TABLE
-from app.models.gates import unearned_reason
+from app.models.earned import unearned_reason
 
 Line = tuple[str, str]  # name, value
 INTERVAL = "_interval"
@@ -63,7 +63,8 @@ def _limitations(card: Card) -> tuple[Line, ...]:
     lines = [(f"{number}", text) for number, text in enumerate(card.fields.model.limitations, 1)]
     reason = unearned_reason(card.fields.gain_interval)
     if reason:
-        lines.insert(0, ("Shows no number", reason.removeprefix("Withheld: ")))
+        words = reason.removeprefix("Withheld: ")
+        lines.insert(0, ("Shows no number", words[:1].upper() + words[1:]))
     return tuple(lines)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QIcon
 from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -31,6 +32,7 @@ DEVICES = {
     "cpu": "Processor",
 }
 _MB = 1 << 20
+_NAME_WIDTH = 156
 _LARGEST_MEMORY_MB = 4 << 20
 
 
@@ -43,7 +45,7 @@ class SettingsDialog(QDialog):
         super().__init__(parent)
         self.setWindowTitle("Settings")
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.setMinimumWidth(560)
+        self.setMinimumWidth(680)
         column = QVBoxLayout(self)
         column.setContentsMargins(20, 14, 20, 14)
         column.setSpacing(8)
@@ -51,6 +53,7 @@ class SettingsDialog(QDialog):
         self._display(column, settings)
         self._research(column, settings)
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
+        buttons.button(QDialogButtonBox.StandardButton.Close).setIcon(QIcon())
         buttons.rejected.connect(self.close)
         column.addSpacing(6)
         column.addWidget(buttons)
@@ -83,6 +86,8 @@ class SettingsDialog(QDialog):
         self.device = choice("Device", DEVICES, settings.device, self._tell("device"))
         self.device.setMinimumContentsLength(38)
         self.device_note = _note("Asking this machine for its devices …")
+        self.device_note.setMinimumHeight(2 * self.device_note.fontMetrics().lineSpacing() + 4)
+        self.device_note.setAlignment(Qt.AlignmentFlag.AlignTop)
         self.threads = QSpinBox()
         self.threads.setRange(0, 4 * (os.cpu_count() or 1))
         self.threads.setSpecialValueText("all cores")
@@ -187,6 +192,7 @@ def _form(column: QVBoxLayout, title: str) -> QFormLayout:
 def _row(form: QFormLayout, words: str, field: QComboBox | QSpinBox) -> None:
     label = QLabel(words)
     label.setObjectName("muted")
+    label.setFixedWidth(_NAME_WIDTH)
     label.setBuddy(field)
     field.setAccessibleName(words)
     form.addRow(label, field)
