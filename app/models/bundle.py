@@ -239,9 +239,7 @@ class Bundle:
             )
         return self.scan_model(device).scan_functions(signals, connectome)
 
-    def on_device(
-        self, work: Callable[[str, int], T], wish: str
-    ) -> tuple[T, str, tuple[str, ...]]:
+    def on_device(self, work: Callable[[str, int], T], wish: str) -> tuple[T, str, tuple[str, ...]]:
         """Run `work(device, windows at a time)` where `wish` leads, with every fallback.
 
         Returns
