@@ -221,7 +221,7 @@ def treatment_text(model: ModelSummary) -> str:
 def question_text(model: ModelSummary) -> str:
     """What is asked: drug, responder definition in full, population and count."""
     return (
-        f"{treatment_text(model)}. Responder definition: {model.responder_definition} "
+        f"{treatment_text(model)}. Responder definition: {model.responder_definition.rstrip('.')}. "
         f"Learned from: {model.population} (n = {model.training_count})."
     )
 
