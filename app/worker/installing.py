@@ -213,6 +213,8 @@ def arriving(entry: Published) -> Iterator[Path]:
             raise NotADirectoryError(20, "a link")
     try:
         with hold_lock(incoming.with_name(f"{incoming.name}.lock"), wait_s=0.0):
+            for stale in incoming.parent.glob(f".tmp-{incoming.name.removeprefix('.incoming-')}-*"):
+                shutil.rmtree(stale, ignore_errors=True)  # of a program that was killed
             yield incoming
     except StorageError as error:
         if error.code != "study.busy":
