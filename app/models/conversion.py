@@ -84,7 +84,8 @@ def convert_checkpoint(source: Path, folder: Path, progress: Progress) -> Conver
         )
     source_sha256 = file_sha256(source)
     progress.step(0.1, "checking the container")
-    if _looks_like_safetensors(source):
+    # By name too: the reader of torch would go by it, and by nothing else.
+    if source.suffix.lower() == ".safetensors" or _looks_like_safetensors(source):
         tensors = _open_safetensors(source, shapes, config)
     else:
         tensors = _open_bin(source, shapes, config, progress)
