@@ -77,8 +77,11 @@ class Published:
 
     @property
     def size_words(self) -> str:
-        """ "30.5 MB", or "up to 80.1 MB" where only a bound is known."""
-        return ("" if self.exact_size else "up to ") + f"{self.download_bytes / 1e6:.1f} MB"
+        """ "30.5 MB", or "up to 80 MB" where only a bound is known."""
+        size = self.download_bytes
+        if self.exact_size:
+            return f"{size / 1e6:.1f} MB"
+        return f"up to {size / 1e9:.1f} GB" if size >= 1e9 else f"up to {size / 1e6:.0f} MB"
 
 
 def fact_lines(entry: Published) -> list[str]:

@@ -7,9 +7,10 @@ something is fetched. Closing the dialog leaves the work running.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import QModelIndex, QPersistentModelIndex, Qt, Signal
 from PySide6.QtGui import QColor
 from PySide6.QtWidgets import (
     QAbstractItemView,
@@ -22,12 +23,16 @@ from PySide6.QtWidgets import (
     QPlainTextEdit,
     QPushButton,
     QSplitter,
+    QStyle,
+    QStyledItemDelegate,
+    QStyleOptionViewItem,
     QTableWidget,
     QTableWidgetItem,
     QVBoxLayout,
     QWidget,
 )
 
+from app.core import wording
 from app.core.errors import AppError
 from app.core.progress import ProgressEvent
 from app.core.published import Published, fact_lines, file_lines, licence_lines
@@ -40,7 +45,7 @@ from app.worker.requests import models_job
 
 COLUMNS = ("Name", "Kind", "Size", "Licence", "State")
 _STATE = COLUMNS.index("State")
-_WIDTHS = (34, 10, 18, 24)  # in letters; the state takes the rest
+_WIDTHS = (22, 11, 16, 40)  # in letters; the state takes the rest
 _INTRO = (
     "Published encoders and the A424 atlas are not part of this program. They are fetched only "
     "when you ask for it; without a connection, import files that you carried in."
@@ -55,6 +60,17 @@ class RowState:
     trouble: str = ""
     partial_bytes: int = 0
     words: str = "looking…"
+
+
+class _WholeRows(QStyledItemDelegate):
+    """Draws a chosen row as one: no cell of it looks different."""
+
+    def initStyleOption(
+        self, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex
+    ) -> None:
+        """Leave the mark of the current cell out."""
+        super().initStyleOption(option, index)
+        option.state &= ~QStyle.StateFlag.State_HasFocus
 
 
 class ModelsDialog(QDialog):
@@ -81,7 +97,7 @@ class ModelsDialog(QDialog):
     # building --------------------------------------------------------------------------
 
     def _build(self) -> None:
-        intro = QLabel(_INTRO)
+        intro = QLabel(f"{_INTRO} {wording.RUO_LINE}.")
         intro.setWordWrap(True)
         intro.setObjectName("muted")
         self.table = self._make_table()
@@ -127,10 +143,15 @@ class ModelsDialog(QDialog):
         column.addWidget(self.message)
         column.addWidget(self.progress)
         column.addLayout(row)
+        chain = (self.table, self.text, self.accept_box, self.install_button, self.import_button,
+                 self.verify_button, self.remove_button, close)  # fmt: skip
+        for before, after in pairwise(chain):
+            self.setTabOrder(before, after)
 
     def _make_table(self) -> QTableWidget:
         table = QTableWidget(len(CATALOGUE), len(COLUMNS))
         table.setHorizontalHeaderLabels(list(COLUMNS))
+        table.setItemDelegate(_WholeRows(table))
         table.setAccessibleName("Published models and atlases")
         table.verticalHeader().hide()
         table.setShowGrid(False)
@@ -201,6 +222,8 @@ class ModelsDialog(QDialog):
         known, busy = self.entry.id in self._states, self._busy()
         may = known and not busy and not state.installed
         there = state.installed or bool(state.trouble)
+        if state.installed:
+            self.accept_box.setChecked(False)  # the next time it is asked again
         self.install_button.setText("Resu&me" if state.partial_bytes else "&Install")
         self.install_button.setEnabled(may and self.accept_box.isChecked())
         self.import_button.setEnabled(may and self.accept_box.isChecked())
