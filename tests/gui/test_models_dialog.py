@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,8 +17,10 @@ from app.core.progress import ProgressEvent
 from app.gui.dialogs.models import ModelsDialog
 from app.gui.jobs import Jobs
 from app.gui.main_window.window import MainWindow
+from app.worker.process import Worker
 from app.worker.protocol import Binding, JobProgress
 from app.worker.published import CATALOGUE
+from tests import hostile_bins as bins
 
 IDS = [entry.id for entry in CATALOGUE]
 
@@ -218,3 +222,30 @@ def test_that_the_menu_opens_the_dialog_and_closing_asks_while_it_works(
     window.actions_.downloads.cancel(running.job.job_id)
     qtbot.waitUntil(lambda: not window.actions_.downloads.running(), timeout=5000)
     window.actions_.downloads.close()
+
+
+def test_that_a_hostile_file_is_told_by_the_real_worker_and_the_window_goes_on(
+    qapp: Any, qtbot: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    canary = tmp_path / "canary"
+    config = {**bins.CONFIG, "hidden_size": 512, "num_hidden_layers": 4}
+    (tmp_path / "config.json").write_text(json.dumps({**config, "decoder_hidden_size": 512}))
+    bomb = bins.whole(bins.call("os", "system", (bins.text(f"touch {canary}"),)))
+    (tmp_path / "pytorch_model.bin").write_bytes(bins.archive({"a/data.pkl": bomb}))
+    names = [str(tmp_path / name) for name in ("config.json", "pytorch_model.bin")]
+    monkeypatch.setattr(QFileDialog, "getOpenFileNames", lambda *_a, **_k: (names, ""))
+    jobs = Jobs(Worker)
+    dialog = ModelsDialog(jobs)
+    dialog.show_now()
+    dialog.choose("old_13M")
+    qtbot.waitUntil(lambda: bool(dialog._states), timeout=60_000)
+    dialog.accept_box.setChecked(True)
+    dialog.import_button.click()
+    qtbot.waitUntil(lambda: dialog.message.isVisible(), timeout=60_000)
+    assert "wants to run code" in dialog.message.text()
+    qtbot.waitUntil(lambda: not jobs.running(), timeout=60_000)
+    assert state_words(dialog, "old_13M") == "not installed"
+    assert not canary.exists()
+    dialog.close()
+    jobs.close()
+    dialog.deleteLater()

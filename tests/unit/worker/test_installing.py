@@ -7,6 +7,7 @@ import json
 import os
 import resource
 import signal
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
@@ -24,6 +25,8 @@ from app.models.checkpoint_shapes import expected_shapes
 from app.worker import installing, published
 from app.worker.carried_in import import_files, recognise
 from app.worker.installing import arriving, remove, verify
+from app.worker.process import Worker
+from app.worker.protocol import Job
 from app.worker.published import CATALOGUE, find_published, folder_of, incoming_folder, state_of
 from tests import hostile_bins as bins
 from tests.local_server import LocalServer, Served, local_server
@@ -151,6 +154,39 @@ def test_that_a_cut_download_is_resumed_and_whole_files_are_not_fetched_again(
     install(entry, Progress(), accepted=True)
     assert server.asked[-1][1]["range"] == "bytes=30000-"
     assert state_of(entry).installed
+
+
+def test_that_a_cancel_is_heard_at_a_silent_server_and_the_part_is_taken_up(
+    server: LocalServer, tmp_path: Path
+) -> None:
+    served = server.paths["/pytorch_model.bin"] = Served(WEIGHTS, chunk_pause_s=30.0)
+    url = server.url("/pytorch_model.bin")
+    job = Job("fetch", {"url": url, "folder": str(tmp_path)}, "job-1")
+    part = tmp_path / "weights.bin.partial"
+    with Worker("tests.unit.worker.fake_jobs:JOBS") as worker:
+        ended: list[AppError] = []
+
+        def work() -> None:
+            try:
+                worker.run(job)
+            except AppError as error:
+                ended.append(error)
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        while not (part.exists() and part.stat().st_size):
+            thread.join(0.02)
+            assert thread.is_alive()
+        worker.cancel("job-1")
+        thread.join(20)
+        assert [type(error) for error in ended] == [CancelledError]
+        kept = part.stat().st_size
+        server.stopping.set()  # the silent answer ends
+        served.chunk_pause_s = 0.0
+        answer = worker.run(replace(job, job_id="job-2"))
+    server.stopping.clear()
+    assert answer["sha256"] == sha256(WEIGHTS)
+    assert server.asked[-1][1]["range"] == f"bytes={kept}-"
 
 
 def test_that_a_cancel_while_checking_keeps_the_download(server: LocalServer) -> None:
