@@ -25,7 +25,14 @@ from app.models.catalogue import (
     WEIGHTS_NAME,
 )
 from app.study.files import storage_errors
-from app.worker.installing import Arrived, arriving, check_recognised, require_acceptance, settle
+from app.worker.installing import (
+    Arrived,
+    arriving,
+    check_recognised,
+    forget,
+    require_acceptance,
+    settle,
+)
 from app.worker.published import CATALOGUE
 
 MAX_FILES = 200
@@ -62,13 +69,16 @@ def import_files(
     chosen = choose(entry, files)
     progress.set_weights({"Copy": 1.0, "Check": 2.0})
     with arriving(entry) as incoming:
-        with progress.stage("Copy"):
-            arrived = [
-                Arrived(file, *_copy(path, incoming / file.name, file.largest_bytes, progress))
-                for file, path in chosen
-            ]
-        with progress.stage("Check"):
-            return settle(entry, arrived, progress, how="import")
+        try:
+            with progress.stage("Copy"):
+                arrived = [
+                    Arrived(file, *_copy(path, incoming / file.name, file.largest_bytes, progress))
+                    for file, path in chosen
+                ]
+            with progress.stage("Check"):
+                return settle(entry, arrived, progress, how="import")
+        finally:  # the user has the originals: no copy is kept, whatever happened
+            forget(incoming / file.name for file, _ in chosen)
 
 
 def listed(paths: Sequence[Path]) -> list[Path]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,7 +20,7 @@ import tomli_w
 from app import __version__
 from app.connectome import a424
 from app.core.download import download
-from app.core.errors import AppError, CancelledError, DownloadError, ModelError, StorageError
+from app.core.errors import AppError, CancelledError, ModelError, StorageError
 from app.core.progress import Progress
 from app.core.provenance import file_sha256
 from app.core.published import Published, PublishedFile
@@ -115,13 +115,10 @@ def settle(
             write_file(folder / RECORD_NAME, tomli_w.dumps(record).encode())
             if target.exists() or not publish(folder, target):
                 swap(folder, target)
-    except (ModelError, DownloadError) as error:
-        _forget(arrived)
-        raise error
     except (CancelledError, StorageError):
-        raise
+        raise  # nothing is wrong with the files
     except AppError:
-        _forget(arrived)
+        forget(item.path for item in arrived)
         raise
     shutil.rmtree(incoming_folder(entry), ignore_errors=True)
     return record
@@ -331,8 +328,8 @@ def _check_space(entry: Published, incoming: Path) -> None:
         )
 
 
-def _forget(arrived: list[Arrived]) -> None:
-    """What failed a check is not kept for another try."""
-    for item in arrived:
+def forget(paths: Iterable[Path]) -> None:
+    """Delete files that have arrived and are not wanted for another try."""
+    for path in paths:
         with contextlib.suppress(OSError):
-            item.path.unlink(missing_ok=True)
+            path.unlink(missing_ok=True)

@@ -321,6 +321,7 @@ def test_that_a_full_disk_leaves_nothing_and_the_next_try_works(tmp_path: Path) 
                 import_files(paths, Progress(), accepted=True, entry=entry)
             assert caught.value.code == "study.no_space"
             assert nothing_there(entry)
+            assert list(incoming_folder(entry).iterdir()) == []  # no copy takes up room
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
         signal.signal(signal.SIGXFSZ, old)
