@@ -300,6 +300,12 @@ class BrainLM(nn.Module):
     def __init__(self, config: BrainLMConfig, *, with_decoder: bool = False) -> None:
         super().__init__()
         config.check()
+        if with_decoder and config.decoder_hidden_size != config.hidden_size:
+            # The decoder's coordinate projection has the encoder's width and is added to its own.
+            raise ValueError(
+                f"decoder_hidden_size is {config.decoder_hidden_size}; this family needs "
+                f"hidden_size ({config.hidden_size})."
+            )
         self.config = config
         self.vit = Encoder(config)
         self.decoder = Decoder(config) if with_decoder else None

@@ -15,7 +15,6 @@ from app.models.config_fields import (
 )
 
 POSITIONS = 5000  # rows of the stored sinusoidal table
-UNUSED_KEYS = ("decoder.decoder_pred.weight", "decoder.decoder_pred.bias")  # published leftovers
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +85,6 @@ class BrainLMConfig:
                 "num_landmarks differs from segment_means_seq_len: the landmark "
                 "approximation of attention is not supported, only exact softmax."
             )
-        if self.decoder_hidden_size != self.hidden_size:
-            raise ValueError(
-                f"decoder_hidden_size is {self.decoder_hidden_size}; this family needs "
-                f"hidden_size ({self.hidden_size})."
-            )
         for width, heads in (
             (self.hidden_size, self.num_attention_heads),
             (self.decoder_hidden_size, self.decoder_num_attention_heads),
@@ -106,64 +100,3 @@ class BrainLMConfig:
             raise ValueError(f"{self.patch_count} patches do not fit the table of {POSITIONS}.")
         if self.conv_kernel_size % 2 == 0:
             raise ValueError(f"conv_kernel_size {self.conv_kernel_size} must be odd.")
-
-
-def brainlm_shapes(config: BrainLMConfig) -> dict[str, tuple[int, ...]]:
-    """Key and shape of every tensor of a published checkpoint of this family.
-
-    Computed from the configuration alone, so that a file is judged before anything is built.
-    The two leftovers of `UNUSED_KEYS` may be there besides.
-    """
-    width, deep = config.hidden_size, config.decoder_hidden_size
-    patch = config.timepoint_patching_size
-    shapes: dict[str, tuple[int, ...]] = {
-        "vit.embeddings.cls_token": (1, 1, width),
-        **_linear("vit.embeddings.signal_embedding_projection", patch, width),
-        **_linear("vit.embeddings.xyz_embedding_projection", 3, width),
-        "vit.embeddings.pos_embedding.pe": (POSITIONS, width),
-        "decoder.pos_embedding.pe": (POSITIONS, deep),
-        **_norm("vit.layernorm", width),
-        "decoder.mask_token": (1, 1, deep),
-        **_linear("decoder.decoder_embed", width, deep),
-        **_norm("decoder.decoder_norm", deep),
-        **_linear("decoder.decoder_xyz_projection", 3, deep),
-        **_linear("decoder.decoder_pred1", deep, deep // 2),
-        **_linear("decoder.decoder_pred2", deep // 2, patch),
-    }
-    kernel = config.conv_kernel_size
-    for index in range(config.num_hidden_layers):
-        shapes |= _layer(
-            f"vit.encoder.layer.{index}", width, config.num_attention_heads,
-            config.intermediate_size, kernel,
-        )  # fmt: skip
-    for index in range(config.decoder_num_hidden_layers):
-        shapes |= _layer(
-            f"decoder.decoder_layers.{index}", deep, config.decoder_num_attention_heads,
-            config.decoder_intermediate_size, kernel,
-        )  # fmt: skip
-    return shapes
-
-
-def _linear(name: str, inner: int, outer: int) -> dict[str, tuple[int, ...]]:
-    return {f"{name}.weight": (outer, inner), f"{name}.bias": (outer,)}
-
-
-def _norm(name: str, width: int) -> dict[str, tuple[int, ...]]:
-    return {f"{name}.weight": (width,), f"{name}.bias": (width,)}
-
-
-def _layer(
-    name: str, width: int, heads: int, inner: int, kernel: int
-) -> dict[str, tuple[int, ...]]:
-    own = f"{name}.attention.self"
-    return {
-        **_linear(f"{own}.query", width, width),
-        **_linear(f"{own}.key", width, width),
-        **_linear(f"{own}.value", width, width),
-        f"{own}.conv.weight": (heads, 1, kernel, 1),
-        **_linear(f"{name}.attention.output.dense", width, width),
-        **_norm(f"{name}.attention.output.LayerNorm", width),
-        **_linear(f"{name}.intermediate.dense", width, inner),
-        **_linear(f"{name}.output.dense", inner, width),
-        **_norm(f"{name}.output.LayerNorm", width),
-    }

@@ -12,12 +12,12 @@ from safetensors.torch import load_file
 
 from app.core.errors import ModelError
 from app.models.brainlm import BrainLM
-from app.models.brainlm_config import UNUSED_KEYS, BrainLMConfig, brainlm_shapes
+from app.models.brainlm_config import BrainLMConfig
+from app.models.checkpoint_shapes import UNUSED, expected_shapes
 from app.models.strict_loading import load_module
 
 REFERENCE = Path(__file__).parents[2] / "reference"
 FIXTURE = REFERENCE / "brainlm_mini13m"
-UNUSED = UNUSED_KEYS
 CLOSE = {"atol": 1e-4, "rtol": 1e-4}
 
 
@@ -37,6 +37,10 @@ def model() -> BrainLM:
 
 def _orders(noise: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(np.argsort(noise, axis=1, kind="stable"))
+
+
+def _raw(config: BrainLMConfig) -> dict[str, object]:
+    return {**config.as_mapping(), "architectures": ["BrainLMForPretraining"]}
 
 
 def _inputs(golden: dict[str, np.ndarray]) -> tuple[torch.Tensor, torch.Tensor]:
@@ -144,7 +148,7 @@ def test_that_full_size_keys_match_the_published_lists(listing, width):
     config = BrainLMConfig(hidden_size=width, decoder_hidden_size=width)
     expected = {key: shape for key, shape in published.items() if key not in UNUSED}
     assert set(published) - set(expected) == set(UNUSED)
-    assert brainlm_shapes(config) == expected
+    assert expected_shapes(_raw(config)) == expected
     built = BrainLM(config, with_decoder=True).state_dict()
     assert {key: tuple(value.shape) for key, value in built.items()} == expected
 
@@ -157,7 +161,9 @@ def test_that_shapes_follow_every_size_of_the_config():
         timepoint_patching_size=8, conv_kernel_size=5,
     )  # fmt: skip
     built = BrainLM(config, with_decoder=True).state_dict()
-    assert {key: tuple(value.shape) for key, value in built.items()} == brainlm_shapes(config)
+    assert {key: tuple(value.shape) for key, value in built.items()} == expected_shapes(
+        _raw(config)
+    )
 
 
 def test_that_cls_alone_is_the_cls_of_the_full_path(model, golden):
@@ -218,4 +224,4 @@ def test_that_an_absolute_loss_is_the_mean_absolute_error(golden):
 )
 def test_that_what_is_not_implemented_is_refused_by_name(field, value):
     with pytest.raises(ValueError, match=field):
-        BrainLM(BrainLMConfig.from_mapping({field: value}))
+        BrainLM(BrainLMConfig.from_mapping({field: value}), with_decoder=True)

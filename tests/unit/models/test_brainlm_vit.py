@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,8 @@ import torch
 from safetensors.torch import load_file
 
 from app.models.brainlm_vit import BrainLMVit, grid_code, stable_y_order
-from app.models.brainlm_vit_config import BrainLMVitConfig, brainlm_vit_shapes
+from app.models.brainlm_vit_config import BrainLMVitConfig
+from app.models.checkpoint_shapes import expected_shapes
 from app.models.strict_loading import load_module
 from tests.stock_vit import published_names
 
@@ -156,7 +157,7 @@ def test_that_gradients_reach_the_series(model, inputs):
 @pytest.mark.parametrize("patch", [14, 16])
 def test_that_a_stock_implementation_agrees_at_both_patch_sizes(patch):
     transformers = pytest.importorskip("transformers", reason="benchmark peer not installed")
-    config = replace(SMALL_14, patch_size=patch, image_size={14: 434, 16: 432}[patch])
+    config = dataclasses.replace(SMALL_14, patch_size=patch, image_size={14: 434, 16: 432}[patch])
     sizes = {name: getattr(config, name) for name in BrainLMVitConfig.__slots__}
     torch.manual_seed(3)
     stock = transformers.ViTMAEForPreTraining(
@@ -206,7 +207,8 @@ def test_that_full_size_keys_match_the_published_lists(listing, count, trainable
     config = BrainLMVitConfig(width, depth, heads, inner, 512, 8, 16, 2048, side, patch)
     published = _published(listing)
     assert len(published) == count
-    assert brainlm_vit_shapes(config) == published
+    raw = {**dataclasses.asdict(config), "architectures": ["ViTMAEForPreTraining"]}
+    assert expected_shapes(raw) == published
     with torch.device("meta"):
         built = BrainLMVit(config, with_decoder=True)
     assert {key: tuple(value.shape) for key, value in built.state_dict().items()} == published
