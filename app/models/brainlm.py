@@ -19,10 +19,14 @@ from app.models.brainlm_config import BrainLMConfig
 
 
 def sinusoidal_code(width: int, positions: int = 5000) -> Tensor:
-    """Interleaved sine/cosine code of the patch number, shape (positions, width)."""
-    position = torch.arange(positions, dtype=torch.float32).unsqueeze(1)
-    rate = torch.exp(torch.arange(0, width, 2, dtype=torch.float32) * (-math.log(10000.0) / width))
-    code = torch.zeros(positions, width)
+    """Interleaved sine/cosine code of the patch number, shape (positions, width).
+
+    Always on the CPU: the same table everywhere, also where a module is built without memory.
+    """
+    position = torch.arange(positions, dtype=torch.float32, device="cpu").unsqueeze(1)
+    even = torch.arange(0, width, 2, dtype=torch.float32, device="cpu")
+    rate = torch.exp(even * (-math.log(10000.0) / width))
+    code = torch.zeros(positions, width, device="cpu")
     code[:, 0::2] = torch.sin(position * rate)
     code[:, 1::2] = torch.cos(position * rate)
     return code

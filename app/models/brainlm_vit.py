@@ -29,15 +29,16 @@ def grid_code(width: int, grid: int) -> Tensor:
     """Sine-cosine code of the patch grid, (1, 1 + grid * grid, width); row 0 (CLS) is zero.
 
     The first half of the width encodes the column, the second the row; each half holds a block
-    of sines, then a block of cosines.
+    of sines, then a block of cosines. Always on the CPU, also where a module is built without
+    memory.
     """
-    rate = 10000.0 ** (-torch.arange(width // 4, dtype=torch.float64) / (width / 4))
-    angle = torch.arange(grid, dtype=torch.float64)[:, None] * rate
+    step = torch.arange(width // 4, dtype=torch.float64, device="cpu") / (width / 4)
+    angle = torch.arange(grid, dtype=torch.float64, device="cpu")[:, None] * 10000.0**-step
     line = torch.cat([angle.sin(), angle.cos()], dim=1)
     columns = line.expand(grid, -1, -1)
     rows = line[:, None].expand(-1, grid, -1)
     code = torch.cat([columns, rows], dim=2).reshape(grid * grid, width)
-    return torch.cat([torch.zeros(1, width, dtype=code.dtype), code])[None].float()
+    return torch.cat([torch.zeros(1, width, dtype=code.dtype, device="cpu"), code])[None].float()
 
 
 def take(tokens: Tensor, places: Tensor) -> Tensor:
