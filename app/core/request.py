@@ -7,6 +7,19 @@ from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
+class Question:
+    """What the user says the number shall be about; "" = whatever the model answers.
+
+    Compared with the model's card word for word (case and spaces apart); a mismatch is refused.
+    """
+
+    drug: str = ""
+    arm: str = ""
+    time_point: str = ""
+    responder_definition: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class AnalysisRequest:
     """One scan to analyse and how.
 
@@ -32,3 +45,4 @@ class AnalysisRequest:
     seed: int = 0
     attribution: bool = True
     write_pdf: bool = True
+    question: Question = Question()
