@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import ssl
+from functools import lru_cache
 from typing import IO, Any
 from urllib import request
 from urllib.parse import urlsplit
@@ -28,7 +29,7 @@ def open_address(url: str, headers: dict[str, str], timeout_s: float) -> Any:
         request.ProxyHandler(),
         request.UnknownHandler(),
         request.HTTPHandler(),
-        request.HTTPSHandler(context=ssl.create_default_context()),
+        request.HTTPSHandler(context=_trust()),
         request.HTTPDefaultErrorHandler(),
         _Redirects(),
         request.HTTPErrorProcessor(),
@@ -68,6 +69,12 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+@lru_cache(maxsize=1)
+def _trust() -> ssl.SSLContext:
+    """The certificates that this machine trusts."""
+    return ssl.create_default_context()
 
 
 class _Redirects(request.HTTPRedirectHandler):

@@ -10,6 +10,14 @@ from typing import Any
 
 from app.core.progress import Progress
 from app.study.files import replace_file, storage_errors
+from app.worker.model_jobs import (
+    models_import,
+    models_install,
+    models_recognise,
+    models_remove,
+    models_state,
+    models_verify,
+)
 from app.worker.requests import Inspection, pack, packed_request
 
 
@@ -127,4 +135,10 @@ JOBS = {
     "analyse": analyse,
     "report": report,
     "warm_up": warm_up,
+    "models_state": models_state,
+    "models_install": models_install,
+    "models_import": models_import,
+    "models_recognise": models_recognise,
+    "models_verify": models_verify,
+    "models_remove": models_remove,
 }

@@ -19,6 +19,7 @@ INSPECT_LIMIT_S = 180.0
 PREVIEW_LIMIT_S = 600.0
 ANALYSE_LIMIT_S = 3600.0
 REPORT_LIMIT_S = 300.0
+MODELS_LIMIT_S = 24 * 3600.0  # 2.6 GB over a slow line
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,3 +112,13 @@ def inspection_of(result: Mapping[str, Any]) -> Inspection:
 def packed_request(arguments: Mapping[str, Any]) -> AnalysisRequest:
     """In the child: the request of an "analyse" job."""
     return decode(AnalysisRequest, arguments["request"], {})
+
+
+def models_job(name: str, **arguments: Any) -> Job:
+    """A job on published models and atlases, answered with plain values.
+
+    `name` is "models_state", "models_install" (id, accepted), "models_import" (paths, id or "",
+    accepted), "models_recognise" (paths), "models_verify" (ids) or "models_remove" (id); see
+    `app.worker.model_jobs`.
+    """
+    return Job(name, arguments, new_job_id(), time_limit_s=MODELS_LIMIT_S)
