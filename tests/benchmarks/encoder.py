@@ -40,7 +40,7 @@ from app.models.brainlm import BrainLM
 from app.models.brainlm_config import BrainLMConfig
 from app.models.brainlm_vit import BrainLMVit
 from app.models.brainlm_vit_config import BrainLMVitConfig
-from app.models.device import run_with_fallback
+from app.models.device import Attempt, run_with_fallback
 from app.models.precision import Deviation, in_precision
 from tests.stock_vit import published_names
 
@@ -360,7 +360,8 @@ def run_out_of_memory() -> list[str]:
         torch.cuda.empty_cache()
         free, _total = torch.cuda.mem_get_info()
         hog = _filled(free - (leave_mib << 20))
-        answer, used, notes = run_with_fallback(work, "cuda", 16)
+        attempts = (Attempt("cuda", 16), Attempt("cuda", 1), Attempt("cpu", 1))
+        answer, used, notes = run_with_fallback(work, attempts)
         del hog
         torch.testing.assert_close(answer, expected, atol=GATE, rtol=GATE)
         said.append(f"{leave_mib} MiB left, {meant} expected: ran on {used}; {' '.join(notes)}")
