@@ -74,7 +74,8 @@ def encode(request: EncodeRequest, progress: Progress | None = None) -> dict[str
             short_scans=request.short_scans,
             maximum_missing_parcels=request.maximum_missing_parcels,
         )
-        notes = list(check_series_fits(encoder, file.parcel_names, file.atlas))
+        notes = [f"The encoder's files are {encoder.trust}."]
+        notes += check_series_fits(encoder, file.parcel_names, file.atlas)
         statistics = None
         if request.statistics_path is not None:
             statistics = read_statistics(
@@ -303,7 +304,7 @@ def _record(
             "name": encoder.name,
             "family": FAMILIES[encoder.family],
             "sha256": encoder.sha256,
-            "hashes": "of the files as they were read; not compared with a published value",
+            "trust": encoder.trust,
             "config": {
                 name: getattr(encoder.module.config, name)
                 for name in type(encoder.module.config).__slots__

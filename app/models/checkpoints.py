@@ -25,6 +25,7 @@ from app.models.brainlm_config import BrainLMConfig
 from app.models.brainlm_vit import BrainLMVit
 from app.models.brainlm_vit_config import BrainLMVitConfig
 from app.models.catalogue import CONFIG_NAME, MAX_CHECKPOINT_BYTES, SOURCE_NAME, WEIGHTS_NAME
+from app.models.checkpoint_record import RECORD_NAME, trust_of
 from app.models.checkpoint_shapes import (
     UNUSED,
     Family,
@@ -37,7 +38,6 @@ from app.models.device import fixed_threads
 from app.models.safetensors_header import read_header
 from app.models.strict_loading import check_names_and_shapes, check_tensors, read_tensors
 
-RECORD_NAME = "installed.toml"  # written by the installation, where there was one
 FLOATING = ("F64", "F32", "F16", "BF16")
 TRIAL_TOKENS = 96  # of the trial pass: every layer works, at a small part of the cost
 
@@ -52,6 +52,7 @@ class Checkpoint:
     module: BrainLM | BrainLMVit
     raw_config: dict[str, Any]  # the whole config.json, unknown fields included
     sha256: dict[str, str]  # of every file that was read, by its name
+    trust: str  # how far these hashes are known, in words
     parameter_count: int  # of all tensors that are used, the decoder's included
 
     @property
@@ -78,8 +79,8 @@ def open_checkpoint(
     ------
     ModelError
         ``model.missing``, ``.not_converted``, ``.too_large``, ``.config``, ``.family``,
-        ``.config_differs``, ``.damaged``, ``.keys``, ``.shape``, ``.dtype``, ``.not_finite``,
-        ``.memory`` or ``.trial``.
+        ``.config_differs``, ``.hash``, ``.damaged``, ``.keys``, ``.shape``, ``.dtype``,
+        ``.not_finite``, ``.memory`` or ``.trial``.
     """
     progress = progress or Progress()
     weights = _weights_file(folder)
@@ -99,6 +100,7 @@ def open_checkpoint(
         for name in (CONFIG_NAME, WEIGHTS_NAME, RECORD_NAME)
         if (folder / name).is_file()
     }
+    trust = trust_of(folder, hashes)
     progress.step(0.4, "reading the weights")
     tensors = read_tensors(weights, max_bytes=MAX_CHECKPOINT_BYTES)
     check_tensors(tensors, expected, ignorable=ignorable)
@@ -107,7 +109,7 @@ def open_checkpoint(
     progress.step(0.9, "trial pass")
     check_trial(module)
     count = sum(math.prod(shape) for shape in expected.values())
-    return Checkpoint(family, module, raw, hashes, count)
+    return Checkpoint(family, module, raw, hashes, trust, count)
 
 
 def _weights_file(folder: Path) -> Path:

@@ -37,6 +37,7 @@ class LoadedEncoder:
     sha256: dict[str, str]  # of the files that it was made from, by name
     stored_orders: Ints | None = None  # (order, token), where the encoder brings its own
     parcel_order_sha256: str = ""  # of the parcels' names, where it states them
+    trust: str = "verified: as its card pins it"  # how far the hashes are known, in words
 
     @property
     def order_matters(self) -> bool:
@@ -105,7 +106,9 @@ def _published(name: str, folder: Path, progress: Progress | None) -> LoadedEnco
         normalisation="",
         atlas=PUBLISHED_PARCELS.get(config.num_brain_voxels, ""),
     )
-    return LoadedEncoder(name, found.family, found.module, contract, found.sha256)
+    return LoadedEncoder(
+        name, found.family, found.module, contract, found.sha256, trust=found.trust
+    )
 
 
 def _demonstration() -> LoadedEncoder:

@@ -7,8 +7,10 @@ The peer of the ViT is `transformers.ViTMAE` with its own recommended attention 
 the 13M family is a plain eager implementation of the same maths, below, which keeps its attention
 maps as the published one does. Peers share the very tensors of our encoder. A correctness gate
 comes first; then the implementations take turns, with equally many threads, and medians are
-compared. Peers are not charged for preparing the image. With ``--device cuda`` the deviation
-from the CPU, half precision, repeatability and a real out-of-memory are checked too.
+compared, of the clock and of processor time (on a busy machine only the latter, with
+``--threads 1``, says anything). Peers are not charged for preparing the image. With
+``--device cuda`` the deviation from the CPU, half precision, repeatability and a real
+out-of-memory are checked too.
 
 Needs torch, numpy, safetensors and (for the ViT) transformers, nothing else of this program's
 dependencies. Not part of the timed suite.
@@ -274,18 +276,24 @@ def measure(name: str, device: str, batch: int, repeats: int) -> dict[str, Any]:
     differences = gate(calls)
     memory = {way: working_memory_mib(call, device) for way, call in calls.items()}
     seconds: dict[str, list[float]] = {way: [] for way in calls}
-    for _ in range(repeats):
-        for way, call in calls.items():
-            began = synchronised(device)
+    processor: dict[str, list[float]] = {way: [] for way in calls}
+    for repeat in range(repeats):
+        ways = list(calls.items())
+        for way, call in ways if repeat % 2 == 0 else reversed(ways):  # nobody is always first
+            began, began_cpu = synchronised(device), time.process_time()
             call()
             seconds[way].append(synchronised(device) - began)
+            processor[way].append(time.process_time() - began_cpu)
     peer = statistics.median(seconds["peer"])
+    peer_cpu = statistics.median(processor["peer"])
     rows = {}
     for way, times in seconds.items():
         rows[way] = {
             "median_s": statistics.median(times),
             "fastest_s": min(times),
             "peer_over_this": peer / statistics.median(times),
+            "processor_s": statistics.median(processor[way]),
+            "peer_over_this_processor": peer_cpu / statistics.median(processor[way]),
             "median_of_ratios": statistics.median(
                 theirs / own for theirs, own in zip(seconds["peer"], times, strict=True)
             ),
@@ -298,10 +306,14 @@ def measure(name: str, device: str, batch: int, repeats: int) -> dict[str, Any]:
 def table(result: dict[str, Any]) -> str:
     """One model as lines of text."""
     title = f"{result['model']}, {result['device']}, batch {result['batch']}"
-    lines = [f"{title:30s} {'median s':>9s} {'peer/this':>9s} {'peak MiB':>9s} {'max diff':>9s}"]
+    lines = [
+        f"{title:30s} {'median s':>9s} {'peer/this':>9s} {'CPU s':>9s} {'peer/this':>9s} "
+        f"{'peak MiB':>9s} {'max diff':>9s}"
+    ]
     for way, row in result["ways"].items():
         lines.append(
             f"  {way:28s} {row['median_s']:9.4f} {row['peer_over_this']:9.2f} "
+            f"{row['processor_s']:9.4f} {row['peer_over_this_processor']:9.2f} "
             f"{row['working_memory_mib']:9.0f} {row['largest_difference_from_peer']:9.1e}"
         )
     return "\n".join(lines)

@@ -80,6 +80,39 @@ def test_that_an_opened_checkpoint_gives_the_published_features(family: str) -> 
     assert module.decoder is not None
 
 
+def _record(folder: Path, sha256: str, *checks: str) -> None:
+    lines = ["[files.'model.safetensors']", f"sha256 = '{sha256}'"]
+    for number, check in enumerate(checks):
+        lines += [f"[source.file{number}]", f"check = '{check}'"]
+    (folder / "installed.toml").write_text("\n".join(lines) + "\n")
+
+
+def test_that_a_file_that_changed_since_it_was_installed_is_refused(folder: Path) -> None:
+    _record(folder, file_sha256(folder / WEIGHTS), "pinned")
+    assert "installed.toml" in open_checkpoint(folder).sha256
+    change_tensors(folder, lambda t: t["vit.layernorm.bias"].add_(1.0))
+    assert refusal(folder).code == "model.hash"
+
+
+@pytest.mark.parametrize(
+    ("checks", "words"),
+    [
+        (("pinned", "pinned"), "verified"),
+        (("pinned", "reported"), "as reported"),
+        (("pinned", "unknown"), "unverified"),
+        (("pinned", "believed"), "unverified"),
+        ((), "unverified"),
+    ],
+)
+def test_that_the_weakest_check_of_an_installation_is_told(
+    folder: Path, checks: tuple[str, ...], words: str
+) -> None:
+    _record(folder, file_sha256(folder / WEIGHTS), *checks)
+    assert open_checkpoint(folder).trust.startswith(words)
+    (folder / "installed.toml").write_text("no = [toml")
+    assert open_checkpoint(folder).trust.startswith("unverified")
+
+
 def test_that_half_precision_weights_are_widened(folder: Path) -> None:
     change_tensors(folder, lambda t: t.update({k: v.to(torch.bfloat16) for k, v in t.items()}))
     module = open_checkpoint(folder).module
