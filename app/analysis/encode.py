@@ -64,7 +64,7 @@ def encode(request: EncodeRequest, progress: Progress | None = None) -> dict[str
     progress.set_weights({"read": 1.0, "open": 3.0, "encode": 20.0, "write": 1.0})
     _check_place(request.out_path)
     with progress.stage("read"):
-        file = _with_case_facts(read_series(request.series_path), request.series_path)
+        file, notes = _with_case_facts(read_series(request.series_path), request.series_path)
     with progress.stage("open"):
         encoder = open_encoder(request.encoder, progress)
         contract = agreed_contract(
@@ -74,7 +74,7 @@ def encode(request: EncodeRequest, progress: Progress | None = None) -> dict[str
             short_scans=request.short_scans,
             maximum_missing_parcels=request.maximum_missing_parcels,
         )
-        notes = [f"The encoder's files are {encoder.trust}."]
+        notes.append(f"The encoder's files are {encoder.trust}.")
         notes += check_series_fits(encoder, file.parcel_names, file.atlas)
         statistics = None
         if request.statistics_path is not None:
@@ -134,14 +134,18 @@ def _check_place(out: Path) -> None:
     check_writable(out.parent)
 
 
-def _with_case_facts(file: SeriesFile, path: Path) -> SeriesFile:
-    """A table in a case folder of this program: atlas and repetition time stand in the case."""
-    if file.repetition_time_s is not None or not (path.parent / CASE_FILE).is_file():
-        return file
+def _with_case_facts(file: SeriesFile, path: Path) -> tuple[SeriesFile, list[str]]:
+    """A table in a case folder of this program: what the case knows of it, and what to tell."""
+    if not (path.parent / CASE_FILE).is_file():
+        return file, []
     signals = read_case(path.parent).signals
     if signals is None or file.parcel_names != signals.parcel_names:
-        return file
-    return replace(file, repetition_time_s=signals.repetition_time_s, atlas=signals.atlas)
+        return file, []
+    interval_s = file.repetition_time_s or signals.repetition_time_s
+    bad = int(np.count_nonzero(~np.asarray(signals.good_frames)))
+    told = [f"{bad} of {len(signals.good_frames)} frames were flagged for motion; they are encoded "
+            "like the others."] if bad else []  # fmt: skip
+    return replace(file, repetition_time_s=interval_s, atlas=signals.atlas), told
 
 
 def _interval_s(request: EncodeRequest, file: SeriesFile, notes: list[str]) -> float | None:

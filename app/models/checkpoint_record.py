@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from app.core.errors import ModelError
-from app.core.published import HASH_WORDS
+from app.core.published import HASH_WORDS, HashOrigin
 
 RECORD_NAME = "installed.toml"
 _LARGEST_RECORD_BYTES = 64 * 1024
-_WEAKEST_FIRST: tuple[Any, ...] = ("unknown", "reported", "pinned")
+_WEAKEST_FIRST: tuple[HashOrigin, ...] = ("unknown", "reported", "pinned")
 
 
 def trust_of(folder: Path, hashes: Mapping[str, str]) -> str:
@@ -44,10 +44,9 @@ def trust_of(folder: Path, hashes: Mapping[str, str]) -> str:
         for item in (source.values() if isinstance(source, dict) else ())
         if isinstance(item, dict)
     ]
-    weakest = next((kind for kind in _WEAKEST_FIRST if kind in checks), "unknown")
     if not set(checks) <= set(_WEAKEST_FIRST):
-        weakest = "unknown"
-    return HASH_WORDS[weakest]
+        return HASH_WORDS["unknown"]
+    return HASH_WORDS[next((kind for kind in _WEAKEST_FIRST if kind in checks), "unknown")]
 
 
 def _read(folder: Path) -> dict[str, Any]:

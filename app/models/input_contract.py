@@ -23,6 +23,7 @@ from app.models.repetition_time import (
 )
 
 SHORT_SCANS = ("refuse", "reflect")
+SHORT_TIME_S = 240.0  # below about this, features of resting state repeat poorly
 PERCENT_SCALED = "percent_scaled"  # the demonstration's: percent of the parcel mean / a constant
 
 
@@ -94,6 +95,11 @@ def windows_of(
             "middle of their scale (0)."
         )
     measured, interval_s = _on_time_axis(values[:, present], repetition_time_s, contract, notes)
+    if interval_s is not None and len(measured) * interval_s < SHORT_TIME_S:
+        notes.append(
+            f"Only {len(measured) * interval_s / 60:.1f} minutes of scan; below about "
+            f"{SHORT_TIME_S / 60:.0f} minutes features repeat poorly."
+        )
     if len(measured) < contract.window_frames:
         measured = _mirrored(measured, contract, notes)
     whole = np.zeros((len(measured), contract.parcel_count), np.float32)

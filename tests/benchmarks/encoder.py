@@ -451,7 +451,7 @@ def main() -> None:
     names = (options.models or default).split(",")
     report: dict[str, Any] = {"environment": environment(options.device), "results": []}
     print(json.dumps(report["environment"]))
-    with torch.inference_mode():
+    with torch.no_grad():
         for name in names:
             repeats = min(options.repeats, 3) if name == "vit-650m" else options.repeats
             result = measure(name, options.device, options.batch, repeats)

@@ -27,13 +27,19 @@ def refusal(series: np.ndarray, contract: InputContract, interval_s: float | Non
 
 def test_that_windows_cover_the_whole_scan_and_the_last_lies_flush_right() -> None:
     series = _series(47)
-    found = windows_of(series, 2.0, CONTRACT)
+    found = windows_of(series, 5.2, CONTRACT)
     assert found.starts == (0, 10, 20, 27)
     assert found.values.shape == (4, 5, 20)
     assert found.values.dtype == np.float32
     centred = series - series.mean(axis=0)
     np.testing.assert_allclose(found.values[3], centred[27:].T, rtol=1e-6)
     assert found.notes == ()
+
+
+def test_that_little_time_is_told_whatever_the_number_of_frames() -> None:
+    assert "1.6 minutes" in windows_of(_series(47), 2.0, CONTRACT).notes[-1]
+    assert windows_of(_series(120), 2.0, CONTRACT).notes == ()
+    assert "4.0 minutes" in windows_of(_series(119), 2.0, CONTRACT).notes[-1]
 
 
 def test_that_statistics_are_of_the_whole_scan_not_of_the_window() -> None:
@@ -58,7 +64,7 @@ def test_that_a_short_scan_is_mirrored_only_where_the_contract_allows_and_it_is_
     np.testing.assert_allclose(found.values[0, :, 13], series[11], rtol=1e-6)
     np.testing.assert_allclose(found.values[0, :, 19], series[5], rtol=1e-6)
     assert not (found.values == 0).any()
-    assert "13 of 20 frames" in found.notes[0]
+    assert any("13 of 20 frames" in note for note in found.notes)
     assert windows_of(_series(11), 2.0, reflect).frame_count == 20
     assert refusal(_series(10), reflect) == "model.too_short"
 
