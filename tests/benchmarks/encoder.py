@@ -30,6 +30,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from app.core.errors import AppError
 from app.models.brainlm import BrainLM
 from app.models.brainlm_config import BrainLMConfig
 from app.models.brainlm_vit import BrainLMVit
@@ -449,28 +451,43 @@ def main() -> None:
     torch.backends.cudnn.allow_tf32 = False
     default = "13m-quick,vit-quick" if options.quick else "13m-256,13m-512,vit-111m,vit-650m"
     names = (options.models or default).split(",")
-    report: dict[str, Any] = {"environment": environment(options.device), "results": []}
+    if unknown := set(names) - {*LM, *VIT}:
+        parser.error(f"unknown: {', '.join(sorted(unknown))}; there are {', '.join((*LM, *VIT))}")
+    report: dict[str, Any] = {"environment": environment(options.device), "failures": []}
     print(json.dumps(report["environment"]))
+
+    def attempt(what: str, name: str, work: Callable[[], Any], text: Callable[[Any], str]) -> None:
+        """One part of the run; a fault is written down and the other parts go on."""
+        try:
+            found = work()
+        except (AssertionError, RuntimeError, AppError) as fault:
+            report["failures"].append(f"{what} {name}: {type(fault).__name__}: {fault}"[:2000])
+            print("FAILED", report["failures"][-1], flush=True)
+        else:
+            report.setdefault(what, []).append(found)
+            print(text(found), flush=True)
+        gc.collect()
+        if options.device == "cuda":
+            torch.cuda.empty_cache()
+
     with torch.no_grad():
         for name in names:
             repeats = min(options.repeats, 3) if name == "vit-650m" else options.repeats
-            result = measure(name, options.device, options.batch, repeats)
-            report["results"].append(result)
-            print(table(result), flush=True)
-            gc.collect()
+            attempt(
+                "speed",
+                name,
+                partial(measure, name, options.device, options.batch, repeats),
+                table,
+            )
         if options.device == "cuda":
-            report["devices"] = []
             for name in names:
-                report["devices"].append(compare_devices(name))
-                print(json.dumps(report["devices"][-1]), flush=True)
-                gc.collect()
-                torch.cuda.empty_cache()
-            if not options.quick:
-                report["out_of_memory"] = run_out_of_memory()
-                print("\n".join(report["out_of_memory"]))
+                attempt("devices", name, partial(compare_devices, name), json.dumps)
+            attempt("out_of_memory", "13m-256", run_out_of_memory, "\n".join)
     report["peak_rss_mib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     if options.json:
         options.json.write_text(json.dumps(report, indent=1) + "\n")
+    if report["failures"]:
+        raise SystemExit(1)
 
 
 if __name__ == "__main__":
