@@ -16,6 +16,7 @@ from app.cli.command import (
     positive_number,
 )
 from app.cli.console import StageLines
+from app.core.errors import AppError
 from app.core.folders import installed_encoder_folder
 from app.core.progress import Progress
 from app.core.request import EncodeRequest
@@ -132,9 +133,16 @@ def encoder_name(text: str) -> str:
     """
     path = Path(text)
     plain = path.name == text and text not in (".", "..")
-    if plain and (text == DEMONSTRATION or installed_encoder_folder(text).is_dir()):
+    if text == DEMONSTRATION or (plain and _is_installed(text)):
         return text
     return str(path.absolute()) if path.is_dir() or not plain else text
+
+
+def _is_installed(text: str) -> bool:
+    try:
+        return installed_encoder_folder(text).is_dir()
+    except AppError:  # no name that an installed encoder can have; a folder may be called so
+        return False
 
 
 def _order(text: str | None) -> str | None:

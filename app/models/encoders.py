@@ -8,7 +8,7 @@ from pathlib import Path
 from torch import Tensor
 
 from app.core.arrays import Ints, frozen
-from app.core.errors import ModelError
+from app.core.errors import AppError, ModelError
 from app.core.folders import installed_encoder_folder
 from app.core.progress import Progress
 from app.models.brainlm import BrainLM
@@ -77,16 +77,15 @@ def open_encoder(name: str, progress: Progress | None = None) -> LoadedEncoder:
 
     Raises
     ------
-    ModelError, AppError
+    ModelError
         As `open_checkpoint`; ``model.missing`` when nothing of that name is there.
     """
     if name == DEMONSTRATION:
         return _demonstration()
     path = Path(name)
-    if path.name == name and name not in (".", ".."):
-        installed = installed_encoder_folder(name)
-        if installed.is_dir():
-            return _published(name, installed, progress)
+    installed = _installed_folder(name)
+    if installed is not None:
+        return _published(name, installed, progress)
     if path.is_dir():
         return _published(path.resolve().name, path, progress)
     raise ModelError(
@@ -95,6 +94,15 @@ def open_encoder(name: str, progress: Progress | None = None) -> LoadedEncoder:
         "folder with config.json and model.safetensors.",
         code="model.missing",
     )
+
+
+def _installed_folder(name: str) -> Path | None:
+    """Folder of an installed encoder; None where there is none of that name."""
+    try:
+        folder = installed_encoder_folder(name)
+    except AppError:  # no name that an installed encoder can have; a folder may be called so
+        return None
+    return folder if folder.is_dir() else None
 
 
 def _published(name: str, folder: Path, progress: Progress | None) -> LoadedEncoder:

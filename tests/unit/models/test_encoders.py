@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from app.core.errors import AppError, CancelledError, ModelError
+from app.core.errors import CancelledError, ModelError
 from app.core.folders import installed_encoder_folder
 from app.core.progress import Progress
 from app.models.brainlm_vit import BrainLMVit
@@ -68,8 +68,11 @@ def test_that_an_installed_encoder_is_found_by_its_id_and_before_a_folder(
     with pytest.raises(ModelError) as caught:
         open_encoder("nothing-of-that-name")
     assert caught.value.code == "model.missing"
-    with pytest.raises(AppError):
-        open_encoder("..")
+    for name in ("..", ".", "", "../pilot/..", "a b"):
+        with pytest.raises(ModelError):
+            open_encoder(name)
+    shutil.copytree(LM, tmp_path / "a b")
+    assert open_encoder("a b").name == "a b"
 
 
 def test_that_the_demonstrations_encoder_brings_its_whole_contract(demonstration) -> None:
