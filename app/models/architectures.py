@@ -1,7 +1,7 @@
 """Architectures of bundles: a readable table from a card's word to the code that builds the model.
 
 To add one, write its module and add one entry to `ARCHITECTURES`. A model that follows
-`app.models.interface.ResponseModel` needs one line: `response(name, class, summary)`.
+`app.models.interface.ResponseModel` needs one line: `response(name, class, summary, branch)`.
 """
 
 from __future__ import annotations
@@ -91,8 +91,19 @@ def _small(_card: Card, _batch: int) -> int:
     return 64 << 20
 
 
-def response(name: str, place: str, summary: str) -> Architecture:
-    """An entry for a class that follows `ResponseModel`; `place` is "module:Class"."""
+def response(name: str, place: str, summary: str, branch: str = "") -> Architecture:
+    """An entry for a class that follows `ResponseModel`.
+
+    Parameters
+    ----------
+    name, summary
+        As in the table.
+    place
+        "module:Class".
+    branch
+        "series" or "connectivity" where the model looks at that input alone and has gradients,
+        so that it can be explained; "" = no explanation.
+    """
 
     def build(
         card: Card, _weights: Tensors, statistics: Tensors, file: Path, _device: torch.device
@@ -101,7 +112,7 @@ def response(name: str, place: str, summary: str) -> Architecture:
             raise card_error("weights.sha256 is not the hash of the weights file")
         module, _, kind = place.partition(":")
         return FittedResponse.build(
-            getattr(importlib.import_module(module), kind), card, statistics, file
+            getattr(importlib.import_module(module), kind), card, statistics, file, branch
         )
 
     return Architecture(

@@ -167,7 +167,7 @@ class Bundle:
                 model = self.scan_model(where)
                 return model.answer(signals, connectome, covariates, batch, progress)
 
-        answer, used, notes = self._on_device(work, device)
+        answer, used, notes = self.on_device(work, device)
         reasons = (*reasons, *novelty_gate(answer.novelty))
         if reasons and not research:
             return self._withheld(reasons, answer.novelty), used, notes
@@ -201,7 +201,7 @@ class Bundle:
             functions = self._scan_functions(signals, connectome, where)
             return None if functions is None else explain(functions)
 
-        return self._on_device(work, device)
+        return self.on_device(work, device)
 
     def device_used(self, wish: str) -> str:
         """The device that `wish` ("auto", "cuda", "mps", "cpu") leads to on this machine."""
@@ -239,9 +239,13 @@ class Bundle:
             )
         return self.scan_model(device).scan_functions(signals, connectome)
 
-    def _on_device(
-        self, work: Callable[[str, int], T], wish: str
-    ) -> tuple[T, str, tuple[str, ...]]:
+    def on_device(self, work: Callable[[str, int], T], wish: str) -> tuple[T, str, tuple[str, ...]]:
+        """Run `work(device, windows at a time)` where `wish` leads, with every fallback.
+
+        Returns
+        -------
+        what `work` returned, device used, notes
+        """
         chosen, note = choose_device(wish)
         notes = (note,) if note else ()
         if chosen not in self.architecture.devices:

@@ -195,7 +195,7 @@ class CalibrationFields(Part):
     """[calibration]: probability = sigmoid(slope * log-odds + intercept)."""
 
     method: Text
-    slope: Positive
+    slope: Annotated[float, Field(ge=0.0)]  # 0 = everybody gets the base rate
     intercept: float
 
 

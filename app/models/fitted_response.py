@@ -71,13 +71,19 @@ class FittedResponse:
     card: Card
     statistics: Mapping[str, Tensor]
     model: Any  # a `ResponseModel`
+    branch: str  # the one input that can be explained, or ""
 
     @classmethod
     def build(
-        cls, kind: type[ResponseModel], card: Card, statistics: Mapping[str, Tensor], weights: Path
+        cls,
+        kind: type[ResponseModel],
+        card: Card,
+        statistics: Mapping[str, Tensor],
+        weights: Path,
+        branch: str = "",
     ) -> FittedResponse:
         """Let the model read its own file."""
-        return cls(card, statistics, kind.load(weights))
+        return cls(card, statistics, kind.load(weights), branch)
 
     def answer(
         self,
@@ -106,13 +112,9 @@ class FittedResponse:
 
     def scan_functions(self, signals: CleanSignals, connectome: Connectome) -> ScanFunctions | None:
         """Both parts as functions of this scan; None unless the model has one input only."""
-        branch = getattr(self.model, "input", None)
-        if not isinstance(self.model, DifferentiableResponse) or branch not in (
-            "series",
-            "connectivity",
-        ):
+        if not self.branch or not isinstance(self.model, DifferentiableResponse):
             return None
-        return OneInput.of(self, branch, signals, connectome)
+        return OneInput.of(self, self.branch, signals, connectome)
 
     def canary(self) -> float:
         """Log-odds of one fixed, made-up scan, with no covariate known."""

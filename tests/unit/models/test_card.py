@@ -192,7 +192,6 @@ def test_that_a_number_must_be_finite() -> None:
         ("encoder.source", "copied", "encoder.source"),
         ("encoder.token_order", "random", "encoder.token_order"),
         ("encoder.permutations", 0, "encoder.permutations"),
-        ("calibration.slope", 0.0, "calibration.slope"),
         ("calibration.slope", -1.0, "calibration.slope"),
         ("covariates.names", ["age_years", "age_years"], "twice"),
         ("covariates.names", ["pain_after"], "covariates.names"),
