@@ -86,7 +86,9 @@ def download(
         A cancel was asked.
     """
     part = Part(folder, file)
-    resumed_at = part.recover()
+    resumed_at = part.recover(
+        lambda size: progress.step(size / file.largest_bytes, "reading what came before")
+    )
     for attempt in range(1, ATTEMPTS + 1):
         before = part.size
         try:

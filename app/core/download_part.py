@@ -7,7 +7,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +33,13 @@ class Part:
         self._validator = ""  # the server's own mark of this version of the file
         self._descriptor = -1
 
-    def recover(self) -> int:
+    def recover(self, tell: Callable[[int], None]) -> int:
         """Take over what an earlier call left, if it is a part of this very file.
+
+        Parameters
+        ----------
+        tell
+            Told the bytes that were read again for the hash; may raise to stop.
 
         Returns
         -------
@@ -60,6 +65,7 @@ class Part:
             while piece := handle.read(_PIECE_BYTES):
                 self.digest.update(piece)
                 self.size += len(piece)
+                tell(self.size)
         return self.size
 
     def request_headers(self) -> dict[str, str]:

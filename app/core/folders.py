@@ -10,6 +10,9 @@ from app.core.errors import AppError
 
 APP_NAME = "NeuroResponder"
 HOME_VARIABLE = "NEURORESPONDER_HOME"
+_DEVICES = frozenset(
+    ("con", "prn", "aux", "nul", *(f"{kind}{n}" for kind in ("com", "lpt") for n in range(10)))
+)  # names of Windows that never mean a file, with or without an ending
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -66,9 +69,11 @@ def plain_name(text: str) -> str:
     Raises
     ------
     AppError
-        ``folders.name`` for anything but ASCII letters, digits, dot, dash and underscore.
+        ``folders.name`` for anything but ASCII letters, digits, dot, dash and underscore, and
+        for names of devices.
     """
-    if not _PLAIN_NAME.fullmatch(text) or text.endswith("."):
+    device = text.split(".")[0].lower() in _DEVICES
+    if not _PLAIN_NAME.fullmatch(text) or text.endswith(".") or device:
         raise AppError(
             "This is not the name of a model or an atlas.",
             "Names hold letters, digits, '-', '_' and '.' only; "

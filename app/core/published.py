@@ -110,7 +110,8 @@ def licence_lines(entry: Published) -> list[str]:
     """The terms, and who may not accept them."""
     return [
         f"Licence: {entry.licence.name}",
+        f"Who may not use it: {entry.who_may_not_use_it}",
+        "",
         *entry.licence.text.rstrip().splitlines(),
         f"Full text: {entry.licence.address}",
-        f"Who may not use it: {entry.who_may_not_use_it}",
     ]

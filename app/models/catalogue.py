@@ -146,7 +146,7 @@ ENCODERS: tuple[Published, ...] = (
     _hugging_face(
         "vitmae_650M",
         "BrainLM ViT-MAE 650M",
-        "1280 wide, 32 layers, patches of 14. Opening it takes about 3 GB of memory.",
+        "1280 wide, 32 layers, patches of 14. Installing it needs about 3 GB of memory.",
         2_700_000_000,
         {"family": "vit", "hidden_size": 1280, "num_hidden_layers": 32, "patch_size": 14},
     ),

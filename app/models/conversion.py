@@ -104,7 +104,7 @@ def convert_checkpoint(source: Path, folder: Path, progress: Progress) -> Conver
         source_sha256,
         family_of(config),
         len(tensors),
-        sum(tensor.numel() for name, tensor in tensors.items() if name not in UNUSED),
+        sum(tensor.numel() for name, tensor in tensors.items() if name in shapes),
         str(torch.__version__),
     )
 

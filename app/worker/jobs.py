@@ -11,14 +11,7 @@ from typing import Any
 from app.core.progress import Progress
 from app.study.files import replace_file, storage_errors
 from app.worker.bundle_jobs import BUNDLE_JOBS
-from app.worker.model_jobs import (
-    models_import,
-    models_install,
-    models_recognise,
-    models_remove,
-    models_state,
-    models_verify,
-)
+from app.worker.model_jobs import MODEL_JOBS
 from app.worker.requests import Inspection, pack, packed_encode_request, packed_request
 
 
@@ -144,11 +137,6 @@ JOBS = {
     "encode": encode,
     "report": report,
     "warm_up": warm_up,
-    "models_state": models_state,
-    "models_install": models_install,
-    "models_import": models_import,
-    "models_recognise": models_recognise,
-    "models_verify": models_verify,
-    "models_remove": models_remove,
+    **MODEL_JOBS,
     **BUNDLE_JOBS,
 }

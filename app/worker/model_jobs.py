@@ -73,3 +73,13 @@ def models_remove(arguments: Mapping[str, Any], _progress: Progress) -> dict[str
     from app.worker.published import find_published
 
     return {"removed": remove(find_published(arguments["id"]))}
+
+
+MODEL_JOBS = {
+    "models_state": models_state,
+    "models_install": models_install,
+    "models_import": models_import,
+    "models_recognise": models_recognise,
+    "models_verify": models_verify,
+    "models_remove": models_remove,
+}

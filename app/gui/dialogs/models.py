@@ -310,15 +310,20 @@ class ModelsDialog(QDialog):
         if name == "models_state":
             self._show_states(result["states"])
         elif name == "models_install":
-            self._tell(f"{entry_id} is installed.")
+            self._tell(f"{entry_id} is installed.{self._also_needed(entry_id)}")
         elif name == "models_import":
-            self._tell(f"{entry_id} was imported.")
+            self._tell(f"{entry_id} was imported.{self._also_needed(entry_id)}")
         elif name == "models_remove":
             self._tell(f"{entry_id} was removed.")
         elif name == "models_verify":
             trouble = result["troubles"].get(entry_id, "")
             words = f"{entry_id} is damaged. {trouble}" if trouble else f"{entry_id} is sound."
             self._tell(words, fault=bool(trouble))
+
+    def _also_needed(self, entry_id: str) -> str:
+        needs = next(entry.needs for entry in CATALOGUE if entry.id == entry_id)
+        missing = [name for name in needs if not self._states.get(name, RowState()).installed]
+        return f" It needs {', '.join(missing)}: install it too." if missing else ""
 
     def _failed(self, job_id: str, error: AppError) -> None:
         if job_id in self._wishes:

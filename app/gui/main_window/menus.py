@@ -109,7 +109,7 @@ class Menus:
         )
 
     def _tools(self, menu: QMenu) -> None:
-        self._add(menu, "&Models and atlases…", "Ctrl+M", self._show_models)
+        self._add(menu, "&Models and atlases…", "Ctrl+Shift+M", self._show_models)
 
     def _show_models(self) -> None:
         from app.gui.dialogs.models import ModelsDialog

@@ -103,6 +103,34 @@ def test_that_a_file_without_known_hash_and_length_arrives(server: LocalServer, 
     assert fetch(file, tmp_path).sha256 == SHA256
 
 
+def in_chunks(content: bytes, *, whole: bool) -> Any:
+    """An answer in chunks without a length; cut before its end unless `whole`."""
+
+    def do(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(200)
+        handler.send_header("Transfer-Encoding", "chunked")
+        handler.send_header("ETag", '"v1"')
+        handler.send_header("Connection", "close")
+        handler.end_headers()
+        for begin in range(0, len(content), 70_000):
+            piece = content[begin : begin + 70_000]
+            handler.wfile.write(b"%x\r\n" % len(piece) + piece + b"\r\n")
+        if whole:
+            handler.wfile.write(b"0\r\n\r\n")
+
+    return do
+
+
+def test_that_an_answer_in_chunks_arrives_and_a_cut_one_is_noticed(
+    server: LocalServer, tmp_path: Path
+):
+    file = wanted(server, size_bytes=None, sha256="", sha256_origin="unknown")
+    server.paths["/weights.bin"] = Served(do=in_chunks(CONTENT[:200_000], whole=False))
+    assert refused(file, tmp_path).code == "download.cut"
+    server.paths["/weights.bin"] = Served(do=in_chunks(CONTENT, whole=True))
+    assert fetch(file, tmp_path).sha256 == SHA256
+
+
 # cut and resumed --------------------------------------------------------------------------
 
 

@@ -255,6 +255,16 @@ def test_that_a_safetensors_copy_counts_as_unverified(tmp_path: Path) -> None:
     assert state_of(entry).trust == "unverified"
 
 
+def test_that_the_pickles_beside_published_weights_are_left_alone(tmp_path: Path) -> None:
+    bomb = b"cos\nsystem\n(S'touch canary'\ntR."
+    names = ("training_args.bin", "optimizer.pt", "scheduler.pt", "rng_state.pth", "scaler.pt")
+    paths = carried(tmp_path / "usb", **dict.fromkeys(names, bomb), **{"trainer_state.json": b"{}"})
+    entry = entry_at(None)
+    import_files(paths, Progress(), accepted=True, entry=entry)
+    assert {p.name for p in folder_of(entry).iterdir()} == {
+        "config.json", "model.safetensors", "installed.toml"}  # fmt: skip
+
+
 def test_that_links_of_a_download_cache_are_followed(tmp_path: Path) -> None:
     entry = entry_at(None)
     carried(tmp_path / "blobs")
