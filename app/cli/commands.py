@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from app.cli import (
     demo,
+    encode,
     models,
     open_window,
     predict,
@@ -22,6 +23,7 @@ COMMANDS: tuple[Command, ...] = (
     simulate.COMMAND,
     verify.COMMAND,
     models.COMMAND,
+    encode.COMMAND,
     prepare_cohort.COMMAND,
     pretrain.COMMAND,
     train.COMMAND,

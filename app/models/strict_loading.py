@@ -10,12 +10,13 @@ from torch import Tensor, nn
 
 from app.core.errors import ModelError
 from app.core.provenance import file_sha256
+from app.models.limits import MAX_FILE_BYTES
 from app.models.safetensors_header import read_header
 
-MAX_FILE_BYTES = 200 * 1024 * 1024
 
-
-def read_tensors(path: Path, expected_sha256: str | None = None) -> dict[str, Tensor]:
+def read_tensors(
+    path: Path, expected_sha256: str | None = None, *, max_bytes: int = MAX_FILE_BYTES
+) -> dict[str, Tensor]:
     """Read a safetensors file after checking its size, header and hash.
 
     Parameters
@@ -24,6 +25,8 @@ def read_tensors(path: Path, expected_sha256: str | None = None) -> dict[str, Te
         The file.
     expected_sha256
         Refuse anything else; None where no value is pinned.
+    max_bytes
+        Refuse a larger file; a bundle's own limit unless a published encoder is read.
 
     Raises
     ------
@@ -37,9 +40,9 @@ def read_tensors(path: Path, expected_sha256: str | None = None) -> dict[str, Te
             code="model.missing",
         )
     size = path.stat().st_size
-    if size > MAX_FILE_BYTES:
+    if size > max_bytes:
         raise ModelError(
-            f"The weights file has {size} bytes; at most {MAX_FILE_BYTES} are read.",
+            f"The weights file has {size} bytes; at most {max_bytes} are read.",
             "Check that this is the right file.",
             code="model.too_large",
         )

@@ -62,11 +62,16 @@ class Menus:
         self.pictures.aboutToShow.connect(self._fill_pictures)
         menu.addSeparator()
         self.close_case = self._add(menu, "C&lose case", "Ctrl+W", window.close_case)
+        self._add(menu, "Se&ttings…", "Ctrl+,", window.tools.show_settings)
         self._add(menu, "&Quit", "Ctrl+Q", window.close)
 
     def _analysis(self, menu: QMenu) -> None:
         self.run = self._add(menu, "&Run analysis", "Ctrl+R", self.window.run_from_menu)
         self.cancel = self._add(menu, "&Cancel work", "Ctrl+.", self.window.cancel_current)
+        menu.addSeparator()
+        tools = self.window.tools
+        self._add(menu, "&Model card…", "Ctrl+M", tools.show_card)
+        self._add(menu, "&Install a model from a file…", "", tools.ask_import)
 
     def _view(self, menu: QMenu) -> None:
         actions, session = self.window.actions_, self.window.session
