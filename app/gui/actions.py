@@ -59,6 +59,7 @@ class Actions(QObject):
         super().__init__(parent)
         self.session = session
         self.jobs = jobs
+        self.downloads = jobs.sibling()
         self.messages = messages
         self.settings = settings
         self._scratch: Path | None = None
@@ -192,6 +193,7 @@ class Actions(QObject):
     def close(self) -> None:
         """Stop all work and remove private files."""
         self.jobs.close()
+        self.downloads.close()
         if self._scratch is not None:
             close_scratch(self._scratch)
             self._scratch = None

@@ -11,6 +11,7 @@ from PySide6.QtGui import QAction, QActionGroup, QKeySequence
 from PySide6.QtWidgets import QMenu
 
 if TYPE_CHECKING:
+    from app.gui.dialogs.models import ModelsDialog
     from app.gui.main_window.window import MainWindow
 
 
@@ -20,11 +21,13 @@ class Menus:
     def __init__(self, window: MainWindow) -> None:
         self.window = window
         self.all: list[QAction] = []
+        self.models: ModelsDialog | None = None
         self._groups: dict[str, dict[str, QAction]] = {}
         bar = window.menuBar()
         self._file(bar.addMenu("&File"))
         self._analysis(bar.addMenu("&Analysis"))
         self._view(bar.addMenu("&View"))
+        self._tools(bar.addMenu("&Tools"))
         self._help(bar.addMenu("&Help"))
         self.follow()
 
@@ -104,6 +107,17 @@ class Menus:
             (("system", "Follow the &system"), ("dark", "&Dark"), ("light", "&Light")),
             actions.set_theme,
         )
+
+    def _tools(self, menu: QMenu) -> None:
+        self._add(menu, "&Models and atlases…", "Ctrl+Shift+M", self._show_models)
+
+    def _show_models(self) -> None:
+        from app.gui.dialogs.models import ModelsDialog
+
+        if self.models is None:
+            self.models = ModelsDialog(self.window.actions_.downloads, self.window)
+            self.models.said.connect(self.window.say)
+        self.models.show_now()
 
     def _help(self, menu: QMenu) -> None:
         self._add(menu, "&Keyboard and mouse", "F1", self.window.show_shortcuts)

@@ -365,7 +365,7 @@ class MainWindow(QMainWindow):
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Ask first where work is running; then stop everything that we started."""
-        running = self.jobs.running()
+        running = (*self.jobs.running(), *self.actions_.downloads.running())
         if running and not self._closing:
             event.ignore()
             ask_stop(self, running[-1].title, self._stop_and_close)
