@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from app.cli import model_bundle
 from app.cli.command import DONE, FAILED, Command, UsageError, Window, existing_file
 from app.cli.console import StageLines
 from app.core.errors import AppError
@@ -76,6 +77,8 @@ def _list(_arguments: Namespace) -> int:
         licence = textwrap.shorten(entry.licence.name, 36, placeholder="...")
         print(f"{entry.id:<17}{entry.kind:<9}{entry.size_words:>17}  {licence:<38}{state.words}")
     print(f"\nInstalled below {data_folder()}. Details: models show ID.")
+    print("\nModels that can be asked (details: models card ID):")
+    print("\n".join(model_bundle.list_lines()))
     return DONE
 
 
@@ -150,6 +153,8 @@ def _verify(arguments: Namespace) -> int:
 
 
 def _remove(arguments: Namespace) -> int:
+    if model_bundle.is_bundle(arguments.id):
+        return model_bundle.run_remove(arguments.id)
     entry = _entry(arguments.id)
     removed = work("models_remove", id=entry.id)["removed"]
     print(f"{entry.id} was removed." if removed else f"{entry.id} was not installed.")
@@ -247,6 +252,11 @@ def _accept(parser: ArgumentParser) -> None:
 
 IMPORTS: tuple[ImportKind, ...] = (
     ImportKind(
+        f"one exported model ({model_bundle.SUFFIX})",
+        model_bundle.accepts,
+        model_bundle.run_import,
+    ),
+    ImportKind(
         "config.json with pytorch_model.bin or model.safetensors; the files of the A424 atlas",
         lambda _paths: True,  # the last kind: says itself what it cannot take
         _import_published,
@@ -255,8 +265,20 @@ IMPORTS: tuple[ImportKind, ...] = (
 ACTIONS: tuple[Action, ...] = (
     Action("list", "what there is and what of it is installed", _nothing, _list),
     Action("show", "one entry with its files, hashes and licence", _one_id, _show),
+    Action(
+        "card",
+        "a model's card as a page, limitations first",
+        model_bundle.add_card_arguments,
+        model_bundle.run_card,
+    ),
     Action("install", "fetch, check and install (resumes)", _install_arguments, _install),
     Action("import", "take over files that were carried in", _import_arguments, _import),
+    Action(
+        "export",
+        "write a model as one file for another machine",
+        model_bundle.add_export_arguments,
+        model_bundle.run_export,
+    ),
     Action("verify", "read installed files again and compare", _some_id, _verify),
     Action("remove", "delete what was installed", _one_id, _remove),
 )

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from app.cli import model_bundle
-from app.cli.main import build_parser
+from app.cli.main import build_parser, main
 from app.cli.predict import request_of
 from app.core.errors import ModelError
 from app.models.installed import bundle_folder, user_models_path
@@ -32,6 +32,20 @@ def test_that_a_card_is_printed_limitations_first(capsys: pytest.CaptureFixture[
     ):
         assert words in text
     assert max(len(line) for line in text.splitlines()) <= 100
+
+
+def test_that_the_command_line_has_the_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("NEURORESPONDER_HOME", str(tmp_path / "home"))
+    write_mini(user_models_path() / "mini")
+    assert main(["models", "card", "mini"]) == 0
+    assert "Simulated treatment X" in capsys.readouterr().out
+    assert main(["models", "list"]) == 0
+    assert "mini: Simulated treatment X" in capsys.readouterr().out
+    assert main(["models", "remove", "mini"]) == 0
+    assert main(["models", "card", "mini"]) == 1
+    assert "No model named 'mini' is installed." in capsys.readouterr().err
 
 
 def test_that_an_unknown_model_is_refused_by_name() -> None:
