@@ -267,7 +267,7 @@ def test_that_many_faults_are_told_at_once_and_counted(card: dict[str, Any]) -> 
     assert "model is missing; treatment is missing; responder is missing; and 2 more" in told(card)
 
 
-def test_that_colleagues_tables_of_figures_are_allowed(card: dict[str, Any]) -> None:
+def test_that_further_tables_of_figures_are_allowed(card: dict[str, Any]) -> None:
     card["metrics"]["per_site"] = {"site-1": {"auroc": 0.6, "auroc_interval": [0.5, 0.7]}}
     card["metrics"]["gain_of_fusion"] = {"auroc": -0.01, "auroc_interval": [-0.1, 0.1]}
     card["attribution_truth"]["scan"] = {"suppressor_share_series": 1.7, "repeats": 200}
