@@ -237,6 +237,7 @@ def _fill(
         a424.check_places(derived["centroids_mm"], points, a424.sides_of(names))
         return {"atlas": {"parcels": len(names), "template": "MNI152NLin6Asym"}}
     from app.models.checkpoint_shapes import family_of, read_config
+    from app.models.checkpoints import open_checkpoint
     from app.models.conversion import convert_checkpoint
 
     by_name = {item.file.name: item for item in arrived}
@@ -245,6 +246,8 @@ def _fill(
     check_recognised(entry, {**config, "family": family_of(config)})
     (weights,) = (item for name, item in by_name.items() if name != CONFIG_NAME)
     made = convert_checkpoint(weights.path, folder, progress)
+    # The strict door that every use goes through, with its trial pass: what is installed opens.
+    open_checkpoint(folder, progress=progress)
     return {
         "encoder": {
             "family": made.family,
