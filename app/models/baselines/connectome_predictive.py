@@ -16,14 +16,13 @@ import numpy as np
 import torch
 from pydantic import ConfigDict
 from scipy import stats
-from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
 from app.core.arrays import Bools, Floats
 from app.core.errors import ModelError
 from app.core.progress import Progress
 from app.models.baselines.connections import fisher_pairs, fisher_pairs_of, missing_parcels
-from app.models.baselines.linear import fit_scaling
+from app.models.baselines.linear import LOGISTIC, fit_scaling, solve
 from app.models.baselines.people import People, inner_folds, log_loss
 from app.models.baselines.rival import Rival, parcels_of
 from app.models.baselines.storage import Stored, to_tensor
@@ -91,11 +90,9 @@ def fit_networks(rows: Floats, labels: Bools, threshold: float) -> Networks:
     sums = np.stack([_sums(row, signs) for row in filled])
     spread, middle = sums.std(axis=0), sums.mean(axis=0)
     factor = np.divide(1.0, spread, out=np.zeros(2), where=spread > 1e-10)
-    line = LogisticRegression(C=1.0, solver="newton-cholesky", tol=1e-8).fit(
-        (sums - middle) * factor, labels
-    )
-    weights = line.coef_[0] * factor
-    return Networks(scaling.mean, signs, weights, float(line.intercept_[0] - middle @ weights))
+    line, bias = solve(LOGISTIC, (sums - middle) * factor, labels, 1.0)
+    weights = line * factor
+    return Networks(scaling.mean, signs, weights, bias - float(middle @ weights))
 
 
 class ConnectomePredictive(Rival):

@@ -114,6 +114,9 @@ def _outcome_word(name: str) -> str:
 class CovariateLogistic(LinearRival):
     """Some columns, standardised; an unknown value counts as the training mean.
 
+    A handful of columns needs no choice of strength: a penalty of 1, both classes weighing the
+    same.
+
     Parameters
     ----------
     columns
@@ -129,7 +132,7 @@ class CovariateLogistic(LinearRival):
     def __init__(
         self, columns: Sequence[str], used: Sequence[str], declared: Sequence[str] = ()
     ) -> None:
-        super().__init__("logistic")
+        super().__init__("plain")
         refuse_covariates(used, declared)
         missing = [name for name in used if name not in columns]
         if missing:

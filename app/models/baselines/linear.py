@@ -7,22 +7,25 @@ person 1, so that one grid of strengths serves 3 covariates and 90,000 connectio
 
 With fewer people than features the scaled rows are rotated onto their own singular vectors
 first. An L2 penalty does not change under rotation (Hastie, Tibshirani and Friedman, Elements of
-Statistical Learning, 18.3.5), so the answer is that of scikit-learn on all features.
+Statistical Learning, 18.3.5), so the answer is that of scikit-learn on all features. Both
+classes weigh the same (scikit-learn's "balanced").
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.svm import SVC
 
 from app.core.arrays import Bools, Floats
 from app.core.progress import Progress
-from app.models.baselines.people import inner_folds, log_loss
+from app.models.baselines.people import class_weights, inner_folds, log_loss
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +39,12 @@ class Classifier:
 
 
 def _squared(scores: Floats, labels: Bools) -> float:
-    return float(np.mean((scores - np.where(labels, 1.0, -1.0)) ** 2))
+    return float(np.mean(class_weights(labels) * (scores - np.where(labels, 1.0, -1.0)) ** 2))
 
 
 def _hinge(scores: Floats, labels: Bools) -> float:
-    return float(np.maximum(0.0, 1.0 - np.where(labels, scores, -scores)).mean())
+    missed = np.maximum(0.0, 1.0 - np.where(labels, scores, -scores))
+    return float(np.mean(class_weights(labels) * missed))
 
 
 LOGISTIC = Classifier(
@@ -51,6 +55,7 @@ LOGISTIC = Classifier(
     ),
     log_loss,
 )
+PLAIN = Classifier("plain", (1.0,), LOGISTIC.estimator, log_loss)  # a handful of covariates
 RIDGE = Classifier(
     "ridge",
     (0.01, 0.1, 1.0, 10.0, 100.0, 1000.0),
@@ -63,7 +68,7 @@ SVM = Classifier(
     lambda strength: SVC(C=strength, kernel="linear", tol=1e-6),
     _hinge,
 )
-CLASSIFIERS = {one.name: one for one in (LOGISTIC, RIDGE, SVM)}
+CLASSIFIERS = {one.name: one for one in (LOGISTIC, PLAIN, RIDGE, SVM)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +147,7 @@ def fit_linear(
     scaling = fit_scaling(rows, standardise=standardise)
     scaled = scaling.apply(rows)
     basis = _basis(scaled)
-    weights, bias = _solve(classifier, scaled @ basis.T if basis.size else scaled, labels, strength)
+    weights, bias = solve(classifier, scaled @ basis.T if basis.size else scaled, labels, strength)
     if basis.size:
         weights = basis.T @ weights
     return LinearFit(scaling.mean, weights * scaling.factor, bias, strength, scaling.imputed)
@@ -157,6 +162,8 @@ def _chosen_strength(
     progress: Progress,
 ) -> float:
     """Least mean loss over inner validation people; of equals the smallest."""
+    if len(classifier.strengths) == 1:
+        return classifier.strengths[0]
     scores = np.empty((len(classifier.strengths), len(labels)))
     folds = inner_folds(labels, seed)
     for number, (inside, outside) in enumerate(folds):
@@ -167,7 +174,7 @@ def _chosen_strength(
         if basis.size:
             training, validation = training @ basis.T, validation @ basis.T
         for place, strength in enumerate(classifier.strengths):
-            weights, bias = _solve(classifier, training, labels[inside], strength)
+            weights, bias = solve(classifier, training, labels[inside], strength)
             scores[place, outside] = validation @ weights + bias
     losses = np.array([classifier.loss(row, labels) for row in scores])
     best = int(np.flatnonzero(losses <= losses.min() + 1e-12)[0])
@@ -182,9 +189,16 @@ def _basis(scaled: Floats) -> Floats:
     return np.asarray(vectors[sizes > 1e-10 * max(float(sizes[0]), 1e-300)])
 
 
-def _solve(
+def solve(
     classifier: Classifier, rows: Floats, labels: Bools, strength: float
 ) -> tuple[Floats, float]:
+    """Weights (feature,) and bias of one fit on scaled rows, both classes weighing the same."""
     target = np.where(labels, 1.0, -1.0)
-    fitted = classifier.estimator(strength).fit(rows, target)
+    with warnings.catch_warnings():
+        # At the optimum Newton's line search may find nothing smaller; scikit-learn then goes on
+        # with another solver by itself.
+        warnings.filterwarnings("ignore", "Line search of Newton", ConvergenceWarning)
+        fitted = classifier.estimator(strength).fit(
+            rows, target, sample_weight=class_weights(labels)
+        )
     return np.ravel(fitted.coef_).astype(float), float(np.ravel(fitted.intercept_)[0])

@@ -39,9 +39,9 @@ from app.models.baselines.training_loop import (
     TrainingPeople,
     all_finite,
     as_floats,
+    one_thread,
     train,
 )
-from app.models.device import fixed_threads
 
 NETWORK = "network."
 
@@ -207,7 +207,7 @@ class MatrixNetwork(NetworkRival):
     def _log_odds(self, person: People) -> float:
         assert self.network is not None
         parcels_of(person, self.settings.parcels)
-        with fixed_threads(), torch.no_grad():
+        with one_thread(), torch.no_grad():
             matrix = self._input(to_tensor(person.connectivity[0])).float()
             return float(self.network(matrix.unsqueeze(0))[0])
 
@@ -283,7 +283,7 @@ class SeriesNetwork(NetworkRival):
     def _log_odds(self, person: People) -> float:
         assert self.network is not None
         parcels_of(person, self.settings.parcels)
-        with fixed_threads(), torch.no_grad():
+        with one_thread(), torch.no_grad():
             windows = windows_of(self._input(person.series[0]), self.settings.window_frames)
             return float(as_floats(self.network(windows)).mean())
 

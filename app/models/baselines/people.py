@@ -134,10 +134,21 @@ def inner_folds(labels: Bools, seed: int, count: int = INNER_FOLDS) -> list[tupl
     return list(splitter.split(np.zeros(len(labels)), labels))
 
 
+def class_weights(labels: Bools) -> Floats:
+    """(person,) with mean 1; both classes weigh the same in all.
+
+    Rivals answer as if both classes were equally frequent, and calibration adds the base rate
+    afterwards. With the base rate inside, folds that differ in it by one person shift their
+    answers, and scores pooled over folds look worse than chance where nothing was learned.
+    """
+    count, responders = len(labels), int(labels.sum())
+    return np.where(labels, 0.5 * count / responders, 0.5 * count / (count - responders))
+
+
 def log_loss(log_odds: Floats, labels: Bools) -> float:
-    """Mean negative log-likelihood of log-odds, natural logarithm."""
+    """Mean negative log-likelihood of log-odds, both classes weighing the same."""
     signed = np.where(labels, log_odds, -np.asarray(log_odds))
-    return float(np.logaddexp(0.0, -signed).mean())
+    return float((class_weights(labels) * np.logaddexp(0.0, -signed)).mean())
 
 
 def _refused(message: str) -> ModelError:

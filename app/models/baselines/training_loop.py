@@ -8,7 +8,6 @@ just so long. Nobody outside `fit` has a part in it.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ from torch.nn import functional
 
 from app.core.arrays import Bools, Floats, Ints
 from app.core.progress import Progress
-from app.models.baselines.people import inner_folds, log_loss
+from app.models.baselines.people import class_weights, inner_folds, log_loss
 from app.models.device import fixed_threads
 
 
@@ -86,9 +85,9 @@ def train(
     folds = inner_folds(labels, seed, training.folds)
     rounds = len(folds) + 1
     scores = np.empty((training.epochs, len(labels)))
-    with fixed_threads(), _own_generator():
+    with one_thread(), _own_generator():
         for number, (inside, outside) in enumerate(folds):
-            network = _started(make, labels[inside], seed)
+            network = _started(make, seed)
             for epoch in _epochs(network, people, inside, labels, training, training.epochs, seed):
                 network.eval()
                 with torch.no_grad():
@@ -97,11 +96,20 @@ def train(
                 progress.step(done, f"epochs, inner fold {number + 1} of {len(folds)}")
         losses = [log_loss(row, labels) for row in scores]
         chosen = int(np.argmin(losses)) + 1
-        network = _started(make, labels, seed)
+        network = _started(make, seed)
         for epoch in _epochs(network, people, everyone, labels, training, chosen, seed):
             progress.step((len(folds) + (epoch + 1) / chosen) / rounds, "training on everybody")
     network.eval().requires_grad_(False)
     return network, chosen
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Deterministic torch on one core: the networks are small, waiting for another thread costs
+    more than it does, and folds run side by side in processes of their own."""
+    with fixed_threads():
+        torch.set_num_threads(1)  # `fixed_threads` puts the old number back
+        yield
 
 
 @contextmanager
@@ -111,12 +119,12 @@ def _own_generator() -> Iterator[None]:
         yield
 
 
-def _started(make: Callable[[], Network], labels: Bools, seed: int) -> Network:
-    """Initial weights from the seed, the last bias at the base rate."""
+def _started(make: Callable[[], Network], seed: int) -> Network:
+    """Initial weights from the seed, the last bias at even odds."""
     torch.manual_seed(seed)
     network = make()
     with torch.no_grad():
-        network.last.bias.fill_(math.log(labels.sum() / (~labels).sum()))
+        network.last.bias.zero_()
     return network
 
 
@@ -132,6 +140,9 @@ def _epochs(
     """Train epoch by epoch; yields after each."""
     rng = np.random.default_rng([seed, 1])
     target = torch.from_numpy(labels.astype(np.float32))
+    weights = np.zeros(len(labels), np.float32)
+    weights[inside] = class_weights(labels[inside])
+    weight = torch.from_numpy(weights)
     optimiser = torch.optim.AdamW(
         network.parameters(), lr=training.learning_rate, weight_decay=training.weight_decay
     )
@@ -142,7 +153,9 @@ def _epochs(
             batch = order[start : start + training.batch]
             optimiser.zero_grad(set_to_none=True)
             log_odds = network(people.draw(batch, rng))
-            loss = functional.binary_cross_entropy_with_logits(log_odds, target[batch])
+            loss = functional.binary_cross_entropy_with_logits(
+                log_odds, target[batch], weight[batch]
+            )
             loss.backward()
             nn.utils.clip_grad_norm_(network.parameters(), 1.0)
             optimiser.step()
