@@ -38,7 +38,7 @@ class DifferentiableModel:
         good_frames: Bools,
         matrix: Floats,
         scale_percent: float,
-        device: str,
+        device: str | torch.device,
     ) -> DifferentiableModel:
         """Prepare one scan; references are cut or mirrored in time to its length."""
         series, present = prepared_series(cleaned, scale_percent)

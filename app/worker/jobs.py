@@ -10,7 +10,15 @@ from typing import Any
 
 from app.core.progress import Progress
 from app.study.files import replace_file, storage_errors
-from app.worker.requests import Inspection, pack, packed_request
+from app.worker.model_jobs import (
+    models_import,
+    models_install,
+    models_recognise,
+    models_remove,
+    models_state,
+    models_verify,
+)
+from app.worker.requests import Inspection, pack, packed_encode_request, packed_request
 
 
 def inspect(arguments: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
@@ -80,6 +88,13 @@ def analyse(arguments: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
     return {"case_folder": str(request.out_dir / case.case_id), "case_id": case.case_id}
 
 
+def encode(arguments: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
+    """Embeddings of parcel series; answers where they lie, their shape, and notes."""
+    from app.analysis.encode import encode as run_encoder
+
+    return run_encoder(packed_encode_request(arguments), progress)
+
+
 def report(arguments: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
     """The participant summary of a case folder as a PDF."""
     from app.reporting.report import write_summary
@@ -125,6 +140,13 @@ JOBS = {
     "inspect": inspect,
     "preview": preview,
     "analyse": analyse,
+    "encode": encode,
     "report": report,
     "warm_up": warm_up,
+    "models_state": models_state,
+    "models_install": models_install,
+    "models_import": models_import,
+    "models_recognise": models_recognise,
+    "models_verify": models_verify,
+    "models_remove": models_remove,
 }
