@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from app.core.errors import ModelError
 from app.models.baselines.connectome_predictive import ConnectomePredictive
 from app.models.baselines.covariates import CovariateLogistic
 from app.models.baselines.encoder_logistic import EncoderLogistic, FrozenEncoder
@@ -16,6 +17,7 @@ from app.models.baselines.majority import Majority
 from app.models.baselines.network_response import MatrixNetwork, NetworkSettings, SeriesNetwork
 from app.models.baselines.pearson import PearsonLinear
 from app.models.baselines.rival import Rival
+from app.models.baselines.storage import read_stored
 from app.models.baselines.tangent import TangentLinear
 from app.models.baselines.training_loop import Training
 from app.models.baselines.volumes import VolumeLogistic
@@ -215,3 +217,22 @@ RIVALS: tuple[type[Rival], ...] = (
     MatrixNetwork,
     SeriesNetwork,
 )
+
+
+def load_rival(path: Path) -> Rival:
+    """Read any stored rival by the kind that its file names.
+
+    Raises
+    ------
+    ModelError
+        When the file is damaged or holds a kind that is not known here.
+    """
+    kind = read_stored(path).kind
+    for rival in RIVALS:
+        if rival.kind == kind:
+            return rival.load(path)
+    raise ModelError(
+        f"The file holds a model of the unknown kind '{kind[:40]}'.",
+        "It belongs to another version.",
+        code="model.kind",
+    )

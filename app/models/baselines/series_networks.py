@@ -62,10 +62,10 @@ class SeriesTransformer(Network):
 
     code: Tensor
 
-    def __init__(self, parcels: int, width: int = 32, frames: int = 512) -> None:
+    def __init__(self, parcels: int, width: int = 32) -> None:
         super().__init__()
         self.embed = nn.Linear(parcels, width)
-        self.register_buffer("code", sinusoidal_code(width, frames), persistent=False)
+        self.register_buffer("code", sinusoidal_code(width), persistent=False)
         self.layers = nn.ModuleList(
             nn.TransformerEncoderLayer(
                 width, 4, 4 * width, 0.1, "gelu", batch_first=True, norm_first=True

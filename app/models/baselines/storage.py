@@ -11,20 +11,32 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 import torch
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 from torch import Tensor
 
 from app.core.errors import ModelError
 from app.models.strict_loading import check_tensors, read_tensors
 
 FORMAT = 1
-KEYS = {"format", "kind", "settings", "told"}
+HEADER = "rival"  # the one header field: several come in an order that changes from run to run
 
 Settings = TypeVar("Settings")
+
+
+@dataclass(frozen=True, slots=True)
+class _Record:
+    """The header field."""
+
+    format: int
+    kind: str
+    settings: dict[str, Any]
+    told: dict[str, float]
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +90,13 @@ def write_stored(
     """Write one file, whole or not at all."""
     from safetensors.torch import save_file
 
-    adapter = TypeAdapter(type(settings))
-    metadata = {
-        "format": str(FORMAT),
+    record = {
+        "format": FORMAT,
         "kind": kind,
-        "settings": adapter.dump_json(settings).decode(),
-        "told": json.dumps(dict(told), sort_keys=True),
+        "settings": TypeAdapter(type(settings)).dump_python(settings, mode="json"),
+        "told": dict(told),
     }
+    metadata = {HEADER: json.dumps(record, sort_keys=True)}
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     try:
         save_file({key: one.contiguous() for key, one in tensors.items()}, str(partial), metadata)
@@ -106,15 +118,15 @@ def read_stored(path: Path) -> Stored:
 
     with safe_open(str(path), framework="pt") as handle:
         metadata = handle.metadata() or {}
-    if set(metadata) != KEYS:
+    if set(metadata) != {HEADER}:
         raise _damaged("it is not a stored rival (its header names other fields)")
-    if metadata["format"] != str(FORMAT):
-        raise _damaged(f"its format is {metadata['format'][:20]}, not {FORMAT}")
     try:
-        told = TypeAdapter(dict[str, float]).validate_json(metadata["told"])
+        record = TypeAdapter(_Record).validate_json(metadata[HEADER], strict=True)
     except ValidationError as error:
-        raise _damaged("its record of the fit is unusable") from error
-    return Stored(metadata["kind"], metadata["settings"], told, tensors)
+        raise _damaged("its header is not that of a stored rival") from error
+    if record.format != FORMAT:
+        raise _damaged(f"its format is {record.format}, not {FORMAT}")
+    return Stored(record.kind, json.dumps(record.settings), record.told, tensors)
 
 
 def to_tensor(array: Any) -> Tensor:
