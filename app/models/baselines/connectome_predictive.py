@@ -146,8 +146,9 @@ class ConnectomePredictive(Rival):
         filled = torch.where(torch.isfinite(pairs), pairs, mean)
         signs = torch.from_numpy(self.networks.signs).to(pairs)
         weights = self.networks.weights
-        per_pair = (signs > 0) * float(weights[0]) + (signs < 0) * float(weights[1])
-        return filled @ per_pair.to(pairs) + self.networks.bias
+        positive, negative = (signs > 0).to(pairs), (signs < 0).to(pairs)
+        per_pair = positive * float(weights[0]) + negative * float(weights[1])
+        return filled @ per_pair + self.networks.bias
 
     def _tensors(self) -> Mapping[str, Tensor]:
         assert self.networks is not None
