@@ -19,7 +19,7 @@ from app.cli.command import DONE, FAILED, Command, UsageError, Window, existing_
 from app.cli.console import StageLines
 from app.core.errors import AppError
 from app.core.folders import data_folder
-from app.core.published import Published
+from app.core.published import Published, fact_lines, file_lines, licence_lines
 from app.core.settings import load_settings
 from app.worker.process import Worker
 from app.worker.protocol import JobAnnouncement, JobProgress
@@ -70,11 +70,11 @@ def run(arguments: Namespace, _window: Window | None) -> int:
 
 
 def _list(_arguments: Namespace) -> int:
-    print(f"{'id':<17}{'kind':<9}{'size':>12}  {'licence':<38}state")
+    print(f"{'id':<17}{'kind':<9}{'size':>17}  {'licence':<38}state")
     for entry in CATALOGUE:
         state = state_of(entry)
         licence = textwrap.shorten(entry.licence.name, 36, placeholder="...")
-        print(f"{entry.id:<17}{entry.kind:<9}{_size(entry):>12}  {licence:<38}{state.words}")
+        print(f"{entry.id:<17}{entry.kind:<9}{entry.size_words:>17}  {licence:<38}{state.words}")
     print(f"\nInstalled below {data_folder()}. Details: models show ID.")
     return DONE
 
@@ -87,39 +87,13 @@ def _show(arguments: Namespace) -> int:
 def description(entry: Published) -> list[str]:
     """All that a person should know before installing."""
     state = state_of(entry)
-    lines = [
-        f"{entry.id}: {entry.title}",
-        f"State: {state.words}. {state.trouble}".rstrip(". ") + ".",
-        f"Source: {entry.source}",
-        f"Size: {_size(entry)}",
-        *([f"Needs: {', '.join(entry.needs)}"] if entry.needs else []),
-        *([entry.about] if entry.about else []),
-        f"Cite: {entry.reference}",
-        "",
-        "Files:",
-    ]
-    for file in entry.files:
-        size = f"{file.size_bytes} bytes" if file.size_bytes else f"at most {file.largest_bytes}"
-        lines += [
-            f"  {file.name} ({size})",
-            f"    {file.url}",
-            f"    SHA-256 {file.sha256 or 'not known'} ({file.sha256_origin})",
-        ]
+    lines = [f"{entry.id}: {state.words}. {state.trouble}".rstrip(), *fact_lines(entry)]
+    lines += ["", "Files:", *(f"  {line}" for line in file_lines(entry))]
     if state.installed:
         lines += ["", f"Installed in {folder_of(entry)}:"]
         for name, item in state.record["source"].items():
             lines.append(f"  {name}: {trust_words(str(item.get('check')))}")
     return [*lines, "", *licence_lines(entry)]
-
-
-def licence_lines(entry: Published) -> list[str]:
-    """The terms, and who may not accept them."""
-    return [
-        f"Licence: {entry.licence.name}",
-        *entry.licence.text.rstrip().splitlines(),
-        f"Full text: {entry.licence.address}",
-        f"Who may not use it: {entry.who_may_not_use_it}",
-    ]
 
 
 # install, import, verify, remove --------------------------------------------------------
@@ -239,10 +213,6 @@ def _told(entry: Published) -> int:
         if not state_of(find_published(needed)).installed:
             print(f"It needs {needed}: models install {needed}")
     return DONE
-
-
-def _size(entry: Published) -> str:
-    return ("" if entry.exact_size else "<") + f"{entry.download_bytes / 1e6:.1f} MB"
 
 
 def _nothing(_parser: ArgumentParser) -> None:

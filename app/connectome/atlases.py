@@ -219,8 +219,8 @@ def _load_installed(entry: AtlasEntry) -> Atlas:
     if not all(path.is_file() for path in paths.values()):
         raise AppError(
             f"The atlas {entry.name} is not installed.",
-            f"Install it once: main.py models install {entry.name}, or Tools > Models in the "
-            "window; files that you have already: main.py models import FILES.",
+            f"Install it once: main.py models install {entry.name}, or Tools > Models and "
+            "atlases in the window; files that you have already: main.py models import FILES.",
             code="connectome.not_installed",
         )
     for file in entry.published.files:

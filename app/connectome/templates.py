@@ -62,7 +62,7 @@ TEMPLATES: tuple[TemplateEntry, ...] = (
         volume="data/templates/MNI152_T1_1mm_brain.nii.gz",
         sha256="32d5be33460f995a5d305507053c8862c823d9ca6bfb543381308df14590f212",
         atlas="A424",
-        licence="template of the MNI, McGill, in FSL's rendering: FSL's terms (non-commercial use)",
+        licence="MNI, McGill, as above, in FSL's rendering: FSL's terms (non-commercial) may apply",
         unit=80.0,
         leave_out=(1, 0, 0),
     ),

@@ -74,3 +74,43 @@ class Published:
     def exact_size(self) -> bool:
         """Whether every file's size is known."""
         return all(file.size_bytes is not None for file in self.files)
+
+    @property
+    def size_words(self) -> str:
+        """ "30.5 MB", or "up to 80 MB" where only a bound is known."""
+        size = self.download_bytes
+        if self.exact_size:
+            return f"{size / 1e6:.1f} MB"
+        return f"up to {size / 1e9:.1f} GB" if size >= 1e9 else f"up to {size / 1e6:.0f} MB"
+
+
+def fact_lines(entry: Published) -> list[str]:
+    """What it is and where it comes from."""
+    return [
+        entry.title,
+        *([entry.about] if entry.about else []),
+        f"Source: {entry.source}",
+        f"Size: {entry.size_words}",
+        *([f"Needs: {', '.join(entry.needs)}"] if entry.needs else []),
+        f"Cite: {entry.reference}",
+    ]
+
+
+def file_lines(entry: Published) -> list[str]:
+    """Address, size and SHA-256 of each file."""
+    lines = []
+    for file in entry.files:
+        size = f"{file.size_bytes} bytes" if file.size_bytes else f"at most {file.largest_bytes}"
+        known = f"{file.sha256} ({file.sha256_origin})" if file.sha256 else "not known"
+        lines += [f"{file.name} ({size})", f"  {file.url}", f"  SHA-256 {known}"]
+    return lines
+
+
+def licence_lines(entry: Published) -> list[str]:
+    """The terms, and who may not accept them."""
+    return [
+        f"Licence: {entry.licence.name}",
+        *entry.licence.text.rstrip().splitlines(),
+        f"Full text: {entry.licence.address}",
+        f"Who may not use it: {entry.who_may_not_use_it}",
+    ]

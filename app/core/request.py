@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 
@@ -45,7 +45,7 @@ class AnalysisRequest:
     seed: int = 0
     attribution: bool = True
     write_pdf: bool = True
-    question: Question = Question()
+    question: Question = field(default_factory=Question)
 
 
 @dataclass(frozen=True, slots=True)

@@ -212,10 +212,16 @@ def people(model: ModelSummary) -> str:
     return "simulated participants" if model.simulated else "participants"
 
 
+def treatment_text(model: ModelSummary) -> str:
+    """Drug with dose, route and arm where the card states them."""
+    stated = [part for part in (model.dose_and_route, model.arm) if part and part != "none"]
+    return ", ".join([model.drug, *stated])
+
+
 def question_text(model: ModelSummary) -> str:
     """What is asked: drug, responder definition in full, population and count."""
     return (
-        f"{model.drug}. Responder definition: {model.responder_definition} "
+        f"{treatment_text(model)}. Responder definition: {model.responder_definition} "
         f"Learned from: {model.population} (n = {model.training_count})."
     )
 
@@ -354,6 +360,21 @@ def health_lines(attribution: Attribution) -> tuple[tuple[str, str], ...]:
 def hidden_text(hidden: int, total: int, what: str = "regions") -> str:
     """ "381 of 424 regions below threshold"."""
     return f"{hidden} of {total} {what} below threshold"
+
+
+def control_arm_sentence(model: ModelSummary) -> str:
+    """Whether a control arm was modelled, and what its absence means."""
+    if not model.control_arm_modelled:
+        return NO_CONTROL_SENTENCE
+    return f"A control arm was modelled; comparator: {model.comparator}."
+
+
+def gain_text(model: ModelSummary) -> str:
+    """Gain in AUROC over the best covariate-only rival; what its absence means."""
+    if model.gain_interval is None:
+        return "Gain over the best covariate-only rival: not measured"
+    low, high = (signed(value) for value in model.gain_interval)
+    return f"Gain in AUROC over the best covariate-only rival: 95 % interval {low} to {high}"
 
 
 def metric_text(model: ModelSummary) -> str:

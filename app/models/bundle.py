@@ -45,7 +45,6 @@ from app.models.device import (
     run_with_fallback,
     torch_device,
 )
-from app.models.scan_functions import ScanFunctions
 from app.models.gates import Asked, computable, failed_gates, novelty_gate
 from app.models.installed import (
     CARD_FILE,
@@ -54,6 +53,7 @@ from app.models.installed import (
     WEIGHTS_FILE,
     bundle_folder,
 )
+from app.models.scan_functions import ScanFunctions
 from app.models.strict_loading import read_tensors
 
 __all__ = ["MODELS", "WEIGHTS_FILE", "Bundle", "load_bundle"]
@@ -260,10 +260,10 @@ class Bundle:
 
     def _check_device(self, device: str) -> None:
         """Refuse a device whose answer to the made-up scan would move a probability too far."""
-        fields = self.card.fields
+        most = self.card.fields.reproducibility.probability_tolerance
         apart = abs(self.scan_model(device).canary() - self.canary_log_odds)
         # a sigmoid is nowhere steeper than 1/4
-        if not 0.25 * fields.calibration.slope * apart <= fields.reproducibility.probability_tolerance:
+        if not 0.25 * self.card.calibration.slope * apart <= most:
             raise UnfitDeviceError(device)
 
     def _prediction(self, asked: Asked, answer: Answer, reasons: tuple[str, ...]) -> Prediction:

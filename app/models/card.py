@@ -11,7 +11,7 @@ import tomllib
 import types
 import typing
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +23,16 @@ from app.core.errors import ModelError
 from app.core.results import ModelSummary
 from app.models.brainlm_config import BrainLMConfig
 from app.models.card_schema import FORMAT, CardFields, Contract
+from app.models.limits import MAX_CARD_BYTES, MAX_FILE_BYTES
 
 __all__ = ["FORMAT", "Calibration", "Card", "Contract", "read_card", "sha256_of_names"]
 
 CARD_FILE = "card.toml"
-MAX_CARD_BYTES = 1 << 20
 TOLD_AT_ONCE = 3
 LONGEST_VALUE = 40
+LARGEST_SIZE = 10_000
+LARGEST_SIZES = {"num_brain_voxels": 2_000, "num_hidden_layers": 100, "num_attention_heads": 64,
+                 "conv_kernel_size": 1_001}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +83,11 @@ class Card:
         """
         if self.fields.encoder is None:
             raise card_error("encoder is missing")
+        config = BrainLMConfig.from_mapping(self.fields.encoder.config)
+        _check_sizes(config)
         try:
-            config = BrainLMConfig.from_mapping(self.fields.encoder.config)
             config.check()
-        except (TypeError, ValueError, ZeroDivisionError) as fault:
+        except ValueError as fault:
             raise card_error(f"encoder.config: {fault}") from fault
         return config
 
@@ -119,11 +123,11 @@ def parse_card(content: bytes) -> Card:
         told = "no format" if found is None else f"format {str(found)[:LONGEST_VALUE]}"
         raise card_error(f"it has {told}, this program reads format {FORMAT}")
     try:
-        fields = CardFields.model_validate(values)
+        card = CardFields.model_validate(values)
     except ValidationError as error:
         raise card_error(_told(problems_of(error, CardFields))) from error
     digest = hashlib.sha256(content).hexdigest()
-    return Card(fields, _summary(fields, digest), values, digest)
+    return Card(card, _summary(card, digest), values, digest)
 
 
 def card_error(what: str) -> ModelError:
@@ -133,6 +137,22 @@ def card_error(what: str) -> ModelError:
         "Correct it in the model's card.toml, or install the model again.",
         code="model.card",
     )
+
+
+def _check_sizes(config: BrainLMConfig) -> None:
+    """Whole numbers of a size that a weights file can fill, before anything is allocated."""
+    for field in fields(config):
+        value = getattr(config, field.name)
+        if type(value) is not type(field.default):
+            kind = type(field.default).__name__
+            raise card_error(f"encoder.config.{field.name} must be of kind {kind}")
+        most = LARGEST_SIZES.get(field.name, LARGEST_SIZE)
+        if type(value) is int and not 1 <= value <= most:
+            raise card_error(f"encoder.config.{field.name} is not a possible size ({value})")
+    width, inner = config.hidden_size, config.intermediate_size
+    weights = config.num_hidden_layers * (4 * width * width + 2 * width * inner)
+    if 4 * weights > MAX_FILE_BYTES:
+        raise card_error("encoder.config describes more weights than a bundle may hold")
 
 
 def sha256_of_names(names: Iterable[str]) -> str:
@@ -229,4 +249,3 @@ def _summary(card: CardFields, card_sha256: str) -> ModelSummary:
 
 def _joined(*parts: str) -> str:
     return ", ".join(dict.fromkeys(part for part in parts if part != "none")) or "none"
-

@@ -91,7 +91,7 @@ class Population(Part):
 
     @model_validator(mode="after")
     def _plausible(self) -> Population:
-        if not (0.0 <= self.age_range_years[0] and self.age_range_years[1] <= 120.0):
+        if not (self.age_range_years[0] >= 0.0 and self.age_range_years[1] <= 120.0):
             raise ValueError("age_range_years must lie in 0..120 years")
         return self
 
@@ -367,12 +367,12 @@ def _people_problems(card: CardFields) -> list[str]:
         )
     if card.golden:
         problems.append("golden: a bundle made from people carries nobody's score; remove it")
-    for site in card.training.sites:
-        if site.count is None or site.count < FEWEST_AT_A_SITE:
-            problems.append(
-                f"training.sites: '{site.name}' must state a count of at least "
-                f"{FEWEST_AT_A_SITE}; pool smaller sites"
-            )
+    problems += [
+        f"training.sites: '{site.name}' must state a count of at least {FEWEST_AT_A_SITE}; "
+        "pool smaller sites"
+        for site in card.training.sites
+        if site.count is None or site.count < FEWEST_AT_A_SITE
+    ]
     quantiles = card.sizes.get("novelty_quantiles", 0)
     most = max(PEOPLE_PER_QUANTILE, card.training.count // PEOPLE_PER_QUANTILE)
     if quantiles > most:

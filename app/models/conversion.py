@@ -53,6 +53,7 @@ class Converted:
     family: str
     tensor_count: int
     parameter_count: int
+    torch_version: str
 
 
 def convert_checkpoint(source: Path, folder: Path, progress: Progress) -> Converted:
@@ -73,6 +74,8 @@ def convert_checkpoint(source: Path, folder: Path, progress: Progress) -> Conver
         ``model.config``, ``.family``, ``.too_large``, ``.archive``, ``.pickle``, ``.damaged``,
         ``.keys``, ``.shape``, ``.dtype``, ``.not_finite`` or ``.torch``: nothing was written.
     """
+    import torch
+
     config = read_config(folder / CONFIG_NAME)
     shapes = expected_shapes(config)
     size = source.stat().st_size
@@ -84,7 +87,8 @@ def convert_checkpoint(source: Path, folder: Path, progress: Progress) -> Conver
         )
     source_sha256 = file_sha256(source)
     progress.step(0.1, "checking the container")
-    if _looks_like_safetensors(source):
+    # By name too: the reader of torch would go by it, and by nothing else.
+    if source.suffix.lower() == ".safetensors" or _looks_like_safetensors(source):
         tensors = _open_safetensors(source, shapes, config)
     else:
         tensors = _open_bin(source, shapes, config, progress)
@@ -101,6 +105,7 @@ def convert_checkpoint(source: Path, folder: Path, progress: Progress) -> Conver
         family_of(config),
         len(tensors),
         sum(tensor.numel() for name, tensor in tensors.items() if name not in UNUSED),
+        str(torch.__version__),
     )
 
 

@@ -178,7 +178,7 @@ class _Job:
         for number, row in enumerate(self.orders):
             order = torch.from_numpy(np.array(row, np.int64)).to(device)
             cls, own = self._once(part, places, order, device)
-            all_cls.append(cls.double().cpu().numpy())
+            all_cls.append(cls.cpu().double().numpy())  # MPS has no float64
             if own is not None:
                 values = own.cpu().numpy()
                 patches = values if len(self.orders) == 1 else _plus(patches, values)

@@ -23,7 +23,6 @@ from app.core.results import CleanSignals, Connectome
 from app.models.answer import Answer, as_numpy, calibrated, filled_correlation
 from app.models.card import Card, card_error
 from app.models.device import fixed_threads
-from app.models.scan_functions import ScanFunctions
 from app.models.features import (
     connectivity_features,
     correlation_of,
@@ -33,6 +32,7 @@ from app.models.features import (
 from app.models.interface import DifferentiableResponse, ResponseModel
 from app.models.network_statistics import made_up_scan
 from app.models.novelty import novelty_of, novelty_shapes
+from app.models.scan_functions import ScanFunctions
 
 NORMAL_95 = 1.959964
 
@@ -185,7 +185,7 @@ class OneInput:
     ) -> OneInput:
         """Prepare one scan; series stay in percent, as the model was fitted on them."""
         values = np.asarray(signals.cleaned, np.float64)
-        present: Bools = np.isfinite(values).all(axis=0)
+        present: Bools = np.asarray(np.isfinite(values).all(axis=0), np.bool_)
         series = torch.from_numpy(np.where(present, values, 0.0).astype(np.float32))
         mean = fitted.statistics["mean_correlation"].float()
         return cls(

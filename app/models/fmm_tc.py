@@ -91,7 +91,9 @@ class FmmTc:
     networks: int
 
     @classmethod
-    def from_tensors(cls, card: Card, tensors: Mapping[str, Tensor], device: str | torch.device = "cpu") -> FmmTc:
+    def from_tensors(
+        cls, card: Card, tensors: Mapping[str, Tensor], device: str | torch.device = "cpu"
+    ) -> FmmTc:
         """Build from checked arrays.
 
         Raises

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -28,6 +28,7 @@ from app.core.results import (
 )
 from app.models.card import Card, sha256_of_names
 from app.models.covariates import scan_covariates
+from app.models.earned import unearned_reason
 
 NOT_FOR_PEOPLE = "Withheld: no model trained on people is installed"
 COVARIATE_WORDS = {
@@ -48,7 +49,7 @@ class Asked:
     scan: Scan
     quality: QualityReport
     findings: tuple[Finding, ...] = ()
-    question: Question = Question()
+    question: Question = field(default_factory=Question)
 
 
 Gate = Callable[[Card, Asked], Iterable[str]]
@@ -95,28 +96,8 @@ def _earned(card: Card, _asked: Asked) -> Iterable[str]:
         yield reason
 
 
-def unearned_reason(gain: tuple[float, float] | None) -> str:
-    """Why a model may show nobody a number, from its gain over covariates; "" if it may."""
-    lift = "A larger test that shows a gain would lift this"
-    if gain is None:
-        return (
-            "Withheld: the model's card states no gain over the best covariate-only rival "
-            f"(metrics.gain_over_covariates.auroc_interval), so it shows no individual number. "
-            f"{lift}"
-        )
-    low, high = gain
-    if low > 0.0:
-        return ""
-    word = "includes 0" if high >= 0.0 else "lies below 0"
-    return (
-        f"Withheld: the model's gain in AUROC over the best covariate-only rival has a 95 % "
-        f"interval of {low:.2f} to {high:.2f}, which {word} "
-        f"(metrics.gain_over_covariates.auroc_interval), so it shows no individual number. {lift}"
-    ).replace(" -0", " \N{MINUS SIGN}0")
-
-
 def _question(card: Card, asked: Asked) -> Iterable[str]:
-    for field, word, wanted, made in (
+    for name, word, wanted, made in (
         ("treatment.drug", "drug", asked.question.drug, card.fields.treatment.drug),
         ("treatment.arm", "arm", asked.question.arm, card.fields.treatment.arm),
         (
@@ -135,7 +116,7 @@ def _question(card: Card, asked: Asked) -> Iterable[str]:
         if wanted and _plain(wanted) != _plain(made):
             yield (
                 f"Withheld: the question names the {word} '{wanted}'; the model was made for "
-                f"'{made}' ({field}). Choose a model made for it"
+                f"'{made}' ({name}). Choose a model made for it"
             )
 
 
@@ -204,21 +185,21 @@ def _task(card: Card, asked: Asked) -> Iterable[str]:
 
 def _recipe(card: Card, asked: Asked) -> Iterable[str]:
     contract, signals = card.contract, asked.signals
-    for field, what, have, want in (
+    for name, what, have, want in (
         ("contract.atlas", "atlas", signals.atlas, contract.atlas),
         ("contract.template", "template", signals.template, contract.template),
         ("contract.preset", "cleaning preset", signals.preset, contract.preset),
     ):
         if have != want:
             yield (
-                f"Withheld: the {what} is {have}; the model was made with {want} ({field}). "
+                f"Withheld: the {what} is {have}; the model was made with {want} ({name}). "
                 f"Run the analysis again with {want}"
             )
     if signals.atlas == contract.atlas and signals.atlas_sha256 != contract.atlas_sha256:
         found = signals.atlas_sha256[:8] or "not known"
         yield (
             f"Withheld: the atlas file's hash is {found}; the model was made with "
-            f"{contract.atlas_sha256[:8]} (contract.atlas_sha256). Install that edition of the atlas"
+            f"{contract.atlas_sha256[:8]} (contract.atlas_sha256). Install that edition of it"
         )
 
 

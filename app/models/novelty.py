@@ -15,9 +15,10 @@ from app.models.card import Card
 
 def novelty_shapes(card: Card) -> dict[str, tuple[int, ...]]:
     """Keys and shapes of the stored statistics, from the card's sizes."""
-    features, quantiles = card.fields.sizes["novelty_features"], card.fields.sizes[
-        "novelty_quantiles"
-    ]
+    features, quantiles = (
+        card.fields.sizes["novelty_features"],
+        card.fields.sizes["novelty_quantiles"],
+    )
     return {
         "novelty.mean": (features,),
         "novelty.precision": (features, features),

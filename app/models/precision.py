@@ -28,8 +28,8 @@ class Deviation:
     @classmethod
     def between(cls, found: Tensor, reference: Tensor) -> Deviation:
         """Compare two tensors of one shape, in float64."""
-        exact = reference.detach().double().cpu()
-        step = found.detach().double().cpu() - exact
+        exact = reference.detach().cpu().double()  # on the CPU first: MPS has no float64
+        step = found.detach().cpu().double() - exact
         return cls(float(step.abs().max()), float(step.norm() / exact.norm().clamp_min(1e-300)))
 
 

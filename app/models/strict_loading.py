@@ -10,9 +10,8 @@ from torch import Tensor, nn
 
 from app.core.errors import ModelError
 from app.core.provenance import file_sha256
+from app.models.limits import MAX_FILE_BYTES
 from app.models.safetensors_header import read_header
-
-MAX_FILE_BYTES = 200 * 1024 * 1024
 
 
 def read_tensors(

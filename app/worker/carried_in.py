@@ -81,10 +81,13 @@ def listed(paths: Sequence[Path]) -> list[Path]:
     """
     files: list[Path] = []
     for path in paths:
-        if path.is_dir():
-            files += sorted(p for p in path.iterdir() if not p.is_dir())
-        else:
-            files.append(path)
+        try:
+            if path.is_dir():
+                files += sorted(p for p in path.iterdir() if not p.is_dir())
+            else:
+                files.append(path)
+        except (OSError, ValueError) as error:
+            raise _unreadable() from error
         if len(files) > MAX_FILES:
             raise _fault(f"There are more than {MAX_FILES} files.", "Give one model at a time.")
     if not files:
@@ -205,7 +208,7 @@ def _copy(source: Path, target: Path, largest_bytes: int, progress: Progress) ->
         target.unlink(missing_ok=True)
     with _ordinary(source) as handle, storage_errors(), target.open("xb") as copy:
         size = max(os.fstat(handle.fileno()).st_size, 1)
-        while piece := handle.read(_PIECE_BYTES):
+        while piece := _read(handle):
             count += len(piece)
             if count > largest_bytes:
                 raise ModelError(
@@ -218,6 +221,14 @@ def _copy(source: Path, target: Path, largest_bytes: int, progress: Progress) ->
             copy.write(piece)
             progress.step(min(count / size, 1.0), target.name)
     return target, digest.hexdigest()
+
+
+def _read(handle: Any) -> bytes:
+    try:
+        piece: bytes = handle.read(_PIECE_BYTES)
+    except OSError as error:  # the source's fault; what is written has faults of its own
+        raise _unreadable() from error
+    return piece
 
 
 def _read_small(path: Path) -> bytes:
@@ -236,13 +247,15 @@ def _ordinary(path: Path) -> Any:
     try:
         descriptor = os.open(path, flags)
     except (OSError, ValueError) as error:
-        raise _fault(
-            "A file that was given cannot be read.", "Check its name and permissions."
-        ) from error
+        raise _unreadable() from error
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise _fault("A file that was given is no ordinary file.", "Give the files themselves.")
     return os.fdopen(descriptor, "rb")
+
+
+def _unreadable() -> AppError:
+    return _fault("A file that was given cannot be read.", "Check its name and permissions.")
 
 
 def _fault(message: str, hint: str) -> AppError:

@@ -248,14 +248,12 @@ def _fill(
     check_recognised(entry, {**config, "family": family_of(config)})
     (weights,) = (item for name, item in by_name.items() if name != CONFIG_NAME)
     made = convert_checkpoint(weights.path, folder, progress)
-    import torch
-
     return {
         "encoder": {
             "family": made.family,
             "tensors": made.tensor_count,
             "parameters": made.parameter_count,
-            "made_with_torch": str(torch.__version__),
+            "made_with_torch": made.torch_version,
         }
     }
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from app.core.progress import Progress
 from app.study.files import replace_file, storage_errors
+from app.worker.bundle_jobs import BUNDLE_JOBS
 from app.worker.model_jobs import (
     models_import,
     models_install,
@@ -149,4 +150,5 @@ JOBS = {
     "models_recognise": models_recognise,
     "models_verify": models_verify,
     "models_remove": models_remove,
+    **BUNDLE_JOBS,
 }

@@ -21,6 +21,7 @@ import ctypes
 import gc
 import json
 import math
+import os
 import platform
 import resource
 import statistics
@@ -32,6 +33,8 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # before CUDA starts
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -40,8 +43,11 @@ from app.models.brainlm import BrainLM
 from app.models.brainlm_config import BrainLMConfig
 from app.models.brainlm_vit import BrainLMVit
 from app.models.brainlm_vit_config import BrainLMVitConfig
-from app.models.device import Attempt, run_with_fallback
-from app.models.precision import Deviation, in_precision
+from app.models.encoders import LoadedEncoder
+from app.models.encoding import embed
+from app.models.input_contract import InputContract
+from app.models.precision import Deviation
+from app.models.token_order import token_orders
 from tests.stock_vit import published_names
 
 GATE = 1e-4  # absolute and relative, float32
@@ -304,67 +310,79 @@ def table(result: dict[str, Any]) -> str:
 # ---------------------------------------------------------------------------- accelerator
 
 
-def compare_devices(name: str) -> dict[str, Any]:
-    """CPU against CUDA: deviation in each precision, bits of a repeat, seconds."""
-    model, calls, inputs = implementations(name, "cpu", 1)
-    way = "ours, all tokens" if name in LM else "ours, tokens with data"
+def loaded(name: str) -> tuple[LoadedEncoder, Any]:
+    """The encoder as `main.py encode` holds it, on the CPU, and eight windows with coordinates."""
+    config: Any = LM[name] if name in LM else VIT[name]
+    kind: Any = BrainLM if name in LM else BrainLMVit
+    module = with_random_weights(lambda: kind(config))
+    contract = InputContract(config.num_brain_voxels, config.num_timepoints_per_voxel, "raw")
+    encoder = LoadedEncoder(name, "13m" if name in LM else "vit", module, contract, {})
+    generator = torch.Generator().manual_seed(9)
+    windows = _series(8, config.num_brain_voxels, generator).numpy()
+    places = torch.randint(-60, 60, (config.num_brain_voxels, 3), generator=generator).numpy()
+    return encoder, (windows, places)
+
+
+def compare_devices(name: str, device: str = "cuda") -> dict[str, Any]:
+    """CPU against the accelerator through the product's own path: deviation, bits, seconds."""
+    encoder, (windows, places) = loaded(name)
+    orders, _ = token_orders("random:1" if name in LM else "identity", encoder.token_count)
     began = time.perf_counter()
-    reference = calls[way]()
+    exact = embed(encoder, windows[:1], places, orders, device="cpu")
     cpu_s = time.perf_counter() - began
-    model.to("cuda")
-    moved = tuple(tensor.cuda() for tensor in inputs)
-    found: dict[str, Any] = {"model": name, "cpu_s": cpu_s, "cpu_threads": torch.get_num_threads()}
+    found: dict[str, Any] = {"model": name, "cpu_s_a_window": cpu_s}
     for precision in ("float32", "bfloat16", "float16"):
-        with in_precision(precision, "cuda"):
-            first = model.tokens(*moved)  # warms up
-            began = synchronised("cuda")
-            second = model.tokens(*moved)
-            seconds = synchronised("cuda") - began
-        deviations = [
-            Deviation.between(own.reshape(known.shape), known)
-            for own, known in zip(second, reference, strict=True)
-        ]
-        found[precision] = {
-            "cuda_s": seconds,
-            "cpu_over_cuda": cpu_s / seconds,
-            "cls_largest": deviations[0].largest,
-            "cls_relative": deviations[0].relative,
-            "patches_largest": deviations[1].largest,
-            "patches_relative": deviations[1].relative,
-            "repeat_same_bits": all(torch.equal(a, b) for a, b in zip(first, second, strict=True)),
-        }
-    worst = max(found["float32"]["cls_largest"], found["float32"]["patches_largest"])
-    found["float32_within_gate"] = worst <= GATE
+        for batch in (1, 8):
+            runs = []
+            for _ in range(3):
+                began = synchronised(device)
+                runs.append(
+                    embed(encoder, windows, places, orders, device=device, batch=batch,
+                          precision=precision)
+                )  # fmt: skip
+                seconds = (synchronised(device) - began) / len(windows)
+            last = runs[-1]
+            assert last.device == device and not last.notes, last.notes
+            cls = Deviation.between(torch.tensor(last.cls[:1]), torch.tensor(exact.cls))
+            patches = Deviation.between(torch.tensor(last.patches[:1]), torch.tensor(exact.patches))
+            found[f"{precision}, {batch} at a time"] = {
+                "s_a_window": seconds,
+                "cpu_over_this": cpu_s / seconds,
+                "cls_largest": cls.largest,
+                "cls_relative": cls.relative,
+                "patches_largest": patches.largest,
+                "patches_relative": patches.relative,
+                "repeat_same_bits": bool((runs[1].cls == last.cls).all())
+                and bool((runs[1].patches == last.patches).all()),
+            }
+    single = found["float32, 1 at a time"]
+    found["float32_within_gate"] = max(single["cls_largest"], single["patches_largest"]) <= GATE
     return found
 
 
 def run_out_of_memory() -> list[str]:
-    """Fill the accelerator for real and let the fallback do its work; returns what it said."""
-    model, _calls, (series, xyz, order) = implementations("13m-256", "cpu", 16)
-    expected = model.cls(series, xyz, order)
-
-    def work(device: str, batch: int) -> Tensor:
-        model.to(device)
-        parts = [
-            model.cls(part.to(device), xyz.to(device), order.to(device)).cpu()
-            for part in series.split(batch)
-        ]
-        return torch.cat(parts)
-
+    """Fill the accelerator for real and let `embed` fall back; returns what it said."""
+    encoder, (windows, places) = loaded("13m-256")
+    orders, _ = token_orders("identity", encoder.token_count)
+    expected = embed(encoder, windows, places, orders, device="cpu", with_patches=False)
+    embed(encoder, windows, places, orders, device="cuda", with_patches=False, batch=1)  # warms up
     said = []
-    work("cuda", 1)
-    torch.cuda.synchronize()
     for leave_mib, meant in ((160, "a smaller batch"), (0, "the CPU")):
-        model.cpu()
+        encoder.module.cpu()
         gc.collect()
+        torch.cuda.synchronize()
         torch.cuda.empty_cache()
         free, _total = torch.cuda.mem_get_info()
         hog = _filled(free - (leave_mib << 20))
-        attempts = (Attempt("cuda", 16), Attempt("cuda", 1), Attempt("cpu", 1))
-        answer, used, notes = run_with_fallback(work, attempts)
+        found = embed(encoder, windows, places, orders, device="cuda", with_patches=False, batch=8)
         del hog
-        torch.testing.assert_close(answer, expected, atol=GATE, rtol=GATE)
-        said.append(f"{leave_mib} MiB left, {meant} expected: ran on {used}; {' '.join(notes)}")
+        torch.testing.assert_close(
+            torch.tensor(found.cls), torch.tensor(expected.cls), atol=GATE, rtol=GATE
+        )
+        said.append(
+            f"{leave_mib} MiB left, {meant} expected: ran on {found.device} with "
+            f"{found.batch} at a time, right; it says: {' '.join(found.notes)}"
+        )
     return said
 
 

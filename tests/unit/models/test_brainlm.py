@@ -64,6 +64,15 @@ def test_that_every_depth_reproduces_the_published_hidden_states(model, golden):
         np.testing.assert_allclose(states[depth], golden[f"step_hidden_{depth}"], **CLOSE)
 
 
+def test_that_attention_is_the_published_softmax(model, golden):
+    signals, xyz = _inputs(golden)
+    tokens = model.vit(signals, xyz, torch.arange(72).expand(2, -1))[0]
+    own = model.vit.encoder.layer[0].attention.get_submodule("self")
+    query, key = (part(tokens).view(2, 73, 2, 16).transpose(1, 2) for part in (own.query, own.key))
+    attention = torch.softmax(query @ key.transpose(-1, -2) / 4.0, dim=-1)
+    np.testing.assert_allclose(attention, golden["step_attn_0"], **CLOSE)
+
+
 def test_that_a_stored_permutation_is_undone_before_patches_are_used(model, golden):
     signals, xyz = _inputs(golden)
     orders = _orders(golden["noise_random"])

@@ -66,12 +66,14 @@ def told(card: dict[str, Any]) -> str:
     """The one sentence with which a card is refused; "" if it is not."""
     try:
         parse_card(tomli_w.dumps(card).encode())
-    except ModelError as error:
-        assert error.code == "model.card"
-        assert error.hint
-        assert "\n" not in error.message
-        return error.message
-    return ""
+    except ModelError as fault:
+        error = fault
+    else:
+        return ""
+    assert error.code == "model.card"
+    assert error.hint
+    assert "\n" not in error.message
+    return error.message
 
 
 LEAVES = sorted(leaves(full_card()), key=dotted)

@@ -245,3 +245,43 @@ def test_that_the_shapes_show_all_but_the_head_counts_of_the_vit(family: str) ->
     assert all(config[name] in (value, [value, value]) for name, value in shown.items())
     assert ("num_attention_heads" in shown) == (family == "13m")
     assert len(shown) == (10 if family == "13m" else 9)
+
+
+def _full_size(folder: Path, listing: str, config: dict[str, Any]) -> Path:
+    """A checkpoint of published size from its published list of tensors; all zeros, so sparse."""
+    header, place = {}, 0
+    for row in (REFERENCE / "brainlm_keys" / listing).read_text().splitlines():
+        key, shape, dtype = row.split("\t")
+        assert dtype == "torch.float32"
+        end = place + 4 * int(np.prod(json.loads(shape)))
+        header[key] = {"dtype": "F32", "shape": json.loads(shape), "data_offsets": [place, end]}
+        place = end
+    text = json.dumps(header).encode()
+    with (folder / WEIGHTS).open("wb") as handle:
+        handle.write(len(text).to_bytes(8, "little") + text)
+        handle.truncate(8 + len(text) + place)
+    (folder / "config.json").write_text(json.dumps(config))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("listing", "width", "parameters"),
+    [("github_ckpt1400_h256.tsv", 256, 7_607_724), ("old_13M_presumed_h512.tsv", 512, 18_549_292)],
+)
+def test_that_checkpoints_of_published_size_open_strictly(
+    tmp_path: Path, listing: str, width: int, parameters: int
+) -> None:
+    config = {
+        "architectures": ["BrainLMForPretraining"], "hidden_size": width, "num_hidden_layers": 4,
+        "num_attention_heads": 4, "intermediate_size": 1024, "decoder_hidden_size": width,
+        "decoder_num_hidden_layers": 2, "decoder_num_attention_heads": 4, "num_landmarks": 64,
+        "decoder_intermediate_size": 1024, "num_brain_voxels": 424, "segment_means_seq_len": 64,
+        "num_timepoints_per_voxel": 200, "timepoint_patching_size": 20, "conv_kernel_size": 65,
+        "_name_or_path": "2023-07-17-19_00_00/checkpoint-1750", "max_eval_samples": 800,
+    }  # fmt: skip
+    found = open_checkpoint(_full_size(tmp_path, listing, config), with_decoder=True)
+    unused = 768 * width + 768
+    assert found.parameter_count + unused == parameters
+    assert found.raw_config["max_eval_samples"] == 800
+    change_config(tmp_path, num_attention_heads=8)
+    assert "num_attention_heads 8 instead of 4" in refusal(tmp_path).message

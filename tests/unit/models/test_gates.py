@@ -20,7 +20,7 @@ from app.core.errors import ModelError
 from app.core.request import Question
 from app.core.results import Outcome, QualityMetric, QualityReport, Verdict
 from app.models.bundle import load_bundle
-from app.models.gates import unearned_reason
+from app.models.earned import unearned_reason
 from tests.unit.models.conftest import MiniScan, mini_scan, write_mini
 from tests.unit.models.test_card import dotted, full_card, leaves, parent
 
