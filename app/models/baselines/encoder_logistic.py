@@ -79,7 +79,7 @@ class BrainLMCls:
         order = torch.from_numpy(np.asarray(self.token_order, np.int64)).to(series.device)
         scaled = (series / self.series_scale_percent).to(places.dtype)
         rows = [
-            self.encoder.tokens(scaled[start : start + window].T.unsqueeze(0), places, order)[0][0]
+            self.encoder.cls(scaled[start : start + window].T.unsqueeze(0), places, order)[0]
             for start in window_starts(len(scaled), window)
         ]
         return torch.stack(rows).mean(dim=0)
