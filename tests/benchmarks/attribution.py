@@ -178,6 +178,7 @@ def measure(contender: str, arguments: argparse.Namespace, out: Path) -> dict[st
         nodes, values, right = found.nodes, found.values, found.converged
     else:
         values = captum(score, case, arguments.batch)
+        right = converged(abs(float(values.double().sum()) - 1.0), 1.0)  # the score is so scaled
     if cuda:
         torch.cuda.synchronize()
     seconds, seconds_cpu = time.perf_counter() - began, time.process_time() - began_cpu
@@ -331,7 +332,7 @@ def _table(record: dict[str, Any], runs: list[dict[str, Any]], values: dict[str,
             f"{max(run['peak_mib'] for run in mine):9.0f}"
         )
     record["medians_s_and_cpu_s"] = summary
-    if not all(run["converged"] for run in runs):
+    if not all(run["converged"] for run in runs if run["contender"] == "ours"):
         print("ours did not converge at full size; no ratio is given.")
         return False
     for contender in [name for name in values if name != "ours"]:
