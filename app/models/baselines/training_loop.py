@@ -30,6 +30,7 @@ class Training:
     """Of one network; AdamW at a constant rate."""
 
     epochs: int = 60  # at most
+    patience: int = 10  # an inner fold that has not improved for so many epochs stops
     folds: int = 3
     batch: int = 8
     learning_rate: float = 1e-3
@@ -91,9 +92,12 @@ def train(
             for epoch in _epochs(network, people, inside, labels, training, training.epochs, seed):
                 network.eval()
                 with torch.no_grad():
-                    scores[epoch, outside] = [people.judge(network, int(i)) for i in outside]
+                    scores[epoch:, outside] = [people.judge(network, int(i)) for i in outside]
+                judged = [log_loss(row[outside], labels[outside]) for row in scores[: epoch + 1]]
                 done = (number + (epoch + 1) / training.epochs) / rounds
                 progress.step(done, f"epochs, inner fold {number + 1} of {len(folds)}")
+                if epoch - int(np.argmin(judged)) >= training.patience:
+                    break  # its later epochs count as its last
         losses = [log_loss(row, labels) for row in scores]
         chosen = int(np.argmin(losses)) + 1
         network = _started(make, seed)

@@ -109,6 +109,15 @@ def test_that_the_epoch_with_the_least_inner_loss_is_chosen():
     assert not network.training
 
 
+def test_that_an_inner_fold_stops_when_it_no_longer_improves():
+    labels = np.arange(12) % 2 == 0
+    training = Training(epochs=50, patience=3, folds=3, batch=4, learning_rate=0.1)
+    people = Flipping(labels)
+    _, chosen = train(Constant, people, labels, training, 0, Progress())
+    assert chosen == 1
+    assert len(people.judged) == 12 * (1 + 3)
+
+
 def test_that_a_fit_leaves_torch_as_it_was():
     torch.manual_seed(3)
     before, threads = torch.random.get_rng_state(), torch.get_num_threads()
