@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from app.cli import demo, open_window, predict, prepare_cohort, pretrain, simulate, train, verify
+from app.cli import (
+    demo,
+    judge,
+    open_window,
+    predict,
+    prepare_cohort,
+    pretrain,
+    simulate,
+    train,
+    verify,
+)
 from app.cli.command import Command
 
 COMMANDS: tuple[Command, ...] = (
@@ -14,4 +24,5 @@ COMMANDS: tuple[Command, ...] = (
     prepare_cohort.COMMAND,
     pretrain.COMMAND,
     train.COMMAND,
+    judge.COMMAND,
 )

@@ -12,13 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from app.cohort.attribution_truth import (
-    explain_people,
-    permuted_figures,
-    permuted_maps,
-    ranking,
-    relative_figures,
-)
+from app.cohort.attribution_truth import explain_people, ranking
 from app.cohort.demo_settings import DEMO, ENCODER, FRAMES, REPETITION_TIME_S, DemoSettings
 from app.cohort.demo_writer import Fitted, add_to_card, golden_indices, write_bundle
 from app.cohort.evaluation import (
@@ -36,7 +30,7 @@ from app.cohort.series_level import pain_agnostic_series
 from app.cohort.training import Block, bootstrap_heads
 from app.connectome.atlases import Atlas, load_atlas
 from app.connectome.connectivity import fisher_z
-from app.core.arrays import Bools, Floats, Ints
+from app.core.arrays import Bools, Floats
 from app.core.progress import Progress
 from app.core.results import Verdict
 from app.models.brainlm import BrainLM
@@ -73,9 +67,7 @@ class Made:
     """What `make_demo_bundle` leaves for judging further."""
 
     cohort: Cohort
-    fused: Contender
     results: dict[str, Evaluated]
-    network_of_parcel: Ints
     golden: tuple[PreparedParticipant, ...]  # whose scores the card records
 
 
@@ -283,11 +275,11 @@ def make_demo_bundle(
         )
         write_bundle(fitted, bundle_dir)
     golden = tuple(held_out[index] for index in golden_indices(fitted))
-    return Made(cohort, contenders[0], results, extractor.network_of_parcel, golden)
+    return Made(cohort, results, golden)
 
 
 def judge_attribution(
-    made: Made, bundle_dir: Path, count: int, progress: Progress, settings: DemoSettings = DEMO
+    made: Made, bundle_dir: Path, count: int, progress: Progress
 ) -> dict[str, dict[str, float]]:
     """Rank the planted signature by the attributions of held-out people; goes into the card.
 
@@ -305,22 +297,10 @@ def judge_attribution(
     truth = planted_signature()
     bundle = load_bundle(bundle_dir)
     found = explain_people(bundle, made.cohort.held_out[:count], progress)
-    labels, _ = made.cohort.labels()
-    maps = permuted_maps(
-        made.fused,
-        labels,
-        made.results[FUSED].head.strengths,
-        made.network_of_parcel,
-        repeats=settings.null_repeats,
-        seed=settings.null_seed,
-    )
     branches, scans = [one.branches for one in found], [one.scan for one in found]
     figures = {
         "branches": asdict(ranking(branches, truth)),
         "scan": asdict(ranking(scans, truth)),
-        "branches_relative_to_permuted": relative_figures(branches, maps, truth),
-        "scan_relative_to_permuted": relative_figures(scans, maps, truth),
-        "permuted_labels": permuted_figures(maps, truth),
         "health": {
             "people": float(len(found)),
             "converged_branches": float(np.mean([one.branches.converged for one in found])),

@@ -8,8 +8,8 @@ head on these people, true labels or shuffled, is then ``alpha`` times what was 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -49,6 +49,24 @@ class ScanBasis:
         np.fill_diagonal(both, 0.0)
         return np.asarray(both)
 
+    def save(self, path: Path) -> None:
+        """Keep it, single precision, whole or not at all."""
+        partial = path.with_suffix(".partial")
+        with partial.open("wb") as handle:
+            np.savez_compressed(
+                handle,
+                series=np.asarray(self.series, np.float32),
+                connectivity=np.asarray(self.connectivity, np.float32),
+                step=np.asarray(self.step, np.float32),
+            )
+        partial.replace(path)
+
+    @classmethod
+    def read(cls, path: Path) -> ScanBasis:
+        """What `save` wrote."""
+        with np.load(path, allow_pickle=False) as archive:
+            return cls(*(archive[name] for name in ("series", "connectivity", "step")))
+
 
 def dual_rows(block: Block) -> Floats:
     """What a head's weights on `block` are a sum of, at strength 1: (person, feature)."""
@@ -87,9 +105,7 @@ def expected_series_basis(
     model: DifferentiableModel, rows: Floats, *, nodes: int = 4, batch: int = 8
 ) -> Floats:
     """The same walk from each training participant's series, averaged: (row, parcel)."""
-    found = [
-        _series_basis(model, reference, rows, nodes, batch) for reference in model.references
-    ]
+    found = [_series_basis(model, reference, rows, nodes, batch) for reference in model.references]
     return np.asarray(np.mean(found, axis=0))
 
 
@@ -125,7 +141,6 @@ def _series_basis(
 
 def _connectivity_basis(model: DifferentiableModel, nodes: int) -> Floats:
     """Every connection between two networks has the same gradient: one number a block."""
-    frozen = model.model
     pooling = _pooling(model)
     member = (pooling > 0).to(torch.float64)
     size = member.sum(dim=1).clamp_min(1.0)
@@ -148,12 +163,3 @@ def _connectivity_basis(model: DifferentiableModel, nodes: int) -> Floats:
 def _pooling(model: DifferentiableModel) -> Tensor:
     networks = model.model.tensors["network_of_parcel"].cpu().numpy()
     return pooling_weights(networks, model.model.networks, model.present)
-
-
-def stacked(bases: Sequence[ScanBasis]) -> dict[str, Floats]:
-    """Arrays to keep: one npz holds the walks of several scans."""
-    return {
-        "series": np.stack([one.series for one in bases]).astype(np.float32),
-        "connectivity": np.stack([one.connectivity for one in bases]).astype(np.float32),
-        "step": np.stack([one.step for one in bases]).astype(np.float32),
-    }

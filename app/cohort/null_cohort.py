@@ -16,7 +16,7 @@ from app.cohort.demo_settings import DemoSettings
 from app.cohort.evaluation import Contender, Protocol, evaluate
 from app.cohort.metrics import auroc, bootstrap_interval
 from app.cohort.training import Block
-from app.core.arrays import Bools, Ints
+from app.core.arrays import Bools, Floats, Ints
 
 Figures = dict[str, float | list[float]]
 
@@ -45,8 +45,8 @@ def null_cohort_figures(
 
     Returns
     -------
-    ``auroc`` with ``auroc_interval`` (bootstrap over held-out people), ``auroc_cross_validated``
-    with ``auroc_cross_validated_interval``, both branches, counts and the seed.
+    ``auroc`` with ``auroc_interval`` (bootstrap over held-out people), ``auroc_cross_validated``,
+    both branches alone, counts and the seed.
     """
     inside, outside = np.arange(training_count), np.arange(training_count, len(labels))
     protocol = Protocol(
@@ -73,16 +73,16 @@ def null_cohort_figures(
     }
 
 
-def delivered_on_null(
-    log_odds: Sequence[float], labels: Bools, settings: DemoSettings
-) -> Figures:
+def delivered_on_null(log_odds: Floats, labels: Bools, settings: DemoSettings) -> Figures:
     """What the delivered model's scores are worth on all people of the null cohort.
 
     None of them had a part in it, so all count: the most precise of the null figures.
     """
-    scores = np.asarray(log_odds, float)
-    low, high = bootstrap_interval(auroc, scores, labels, seed=settings.fold_seed)
-    return {"auroc": auroc(scores, labels), "auroc_interval": [low, high]}
+    low, high = bootstrap_interval(auroc, log_odds, labels, seed=settings.fold_seed)
+    return {
+        "delivered_auroc": auroc(log_odds, labels),
+        "delivered_auroc_interval": [low, high],
+    }
 
 
 def _rows(blocks: Sequence[Block], people: Ints) -> tuple[Block, ...]:
