@@ -14,7 +14,7 @@ from app.core.wording import SIMULATED_STAMP
 def add_arguments(parser: ArgumentParser) -> None:
     """Whose people, and which null cohort."""
     parser.add_argument("--cohort", type=Path, default=Path("cohort"), metavar="DIR",
-                        help="the model's prepared participants (default: ./%(default)s)")  # fmt: skip
+                        help="the model's participants (default: ./%(default)s)")  # fmt: skip
     parser.add_argument("--null-cohort", type=Path, metavar="DIR",
                         help="participants of `prepare-cohort --null --seed 12`")  # fmt: skip
     parser.add_argument("--work", type=Path, default=Path("cohort/training"), metavar="DIR",
