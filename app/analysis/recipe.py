@@ -102,7 +102,9 @@ def stage_weights(request: AnalysisRequest) -> dict[str, float]:
 def measurement_of(bundle: Bundle) -> Measurement:
     """What the model was made from decides how a scan is measured for it."""
     contract = bundle.contract
-    return Measurement(contract.atlas, contract.preset, contract.quality_limits)
+    return Measurement(
+        contract.atlas, contract.preset, contract.quality_limits, contract.repetition_time_s
+    )
 
 
 def _case_id(request: AnalysisRequest, bundle: Bundle) -> str:
