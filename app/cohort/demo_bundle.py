@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from app.cohort.attribution_truth import explain_people, ranking
+from app.cohort.blocks import connectivity_block, covariate_block, series_block
 from app.cohort.demo_settings import DEMO, ENCODER, FRAMES, REPETITION_TIME_S, DemoSettings
 from app.cohort.demo_writer import Fitted, add_to_card, golden_indices, write_bundle
 from app.cohort.evaluation import (
@@ -129,20 +130,6 @@ def extractor_of(encoder: BrainLM, atlas: Atlas, settings: DemoSettings = DEMO) 
     )
 
 
-def series_block(values: Floats, extractor: FeatureExtractor) -> Block:
-    """Series features weighed by the square root of their network's number of parcels."""
-    sizes = np.bincount(extractor.network_of_parcel, minlength=extractor.network_count)
-    width = extractor.encoder.config.hidden_size
-    return Block("series", values, np.repeat(np.sqrt(sizes), width))
-
-
-def connectivity_block(values: Floats, extractor: FeatureExtractor) -> Block:
-    """Network correlations weighed by the square root of their number of parcel pairs."""
-    sizes = np.bincount(extractor.network_of_parcel, minlength=extractor.network_count)
-    first, second = np.triu_indices(extractor.network_count, 1)
-    return Block("connectivity", values, np.sqrt(sizes[first] * sizes[second]))
-
-
 def all_connections(people: Sequence[PreparedParticipant], mean: Floats) -> Block:
     """Fisher z of the whole upper triangle: the default competitor."""
     upper = np.triu_indices(len(mean), 1)
@@ -152,14 +139,6 @@ def all_connections(people: Sequence[PreparedParticipant], mean: Floats) -> Bloc
     ]
     values = np.stack(rows).astype(np.float32)
     return Block("all connections", values, np.ones(values.shape[1], np.float32))
-
-
-def covariate_block(people: Sequence[PreparedParticipant], training_count: int) -> Block:
-    """Covariates, missing ones replaced by the training mean, divided by the training spread."""
-    values = np.stack([person.covariates() for person in people])
-    mean = np.nanmean(values[:training_count], axis=0)
-    values = np.where(np.isfinite(values), values, mean)
-    return Block("covariates", values, 1.0 / (values[:training_count].std(axis=0) + 1e-9))
 
 
 def _contender(name: str, cohort: Cohort, *blocks: Block) -> Contender:
@@ -211,15 +190,17 @@ def make_demo_bundle(
     untrained = extractor_of(random_encoder(settings.random_encoder_seed), atlas, settings)
     with progress.stage("features"):
         cache = work_dir / "features"
+        networks = extractor.network_of_parcel
         series = series_block(
-            cached_series_features(extractor, everyone, cache, progress), extractor
+            cached_series_features(extractor, everyone, cache, progress), networks
         )
         random = series_block(
-            cached_series_features(untrained, everyone, cache, progress), extractor
+            cached_series_features(untrained, everyone, cache, progress), networks
         )
         mean = mean_correlation_of(training)
         pairs = np.stack([extractor.connectivity(person, mean) for person in everyone])
-        connectivity = connectivity_block(pairs, extractor)
+        connectivity = connectivity_block(pairs, networks)
+        covariates = np.stack([person.covariates() for person in everyone])
     protocol = Protocol(
         settings.outer_folds, settings.inner_folds, settings.fold_seed, settings.cutoff
     )
@@ -230,7 +211,7 @@ def make_demo_bundle(
         _contender(RANDOM, cohort, random),
         _contender(RANDOM_FUSED, cohort, random, connectivity),
         _contender(LINEAR, cohort, all_connections(everyone, mean)),
-        _contender(COVARIATE, cohort, covariate_block(everyone, len(training))),
+        _contender(COVARIATE, cohort, covariate_block(covariates, len(training))),
     )
     results = {}
     with progress.stage("fit"):

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from app.cohort.blocks import connectivity_block, covariate_block, series_block
 from app.cohort.demo_settings import DemoSettings
 from app.cohort.evaluation import Contender, Protocol, evaluate, gain_figures
 from app.cohort.feature_table import FeatureTable
@@ -34,21 +35,11 @@ TOLERANCE = 1e-3  # of a refitted weight, relative to the largest
 
 
 def fused_blocks(table: FeatureTable, network_of_parcel: Ints) -> tuple[Block, Block]:
-    """Features weighed by the square root of the parcels, or parcel pairs, behind them."""
-    sizes = np.bincount(network_of_parcel)
-    first, second = np.triu_indices(len(sizes), 1)
-    width = table.series.shape[1] // len(sizes)
+    """Both blocks of the fused model."""
     return (
-        Block("series", table.series, np.repeat(np.sqrt(sizes), width)),
-        Block("connectivity", table.connectivity, np.sqrt(sizes[first] * sizes[second])),
+        series_block(table.series, network_of_parcel),
+        connectivity_block(table.connectivity, network_of_parcel),
     )
-
-
-def covariate_block(covariates: Floats, training_count: int) -> Block:
-    """Covariates, missing ones replaced by the training mean, divided by the training spread."""
-    mean = np.nanmean(covariates[:training_count], axis=0)
-    values = np.where(np.isfinite(covariates), covariates, mean)
-    return Block("covariates", values, 1.0 / (values[:training_count].std(axis=0) + 1e-9))
 
 
 class Judge:
