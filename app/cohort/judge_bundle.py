@@ -79,9 +79,8 @@ def judge_bundle(
         judge = Judge(model, table, len(training), strengths_of(bundle.card.raw), settings)
         tables |= judge.gain() | judge.permuted_contributions()
         if null_people:
-            usable = _usable(null_people)
-            null_mean = mean_correlation_of(usable)
-            null_table = FeatureTable.of(usable, extractor, null_mean, cache, progress)
+            # pairs that a scan does not cover are filled from people outside the null cohort
+            null_table = FeatureTable.of(_usable(null_people), extractor, mean, cache, progress)
             tables |= judge.null_cohort(null_table)
     if walked:
         with progress.stage("walk"):
