@@ -5,6 +5,7 @@ from __future__ import annotations
 from app.cli import (
     demo,
     encode,
+    judge,
     models,
     open_window,
     predict,
@@ -27,4 +28,5 @@ COMMANDS: tuple[Command, ...] = (
     prepare_cohort.COMMAND,
     pretrain.COMMAND,
     train.COMMAND,
+    judge.COMMAND,
 )
