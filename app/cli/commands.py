@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from app.cli import demo, open_window, predict, prepare_cohort, pretrain, simulate, train, verify
+from app.cli import (
+    demo,
+    encode,
+    judge,
+    models,
+    open_window,
+    predict,
+    prepare_cohort,
+    pretrain,
+    simulate,
+    train,
+    verify,
+)
 from app.cli.command import Command
 
 COMMANDS: tuple[Command, ...] = (
@@ -11,7 +23,10 @@ COMMANDS: tuple[Command, ...] = (
     predict.COMMAND,
     simulate.COMMAND,
     verify.COMMAND,
+    models.COMMAND,
+    encode.COMMAND,
     prepare_cohort.COMMAND,
     pretrain.COMMAND,
     train.COMMAND,
+    judge.COMMAND,
 )

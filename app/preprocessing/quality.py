@@ -16,7 +16,7 @@ from app.core.arrays import Bools, Floats
 from app.core.images import SpatialMap
 from app.core.results import QualityMetric, QualityReport, Verdict
 
-TABLE_VERSION = "2026-11-1"
+TABLE_VERSION = "2026-11-2"
 PARCEL_COVERAGE_LIMIT = 0.5  # XCP-D min_coverage
 
 
