@@ -23,9 +23,10 @@ from app.models.fmm_tc_inputs import SeriesStatistics
 from app.models.fmm_tc_module import made
 from app.models.fmm_tc_settings import FmmTcSettings
 from app.models.fmm_tc_training import MemberRecord
+from app.models.limits import MAX_FILE_BYTES
 from app.models.reference_series import FREQUENCIES, SeriesSummary
 from app.models.series_encoder import EncoderSource, built, module_of, weights_sha256
-from app.models.strict_loading import MAX_FILE_BYTES, check_tensors, read_tensors
+from app.models.strict_loading import check_tensors, read_tensors
 
 if TYPE_CHECKING:
     from app.models.fmm_tc_network import FmmTcNetwork
