@@ -1,4 +1,4 @@
-"""`models card`, `models export` and `models import` of a bundle."""
+"""`models card`, `export`, `import`, `list` and `remove`, as far as they are about bundles."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 from app.cli.command import DONE
 from app.cli.console import StageLines
+from app.core.errors import ModelError
 from app.core.settings import load_settings
 from app.worker.bundle_requests import bundle_export_job, bundle_import_job
 from app.worker.process import Worker
@@ -54,6 +55,44 @@ def run_import(_arguments: Namespace, paths: Sequence[Path]) -> int:
     """Install a bundle from one file, checked in the worker process."""
     answer = _work(bundle_import_job(paths[0].absolute()))
     print(f"Installed: {answer['imported']}. Read its card: models card {answer['imported']}")
+    return DONE
+
+
+def list_lines() -> list[str]:
+    """Installed bundles, one line each: id, treatment, responder definition, what it was made from.
+
+    A card that cannot be used is listed with its fault.
+    """
+    from app.models.card import read_card
+    from app.models.installed import bundle_folder, installed_models
+
+    lines = []
+    for name in installed_models():
+        try:
+            summary = read_card(bundle_folder(name)).summary
+        except ModelError as error:
+            lines.append(f"{name}: UNUSABLE. {error.message}")
+            continue
+        lines.append(
+            f"{name}: {summary.drug}; {summary.responder_definition}; {summary.population} "
+            f"(n = {summary.training_count})"
+        )
+    return lines
+
+
+def is_bundle(model_id: str) -> bool:
+    """Whether an id is that of an installed bundle."""
+    from app.models.installed import installed_models
+
+    return model_id in installed_models()
+
+
+def run_remove(model_id: str) -> int:
+    """Delete a bundle that the user installed; those of the program stay."""
+    from app.models.archive import remove_bundle
+
+    remove_bundle(model_id)
+    print(f"{model_id} was removed.")
     return DONE
 
 

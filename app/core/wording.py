@@ -11,6 +11,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from app.core.model_wording import NO_CONTROL_SENTENCE as NO_CONTROL_SENTENCE
+from app.core.model_wording import control_arm_sentence as control_arm_sentence
+from app.core.model_wording import gain_text as gain_text
+from app.core.model_wording import treatment_text as treatment_text
 from app.core.results import (
     Attribution,
     Case,
@@ -28,9 +32,6 @@ RUO_LINE = "Research use only - not for treatment decisions"
 NOT_A_DEVICE = "Not a medical device. Not to be the sole basis of any decision."
 SIMULATED_STAMP = "SIMULATED PERSON, SIMULATED TREATMENT"
 RESEARCH_STAMP = "RESEARCH MODE: THIS NUMBER HAS NO MEANING FOR THIS PERSON"
-NO_CONTROL_SENTENCE = (
-    "No control-arm model: cannot separate drug effect from placebo or natural course."
-)
 NON_CAUSAL_CAPTION = "What the model relied on, not a cause of response."
 ATTRIBUTION_BRANCH_CAPTION = (
     "(a) What each branch used: integrated gradients, inputs treated as independent."
@@ -212,16 +213,10 @@ def people(model: ModelSummary) -> str:
     return "simulated participants" if model.simulated else "participants"
 
 
-def treatment_text(model: ModelSummary) -> str:
-    """Drug with dose, route and arm where the card states them."""
-    stated = [part for part in (model.dose_and_route, model.arm) if part and part != "none"]
-    return ", ".join([model.drug, *stated])
-
-
 def question_text(model: ModelSummary) -> str:
     """What is asked: drug, responder definition in full, population and count."""
     return (
-        f"{treatment_text(model)}. Responder definition: {model.responder_definition} "
+        f"{treatment_text(model)}. Responder definition: {model.responder_definition.rstrip('.')}. "
         f"Learned from: {model.population} (n = {model.training_count})."
     )
 
@@ -360,21 +355,6 @@ def health_lines(attribution: Attribution) -> tuple[tuple[str, str], ...]:
 def hidden_text(hidden: int, total: int, what: str = "regions") -> str:
     """ "381 of 424 regions below threshold"."""
     return f"{hidden} of {total} {what} below threshold"
-
-
-def control_arm_sentence(model: ModelSummary) -> str:
-    """Whether a control arm was modelled, and what its absence means."""
-    if not model.control_arm_modelled:
-        return NO_CONTROL_SENTENCE
-    return f"A control arm was modelled; comparator: {model.comparator}."
-
-
-def gain_text(model: ModelSummary) -> str:
-    """Gain in AUROC over the best covariate-only rival; what its absence means."""
-    if model.gain_interval is None:
-        return "Gain over the best covariate-only rival: not measured"
-    low, high = (signed(value) for value in model.gain_interval)
-    return f"Gain in AUROC over the best covariate-only rival: 95 % interval {low} to {high}"
 
 
 def metric_text(model: ModelSummary) -> str:

@@ -43,8 +43,13 @@ class ScanModel(Protocol):
     ) -> Answer:
         """One scan's numbers; `covariates` in the card's order, NaN where unknown."""
 
-    def scan_functions(self, signals: CleanSignals, connectome: Connectome) -> ScanFunctions | None:
-        """The model as differentiable functions of this scan; None where it has no gradients."""
+    def scan_functions(
+        self, signals: CleanSignals, connectome: Connectome, *, sparing: bool = False
+    ) -> ScanFunctions | None:
+        """The model as differentiable functions of this scan; None where it has no gradients.
+
+        `sparing` computes each window again for its gradient instead of keeping all of them.
+        """
 
     def canary(self) -> float:
         """Log-odds of one fixed, made-up scan."""

@@ -38,6 +38,7 @@ from app.models.architectures import Architecture, find_architecture
 from app.models.card import Card, Contract, card_error, read_card
 from app.models.covariates import covariate_probability, scan_covariates
 from app.models.device import (
+    Attempt,
     UnfitDeviceError,
     choose_device,
     fixed_threads,
@@ -45,6 +46,7 @@ from app.models.device import (
     run_with_fallback,
     torch_device,
 )
+from app.models.features import window_starts
 from app.models.gates import Asked, computable, failed_gates, novelty_gate
 from app.models.installed import (
     CARD_FILE,
@@ -197,11 +199,14 @@ class Bundle:
         explanation, device used, notes
         """
 
-        def work(where: str, _batch: int) -> T | None:
-            functions = self._scan_functions(signals, connectome, where)
+        def work(where: str, batch: int) -> T | None:
+            sparing = _is_sparing(Attempt(where, batch))
+            functions = self._scan_functions(signals, connectome, where, sparing=sparing)
             return None if functions is None else explain(functions)
 
-        return self.on_device(work, device)
+        # gradients keep what every window went through, unless memory is spared
+        starts = window_starts(len(signals.cleaned), self.contract.window_frames)
+        return self.on_device(work, device, windows=len(starts))
 
     def device_used(self, wish: str) -> str:
         """The device that `wish` ("auto", "cuda", "mps", "cpu") leads to on this machine."""
@@ -229,7 +234,12 @@ class Bundle:
         return found
 
     def _scan_functions(
-        self, signals: CleanSignals, connectome: Connectome, device: str
+        self,
+        signals: CleanSignals,
+        connectome: Connectome,
+        device: str,
+        *,
+        sparing: bool = False,
     ) -> ScanFunctions | None:
         if not computable(self.card, signals, connectome):
             raise ModelError(
@@ -237,10 +247,21 @@ class Bundle:
                 "Nothing can be explained where nothing can be computed.",
                 code="model.not_computable",
             )
-        return self.scan_model(device).scan_functions(signals, connectome)
+        return self.scan_model(device).scan_functions(signals, connectome, sparing=sparing)
 
-    def on_device(self, work: Callable[[str, int], T], wish: str) -> tuple[T, str, tuple[str, ...]]:
+    def on_device(
+        self, work: Callable[[str, int], T], wish: str, *, windows: int = 1
+    ) -> tuple[T, str, tuple[str, ...]]:
         """Run `work(device, windows at a time)` where `wish` leads, with every fallback.
+
+        Parameters
+        ----------
+        work
+            What to do; it is begun anew on each attempt.
+        wish
+            "auto", "cuda", "mps" or "cpu".
+        windows
+            How many windows the work keeps in memory together, unless it is told to spare it.
 
         Returns
         -------
@@ -252,7 +273,12 @@ class Bundle:
             if wish not in ("auto", "cpu"):
                 notes = (*notes, f"This model computes on the cpu only, not on {chosen}.")
             chosen = "cpu"
-        attempts, planned = plan(chosen, lambda n: self.architecture.need_bytes(self.card, n))
+
+        def need(attempt: Attempt) -> int:
+            kept = 1 if _is_sparing(attempt) else windows
+            return self.architecture.need_bytes(self.card, max(attempt.batch, kept))
+
+        attempts, planned = plan(chosen, need)
 
         def checked(where: str, batch: int) -> T:
             if where != "cpu":
@@ -312,6 +338,11 @@ class Bundle:
             contributions=None,
             novelty=novelty,
         )
+
+
+def _is_sparing(attempt: Attempt) -> bool:
+    """One window at a time on a graphics card: what is smallest there."""
+    return attempt.device != "cpu" and attempt.batch == 1
 
 
 def load_bundle(model_id_or_dir: str | Path) -> Bundle:

@@ -157,7 +157,7 @@ def choose_device(wish: str, available: tuple[str, ...] | None = None) -> tuple[
 
 
 def plan(
-    device: str, need_bytes: Callable[[int], int], free: Callable[[str], int] | None = None
+    device: str, need_bytes: Callable[[Attempt], int], free: Callable[[str], int] | None = None
 ) -> tuple[tuple[Attempt, ...], tuple[str, ...]]:
     """Attempts in order, smaller each time and the CPU last, and why any was left out.
 
@@ -166,7 +166,7 @@ def plan(
     device
         Where to begin.
     need_bytes
-        Windows at a time -> memory that a run needs.
+        Attempt -> memory that it needs.
     free
         Device -> free memory; 0 = it does not say, so it is tried. None = ask the device.
 
@@ -180,7 +180,7 @@ def plan(
         steps = [Attempt(device, ACCELERATOR_BATCH), Attempt(device, 1), *steps]
     attempts, notes = [], []
     for step in steps:
-        need, have = need_bytes(step.batch), (free or free_bytes)(step.device)
+        need, have = need_bytes(step), (free or free_bytes)(step.device)
         if not have or need <= have:
             attempts.append(step)
         elif step.device == "cpu":

@@ -110,7 +110,9 @@ class FittedResponse:
             novelty=novelty_of(self.card, self.statistics, self._novelty(signals, connectome)),
         )
 
-    def scan_functions(self, signals: CleanSignals, connectome: Connectome) -> ScanFunctions | None:
+    def scan_functions(
+        self, signals: CleanSignals, connectome: Connectome, *, sparing: bool = False
+    ) -> ScanFunctions | None:
         """Both parts as functions of this scan; None unless the model has one input only."""
         if not self.branch or not isinstance(self.model, DifferentiableResponse):
             return None

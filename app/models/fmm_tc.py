@@ -12,6 +12,7 @@ from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 
 from app.models.brainlm import BrainLM
 from app.models.card import Card, card_error
@@ -122,34 +123,38 @@ class FmmTc:
             self.tensors["network_of_parcel"].cpu().numpy(), self.networks, present
         )
 
-    def series_features(self, series: Tensor, present: Tensor, batch: int = 1) -> Tensor:
+    def series_features(
+        self, series: Tensor, present: Tensor, batch: int = 1, *, sparing: bool = False
+    ) -> Tensor:
         """Features of every window, (window, feature); `batch` windows at a time.
 
-        One at a time is the rule wherever bits must not depend on free memory.
+        One at a time is the rule wherever bits must not depend on free memory. With `sparing`
+        a window's layers are run again when its gradient is asked for, and keep nothing.
         """
         pooling = self._pooling(present)
         starts = window_starts(len(series), self.window_frames)
         rows = []
         for first in range(0, len(starts), batch):
             windows = [series[s : s + self.window_frames].T for s in starts[first : first + batch]]
-            rows.append(
-                series_features(
-                    self.encoder,
-                    torch.stack(windows).contiguous(),
-                    self.tensors["centroids_mm"],
-                    self.tensors["token_order"],
-                    pooling,
-                )
-            )
+            inputs = torch.stack(windows).contiguous()
+            if sparing and torch.is_grad_enabled():
+                rows.append(checkpoint(self._features_of, inputs, pooling, use_reentrant=False))
+            else:
+                rows.append(self._features_of(inputs, pooling))
         return torch.cat(rows)
+
+    def _features_of(self, windows: Tensor, pooling: Tensor) -> Tensor:
+        centroids, order = self.tensors["centroids_mm"], self.tensors["token_order"]
+        return series_features(self.encoder, windows, centroids, order, pooling)
 
     def connectivity_features(self, correlation: Tensor, present: Tensor) -> Tensor:
         """Features of the matrix, (feature,); missing rows hold any finite value."""
         return connectivity_features(correlation, self._pooling(present))
 
-    def series_log_odds(self, series: Tensor, present: Tensor) -> Tensor:
-        """What each window adds, (window,)."""
-        features = self.series_features(series, present) - self.tensors["head.series_mean"]
+    def series_log_odds(self, series: Tensor, present: Tensor, *, sparing: bool = False) -> Tensor:
+        """What each window adds, (window,); `sparing` keeps nothing for the gradient."""
+        features = self.series_features(series, present, sparing=sparing)
+        features = features - self.tensors["head.series_mean"]
         return features @ self.tensors["head.series"]
 
     def connectivity_log_odds(self, correlation: Tensor, present: Tensor) -> Tensor:

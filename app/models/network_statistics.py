@@ -62,7 +62,9 @@ class NetworkStatistics:
         novel = model.novelty_features(series, present, rows.mean(dim=0), pairs)
         return self._combine(as_numpy(rows), as_numpy(pairs), as_numpy(novel))
 
-    def scan_functions(self, signals: CleanSignals, connectome: Connectome) -> DifferentiableModel:
+    def scan_functions(
+        self, signals: CleanSignals, connectome: Connectome, *, sparing: bool = False
+    ) -> DifferentiableModel:
         """The model as functions of this scan's series and matrix."""
         return DifferentiableModel.of(
             self.model,
@@ -71,6 +73,7 @@ class NetworkStatistics:
             connectome.matrix,
             self.card.contract.series_scale_percent,
             self.device,
+            sparing=sparing,
         )
 
     def canary(self) -> float:

@@ -30,11 +30,13 @@ import numpy as np
 import torch
 
 from app.attribution.explain import explain
+from app.attribution.integrated_gradients import gradient_of
 from app.core.progress import Progress
 from app.core.results import Attribution, CleanSignals, Connectome
 from app.models.answer import Answer
 from app.models.bundle import Bundle, load_bundle
 from app.models.device import device_facts, fixed_threads
+from app.models.features import window_starts
 
 PARCELS, SEED = 426, 20
 SPARE_BYTES = 24 << 20  # what is left free on a "full" card
@@ -166,7 +168,8 @@ def compare_attributions(bundle: Bundle, scan: Scan, device: str, table: Table) 
     table.line(f"{device}: both attributions, seconds", f"{seconds:.1f}")
     if device == "cuda":
         peak = torch.cuda.max_memory_allocated() / 2**20
-        need = bundle.architecture.need_bytes(bundle.card, 1) / 2**20
+        windows = len(window_starts(len(scan.signals.cleaned), bundle.contract.window_frames))
+        need = bundle.architecture.need_bytes(bundle.card, windows) / 2**20
         table.line("    peak memory, estimated need (MiB)", f"{peak:.0f}, {need:.0f}", peak <= need)
     again, _ = timed(lambda: explained(bundle, scan, device), device)
     table.line("    twice: same bits", str(bits(first) == bits(again)), bits(first) == bits(again))
@@ -180,6 +183,26 @@ def compare_attributions(bundle: Bundle, scan: Scan, device: str, table: Table) 
         same = ours.nodes == theirs.nodes and ours.converged == theirs.converged
         table.line(f"    {name}: nodes, converged as on the CPU",
                    f"{ours.nodes}, {ours.converged}", same)  # fmt: skip
+
+
+def compare_gradients(bundle: Bundle, scan: Scan, table: Table) -> None:
+    """One gradient of the series branch with every window kept, and with none."""
+    found = []
+    for sparing in (False, True):
+        functions = bundle.scan_model("cuda").scan_functions(
+            scan.signals, scan.connectome, sparing=sparing
+        )
+        assert functions is not None
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated()
+        with fixed_threads():
+            gradient = gradient_of(functions.series_log_odds, functions.series)
+        peak = (torch.cuda.max_memory_allocated() - before) / 2**20
+        found.append(gradient.cpu().numpy().tobytes())
+        table.line(f"one gradient, {'sparing' if sparing else 'all kept'}: peak (MiB)",
+                   f"{peak:.0f}")  # fmt: skip
+    table.line("    same bits", str(found[0] == found[1]), found[0] == found[1])
 
 
 def full_card(bundle: Bundle, scan: Scan, table: Table) -> None:
@@ -247,6 +270,7 @@ def main() -> int:
     if not options.no_attribution:
         compare_attributions(bundle, scan, options.device, table)
     if options.device == "cuda":
+        compare_gradients(bundle, scan, table)
         full_card(bundle, scan, table)
     print("All right." if table.right else "Something differs: see FAIL above.")
     return 0 if table.right else 1

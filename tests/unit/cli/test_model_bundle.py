@@ -11,7 +11,6 @@ from app.cli import model_bundle
 from app.cli.main import build_parser
 from app.cli.predict import request_of
 from app.core.errors import ModelError
-from app.models.archive import remove_bundle
 from app.models.installed import bundle_folder, user_models_path
 from app.models.network_statistics import canary  # noqa: F401 - torch is imported before a worker
 from tests.unit.models.conftest import write_mini
@@ -50,12 +49,19 @@ def test_that_a_bundle_goes_out_and_comes_back_through_the_worker(
     model_bundle.add_export_arguments(parser)
     assert model_bundle.run_export(parser.parse_args(["mini", str(target)])) == 0
     before = {path.name: path.read_bytes() for path in bundle_folder("mini").iterdir()}
-    remove_bundle("mini")
+    assert model_bundle.is_bundle("mini")
+    assert model_bundle.list_lines()[1].startswith("mini: Simulated treatment X; >= 30 % less;")
+    assert model_bundle.run_remove("mini") == 0
+    assert not model_bundle.is_bundle("mini")
     assert model_bundle.accepts([target])
     assert not model_bundle.accepts([tmp_path / "x.safetensors"])
     assert model_bundle.run_import(Namespace(), [target]) == 0
     assert {path.name: path.read_bytes() for path in bundle_folder("mini").iterdir()} == before
     assert "Installed: mini." in capsys.readouterr().out
+    (bundle_folder("mini") / "card.toml").write_text("format = 1")
+    assert "UNUSABLE" in model_bundle.list_lines()[1]
+    with pytest.raises(ModelError):
+        model_bundle.run_remove("simulated-demo")
 
 
 def test_that_the_question_on_the_command_line_reaches_the_request(tmp_path: Path) -> None:

@@ -121,10 +121,12 @@ def test_that_nothing_of_the_failed_run_is_alive_during_the_repeat():
 
 
 def test_that_the_need_is_compared_with_what_is_free_before_anything_runs():
-    need = {4: 4000 << 20, 1: 1000 << 20}.get
-    attempts, notes = plan("cuda", need, lambda _device: 8000 << 20)  # type: ignore[arg-type]
+    def need(attempt: Attempt) -> int:
+        return {4: 4000 << 20, 1: 1000 << 20}[attempt.batch]
+
+    attempts, notes = plan("cuda", need, lambda _device: 8000 << 20)
     assert (attempts, notes) == (LADDER, ())
-    attempts, notes = plan("cuda", need, lambda _device: 2000 << 20)  # type: ignore[arg-type]
+    attempts, notes = plan("cuda", need, lambda _device: 2000 << 20)
     assert (attempts, notes) == (LADDER[1:], ())
     free = {"cuda": 500 << 20, "cpu": 8000 << 20}.__getitem__
     attempts, notes = plan("cuda", need, free)  # type: ignore[arg-type]
@@ -133,7 +135,7 @@ def test_that_the_need_is_compared_with_what_is_free_before_anything_runs():
         "The model needs about 1.0 GB on cuda, 500 MB are free there; cpu was used instead.",
     )
     with pytest.raises(ModelError, match=r"needs about 1\.0 GB of memory, 500 MB are free"):
-        plan("cpu", need, lambda _device: 500 << 20)  # type: ignore[arg-type]
+        plan("cpu", need, lambda _device: 500 << 20)
 
 
 def test_that_devices_tell_their_name_and_memory():

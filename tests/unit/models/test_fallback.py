@@ -18,6 +18,7 @@ from torch import nn
 from torch.nn.modules.module import register_module_forward_pre_hook
 
 from app.attribution.explain import explain
+from app.attribution.integrated_gradients import gradient_of
 from app.models import device as devices
 from app.models.bundle import Bundle, load_bundle
 from app.models.device import TORCH_THREADS
@@ -140,6 +141,15 @@ def test_that_an_explanation_survives_memory_that_runs_out(bundle: Bundle, scan:
         np.testing.assert_array_equal(
             again.branches.per_parcel_frame, plain.branches.per_parcel_frame
         )
+
+
+def test_that_sparing_memory_gives_the_same_bits(bundle: Bundle, scan: MiniScan) -> None:
+    def gradients(*, sparing: bool) -> torch.Tensor:
+        model = bundle.scan_model().scan_functions(scan.signals, scan.connectome, sparing=sparing)
+        assert model is not None
+        return gradient_of(model.series_log_odds, model.series)
+
+    assert torch.equal(gradients(sparing=True), gradients(sparing=False))
 
 
 def test_that_a_card_that_answers_otherwise_is_not_used(
