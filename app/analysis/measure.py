@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from app.connectome.atlases import Atlas, load_atlas
-from app.connectome.connectivity import pearson_connectivity
+from app.connectome.connectivity import gram_connectivity, pearson_connectivity
 from app.connectome.templates import Template, load_template
 from app.core.arrays import frozen
 from app.core.folders import private_prefix
@@ -29,8 +29,8 @@ from app.core.results import (
     QualityReport,
     Scan,
 )
-from app.preprocessing.chain import Preprocessed, TemplateImages, preprocess
-from app.preprocessing.cleaning import find_preset
+from app.preprocessing.chain import Beside, Preprocessed, TemplateImages, preprocess
+from app.preprocessing.presets import CleaningPreset, find_preset
 from app.preprocessing.steps import stage_weights
 from app.scans.bids import participant_of
 from app.scans.nifti import read_nifti
@@ -99,10 +99,13 @@ def measure(request: AnalysisRequest, wanted: Measurement, progress: Progress) -
                 template.brain_mask_2mm,
                 template.csf_2mm,
                 template.white_2mm,
+                template.t1_2mm,
             ),
             preset,
+            beside=Beside(loaded.scan.slice_times_s),
             seed=step_seed(request.seed, loaded.scan.sha256, "registration"),
             moved_limits=wanted.moved_limits,
+            scratch=Path(private),
             progress=progress,
             threads=thread_count(request),
         )
@@ -111,17 +114,24 @@ def measure(request: AnalysisRequest, wanted: Measurement, progress: Progress) -
     return Measured(
         participant=participant,
         scan=loaded.scan,
-        findings=(*loaded.findings, *findings),
+        findings=(*loaded.findings, *findings, *done.findings),
         motion=done.motion,
         signals=signals,
         quality=done.quality,
-        connectome=pearson_connectivity(signals.cleaned, signals.good_frames),
+        connectome=_connectome(signals, preset),
         boldref=done.boldref,
         mask=done.mask,
         spatial_map=done.spatial_map,
         atlas=atlas,
         template=template,
     )
+
+
+def _connectome(signals: CleanSignals, preset: CleaningPreset) -> Connectome:
+    """The measure that the preset fixes: correlation of the good frames, or X X' of all."""
+    if preset.connectivity == "gram":
+        return gram_connectivity(signals.cleaned)
+    return pearson_connectivity(signals.cleaned, signals.good_frames)
 
 
 def thread_count(request: AnalysisRequest) -> int:
@@ -138,7 +148,7 @@ def _signals(atlas: Atlas, preset: str, done: Preprocessed, scan: Scan) -> Clean
         hemispheres=atlas.hemispheres,
         centroids_mm=frozen(atlas.centroids_mm),
         raw=frozen(done.sampled.series),
-        cleaned=frozen(done.cleaned.percent),
+        cleaned=frozen(done.cleaned.values),
         good_frames=frozen(np.asarray(done.good_frames, np.bool_)),
         coverage=frozen(done.sampled.coverage),
         repetition_time_s=scan.repetition_time_s,
@@ -146,6 +156,8 @@ def _signals(atlas: Atlas, preset: str, done: Preprocessed, scan: Scan) -> Clean
         preset=preset,
         residual_degrees_of_freedom=done.cleaned.residual_degrees_of_freedom,
         confounds={name: frozen(values) for name, values in done.confounds.items()},
+        units=done.cleaned.units,
+        confound_facts=dict(done.confound_facts),
     )
 
 

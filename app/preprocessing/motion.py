@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 import numpy as np
 
 from app.core.arrays import Floats, Ints, frozen
 from app.core.errors import PreprocessingError
-from app.core.images import Image4D
+from app.core.images import Image3D, Image4D
 from app.core.progress import Progress
 from app.core.results import Motion
 from app.preprocessing.framewise import (
@@ -35,6 +36,7 @@ UNCERTAIN_MADS = 10.0
 UNCERTAIN_RATIO = 3.0
 UNCERTAIN_COST = 0.03  # residual RMS over signal RMS; a head 1 mm off gives about this
 LEAST_SHARE_INSIDE = 0.5
+MOST_FALLBACK_FRAMES = 12  # each takes ants a second or two; more are flagged unasked
 _TURN = np.deg2rad(12.0)
 
 
@@ -49,8 +51,8 @@ def estimate_motion(
 
     Two passes: every frame to the middle frame, each started from the one before; then to the
     mean of the aligned frames, each started from its first answer. Frames whose residual stays
-    high, or that jump, are tried again with heavy smoothing from several starts; what still does
-    not fit is listed in `uncertain_frames`.
+    high, or that jump, are tried again with heavy smoothing from several starts, then by ants'
+    BOLDRigid; what still does not fit is listed in `uncertain_frames`.
 
     Parameters
     ----------
@@ -97,7 +99,7 @@ def estimate_motion(
             return align(smoother.coefficients(frame), reference, start, FINE_TOLERANCE_MM)
 
         fits = _in_order(pool, refine, range(frame_count), progress, 0.45, 0.5)
-    uncertain = _safety_net(image, smoother, reference, fits, first_frame, progress)
+    net = _safety_net(image, smoother, reference, fits, first_frame, progress)
     parameters = np.stack([rigid_parameters(fit.matrix, reference.centre_mm) for fit in fits])
     return Motion(
         parameters=frozen(parameters),
@@ -108,7 +110,9 @@ def estimate_motion(
         ),
         residual_cost=frozen([fit.cost for fit in fits]),
         reference_frame=middle,
-        uncertain_frames=uncertain,
+        uncertain_frames=net.uncertain,
+        retried_frames=net.retried,
+        fallback_frames=net.fallback,
     )
 
 
@@ -183,6 +187,15 @@ def _mean_volume(
     return total / len(kept)
 
 
+@dataclass(frozen=True, slots=True)
+class _Net:
+    """Which frames the safety net caught, and what became of them."""
+
+    retried: tuple[int, ...] = ()
+    fallback: tuple[int, ...] = ()  # ants' answer was the better one
+    uncertain: tuple[int, ...] = ()
+
+
 def _safety_net(
     image: Image4D,
     smoother: Smoother,
@@ -190,8 +203,8 @@ def _safety_net(
     fits: list[Fit],
     first_frame: int,
     progress: Progress,
-) -> tuple[int, ...]:
-    """Try suspicious frames again from several starts (in place); name those that stay so."""
+) -> _Net:
+    """Try suspicious frames again from several starts (in place), then by ants; name the rest."""
     costs = np.array([fit.cost for fit in fits])
     typical = float(np.median(costs[first_frame:]))
     spread = 1.4826 * float(np.median(np.abs(costs[first_frame:] - typical)))
@@ -203,17 +216,44 @@ def _safety_net(
         or (frame > first_frame and _jump_mm(fits, frame, reference) > JUMP_MM)
     ]
     if not suspicious:
-        return ()
+        return _Net()
     heavy = Smoother.for_grid(image, voxels=3.0)
     for count, frame in enumerate(suspicious):
-        progress.step(0.95 + 0.05 * count / len(suspicious), "Trying hard frames again")
+        progress.step(0.95 + 0.04 * count / len(suspicious), "Trying hard frames again")
         fits[frame] = _retry(smoother, heavy, reference, fits, frame)
     limit = max(typical + UNCERTAIN_MADS * spread, UNCERTAIN_RATIO * typical, UNCERTAIN_COST)
-    return tuple(
-        frame
-        for frame in suspicious
-        if fits[frame].cost > limit or fits[frame].share_inside < LEAST_SHARE_INSIDE
+
+    def unsure(frame: int) -> bool:
+        return fits[frame].cost > limit or fits[frame].share_inside < LEAST_SHARE_INSIDE
+
+    fallback = []
+    hard = [frame for frame in suspicious if unsure(frame)]
+    for count, frame in enumerate(hard[:MOST_FALLBACK_FRAMES]):
+        progress.step(0.99 + 0.01 * count / len(hard), "Asking ants for frames that stay hard")
+        found = _by_ants(smoother, reference, fits[frame], frame)
+        if found.score < fits[frame].score:
+            fits[frame] = found
+            fallback.append(frame)
+    uncertain = tuple(frame for frame in suspicious if unsure(frame))
+    return _Net(tuple(suspicious), tuple(fallback), uncertain)
+
+
+def _by_ants(smoother: Smoother, reference: Reference, fit: Fit, frame: int) -> Fit:
+    """The frame's fit from where ants' BOLDRigid places it; the fit as it was where ants fails."""
+    from app.preprocessing.ants_bridge import is_orthogonal, rigid_registration
+
+    if not is_orthogonal(reference.affine):
+        return fit
+    coefficients = smoother.coefficients(frame)
+    fixed = Image3D(np.asarray(reference.volume, np.float32), reference.affine, "scanner")
+    moving = Image3D(
+        np.asarray(smoother.spline_values(coefficients), np.float32), reference.affine, "scanner"
     )
+    try:
+        start = rigid_registration(fixed, moving, np.eye(4), frame, kind="BOLDRigid")
+    except PreprocessingError:
+        return fit
+    return align(coefficients, reference, start, FINE_TOLERANCE_MM)
 
 
 def _retry(

@@ -14,7 +14,7 @@ from app.core.arrays import Floats
 from app.core.images import Image3D, SpatialMap
 from app.core.progress import Progress
 from app.preprocessing import ants_bridge
-from app.preprocessing.brain_mask import make_brain_mask, refine_brain_mask
+from app.preprocessing.brain_mask import FoundMask, find_brain_mask, refine_brain_mask
 from app.preprocessing.deformable import WarpSettings, find_warp
 from app.preprocessing.geometry import apply_affine, rotation_matrix
 from app.preprocessing.reference import make_boldref
@@ -38,7 +38,7 @@ class Registered:
 def registered(template: Template, *, seed: int, mirrored: bool = False) -> Registered:
     phantom = make_phantom(template, np.zeros((2, 6)), seed=seed, mirrored=mirrored)
     boldref = make_boldref(phantom.image, None)
-    mask = make_brain_mask(boldref)
+    mask = find_brain_mask(boldref).image
     spatial_map = register_to_template(
         boldref, mask, template.epi_contrast_2mm, template.brain_mask_2mm, seed=7
     )
@@ -90,9 +90,10 @@ def test_that_a_mirrored_head_is_noticed(plain: Registered, template: Template) 
 
 
 def test_that_the_refined_mask_lies_inside_both(plain: Registered, template: Template) -> None:
-    refined = refine_brain_mask(
-        plain.mask, plain.boldref, plain.spatial_map, template.brain_mask_2mm
-    )
+    found = FoundMask(plain.mask, "histogram", 1400.0)
+    narrowed = refine_brain_mask(found, plain.boldref, plain.spatial_map, template.brain_mask_2mm)
+    refined = narrowed.image
+    assert "template" in narrowed.method
     assert not (refined.data & ~plain.mask.data).any()
     assert refined.data.sum() > 0.9 * plain.mask.data.sum()
 
@@ -106,7 +107,7 @@ def test_that_a_run_in_the_template_gets_the_identity_with_its_scores(
         template.name,
     )
     found = identity_registration(
-        boldref, make_brain_mask(boldref), template.epi_contrast_2mm, template.brain_mask_2mm
+        boldref, find_brain_mask(boldref).image, template.epi_contrast_2mm, template.brain_mask_2mm
     )
     np.testing.assert_array_equal(found.affine, np.eye(4))
     assert found.method == "identity"

@@ -13,7 +13,7 @@ from app.core.images import Image3D, Image4D, ParcelPoints, SpatialMap
 from app.core.progress import Progress
 from app.core.results import Motion
 from app.preprocessing.geometry import apply_affine, grid_points_mm, rigid_matrices
-from app.preprocessing.sampling import ScannerPoints, sample_parcels
+from app.preprocessing.sampling import ScannerPoints, Wanted, sample_parcels
 from app.preprocessing.spatial_map import to_scanner
 
 SHAPE, FRAMES, PARCELS = (17, 19, 14), 6, 5
@@ -87,9 +87,9 @@ def test_that_first_frame_and_threads_change_rows_but_not_bits(
     run: Image4D, motion: Motion, bent: SpatialMap, points: ParcelPoints
 ) -> None:
     extra = ScannerPoints(np.array([[0.0, 1.0, 2.0], [3.0, 2.0, 1.0]]), np.array([0, 0]), 1)
-    full = sample_parcels(run, motion, bent, points, whole(run), tissues=extra)
+    full = sample_parcels(run, motion, bent, points, whole(run), wanted=Wanted(extra))
     late = sample_parcels(
-        run, motion, bent, points, whole(run), first_frame=2, tissues=extra, threads=3
+        run, motion, bent, points, whole(run), first_frame=2, wanted=Wanted(extra), threads=3
     )
     np.testing.assert_array_equal(late.series, full.series[2:])
     np.testing.assert_array_equal(late.tissue, full.tissue[2:])
@@ -101,7 +101,7 @@ def test_that_tissue_means_and_voxels_are_read_in_the_same_pass(
     places = np.array([[0.0, 1.0, 2.0], [3.0, 2.0, 1.0], [-5.0, 4.0, 3.0]])
     extra = ScannerPoints(places, np.array([0, 1, 1]), 2)
     found = sample_parcels(
-        run, motion, bent, points, whole(run), tissues=extra, voxel_points_mm=places
+        run, motion, bent, points, whole(run), wanted=Wanted(extra, places)
     )
     expected = by_hand(run, motion, places)
     np.testing.assert_allclose(found.voxels, expected, rtol=1e-5)
@@ -159,3 +159,58 @@ def test_that_cancel_stops_sampling(
         sample_parcels(
             run, motion, bent, points, whole(run), progress=Progress(cancelled=lambda: True)
         )
+
+
+def test_that_all_points_count_and_those_outside_the_view_are_zero_as_trained(
+    run: Image4D, motion: Motion, bent: SpatialMap, points: ParcelPoints
+) -> None:
+    far = np.asarray(points.points_mm).copy()
+    far[:40, 2] += 60.0  # above the slab
+    found = sample_parcels(
+        run, motion, bent, replace(points, points_mm=far), whole(run), parcel_mean="all"
+    )
+    on_reference = to_scanner(bent, far)
+    values = by_hand(run, motion, on_reference)
+    for frame, matrix in enumerate(rigid_matrices(motion)):
+        voxels = apply_affine(np.linalg.inv(run.affine) @ matrix, on_reference)
+        outside = ((voxels < 0) | (voxels > np.array(SHAPE) - 1)).any(axis=1)
+        values[frame, outside] = 0.0
+    expected = np.stack(
+        [values[:, points.parcel_of_point == parcel].mean(axis=1) for parcel in range(PARCELS)], 1
+    )
+    np.testing.assert_allclose(found.series, expected, rtol=1e-6)
+    assert (found.coverage < 1.0).any()
+
+
+def test_that_the_trilinear_fallback_says_so_and_equals_scipy(
+    run: Image4D, motion: Motion, bent: SpatialMap, points: ParcelPoints
+) -> None:
+    places = np.array([[0.0, 1.0, 2.0], [3.0, 2.0, 1.0]])
+    found = sample_parcels(
+        run, motion, bent, points, whole(run), interpolation="linear",
+        wanted=Wanted(ScannerPoints(places, np.array([0, 0]), 1), places),
+    )  # fmt: skip
+    assert found.interpolation == "trilinear"
+    matrix = np.linalg.inv(run.affine) @ rigid_matrices(motion)[1]
+    volume = run.data[..., 1].astype(np.float64) * run.slope + run.intercept
+    expected = ndimage.map_coordinates(volume, apply_affine(matrix, places).T, order=1)
+    np.testing.assert_allclose(found.voxels[1], expected, rtol=1e-5)
+    np.testing.assert_allclose(found.tissue[1, 0], expected.mean(), rtol=1e-6)
+
+
+def test_that_moments_give_mean_and_sums_of_the_counted_frames(
+    run: Image4D, motion: Motion, bent: SpatialMap, points: ParcelPoints
+) -> None:
+    places = np.array([[0.0, 1.0, 2.0], [3.0, 2.0, 1.0]])
+    counted = np.ones(FRAMES, bool)
+    counted[1] = False
+    found = sample_parcels(
+        run, motion, bent, points, whole(run), counted_frames=counted,
+        wanted=Wanted(moment_points_mm=places),
+    )  # fmt: skip
+    values = by_hand(run, motion, places)[counted]
+    time = np.linspace(-1, 1, FRAMES)[counted]
+    assert found.moments is not None
+    assert found.moments.frame_count == FRAMES - 1
+    expected = [values.sum(0), (values**2).sum(0), time @ values, time**2 @ values]
+    np.testing.assert_allclose(found.moments.sums, expected, rtol=1e-6, atol=1e-3)
