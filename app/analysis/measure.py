@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from app.analysis.making import Making, beside_of, making_of, stages_of
 from app.connectome.atlases import Atlas, load_atlas
 from app.connectome.connectivity import gram_connectivity, pearson_connectivity
 from app.connectome.templates import Template, load_template
@@ -29,8 +30,9 @@ from app.core.results import (
     QualityReport,
     Scan,
 )
-from app.preprocessing.chain import Beside, Preprocessed, TemplateImages, preprocess
+from app.preprocessing.chain import Preprocessed, TemplateImages, preprocess
 from app.preprocessing.presets import CleaningPreset, find_preset
+from app.preprocessing.sampling import preprocessing_device
 from app.preprocessing.steps import stage_weights
 from app.scans.bids import participant_of
 from app.scans.nifti import read_nifti
@@ -63,11 +65,12 @@ class Measured:
     spatial_map: SpatialMap
     atlas: Atlas
     template: Template
+    made: Making | None = None  # None where there was no raw run
 
 
-def measurement_weights() -> dict[str, float]:
+def measurement_weights(*, with_t1: bool = False) -> dict[str, float]:
     """Expected seconds of each stage of `measure`, for `Progress`."""
-    return {"open": OPEN_SECONDS, **stage_weights()}
+    return {"open": OPEN_SECONDS, **stage_weights(with_t1=with_t1)}
 
 
 def measure(request: AnalysisRequest, wanted: Measurement, progress: Progress) -> Measured:
@@ -102,10 +105,12 @@ def measure(request: AnalysisRequest, wanted: Measurement, progress: Progress) -
                 template.t1_2mm,
             ),
             preset,
-            beside=Beside(loaded.scan.slice_times_s),
+            beside=beside_of(request, loaded.scan),
             seed=step_seed(request.seed, loaded.scan.sha256, "registration"),
             moved_limits=wanted.moved_limits,
+            stages=stages_of(request, loaded.scan, template),
             scratch=Path(private),
+            device=preprocessing_device(request.device),
             progress=progress,
             threads=thread_count(request),
         )
@@ -124,6 +129,7 @@ def measure(request: AnalysisRequest, wanted: Measurement, progress: Progress) -
         spatial_map=done.spatial_map,
         atlas=atlas,
         template=template,
+        made=making_of(done, preset, request),
     )
 
 

@@ -45,7 +45,7 @@ from app.preprocessing.placement import (
 from app.preprocessing.presets import CleaningPreset
 from app.preprocessing.quality import SMALLEST_JUDGED_PARCEL, judge_quality
 from app.preprocessing.reference import make_boldref
-from app.preprocessing.sampling import SampledSeries, ScannerPoints, Wanted, sample_parcels
+from app.preprocessing.sampling import SampledSeries, ScannerPoints, sample_parcels
 from app.preprocessing.slice_timing import (
     SliceTimingPlan,
     correct_slice_timing,
@@ -304,11 +304,11 @@ class _Run:
                 first_frame=first,
                 counted_frames=frozen(counted),
                 parcel_mean=preset.parcel_mean,
-                wanted=Wanted(
-                    tissues,
-                    np.concatenate([brain_voxels(mask), single_tissue_voxels(tissues).points_mm]),
-                    mask_voxels(mask),
+                tissues=tissues,
+                voxel_points_mm=np.concatenate(
+                    [brain_voxels(mask), single_tissue_voxels(tissues).points_mm]
                 ),
+                moment_points_mm=mask_voxels(mask),
                 device=self.device,
                 progress=PartOfStage(self.progress, 0.3 if plan.applied else 0.0, 1.0),
                 threads=self.threads,

@@ -26,7 +26,13 @@ from app.preprocessing.frame_reading import (
 from app.preprocessing.geometry import apply_affine, rigid_matrices
 from app.preprocessing.spatial_map import read_at, to_scanner
 
-__all__ = ["SampledSeries", "ScannerPoints", "VoxelMoments", "Wanted", "sample_parcels"]
+__all__ = [
+    "SampledSeries",
+    "ScannerPoints",
+    "VoxelMoments",
+    "preprocessing_device",
+    "sample_parcels",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +49,15 @@ class SampledSeries:
     device: str = "cpu"
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What else is read in the pass that reads the parcels; points in scanner mm."""
-
-    tissues: ScannerPoints | None = None  # means of groups, whatever the mask
-    voxel_points_mm: Floats | None = None  # (voxel, 3), every frame's value is kept
-    moment_points_mm: Floats | None = None  # (point, 3), only sums over frames are kept
+def preprocessing_device(wish: str) -> str:
+    """Where motion and sampling run: "cuda" where there is such a card and it may be used."""
+    if wish not in ("auto", "cuda"):
+        return "cpu"
+    try:
+        import torch
+    except ImportError:
+        return "cpu"
+    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def sample_parcels(
@@ -62,7 +70,9 @@ def sample_parcels(
     first_frame: int = 0,
     counted_frames: Bools | None = None,
     parcel_mean: str = "covered",
-    wanted: Wanted | None = None,
+    tissues: ScannerPoints | None = None,
+    voxel_points_mm: Floats | None = None,
+    moment_points_mm: Floats | None = None,
     interpolation: str = "cubic",
     device: str = "cpu",
     progress: Progress | None = None,
@@ -89,8 +99,10 @@ def sample_parcels(
         "covered": a parcel's points are those inside the mask, and inside the field of view in
         all counted frames, the same points in every frame. "all": every point of the label, as
         the published pipelines do; a point outside the field of view counts as 0.
-    wanted
-        Further points to read in the same pass (for confounds and maps).
+    tissues, voxel_points_mm
+        Further points to read in the same pass (for confounds); kept whatever the mask.
+    moment_points_mm
+        (point, 3) where only sums over the counted frames are kept (for maps).
     interpolation
         "cubic", or "linear" for the fallback.
     device
@@ -112,7 +124,7 @@ def sample_parcels(
             "Register to the atlas's own template.",
             code="preprocessing.template_mismatch",
         )
-    wanted, progress = wanted or Wanted(), progress or Progress()
+    progress = progress or Progress()
     on_reference = to_scanner(spatial_map, np.asarray(points.points_mm, np.float64))
     matrices = _voxel_matrices(image, motion)
     counted = np.ones(len(matrices), bool) if counted_frames is None else counted_frames.copy()
@@ -126,9 +138,9 @@ def sample_parcels(
     read = np.ones(len(group), bool) if whole else usable
     sets = PointSets(
         ScannerPoints(on_reference[read], group[read], points.parcel_count),
-        wanted.tissues or ScannerPoints(np.zeros((0, 3)), np.zeros(0, np.int32), 0),
-        _or_none(wanted.voxel_points_mm),
-        _or_none(wanted.moment_points_mm),
+        tissues or ScannerPoints(np.zeros((0, 3)), np.zeros(0, np.int32), 0),
+        _or_none(voxel_points_mm),
+        _or_none(moment_points_mm),
         in_view_only=whole,
     )
     found, where = _read_on(
@@ -141,17 +153,17 @@ def sample_parcels(
         else:
             series = found.parcel_sums / used * image.slope + image.intercept
         sizes = np.bincount(sets.tissues.group_of_point, minlength=sets.tissues.group_count)
-        tissue = found.tissue_sums / sizes * image.slope + image.intercept
+        tissue_means = found.tissue_sums / sizes * image.slope + image.intercept
         coverage = np.where(total > 0, used / np.maximum(total, 1), 0.0)
     voxels = found.voxels
     voxels *= np.float32(image.slope)
     voxels += np.float32(image.intercept)
-    moments = scaled_moments(found.moments, image) if wanted.moment_points_mm is not None else None
+    moments = scaled_moments(found.moments, image) if moment_points_mm is not None else None
     return SampledSeries(
         frozen(series),
         frozen(coverage),
         frozen(used),
-        frozen(tissue),
+        frozen(tissue_means),
         frozen(voxels),
         moments,
         "cubic B-spline" if interpolation == "cubic" else "trilinear",

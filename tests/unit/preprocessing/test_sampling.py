@@ -13,7 +13,7 @@ from app.core.images import Image3D, Image4D, ParcelPoints, SpatialMap
 from app.core.progress import Progress
 from app.core.results import Motion
 from app.preprocessing.geometry import apply_affine, grid_points_mm, rigid_matrices
-from app.preprocessing.sampling import ScannerPoints, Wanted, sample_parcels
+from app.preprocessing.sampling import ScannerPoints, sample_parcels
 from app.preprocessing.spatial_map import to_scanner
 
 SHAPE, FRAMES, PARCELS = (17, 19, 14), 6, 5
@@ -87,9 +87,9 @@ def test_that_first_frame_and_threads_change_rows_but_not_bits(
     run: Image4D, motion: Motion, bent: SpatialMap, points: ParcelPoints
 ) -> None:
     extra = ScannerPoints(np.array([[0.0, 1.0, 2.0], [3.0, 2.0, 1.0]]), np.array([0, 0]), 1)
-    full = sample_parcels(run, motion, bent, points, whole(run), wanted=Wanted(extra))
+    full = sample_parcels(run, motion, bent, points, whole(run), tissues=extra)
     late = sample_parcels(
-        run, motion, bent, points, whole(run), first_frame=2, wanted=Wanted(extra), threads=3
+        run, motion, bent, points, whole(run), first_frame=2, tissues=extra, threads=3
     )
     np.testing.assert_array_equal(late.series, full.series[2:])
     np.testing.assert_array_equal(late.tissue, full.tissue[2:])
@@ -101,7 +101,7 @@ def test_that_tissue_means_and_voxels_are_read_in_the_same_pass(
     places = np.array([[0.0, 1.0, 2.0], [3.0, 2.0, 1.0], [-5.0, 4.0, 3.0]])
     extra = ScannerPoints(places, np.array([0, 1, 1]), 2)
     found = sample_parcels(
-        run, motion, bent, points, whole(run), wanted=Wanted(extra, places)
+        run, motion, bent, points, whole(run), tissues=extra, voxel_points_mm=places
     )
     expected = by_hand(run, motion, places)
     np.testing.assert_allclose(found.voxels, expected, rtol=1e-5)
@@ -188,7 +188,7 @@ def test_that_the_trilinear_fallback_says_so_and_equals_scipy(
     places = np.array([[0.0, 1.0, 2.0], [3.0, 2.0, 1.0]])
     found = sample_parcels(
         run, motion, bent, points, whole(run), interpolation="linear",
-        wanted=Wanted(ScannerPoints(places, np.array([0, 0]), 1), places),
+        tissues=ScannerPoints(places, np.array([0, 0]), 1), voxel_points_mm=places,
     )  # fmt: skip
     assert found.interpolation == "trilinear"
     matrix = np.linalg.inv(run.affine) @ rigid_matrices(motion)[1]
@@ -206,7 +206,7 @@ def test_that_moments_give_mean_and_sums_of_the_counted_frames(
     counted[1] = False
     found = sample_parcels(
         run, motion, bent, points, whole(run), counted_frames=counted,
-        wanted=Wanted(moment_points_mm=places),
+        moment_points_mm=places,
     )  # fmt: skip
     values = by_hand(run, motion, places)[counted]
     time = np.linspace(-1, 1, FRAMES)[counted]
