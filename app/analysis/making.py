@@ -52,8 +52,6 @@ def beside_of(request: AnalysisRequest, scan: Scan) -> Beside:
 
 def stages_of(request: AnalysisRequest, scan: Scan, template: Template) -> Stages:
     """Keyed by the run's bytes, the facts used of its sidecar, the template and the software."""
-    if not request.stage_cache:
-        return Stages()
     source = {
         "scan": scan.sha256,
         "repetition_time_s": scan.repetition_time_s,
@@ -62,7 +60,8 @@ def stages_of(request: AnalysisRequest, scan: Scan, template: Template) -> Stage
         "template": template.sha256,
         "software": software_versions(),
     }
-    return Stages(record_sha256(source), FolderStore())
+    store = FolderStore() if request.stage_cache else None
+    return Stages(record_sha256(source), store)
 
 
 def making_of(done: Preprocessed, preset: CleaningPreset, request: AnalysisRequest) -> Making:

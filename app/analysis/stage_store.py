@@ -18,7 +18,7 @@ import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -62,14 +62,14 @@ class FolderStore:
             os.utime(entry)
         except (OSError, ValueError, TypeError, KeyError, RecursionError):
             return None
-        return cast(T, result)
+        return result
 
     def keep(self, stage: str, key: str, result: object) -> None:
         """Write the entry; a store that cannot be written is no fault."""
         arrays: dict[str, Any] = {}
         record = json.dumps(encode(result, arrays), sort_keys=True).encode()
         buffer = io.BytesIO()
-        np.savez(buffer, **{name: np.asarray(array) for name, array in arrays.items()})
+        np.savez(buffer, allow_pickle=False, **arrays)
         packed = buffer.getvalue()
         manifest = json.dumps({_RECORD: _sha256(record), _ARRAYS: _sha256(packed)}).encode()
         temporary = ""

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from app.cli import demo, open_window, predict, prepare_cohort, pretrain, simulate, train, verify
+from app.cli import (
+    cache,
+    demo,
+    open_window,
+    predict,
+    prepare_cohort,
+    pretrain,
+    simulate,
+    train,
+    verify,
+)
 from app.cli.command import Command
 
 COMMANDS: tuple[Command, ...] = (
@@ -11,6 +21,7 @@ COMMANDS: tuple[Command, ...] = (
     predict.COMMAND,
     simulate.COMMAND,
     verify.COMMAND,
+    cache.COMMAND,
     prepare_cohort.COMMAND,
     pretrain.COMMAND,
     train.COMMAND,

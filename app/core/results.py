@@ -280,3 +280,14 @@ class Case:
             parts.append(self.participant.session)
         parts.append(f"task-{self.scan.task or 'rest'}")
         return "_".join(parts)
+
+
+def overrides_quality(case: Case) -> bool:
+    """Whether a number stands although quality withholds it: such a case gets no summary."""
+    prediction, quality = case.prediction, case.quality
+    return (
+        prediction is not None
+        and prediction.research_only
+        and quality is not None
+        and quality.verdict is Verdict.WITHHELD
+    )

@@ -408,9 +408,7 @@ class _Run:
             "mask_overlap": spatial_map.mask_overlap,
             "mutual_information": spatial_map.mutual_information,
         }
-        calm = breathing_filtered(
-            motion.parameters[found.steady :], self.image.repetition_time_s
-        )
+        calm = breathing_filtered(motion.parameters[found.steady :], self.image.repetition_time_s)
         if calm is not None:
             filtered = framewise_displacement_power(calm)
             values["mean_fd_filtered_mm"] = float(np.nanmean(filtered))

@@ -180,7 +180,12 @@ def scaled_moments(moments: VoxelMoments, image: Image4D) -> VoxelMoments:
     y, yy, yt, ytt = moments.sums
     one, t, tt = moments.time_sums[:3]
     sums = np.stack(
-        [a * y + b * one, a * a * yy + 2 * a * b * y + b * b * one, a * yt + b * t, a * ytt + b * tt]
+        [
+            a * y + b * one,
+            a * a * yy + 2 * a * b * y + b * b * one,
+            a * yt + b * t,
+            a * ytt + b * tt,
+        ]
     )
     return VoxelMoments(moments.frame_count, frozen(sums), frozen(moments.time_sums))
 
@@ -195,7 +200,8 @@ def _read_linear(
         voxels = points_mm @ matrix[:, :3].T + matrix[:, 3]
         edge = np.array(volume.shape) - 1.0
         inside = ((voxels >= -1e-6) & (voxels <= edge + 1e-6)).all(axis=1)
-        return ndimage.map_coordinates(volume, voxels.T, order=1, mode="nearest"), inside
+        found = ndimage.map_coordinates(volume, voxels.T, order=1, mode="nearest")
+        return np.asarray(found, np.float64), np.asarray(inside, np.bool_)
 
     parcels, tissues = sets.parcels, sets.tissues
     read, inside = values(parcels.points_mm)

@@ -56,9 +56,7 @@ class CleaningPreset:
 
 PRESETS = (
     CleaningPreset("simple-highpass", SIMPLE, 0.01, None, SPIKE_FD_MM, SPIKE_STD_DVARS),
-    CleaningPreset(
-        "cleaned", SIMPLE, 0.01, None, SPIKE_FD_MM, SPIKE_STD_DVARS, slice_timing=True
-    ),
+    CleaningPreset("cleaned", SIMPLE, 0.01, None, SPIKE_FD_MM, SPIKE_STD_DVARS, slice_timing=True),
     CleaningPreset(
         "cleaned-gsr",
         (*SIMPLE, "global_signal"),

@@ -173,9 +173,7 @@ def keep_better(
         reasons.append(f"the warp's Jacobian spans {low:.2f} to {high:.2f}")
     if reasons:
         return replace(plain, notes=(f"Affine only: {'; '.join(reasons)}.",))
-    return replace(
-        scored, similarity_before=plain.similarity_before, jacobian_range=(low, high)
-    )
+    return replace(scored, similarity_before=plain.similarity_before, jacobian_range=(low, high))
 
 
 def jacobian_range_inside(warped: SpatialMap, template_mask: Image3D) -> tuple[float, float]:

@@ -126,7 +126,7 @@ def sample_parcels(
         )
     progress = progress or Progress()
     on_reference = to_scanner(spatial_map, np.asarray(points.points_mm, np.float64))
-    matrices = _voxel_matrices(image, motion)
+    matrices = voxel_matrices(image, motion)
     counted = np.ones(len(matrices), bool) if counted_frames is None else counted_frames.copy()
     counted[:first_frame] = False
     usable = read_at(mask, on_reference, 0).astype(bool)
@@ -192,7 +192,7 @@ def _or_none(points_mm: Floats | None) -> Floats:
     return np.zeros((0, 3)) if points_mm is None else points_mm
 
 
-def _voxel_matrices(image: Image4D, motion: Motion | None) -> Floats:
+def voxel_matrices(image: Image4D, motion: Motion | None) -> Floats:
     """(frame, 3, 4): reference scanner mm -> voxel of each frame."""
     to_voxel = np.linalg.inv(image.affine)
     if motion is None:

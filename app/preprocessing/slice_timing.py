@@ -86,9 +86,13 @@ def plan_slice_timing(
             False, f"only {usable_frames} volumes are usable, {LEAST_FRAMES} are needed"
         )
     if repetition_time_s <= FASTEST_REPETITION_S:
-        return SliceTimingPlan(False, f"the repetition time is {repetition_time_s:g} s, 1 s or less")
+        return SliceTimingPlan(
+            False, f"the repetition time is {repetition_time_s:g} s, 1 s or less"
+        )
     middle = 0.5 * (min(slice_times_s) + max(slice_times_s))
-    return SliceTimingPlan(True, "the preset asks for it and the run states times", round(middle, 6))
+    return SliceTimingPlan(
+        True, "the preset asks for it and the run states times", round(middle, 6)
+    )
 
 
 def correct_slice_timing(

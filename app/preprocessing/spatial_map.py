@@ -186,7 +186,7 @@ def normalised_mutual_information(first: Values, second: Values, bins: int = 32)
     def binned(values: Values) -> Ints:
         low, high = np.percentile(values, [1.0, 99.0])
         scaled = (np.asarray(values, np.float64) - low) / max(float(high - low), 1e-30)
-        return np.clip((scaled * bins).astype(np.int64), 0, bins - 1)
+        return np.asarray(np.clip((scaled * bins).astype(np.int64), 0, bins - 1))
 
     joint = np.bincount(binned(first) * bins + binned(second), minlength=bins * bins)
     shares = joint.reshape(bins, bins) / joint.sum()

@@ -42,7 +42,8 @@ from app.preprocessing.spatial_map import (
 
 FINEST_T1_MM = 1.6
 MASK_MARGIN_MM = 6.0
-LEAST_MUTUAL_INFORMATION = 1.03  # boldref and T1 of one head give 1.06 and more
+LEAST_MUTUAL_INFORMATION = 1.03  # normalised; boldref and T1 of one head give 1.06 and more
+GOOD_MUTUAL_INFORMATION = 1.045  # no other start is tried
 PART_WEIGHTS = (0.6, 0.2, 0.2)  # edges, mask Dice, coverage
 WARP = WarpSettings(levels=((4, 40), (2, 40), (1, 12)))
 
@@ -233,13 +234,14 @@ def _rigid_to_t1(moving: Image3D, mask: Image3D, head: Image3D, seed: int) -> Fl
     near = dilated(region, moving.affine, MASK_MARGIN_MM)
     by_mass = np.eye(4)
     by_mass[:3, 3] = _centre(head) - _centre(moving)
-    best, best_score = np.eye(4), 0.0
+    best: Floats = np.eye(4)
+    best_score = 0.0
     for start in (np.eye(4), by_mass):
         found = rigid_registration(moving, head, start, seed, fixed_mask=near)
         score = _shared_information(moving, region, head, found)
         if score > best_score:
             best, best_score = found, score
-        if best_score >= 1.5 * LEAST_MUTUAL_INFORMATION - 0.5:
+        if best_score >= GOOD_MUTUAL_INFORMATION:
             break
     if best_score < LEAST_MUTUAL_INFORMATION:
         raise _unusable(
@@ -252,7 +254,7 @@ def _rigid_to_t1(moving: Image3D, mask: Image3D, head: Image3D, seed: int) -> Fl
 def _shared_information(moving: Image3D, region: Bools, head: Image3D, matrix: Floats) -> float:
     points = grid_points_mm(moving.data.shape, moving.affine)[region.ravel()]
     there = read_at(head, apply_affine(matrix, points), 1)
-    return normalised_mutual_information(np.asarray(moving.data)[region], there)
+    return normalised_mutual_information(np.asarray(moving.data, np.float64)[region], there)
 
 
 def _brought(mask: Image3D, to_t1: Floats, head: Image3D, margin_mm: float) -> Bools:
