@@ -64,6 +64,7 @@ def register_through_t1(
     template: T1Templates,
     *,
     seed: int,
+    warp: WarpSettings = WARP,
     progress: Progress | None = None,
 ) -> SpatialMap:
     """Find the map from template points to scanner points through the T1 image.
@@ -78,6 +79,8 @@ def register_through_t1(
         T1 and EPI contrast of the template with its brain mask.
     seed
         Of ITK's sampling.
+    warp
+        How far and how smoothly the T1 image may bend.
     progress
         Told between the parts; a cancel takes hold there and inside the warp.
 
@@ -117,7 +120,7 @@ def register_through_t1(
     x, y, z = fine.data.shape
     in_place = warp_volume_to_template(brain, plain, fine.affine, (x, y, z), order=1)
     in_voxels = find_warp(
-        np.asarray(fine.data), np.asarray(in_place.data), WARP, PartOfStage(progress, 0.45, 0.95)
+        np.asarray(fine.data), np.asarray(in_place.data), warp, PartOfStage(progress, 0.45, 0.95)
     )
     bent = replace(
         plain,
