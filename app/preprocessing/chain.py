@@ -225,7 +225,11 @@ class _Run:
     def motion(self, steady: int) -> Motion:
         """Head motion of the volumes as they were acquired."""
         return estimate_motion(
-            self.image, first_frame=steady, progress=self.progress, threads=self.threads
+            self.image,
+            first_frame=steady,
+            device=self.device,
+            progress=self.progress,
+            threads=self.threads,
         )
 
     def boldref(self, motion: Motion, steady: int) -> Image3D:

@@ -74,8 +74,6 @@ def read_frames(
 
     `matrices` (frame, 3, 4) take reference scanner mm to voxels of the frame.
     """
-    from app.preprocessing import kernels
-
     found, times = empty_values(image, sets, first_frame, counted)
     groups = [
         (np.ascontiguousarray(item.points_mm, np.float64), item.group_of_point.astype(np.int32))
@@ -89,6 +87,8 @@ def read_frames(
         volume = np.ascontiguousarray(image.data[..., first_frame + row], np.float64)
         if interpolation != "cubic":
             return _read_linear(volume, matrix, sets, found, row)
+        from app.preprocessing import kernels
+
         coefficients = spline_coefficients(volume)
         if sets.in_view_only:
             kernels.cubic_group_sums_in_view(

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -31,6 +32,7 @@ MEAN_FRAMES = 60  # evenly spaced frames that make the mean reference
 COARSE_TOLERANCE_MM = 0.02
 FINE_TOLERANCE_MM = 1e-3
 JUMP_MM = 5.0
+LOST_RATIO = 2.0  # of the median score: on a card, worth a second start
 RETRY_MADS = 3.0
 UNCERTAIN_MADS = 10.0
 UNCERTAIN_RATIO = 3.0
@@ -44,6 +46,7 @@ def estimate_motion(
     image: Image4D,
     *,
     first_frame: int = 0,
+    device: str = "cpu",
     progress: Progress | None = None,
     threads: int = 1,
 ) -> Motion:
@@ -61,6 +64,10 @@ def estimate_motion(
     first_frame
         First steady-state frame. Earlier frames are aligned too, but are neither the reference
         nor part of the mean.
+    device
+        "cpu" or "cuda". On a card all frames start from the identity side by side, and those
+        that fit badly again from their neighbours; parameters agree with the CPU's to 0.01 mm
+        (RMS at 80 mm). Out of memory there ends on the CPU, which the result says.
     progress
         Told after each frame; a cancel takes hold there.
     threads
@@ -87,18 +94,10 @@ def estimate_motion(
         )
     smoother = Smoother.for_grid(image, voxels=0.7)
     middle = int(steady[steady.size // 2])
-    reference = make_reference(smoother.spline_values(smoother.coefficients(middle)), image.affine)
-    with ThreadPoolExecutor(max_workers=max(threads, 1)) as pool:
-        first = _chained_pass(smoother, reference, middle, pool, progress)
-        chosen = steady[:: max(steady.size // MEAN_FRAMES, 1)]
-        mean = _mean_volume(smoother, reference, first, chosen, pool)
-        reference = make_reference(mean, image.affine)
-
-        def refine(frame: int) -> Fit:
-            start = first[frame].matrix
-            return align(smoother.coefficients(frame), reference, start, FINE_TOLERANCE_MM)
-
-        fits = _in_order(pool, refine, range(frame_count), progress, 0.45, 0.5)
+    chosen = steady[:: max(steady.size // MEAN_FRAMES, 1)]
+    aligned = _on_card(device, smoother, middle, chosen, progress)
+    where = "cpu" if aligned is None else device
+    reference, fits = aligned or _on_processor(smoother, middle, chosen, progress, threads)
     net = _safety_net(image, smoother, reference, fits, first_frame, progress)
     parameters = np.stack([rigid_parameters(fit.matrix, reference.centre_mm) for fit in fits])
     return Motion(
@@ -113,7 +112,81 @@ def estimate_motion(
         uncertain_frames=net.uncertain,
         retried_frames=net.retried,
         fallback_frames=net.fallback,
+        device=where,
     )
+
+
+def _on_processor(
+    smoother: Smoother, middle: int, chosen: Ints, progress: Progress, threads: int
+) -> tuple[Reference, list[Fit]]:
+    """Both passes with the compiled kernels."""
+    reference = make_reference(
+        smoother.spline_values(smoother.coefficients(middle)), smoother.image.affine
+    )
+    with ThreadPoolExecutor(max_workers=max(threads, 1)) as pool:
+        first = _chained_pass(smoother, reference, middle, pool, progress)
+        mean = _mean_volume(smoother, reference, first, chosen, pool)
+        reference = make_reference(mean, smoother.image.affine)
+
+        def refine(frame: int) -> Fit:
+            start = first[frame].matrix
+            return align(smoother.coefficients(frame), reference, start, FINE_TOLERANCE_MM)
+
+        frames = range(smoother.frame_count)
+        return reference, _in_order(pool, refine, frames, progress, 0.45, 0.5)
+
+
+def _on_card(
+    device: str, smoother: Smoother, middle: int, chosen: Ints, progress: Progress
+) -> tuple[Reference, list[Fit]] | None:
+    """Both passes on a graphics card; None where it is not wanted or has no room."""
+    if device == "cpu":
+        return None
+    import torch
+
+    try:
+        return fits_on_device(torch, device, smoother, middle, chosen, progress)
+    except torch.OutOfMemoryError:
+        return None
+
+
+def fits_on_device(
+    torch: Any, device: str, smoother: Smoother, middle: int, chosen: Ints, progress: Progress
+) -> tuple[Reference, list[Fit]]:
+    """Both passes by `gpu_frames` on any torch device: reference and one fit a frame."""
+    from app.preprocessing.gpu_frames import BatchAligner
+    from app.preprocessing.gpu_spline import SplineReader
+
+    aligner = BatchAligner(SplineReader(torch, device), smoother)
+    affine, count = smoother.image.affine, smoother.frame_count
+    frames = np.arange(count)
+    reference = make_reference(smoother.spline_values(smoother.coefficients(middle)), affine)
+
+    def told(begin: float, share: float) -> Callable[[float], None]:
+        return lambda part: progress.step(begin + share * part, "Aligning frames")
+
+    first = aligner.align_all(
+        frames, reference, [np.eye(4)] * count, COARSE_TOLERANCE_MM, told(0.0, 0.35)
+    )
+    typical = float(np.median([fit.score for fit in first]))
+    order = [*range(middle, count), *range(middle - 1, -1, -1)]
+    for frame in order:  # far from the identity: from the neighbour, as on the CPU
+        if frame == middle or first[frame].score <= LOST_RATIO * typical + 1e-6:
+            continue
+        neighbour = first[frame - 1 if frame > middle else frame + 1].matrix
+        again = aligner.align(np.array([frame]), reference, [neighbour], COARSE_TOLERANCE_MM)[0]
+        first[frame] = min(first[frame], again, key=lambda fit: fit.score)
+        progress.step(0.4, "Aligning frames")
+    costs = np.array([first[frame].cost for frame in chosen])
+    kept = [
+        int(frame)
+        for frame, cost in zip(chosen, costs, strict=True)
+        if cost <= 2.0 * np.median(costs)
+    ]
+    reference = make_reference(aligner.mean(kept, first, reference), affine)
+    starts = [fit.matrix for fit in first]
+    fits = aligner.align_all(frames, reference, starts, FINE_TOLERANCE_MM, told(0.45, 0.5))
+    return reference, fits
 
 
 def _in_order(
