@@ -22,12 +22,13 @@ from app.analysis.measure import (
     thread_count,
 )
 from app.analysis.outputs import attribution_files, measured_files
+from app.analysis.override import reason_used, research_allowed
 from app.analysis.template_run import TEMPLATE_RUN_SECONDS, add_template_run, template_run_name
 from app.core.folders import private_prefix
 from app.core.progress import Progress
 from app.core.provenance import file_sha256, software_versions
 from app.core.request import AnalysisRequest
-from app.core.results import Case, Finding, Provenance, Severity, Verdict, overrides_quality
+from app.core.results import Case, Provenance, overrides_quality
 from app.preprocessing.presets import find_preset
 from app.study.case_store import case_id, damaged_files, read_case, update_case, write_case
 from app.study.files import check_writable
@@ -39,7 +40,6 @@ _NOT_THE_ANSWER = (
     "scan_path", "out_dir", "threads", "participant_uuid", "write_pdf", "t1_path", "stage_cache",
     "write_mni_bold",
 )  # fmt: skip
-LONGEST_REASON = 400
 PREDICT_SECONDS, EXPLAIN_SECONDS, REPORT_SECONDS = 3.0, 20.0, 6.0
 
 
@@ -153,11 +153,8 @@ def _is_finished(folder: Path, request: AnalysisRequest) -> bool:
 def _predicted(
     name: str, request: AnalysisRequest, measured: Measured, bundle: Bundle, progress: Progress
 ) -> Case:
-    reason = override_reason(request)
-    research, findings = request.research, measured.findings
-    if research and measured.quality.verdict is Verdict.WITHHELD and not reason:
-        research = False
-        findings = (*findings, _reason_needed())
+    research, more = research_allowed(request, measured.quality)
+    findings = (*measured.findings, *more)
     prediction, device, notes = bundle.predict_with_notes(
         measured.signals,
         measured.connectome,
@@ -181,20 +178,6 @@ def _predicted(
         prediction=prediction,
     )
     return replace(case, provenance=_provenance(request, measured, bundle, progress, device, notes))
-
-
-def override_reason(request: AnalysisRequest) -> str:
-    """The stated reason in one line, or "" where none may count: outside research mode."""
-    return " ".join(request.override_reason.split())[:LONGEST_REASON] if request.research else ""
-
-
-def _reason_needed() -> Finding:
-    return Finding(
-        "research.reason_needed",
-        Severity.NOTE,
-        "The quality verdict withholds a number, also in research mode.",
-        "State a reason to overrule it (--override-reason); it is recorded.",
-    )
 
 
 def _explained(case: Case, bundle: Bundle, request: AnalysisRequest, progress: Progress) -> Case:
@@ -235,7 +218,11 @@ def _provenance(
             "repetition_time_source": measured.scan.repetition_time_source,
             "research": request.research,
             **_making_record(measured),
-            **({"override_reason": reason} if (reason := _reason_used(request, measured)) else {}),
+            **(
+                {"override_reason": reason}
+                if (reason := reason_used(request, measured.quality))
+                else {}
+            ),
         },
         hashes={
             "scan": measured.scan.sha256,
@@ -245,11 +232,6 @@ def _provenance(
         },
         stage_seconds={key: round(value, 3) for key, value in progress.stage_seconds.items()},
     )
-
-
-def _reason_used(request: AnalysisRequest, measured: Measured) -> str:
-    overruled = measured.quality.verdict is Verdict.WITHHELD
-    return override_reason(request) if overruled else ""
 
 
 def _making_record(measured: Measured) -> dict[str, object]:
