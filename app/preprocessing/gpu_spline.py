@@ -41,7 +41,7 @@ class SplineReader:
         """A float64 copy on the device."""
         return self.torch.from_numpy(np.array(array, np.float64)).to(self.device)
 
-    def smooth(self, batch: Tensor, kernels: Floats, radii: Ints) -> Tensor:
+    def smooth(self, batch: Tensor, kernels: Floats, radii: Floats | Ints) -> Tensor:
         """Separable smoothing with the edge value repeated, as `kernels.smooth_volume`."""
         middle = kernels.shape[1] // 2
         for axis in range(3):
