@@ -10,6 +10,7 @@ import numpy as np
 from app.core.arrays import Bools, frozen
 from app.core.errors import PreprocessingError
 from app.core.images import Image3D, SpatialMap
+from app.core.progress import Progress
 from app.preprocessing.ants_bridge import correct_bias
 from app.preprocessing.geometry import voxel_sizes_mm
 from app.preprocessing.spatial_map import warp_volume_to_scanner
@@ -29,7 +30,7 @@ class FoundMask:
     notes: tuple[str, ...] = ()  # every fallback, as a sentence
 
 
-def find_brain_mask(boldref: Image3D) -> FoundMask:
+def find_brain_mask(boldref: Image3D, progress: Progress | None = None) -> FoundMask:
     """Brain mask of a boldref: N4 bias correction, then nilearn's histogram mask of EPI.
 
     Where N4 fails the image is used as it is; where the histogram mask fails (an impossible
@@ -39,6 +40,8 @@ def find_brain_mask(boldref: Image3D) -> FoundMask:
     ----------
     boldref
         Mean of the motion-corrected frames, scanner space.
+    progress
+        Told between the parts; a cancel takes hold there.
 
     Returns
     -------
@@ -60,6 +63,8 @@ def find_brain_mask(boldref: Image3D) -> FoundMask:
         corrected = np.asarray(boldref.data, np.float32)
         method = "histogram of EPI"
         notes.append("The intensity bias could not be corrected (N4); the mask is made without.")
+    if progress is not None:
+        progress.step(0.6, "Finding the brain")
     try:
         mask = _epi_mask(corrected, boldref)
         found_ml = _volume_ml(mask, boldref)

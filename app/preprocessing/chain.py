@@ -204,7 +204,7 @@ class _Run:
                 raw=self.raw,
             )
         with progress.stage("brain_mask"):
-            mask = find_brain_mask(boldref)
+            mask = find_brain_mask(boldref, progress)
         placed = self.place(boldref, mask)
         tissues = tissue_points(
             self.template.white, self.template.csf, placed.spatial_map, placed.mask.image
@@ -345,6 +345,7 @@ class _Run:
             confounds = compute_confounds(
                 motion, whole, first_frame=first, repetition_time_s=seconds
             )
+            progress.step(0.5, "Principal components of noise")
             singles = single_tissue_voxels(found.tissues)
             slow = {name: row for name, row in confounds.items() if name.startswith("cosine")}
             noise = compcor(
@@ -361,6 +362,7 @@ class _Run:
             snr = temporal_snr(whole.voxels, good)
             assert sampled.moments is not None
             snr_map = temporal_snr_map(sampled.moments, mask)
+            progress.step(0.3, "Measuring quality")
             informing = informing_values(whole.voxels, good, found.boldref, mask, confounds)
             informing |= self._informing(found)
             sizes = np.bincount(self.points.parcel_of_point, minlength=self.points.parcel_count)

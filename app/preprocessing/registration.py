@@ -13,6 +13,7 @@ from dataclasses import replace
 import numpy as np
 
 from app.core.arrays import Bools, Floats, Ints, frozen
+from app.core.errors import PreprocessingError
 from app.core.images import Image3D, SpatialMap
 from app.core.progress import Progress
 from app.preprocessing.affine_start import search_start
@@ -73,7 +74,14 @@ def register_to_template(
     start = search_start(fixed, fixed_brain, moving)
     near_brain = dilated(fixed_brain, fixed.affine, FIXED_MARGIN_MM)
     progress.step(0.1, "Fitting an affine map")
-    affine = affine_registration(fixed, moving, near_brain, start, seed)
+    notes: tuple[str, ...] = ()
+    try:
+        affine = affine_registration(fixed, moving, near_brain, start, seed)
+    except PreprocessingError as error:
+        if error.code != "preprocessing.registration_failed":
+            raise
+        affine = start  # judged by the same scores and limits as any other place
+        notes = ("The affine fit failed; the coarse search stands in for it.",)
     plain = SpatialMap(
         template=template_epi.space,
         affine=frozen(affine),
@@ -84,6 +92,7 @@ def register_to_template(
         similarity_after=float("nan"),
         mask_dice=float("nan"),
         jacobian_range=(1.0, 1.0),
+        notes=notes,
     )
     plain = with_scores(plain, moving, mask, template_epi, template_mask)
     progress.step(0.3, "Fitting a smooth warp")
@@ -172,7 +181,8 @@ def keep_better(
     if low < JACOBIAN_LIMITS[0] or high > JACOBIAN_LIMITS[1]:
         reasons.append(f"the warp's Jacobian spans {low:.2f} to {high:.2f}")
     if reasons:
-        return replace(plain, notes=(f"Affine only: {'; '.join(reasons)}.",))
+        note = f"Affine only: {'; '.join(reasons)}."
+        return replace(plain, notes=(*plain.notes, note))
     return replace(scored, similarity_before=plain.similarity_before, jacobian_range=(low, high))
 
 
