@@ -19,21 +19,16 @@ from app.core.progress import PartOfStage, Progress
 from app.core.provenance import array_sha256
 from app.core.results import Finding, Motion, QualityReport
 from app.preprocessing.brain_mask import FoundMask, find_brain_mask
-from app.preprocessing.cleaning import CleanedSeries, clean_series, good_frames
-from app.preprocessing.compcor import compcor
+from app.preprocessing.cleaning import CleanedSeries
+from app.preprocessing.conclusions import Found, conclude
 from app.preprocessing.confounds import (
     brain_voxels,
-    compute_confounds,
     mask_voxels,
-    non_steady_columns,
     single_tissue_voxels,
-    temporal_snr,
     tissue_images,
     tissue_points,
 )
 from app.preprocessing.findings import chain_findings
-from app.preprocessing.framewise import breathing_filtered, framewise_displacement_power
-from app.preprocessing.informing import informing_values, temporal_snr_map
 from app.preprocessing.motion import estimate_motion
 from app.preprocessing.placement import (
     Placed,
@@ -43,7 +38,6 @@ from app.preprocessing.placement import (
     place_through_t1,
 )
 from app.preprocessing.presets import CleaningPreset
-from app.preprocessing.quality import SMALLEST_JUDGED_PARCEL, judge_quality
 from app.preprocessing.reference import make_boldref
 from app.preprocessing.sampling import SampledSeries, ScannerPoints, sample_parcels
 from app.preprocessing.slice_timing import (
@@ -219,7 +213,7 @@ class _Run:
             )
         sampled = self.sample(motion, placed, tissues, plan, first, steady)
         return self.finish(
-            _Found(first, steady, motion, plan, boldref, placed, tissues, sampled), moved_limits
+            Found(first, steady, motion, plan, boldref, placed, tissues, sampled), moved_limits
         )
 
     def motion(self, steady: int) -> Motion:
@@ -334,102 +328,41 @@ class _Run:
             )
 
     def finish(
-        self, found: _Found, moved_limits: Mapping[str, tuple[float, float]] | None
+        self, found: Found, moved_limits: Mapping[str, tuple[float, float]] | None
     ) -> Preprocessed:
         """Confounds, cleaning and the verdict."""
-        progress, preset, sampled, motion = self.progress, self.preset, found.sampled, found.motion
-        first, mask, seconds = found.first, found.placed.mask.image, self.image.repetition_time_s
-        brain = sampled.voxels[:, : len(brain_voxels(mask))]
-        with progress.stage("confounds"):
-            whole = replace(sampled, voxels=np.ascontiguousarray(brain))
-            confounds = compute_confounds(
-                motion, whole, first_frame=first, repetition_time_s=seconds
-            )
-            progress.step(0.5, "Principal components of noise")
-            singles = single_tissue_voxels(found.tissues)
-            slow = {name: row for name, row in confounds.items() if name.startswith("cosine")}
-            noise = compcor(
-                whole.voxels, sampled.voxels[:, brain.shape[1] :], singles.group_of_point, slow
-            )
-            confounds |= {name: frozen(row) for name, row in noise.columns.items()}
-            confounds |= non_steady_columns(len(brain), found.steady - first)
-            good = good_frames(confounds, preset)
-            frames = np.arange(first, first + len(good))
-            good &= ~np.isin(frames, motion.uncertain_frames) & (frames >= found.steady)
-        with progress.stage("cleaning"):
-            cleaned = clean_series(sampled.series, confounds, good, seconds, preset)
-        with progress.stage("quality"):
-            snr = temporal_snr(whole.voxels, good)
-            assert sampled.moments is not None
-            snr_map = temporal_snr_map(sampled.moments, mask)
-            progress.step(0.3, "Measuring quality")
-            informing = informing_values(whole.voxels, good, found.boldref, mask, confounds)
-            informing |= self._informing(found)
-            sizes = np.bincount(self.points.parcel_of_point, minlength=self.points.parcel_count)
-            freedom = cleaned.residual_degrees_of_freedom
-            quality = judge_quality(
-                framewise_displacement_mm=confounds["framewise_displacement"],
-                good_frames=good,
-                repetition_time_s=seconds,
-                temporal_snr=snr,
-                coverage=sampled.coverage[sizes >= SMALLEST_JUDGED_PARCEL],
-                spatial_map=found.placed.spatial_map,
-                left_right_margin=found.placed.left_right_margin,
-                residual_degrees_of_freedom=None if np.isnan(freedom) else freedom,
-                informing=informing,
-                moved_limits=moved_limits,
-            )
-        white, csf = tissue_images(found.tissues, mask)
+        sampled, placed = found.sampled, found.placed
+        end = conclude(
+            found,
+            preset=self.preset,
+            repetition_time_s=self.image.repetition_time_s,
+            points=self.points,
+            moved_limits=moved_limits,
+            progress=self.progress,
+        )
+        white, csf = tissue_images(found.tissues, placed.mask.image)
         return Preprocessed(
-            first_frame=first,
+            first_frame=found.first,
             steady_frame=found.steady,
-            motion=motion,
+            motion=found.motion,
             slice_timing=found.plan,
             boldref=found.boldref,
-            mask=mask,
-            mask_method=found.placed.mask.method,
+            mask=placed.mask.image,
+            mask_method=placed.mask.method,
             white=white,
             csf=csf,
-            spatial_map=found.placed.spatial_map,
+            spatial_map=placed.spatial_map,
             sampled=replace(sampled, voxels=frozen(sampled.voxels[:, :0]), moments=None),
-            confounds=confounds,
-            confound_facts=noise.facts,
-            good_frames=frozen(good),
-            cleaned=cleaned,
-            left_right_margin=found.placed.left_right_margin,
-            temporal_snr=snr,
-            temporal_snr_map=snr_map,
-            quality=quality,
-            findings=chain_findings(found.plan, motion, found.placed, sampled, self.device),
+            confounds=end.confounds,
+            confound_facts=end.confound_facts,
+            good_frames=end.good_frames,
+            cleaned=end.cleaned,
+            left_right_margin=placed.left_right_margin,
+            temporal_snr=end.temporal_snr,
+            temporal_snr_map=end.temporal_snr_map,
+            quality=end.quality,
+            findings=chain_findings(found.plan, found.motion, placed, sampled, self.device),
             stage_keys=dict(self.stages.keys),
             stages_computed=tuple(self.stages.computed),
             stages_recalled=tuple(self.stages.recalled),
         )
-
-    def _informing(self, found: _Found) -> dict[str, float]:
-        spatial_map, motion = found.placed.spatial_map, found.motion
-        values = {
-            "dummy_frames": float(found.steady),
-            "uncertain_frames": float(len(motion.uncertain_frames)),
-            "mask_overlap": spatial_map.mask_overlap,
-            "mutual_information": spatial_map.mutual_information,
-        }
-        calm = breathing_filtered(motion.parameters[found.steady :], self.image.repetition_time_s)
-        if calm is not None:
-            filtered = framewise_displacement_power(calm)
-            values["mean_fd_filtered_mm"] = float(np.nanmean(filtered))
-        return values
-
-
-@dataclass(frozen=True, slots=True)
-class _Found:
-    """What the steps up to sampling found."""
-
-    first: int
-    steady: int
-    motion: Motion
-    plan: SliceTimingPlan
-    boldref: Image3D
-    placed: Placed
-    tissues: ScannerPoints
-    sampled: SampledSeries
