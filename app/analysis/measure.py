@@ -164,6 +164,7 @@ def _signals(atlas: Atlas, preset: str, done: Preprocessed, scan: Scan) -> Clean
         confounds={name: frozen(values) for name, values in done.confounds.items()},
         units=done.cleaned.units,
         confound_facts=dict(done.confound_facts),
+        atlas_sha256=atlas.sha256,
     )
 
 

@@ -28,7 +28,7 @@ from app.core.folders import private_prefix
 from app.core.progress import Progress
 from app.core.provenance import file_sha256, software_versions
 from app.core.request import AnalysisRequest
-from app.core.results import Case, Provenance, overrides_quality
+from app.core.results import Case, Finding, Provenance, Severity, overrides_quality
 from app.preprocessing.presets import find_preset
 from app.study.case_store import case_id, damaged_files, read_case, update_case, write_case
 from app.study.files import check_writable
@@ -40,6 +40,12 @@ _NOT_THE_ANSWER = (
     "scan_path", "out_dir", "threads", "participant_uuid", "write_pdf", "t1_path", "stage_cache",
     "write_mni_bold",
 )  # fmt: skip
+NOT_EXPLAINED = Finding(
+    "model.no_explanation",
+    Severity.NOTE,
+    "This model cannot be explained: it gives no gradients, or its two inputs do not add up.",
+    "Its number stands without an explanation.",
+)
 PREDICT_SECONDS, EXPLAIN_SECONDS, REPORT_SECONDS = 3.0, 20.0, 6.0
 
 
@@ -89,7 +95,7 @@ def analyse(request: AnalysisRequest, progress: Progress | None = None) -> Case:
     if request.attribution and _has_number(case):
         with progress.stage("explain"):
             case = _explained(case, bundle, request, progress)
-        maps = attribution_files(case, measured.atlas.labels_2mm)
+        maps = attribution_files(case, measured.atlas.labels_2mm) if case.attribution else {}
         folder = update_case(folder, case, maps)
     if request.write_pdf and not overrides_quality(case):
         with progress.stage("report"):
@@ -129,7 +135,7 @@ def _case_id(request: AnalysisRequest, bundle: Bundle) -> str:
     return case_id(
         scan_sha256=_scan_sha256(request.scan_path),
         settings=settings,
-        model_sha256=bundle.weights_sha256,
+        model_sha256=bundle.identity_sha256,
     )
 
 
@@ -143,7 +149,12 @@ def _is_finished(folder: Path, request: AnalysisRequest) -> bool:
     if not folder.is_dir() or damaged_files(folder):
         return False
     case = read_case(folder)
-    explained = case.attribution is not None or not request.attribution or not _has_number(case)
+    explained = (
+        case.attribution is not None
+        or not request.attribution
+        or not _has_number(case)
+        or NOT_EXPLAINED in case.findings
+    )
     no_pdf = not request.write_pdf or overrides_quality(case)
     if request.write_mni_bold and case.scan.space == "scanner":
         explained = explained and (folder / template_run_name(case)).exists()
@@ -153,24 +164,27 @@ def _is_finished(folder: Path, request: AnalysisRequest) -> bool:
 def _predicted(
     name: str, request: AnalysisRequest, measured: Measured, bundle: Bundle, progress: Progress
 ) -> Case:
+    from app.models.gates import Asked
+
     research, more = research_allowed(request, measured.quality)
     findings = (*measured.findings, *more)
-    prediction, device, notes = bundle.predict_with_notes(
+    asked = Asked(
         measured.signals,
         measured.connectome,
         measured.participant,
         measured.scan,
         measured.quality,
-        findings=findings,
-        research=research,
-        device=request.device,
-        progress=progress,
+        findings,
+        request.question,
+    )
+    prediction, device, notes = bundle.predict_with_notes(
+        asked, research=research, device=request.device, progress=progress
     )
     case = Case(
         case_id=name,
         participant=measured.participant,
         scan=measured.scan,
-        findings=findings,
+        findings=(*findings, *_fallback_findings(notes)),
         motion=measured.motion,
         signals=measured.signals,
         quality=measured.quality,
@@ -185,8 +199,39 @@ def _explained(case: Case, bundle: Bundle, request: AnalysisRequest, progress: P
 
     assert case.signals is not None
     assert case.connectome is not None
-    model = bundle.differentiable(case.signals, case.connectome, device=request.device)
-    return replace(case, attribution=explain(model, progress=progress))
+    attribution, device, notes = bundle.explain_with_notes(
+        lambda functions: explain(functions, progress=progress),
+        case.signals,
+        case.connectome,
+        device=request.device,
+    )
+    new = tuple(note for note in notes if note not in {f.message for f in case.findings})
+    findings = (*case.findings, *_fallback_findings(new))
+    if attribution is None:
+        findings = (*findings, NOT_EXPLAINED)
+    assert case.provenance is not None
+    parameters = {**case.provenance.parameters, "explanation_device": device}
+    parameters["device_notes"] = [*_device_notes(case.provenance), *new]
+    provenance = replace(case.provenance, parameters=parameters)
+    return replace(case, attribution=attribution, findings=findings, provenance=provenance)
+
+
+def _device_notes(provenance: Provenance) -> list[object]:
+    found = provenance.parameters.get("device_notes")
+    return list(found) if isinstance(found, list) else []
+
+
+def _fallback_findings(notes: tuple[str, ...]) -> tuple[Finding, ...]:
+    """What the device did otherwise than asked stands among the findings, not in a log only."""
+    return tuple(
+        Finding(
+            "model.device_fallback",
+            Severity.NOTE,
+            note,
+            "The answer is the one of the device named last; choose another in the settings.",
+        )
+        for note in notes
+    )
 
 
 def _provenance(
@@ -197,6 +242,8 @@ def _provenance(
     device: str,
     notes: tuple[str, ...],
 ) -> Provenance:
+    from app.models.device import TORCH_THREADS
+
     spatial_map, preset = measured.spatial_map, find_preset(measured.signals.preset)
     return Provenance(
         app_version=__version__,
@@ -206,6 +253,7 @@ def _provenance(
         seeds={"run": request.seed},
         parameters={
             "device_notes": list(notes),
+            "deterministic": True,
             "finished_utc": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
             "high_pass_hz": preset.high_pass_hz,
             "low_pass_hz": preset.low_pass_hz,
@@ -223,12 +271,14 @@ def _provenance(
                 if (reason := reason_used(request, measured.quality))
                 else {}
             ),
+            "torch_threads": TORCH_THREADS,
         },
         hashes={
             "scan": measured.scan.sha256,
             "atlas": measured.atlas.sha256,
             "template": measured.template.sha256,
             "weights": bundle.weights_sha256,
+            "model_card": bundle.card.sha256,
         },
         stage_seconds={key: round(value, 3) for key, value in progress.stage_seconds.items()},
     )

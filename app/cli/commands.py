@@ -5,6 +5,8 @@ from __future__ import annotations
 from app.cli import (
     cache,
     demo,
+    encode,
+    models,
     open_window,
     predict,
     prepare_cohort,
@@ -21,6 +23,8 @@ COMMANDS: tuple[Command, ...] = (
     predict.COMMAND,
     simulate.COMMAND,
     verify.COMMAND,
+    models.COMMAND,
+    encode.COMMAND,
     cache.COMMAND,
     prepare_cohort.COMMAND,
     pretrain.COMMAND,

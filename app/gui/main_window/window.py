@@ -30,6 +30,7 @@ from app.gui.jobs import Jobs
 from app.gui.main_window.menus import Menus
 from app.gui.main_window.start import StartPanel
 from app.gui.main_window.states import step_states
+from app.gui.main_window.tools import Tools
 from app.gui.messages import ErrorPanel, Messages
 from app.gui.session import Session
 from app.gui.widgets.progress_panel import ProgressPanel
@@ -58,6 +59,7 @@ class MainWindow(QMainWindow):
         self._step = "load"
         self._closing = False
         self._build(messages)
+        self.tools = Tools(self)
         self.menus = Menus(self)
         self._connect()
         self._restore_geometry()
@@ -166,10 +168,13 @@ class MainWindow(QMainWindow):
             made = {
                 "load": lambda: pages.load_page(self.session, self.actions_.run_analysis),
                 "check": lambda: pages.check_page(self.session),
-                "predict": lambda: pages.predict_page(self.session),
+                "predict": lambda: pages.predict_page(self.session, self.tools.show_card),
                 "explain": lambda: pages.explain_page(self.session),
                 "report": lambda: pages.report_page(
-                    self.session, self.ask_export, self.actions_.open_folder
+                    self.session,
+                    self.ask_export,
+                    self.actions_.open_folder,
+                    self.tools.show_card,
                 ),
             }[key]()
             self._pages[key] = made
@@ -360,7 +365,7 @@ class MainWindow(QMainWindow):
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Ask first where work is running; then stop everything that we started."""
-        running = self.jobs.running()
+        running = (*self.jobs.running(), *self.actions_.downloads.running())
         if running and not self._closing:
             event.ignore()
             ask_stop(self, running[-1].title, self._stop_and_close)
