@@ -11,9 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
+from app.analysis.making import Making, beside_of, making_of, stages_of
 from app.analysis.repetition_time import with_repetition_time
 from app.connectome.atlases import Atlas, load_atlas
-from app.connectome.connectivity import pearson_connectivity
+from app.connectome.connectivity import gram_connectivity, pearson_connectivity
 from app.connectome.templates import Template, load_template
 from app.core.arrays import frozen
 from app.core.folders import private_prefix
@@ -32,7 +33,8 @@ from app.core.results import (
     Severity,
 )
 from app.preprocessing.chain import Preprocessed, TemplateImages, preprocess
-from app.preprocessing.cleaning import find_preset
+from app.preprocessing.presets import CleaningPreset, find_preset
+from app.preprocessing.sampling import preprocessing_device
 from app.preprocessing.steps import stage_weights
 from app.scans.bids import participant_of
 from app.scans.nifti import read_nifti
@@ -66,11 +68,12 @@ class Measured:
     spatial_map: SpatialMap
     atlas: Atlas
     template: Template
+    made: Making | None = None  # None where there was no raw run
 
 
-def measurement_weights() -> dict[str, float]:
+def measurement_weights(*, with_t1: bool = False) -> dict[str, float]:
     """Expected seconds of each stage of `measure`, for `Progress`."""
-    return {"open": OPEN_SECONDS, **stage_weights()}
+    return {"open": OPEN_SECONDS, **stage_weights(with_t1=with_t1)}
 
 
 def measure(request: AnalysisRequest, wanted: Measurement, progress: Progress) -> Measured:
@@ -102,10 +105,15 @@ def measure(request: AnalysisRequest, wanted: Measurement, progress: Progress) -
                 template.brain_mask_2mm,
                 template.csf_2mm,
                 template.white_2mm,
+                template.t1_2mm,
             ),
             preset,
+            beside=beside_of(request, loaded.scan),
             seed=step_seed(request.seed, loaded.scan.sha256, "registration"),
             moved_limits=wanted.moved_limits,
+            stages=stages_of(request, loaded.scan, template),
+            scratch=Path(private),
+            device=preprocessing_device(request.device),
             progress=progress,
             threads=thread_count(request),
         )
@@ -114,19 +122,27 @@ def measure(request: AnalysisRequest, wanted: Measurement, progress: Progress) -
     return Measured(
         participant=participant,
         scan=loaded.scan,
-        findings=(*loaded.findings, *findings, *_motion_findings(signals)),
+        findings=(*loaded.findings, *findings, *done.findings, *_motion_findings(signals)),
         motion=done.motion,
         signals=signals,
         quality=with_repetition_time(
             done.quality, loaded.scan, loaded.findings, wanted.repetition_time_s
         ),
-        connectome=pearson_connectivity(signals.cleaned, signals.good_frames),
+        connectome=_connectome(signals, preset),
         boldref=done.boldref,
         mask=done.mask,
         spatial_map=done.spatial_map,
         atlas=atlas,
         template=template,
+        made=making_of(done, preset, request),
     )
+
+
+def _connectome(signals: CleanSignals, preset: CleaningPreset) -> Connectome:
+    """The measure that the preset fixes: correlation of the good frames, or X X' of all."""
+    if preset.connectivity == "gram":
+        return gram_connectivity(signals.cleaned)
+    return pearson_connectivity(signals.cleaned, signals.good_frames)
 
 
 def thread_count(request: AnalysisRequest) -> int:
@@ -143,7 +159,7 @@ def _signals(atlas: Atlas, preset: str, done: Preprocessed, scan: Scan) -> Clean
         hemispheres=atlas.hemispheres,
         centroids_mm=frozen(atlas.centroids_mm),
         raw=frozen(done.sampled.series),
-        cleaned=frozen(done.cleaned.percent),
+        cleaned=frozen(done.cleaned.values),
         good_frames=frozen(np.asarray(done.good_frames, np.bool_)),
         coverage=frozen(done.sampled.coverage),
         repetition_time_s=scan.repetition_time_s,
@@ -151,6 +167,8 @@ def _signals(atlas: Atlas, preset: str, done: Preprocessed, scan: Scan) -> Clean
         preset=preset,
         residual_degrees_of_freedom=done.cleaned.residual_degrees_of_freedom,
         confounds={name: frozen(values) for name, values in done.confounds.items()},
+        units=done.cleaned.units,
+        confound_facts=dict(done.confound_facts),
         atlas_sha256=atlas.sha256,
     )
 

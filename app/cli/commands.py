@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from app.cli import (
+    cache,
     demo,
     encode,
     judge,
@@ -25,6 +26,7 @@ COMMANDS: tuple[Command, ...] = (
     verify.COMMAND,
     models.COMMAND,
     encode.COMMAND,
+    cache.COMMAND,
     prepare_cohort.COMMAND,
     pretrain.COMMAND,
     train.COMMAND,

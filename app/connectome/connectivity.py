@@ -62,6 +62,41 @@ def pearson_connectivity(series: Floats, good_frames: Bools) -> Connectome:
     return Connectome("pearson", frozen(matrix), int(values.shape[0]))
 
 
+def gram_connectivity(series: Floats) -> Connectome:
+    """``X X'`` of raw series, the input of published models that were trained on it.
+
+    No correlation: of raw series it is nearly the outer product of the parcels' means, and
+    carries gain, coil and coverage. It is kept apart by its kind, "gram", and is never shown as
+    connectivity between -1 and 1.
+
+    Parameters
+    ----------
+    series
+        Parcel series, (frame, parcel), every frame of the window, scanner units.
+
+    Returns
+    -------
+    Connectome
+        float64 (parcel, parcel), symmetric to the bit, its diagonal kept; NaN rows and columns
+        for parcels with a value that is not finite.
+
+    Raises
+    ------
+    AppError
+        ``connectome.shape``.
+    """
+    values = np.asarray(series, dtype=np.float64)
+    if values.ndim != 2:
+        raise AppError(
+            f"Connectivity needs series (frame, parcel), got {values.shape}.",
+            code="connectome.shape",
+        )
+    covered = np.isfinite(values).all(axis=0)
+    matrix = np.full((covered.size, covered.size), np.nan)
+    matrix[np.ix_(covered, covered)] = _products(values[:, covered])
+    return Connectome("gram", frozen(matrix), int(values.shape[0]))
+
+
 def _products(unit: Floats) -> Floats:
     """Inner product of every pair of columns, (column, column), symmetric.
 

@@ -148,6 +148,7 @@ class Actions(QObject):
             repetition_time_s=stated,
             device=self.settings.device,
             threads=self.settings.threads,
+            stage_cache=True,
             **values,
         )
         self._start(analyse_job(request, scan_sha256=scan.sha256), preview.path)

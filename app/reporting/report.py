@@ -8,8 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from app.core import wording
-from app.core.errors import StorageError
-from app.core.results import Case
+from app.core.errors import AppError, StorageError
+from app.core.results import Case, overrides_quality
 from app.reporting.blocks import Section
 from app.reporting.context import ReportContext, make_context
 
@@ -72,10 +72,22 @@ def write_summary(
 def prepare(
     case: Case, case_folder: Path, *, convention: str, printed_utc: str = ""
 ) -> ReportContext:
-    """Context of a report after checking its settings."""
+    """Context of a report after checking its settings.
+
+    Raises
+    ------
+    AppError
+        ``reporting.override``: a number that quality withholds gets no summary.
+    """
     if convention not in wording.CONVENTION_MEANING:
         raise ValueError(
             f"convention is {convention!r}, expected one of {sorted(wording.CONVENTION_MEANING)}"
+        )
+    if overrides_quality(case):
+        raise AppError(
+            "The quality verdict of this case was overruled in research mode.",
+            "It gets no participant summary; its tables and images are in the case folder.",
+            code="reporting.override",
         )
     return make_context(case, case_folder, convention=convention, printed_utc=printed_utc)
 
