@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from app.core.errors import ModelError
+from app.core.model_wording import NO_EXPLANATION
 from app.core.progress import Progress
 from app.core.provenance import record_sha256
 from app.core.request import Question
@@ -226,8 +227,7 @@ class Bundle:
         found = self._scan_functions(signals, connectome, choose_device(device)[0])
         if found is None:
             raise ModelError(
-                "This model cannot be explained: it gives no gradients, or its two inputs do "
-                "not add up.",
+                NO_EXPLANATION,
                 "Its number stands without an explanation.",
                 code="model.no_gradients",
             )
@@ -321,6 +321,7 @@ class Bundle:
                 self.card, rival, asked.participant, asked.signals
             ),
             contributions=answer.contributions,
+            contributions_exact=answer.contributions_exact,
             novelty=answer.novelty,
             research_only=outcome is Outcome.WITHHELD,
         )

@@ -21,6 +21,7 @@ ROBUST_COHORT = "robust_cohort"
 SELF_SCALED = ("minmax_scan", "minmax_scan_parcel", "robust_scan")
 UNCENTRED = ("minmax_scan", "minmax_scan_parcel")  # 0 is no neutral value for a missing parcel
 NAMES = (PERCENT_SCALED, ROBUST_COHORT, "demean", *SELF_SCALED)
+READINGS = (PERCENT_SCALED, "demean", *SELF_SCALED)  # that nothing has to be fitted for
 
 
 def normalise(
@@ -46,15 +47,19 @@ def normalise(
     if name == PERCENT_SCALED:
         return series / scale_percent
     if name == "demean":
-        return demeaned(series)
+        centred: Tensor = demeaned(series)
+        return centred
     if name == ROBUST_COHORT:
         assert statistics is not None
-        return robust_scaled(series, *statistics)
+        median, spread = statistics
+        scaled: Tensor = robust_scaled(series, median, spread)
+        return scaled
     if name == "robust_scan":
         centred = demeaned(series)
         share = torch.tensor([0.25, 0.5, 0.75], dtype=series.dtype, device=series.device)
-        low, median, high = torch.quantile(centred, share, dim=0)
-        return (centred - median) / (high - low)
+        low, middle, high = torch.quantile(centred, share, dim=0)
+        scaled = (centred - middle) / (high - low)
+        return scaled
     assert name in UNCENTRED
     whole = name == "minmax_scan"
     least = series.amin() if whole else series.amin(dim=0)

@@ -10,7 +10,12 @@ from torch import Tensor
 
 from app.core.arrays import Floats
 from app.core.errors import ModelError
-from app.models.differentiable_normalisation import UNCENTRED, normalise, on_physical_axis
+from app.models.differentiable_normalisation import (
+    SELF_SCALED,
+    UNCENTRED,
+    normalise,
+    on_physical_axis,
+)
 from app.models.features import window_starts
 from app.models.fmm_tc_settings import FmmTcSettings
 from app.models.parcel_statistics import demeaned_frames, quartiles
@@ -119,7 +124,14 @@ def normalised(
         scale_percent=settings.series_scale_percent,
         statistics=None if table is None else (table[0], table[1]),
     )
-    return torch.where(present, scaled, torch.zeros_like(scaled))
+    ready = torch.where(present, scaled, torch.zeros_like(scaled))
+    if settings.normalisation in SELF_SCALED and not bool(torch.isfinite(ready).all()):
+        raise ModelError(
+            f"A parcel has no spread of its own, so '{settings.normalisation}' cannot scale it.",
+            "Leave such parcels out as missing, or use a model with another normalisation.",
+            code="model.normalisation",
+        )
+    return ready
 
 
 def evaluation_windows(series: Tensor, settings: FmmTcSettings) -> tuple[list[Tensor], str]:

@@ -43,12 +43,14 @@ def _raw(series: Floats, _table: ParcelStatistics | None) -> Floats:
 
 def demeaned(series: Array) -> Array:
     """(frame, parcel) minus each parcel's mean over the scan; of an array or a tensor."""
-    return series - series.mean(0)
+    centred: Array = series - series.mean(0)
+    return centred
 
 
 def robust_scaled(series: Array, median: Array, spread: Array) -> Array:
     """``(x - mean - median) / IQR`` per parcel; of arrays or of tensors with gradients."""
-    return (demeaned(series) - median) / spread
+    scaled: Array = (demeaned(series) - median) / spread
+    return scaled
 
 
 def _over(divisor: float) -> Function:
