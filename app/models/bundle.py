@@ -57,6 +57,7 @@ from app.models.installed import (
     bundle_folder,
 )
 from app.models.scan_functions import ScanFunctions
+from app.models.seal import SEAL_FILE
 from app.models.strict_loading import read_tensors
 
 __all__ = ["MODELS", "WEIGHTS_FILE", "Bundle", "load_bundle"]
@@ -359,7 +360,7 @@ def load_bundle(model_id_or_dir: str | Path) -> Bundle:
         folder = bundle_folder(model_id_or_dir)
     stamps = tuple(
         (folder / name).stat().st_mtime_ns if (folder / name).is_file() else 0
-        for name in (CARD_FILE, WEIGHTS_FILE, STATISTICS_FILE)
+        for name in (CARD_FILE, WEIGHTS_FILE, STATISTICS_FILE, SEAL_FILE)
     )
     return _load(folder.resolve(), stamps)
 

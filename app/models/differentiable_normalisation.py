@@ -58,8 +58,8 @@ def normalise(
         centred = demeaned(series)
         share = torch.tensor([0.25, 0.5, 0.75], dtype=series.dtype, device=series.device)
         low, middle, high = torch.quantile(centred, share, dim=0)
-        scaled = (centred - middle) / (high - low)
-        return scaled
+        own: Tensor = (centred - middle) / (high - low)
+        return own
     assert name in UNCENTRED
     whole = name == "minmax_scan"
     least = series.amin() if whole else series.amin(dim=0)

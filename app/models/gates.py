@@ -296,10 +296,12 @@ def missing_parcels(signals: CleanSignals, connectome: Connectome) -> Bools:
 
 
 def _shape_reasons(card: Card, asked: Asked) -> tuple[str, ...]:
-    shapes = list(SHAPES)
-    if TOO_FEW_GOOD_FRAMES in {finding.code for finding in asked.findings}:
-        # Motion left nothing to clean: every parcel is empty, and coverage is not the reason.
-        shapes.remove(_coverage)
-    found = [r for shape in shapes for r in shape(card, asked.signals, asked.connectome)]
+    shapes, found = list(SHAPES), []
+    for finding in asked.findings:
+        if finding.code == TOO_FEW_GOOD_FRAMES and _coverage in shapes:
+            # Motion left nothing to clean: every parcel is empty, and coverage is not why.
+            shapes.remove(_coverage)
+            found = [f"Withheld: {finding.message} {finding.hint}".rstrip(" .")]
+    found += [r for shape in shapes for r in shape(card, asked.signals, asked.connectome)]
     wrong_size = [reason for reason in found if "contract.parcel_count" in reason]
     return tuple(wrong_size or found)
