@@ -224,7 +224,6 @@ ARCHITECTURES: tuple[Architecture, ...] = (
         normalisations=NAMES,
         policies=POLICIES,
         need_bytes=_network_bytes,
-        devices=("cuda", "cpu"),  # its statistics need double precision
     ),
     *(_rival(name, branch) for name, branch in RIVALS),
 )
