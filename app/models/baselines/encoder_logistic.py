@@ -211,8 +211,8 @@ class EncoderLogistic(LinearRival):
         assert self.input is not None
         own = {"neighbours": to_tensor(self.input.neighbours), "scale": to_tensor(self.input.scale)}
         if self.places is not None:
-            own["encoder.centroids_mm"] = torch.from_numpy(self.places[0].copy())
-            own["encoder.token_orders"] = torch.from_numpy(self.places[1].copy())
+            own["reading.centroids_mm"] = torch.from_numpy(self.places[0].copy())
+            own["reading.token_orders"] = torch.from_numpy(self.places[1].copy())
         return {**super()._tensors(), **own}
 
     def _more_expected(self, stored: Stored) -> dict[str, tuple[tuple[int, ...], torch.dtype]]:
@@ -222,15 +222,15 @@ class EncoderLogistic(LinearRival):
             "scale": ((parcels,), torch.float64),
         }
         if self.settings.reading is not None:
-            orders = stored.tensors.get("encoder.token_orders", torch.zeros(0, 0))
-            expected["encoder.centroids_mm"] = ((parcels, 3), torch.float32)
-            expected["encoder.token_orders"] = (tuple(orders.shape), torch.int64)
+            orders = stored.tensors.get("reading.token_orders", torch.zeros(0, 0))
+            expected["reading.centroids_mm"] = ((parcels, 3), torch.float32)
+            expected["reading.token_orders"] = (tuple(orders.shape), torch.int64)
         return expected
 
     def _restore_features(self, arrays: Mapping[str, Tensor]) -> None:
         self.input = SeriesInput(arrays["neighbours"].numpy(), arrays["scale"].numpy())
         if self.settings.reading is not None:
-            found = arrays["encoder.centroids_mm"].numpy(), arrays["encoder.token_orders"].numpy()
+            found = arrays["reading.centroids_mm"].numpy(), arrays["reading.token_orders"].numpy()
             if found[1].ndim != 2:
                 raise ModelError(
                     "The model's token orders are damaged.",

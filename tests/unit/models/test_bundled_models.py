@@ -17,9 +17,13 @@ from app.models.baselines.encoder_logistic import EncoderLogistic
 from app.models.baselines.encoder_reading import ReadEncoder, Reading
 from app.models.baselines.training_loop import Training
 from app.models.bundle import load_bundle
+from app.models.bundled_models import _check_time_axis
+from app.models.card import read_card
+from app.models.differentiable_normalisation import NAMES, SELF_SCALED, UNCENTRED
 from app.models.encoder_lookup import installed_encoder, source_of
 from app.models.fmm_tc_network import FmmTcNetwork
 from app.models.installed import user_models_path
+from app.models.seal import SEAL_FILE
 from tests.unit.models.bundled import (
     ask_bundle,
     card_of,
@@ -68,6 +72,13 @@ def there_and_back(tmp_path: Path) -> None:
     assert import_bundle(target) == "fitted"
 
 
+def unsealed(folder: Path, card: dict[str, Any]) -> Path:
+    """Another card in a folder that no import made."""
+    (folder / SEAL_FILE).unlink(missing_ok=True)
+    write_card(folder, card)
+    return folder
+
+
 @pytest.mark.parametrize("fusion", ["concat", "late", "gated"])
 def test_that_a_trained_network_answers_explains_and_travels(home, tmp_path, fusion):
     model = fit(network(variant(fusion=fusion)), GROUP)
@@ -114,7 +125,7 @@ def test_that_a_published_encoder_is_found_by_its_hash_and_never_travels(home, t
     # where the encoder lies under another name it is found all the same
     (home / "data/encoders/tiny-13m").rename(home / "data/encoders/elsewhere")
     assert import_bundle(target) == "fitted"
-    assert ask_bundle("fitted", scan).prediction.log_odds == before.prediction.log_odds
+    assert scan.asked(load_bundle("fitted")).log_odds == before.prediction.log_odds
     remove_bundle("fitted")
     (home / "data/encoders/elsewhere").rename(home / "away")
     with pytest.raises(ModelError, match="'tiny-13m'") as caught:
@@ -163,7 +174,7 @@ def test_that_rivals_answer_explain_and_travel(home, tmp_path, name):
     assert bool(np.abs(branches.per_parcel_series).max() > 0) is on_series
     assert bool(np.abs(branches.per_connection).max() > 0) is not on_series
     there_and_back(tmp_path)
-    assert ask_bundle("fitted", scan).prediction.log_odds == expected
+    assert scan.asked(load_bundle("fitted")).log_odds == expected
 
 
 def test_that_a_rival_of_another_name_is_refused(home):
@@ -192,11 +203,10 @@ def test_that_the_logistic_on_an_encoder_gets_it_back_by_hash(home, tmp_path, no
     # a scan that is scaled by itself has no zero to start from: no explanation, and no NaN
     assert (before.attribution is None) is (normalisation == "robust_scan")
     there_and_back(tmp_path)
-    assert ask_bundle("fitted", scan).prediction.log_odds == before.prediction.log_odds
+    assert scan.asked(load_bundle("fitted")).log_odds == before.prediction.log_odds
     card["contract"]["normalisation"] = "demean"
-    write_card(user_models_path() / "fitted", card)
-    with pytest.raises(ModelError):
-        load_bundle("fitted")
+    with pytest.raises(ModelError, match=r"contract\.normalisation"):
+        load_bundle(unsealed(user_models_path() / "fitted", card))
 
 
 @pytest.mark.parametrize(
@@ -243,9 +253,65 @@ def test_that_a_network_on_the_physical_axis_is_asked_on_it(home, tmp_path):
     assert len(before.prediction.log_odds_windows) == 12
     assert before.attribution.branches.converged
     there_and_back(tmp_path)
-    assert ask_bundle("fitted", scan).prediction.log_odds == before.prediction.log_odds
+    assert scan.asked(load_bundle("fitted")).log_odds == before.prediction.log_odds
     assert mini_scan(frames=30).asked(load_bundle("fitted")).probability is None
     card["contract"]["repetition_time_s"] = 1.5
-    write_card(user_models_path() / "fitted", card)
     with pytest.raises(ModelError, match=r"contract\.repetition_time_s"):
-        load_bundle("fitted")
+        load_bundle(unsealed(user_models_path() / "fitted", card))
+    # 20 frames of 0.5 s are no window of 20 frames of 0.735 s
+    card["contract"] |= {"repetition_time_s": 0.5, "minimum_frames": 20}
+    short = read_card(unsealed(user_models_path() / "fitted", card))
+    with pytest.raises(ModelError, match="too few for a window"):
+        _check_time_axis(short, "physical", 0.5, WINDOW)
+
+
+@pytest.mark.parametrize("normalisation", [n for n in NAMES if n != "percent_scaled"])
+def test_that_named_normalisations_are_fixed_by_a_bundle(home, normalisation):
+    settings = variant(branches=("series",), normalisation=normalisation)
+    model = fit(network(settings), GROUP)
+    missing = 0 if normalisation in UNCENTRED else 1
+    card = network_card(model, maximum_missing_parcels=missing)
+    folder = write_response(user_models_path() / "fitted", card, model)
+    scan = centred_scan()
+    found = ask_bundle("fitted", scan)
+    assert found.prediction.log_odds == model.detail(scan.signals.cleaned, np.zeros(0)).log_odds
+    # what is scaled by itself has no series of zeros to start from
+    assert (found.attribution is None) is (normalisation in SELF_SCALED)
+    if missing == 0:
+        card["contract"]["maximum_missing_parcels"] = 1
+        write_card(folder, card)
+        with pytest.raises(ModelError, match=r"maximum_missing_parcels is 1, the model allows 0"):
+            load_bundle(folder)
+
+
+@pytest.mark.parametrize("normalisation", ["robust_pop", "demean_gsd", "minmax_all", "raw"])
+def test_that_other_normalisations_are_refused_with_those_that_can_be_done(home, normalisation):
+    model = fit(network(variant(branches=("series",))), GROUP)
+    folder = user_models_path() / "fitted"
+    card = network_card(model)
+    write_response(folder, card, model)
+    card["contract"]["normalisation"] = normalisation
+    write_card(folder, card)
+    with pytest.raises(ModelError, match=f"'{normalisation}' is not one .* robust_scan"):
+        load_bundle(folder)
+
+
+def test_that_a_parcel_without_spread_is_refused_where_a_scan_scales_itself():
+    model = fit(network(variant(branches=("series",), normalisation="robust_scan")), GROUP)
+    flat = np.array(GROUP.series[0])
+    flat[:, 3] = 0.0
+    flat[5, 3] = 1.0  # varies, and has no spread between its quartiles
+    with pytest.raises(ModelError, match="no spread") as caught:
+        model.detail(flat, GROUP.connectivity[0])
+    assert caught.value.code == "model.normalisation"
+
+
+def test_that_a_models_own_file_is_searched_for_restricted_encoders(home, tmp_path):
+    model = fit(network(variant(branches=("series",))), GROUP)
+    card = network_card(model)
+    card["encoder"]["licence"] = "CC BY-NC-ND 4.0"  # and its weights are in the file
+    write_response(user_models_path() / "fitted", card, model)
+    with pytest.raises(ModelError, match="may not be passed on") as caught:
+        export_bundle("fitted", tmp_path / "fitted.nrmodel")
+    assert caught.value.code == "model.third_party"
+    assert not list(tmp_path.glob("*.nrmodel"))
