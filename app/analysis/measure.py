@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from app.analysis.opening import facts_about, open_images
 from app.connectome.atlases import Atlas, load_atlas
 from app.connectome.connectivity import pearson_connectivity
 from app.connectome.templates import Template, load_template
@@ -32,8 +33,6 @@ from app.core.results import (
 from app.preprocessing.chain import Preprocessed, TemplateImages, preprocess
 from app.preprocessing.cleaning import find_preset
 from app.preprocessing.steps import stage_weights
-from app.scans.bids import participant_of
-from app.scans.nifti import read_nifti
 
 OPEN_SECONDS = 1.5  # typical share of the time, for progress
 
@@ -54,15 +53,16 @@ class Measured:
     participant: Participant
     scan: Scan
     findings: tuple[Finding, ...]
-    motion: Motion
+    motion: Motion | None  # None where nothing is known of it
     signals: CleanSignals
     quality: QualityReport
     connectome: Connectome
-    boldref: Image3D
-    mask: Image3D
-    spatial_map: SpatialMap
+    boldref: Image3D | None  # None where there are parcel series only
+    mask: Image3D | None
+    spatial_map: SpatialMap | None
     atlas: Atlas
     template: Template
+    route: str = "raw run"
 
 
 def measurement_weights() -> dict[str, float]:
@@ -85,12 +85,7 @@ def measure(request: AnalysisRequest, wanted: Measurement, progress: Progress) -
     preset = find_preset(wanted.preset)
     with tempfile.TemporaryDirectory(prefix=private_prefix()) as private:
         with progress.stage("open"):
-            loaded = read_nifti(
-                request.scan_path,
-                cache_dir=Path(private),
-                stated_repetition_time_s=request.repetition_time_s,
-                progress=progress,
-            )
+            loaded = open_images(request, Path(private), progress)
         done = preprocess(
             loaded.image,
             atlas.points,
@@ -107,7 +102,7 @@ def measure(request: AnalysisRequest, wanted: Measurement, progress: Progress) -
             threads=thread_count(request),
         )
     signals = _signals(atlas, wanted.preset, done, loaded.scan)
-    participant, findings = _participant(request)
+    participant, findings = participant_and_findings(request)
     return Measured(
         participant=participant,
         scan=loaded.scan,
@@ -149,9 +144,9 @@ def _signals(atlas: Atlas, preset: str, done: Preprocessed, scan: Scan) -> Clean
     )
 
 
-def _participant(request: AnalysisRequest) -> tuple[Participant, tuple[Finding, ...]]:
+def participant_and_findings(request: AnalysisRequest) -> tuple[Participant, tuple[Finding, ...]]:
     """Who was scanned: what the request states, then what lies beside the scan."""
-    facts = participant_of(request.scan_path)
+    facts = facts_about(request)
     return (
         Participant(
             uuid=request.participant_uuid or str(uuid.uuid4()),

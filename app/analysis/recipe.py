@@ -17,14 +17,15 @@ from app import __version__
 from app.analysis.measure import (
     Measured,
     Measurement,
-    measure,
     measurement_weights,
     thread_count,
 )
+from app.analysis.opening import source_sha256
 from app.analysis.outputs import attribution_files, measured_files
+from app.analysis.routes import measure_source
 from app.core.folders import private_prefix
 from app.core.progress import Progress
-from app.core.provenance import file_sha256, software_versions
+from app.core.provenance import software_versions
 from app.core.request import AnalysisRequest
 from app.core.results import Case, Provenance
 from app.preprocessing.cleaning import find_preset
@@ -34,6 +35,11 @@ from app.study.files import check_writable
 if TYPE_CHECKING:
     from app.models.bundle import Bundle
 
+# Where things lie; what a series or table is named is in the hash of the source.
+_NOT_THE_ANSWER = (
+    "scan_path", "out_dir", "threads", "participant_uuid", "write_pdf", "series", "confounds_path",
+    "atlas",
+)  # fmt: skip
 PREDICT_SECONDS, EXPLAIN_SECONDS, REPORT_SECONDS = 3.0, 20.0, 6.0
 
 
@@ -71,7 +77,7 @@ def analyse(request: AnalysisRequest, progress: Progress | None = None) -> Case:
     if _is_finished(folder, request):
         return read_case(folder)
     check_writable(request.out_dir)
-    measured = measure(request, measurement_of(bundle), progress)
+    measured = measure_source(request, measurement_of(bundle), progress)
     with progress.stage("predict"):
         case = _predicted(name, request, measured, bundle, progress)
     files = measured_files(case, measured)
@@ -110,18 +116,13 @@ def _case_id(request: AnalysisRequest, bundle: Bundle) -> str:
         key: value
         for key, value in asdict(request).items()
         # Neither where things lie nor how many threads run may change the answer.
-        if key not in ("scan_path", "out_dir", "threads", "participant_uuid", "write_pdf")
+        if key not in _NOT_THE_ANSWER
     }
     return case_id(
-        scan_sha256=_scan_sha256(request.scan_path),
+        scan_sha256=source_sha256(request),
         settings=settings,
         model_sha256=bundle.weights_sha256,
     )
-
-
-def _scan_sha256(path: Path) -> str:
-    """Hash of the bytes on disk; what cannot be read is told by the scan door in its own words."""
-    return file_sha256(path) if path.is_file() else "0" * 64
 
 
 def _is_finished(folder: Path, request: AnalysisRequest) -> bool:
@@ -194,8 +195,9 @@ def _provenance(
             "flag_std_dvars": preset.flag_std_dvars,
             "preset": preset.name,
             "quality_table": measured.quality.table_version,
-            "registration": spatial_map.method,
-            "registration_notes": list(spatial_map.notes),
+            "registration": "none" if spatial_map is None else spatial_map.method,
+            "registration_notes": [] if spatial_map is None else list(spatial_map.notes),
+            "route": measured.route,
             "repetition_time_source": measured.scan.repetition_time_source,
             "research": request.research,
         },

@@ -15,7 +15,7 @@ class AnalysisRequest:
     shows it is stamped.
     """
 
-    scan_path: Path
+    scan_path: Path  # a file, or the folder of a DICOM series
     out_dir: Path
     model_id: str = "simulated-demo"
     participant_label: str = ""  # "" = taken from the file name or "sub-unnamed"
@@ -32,3 +32,6 @@ class AnalysisRequest:
     seed: int = 0
     attribution: bool = True
     write_pdf: bool = True
+    series: str = ""  # key, number or UID of a DICOM series
+    confounds_path: Path | None = None  # the table that the user chose for an fMRIPrep run
+    atlas: str = ""  # of parcel series whose file does not say
