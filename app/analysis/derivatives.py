@@ -15,12 +15,13 @@ from typing import Any
 import numpy as np
 
 from app.analysis.measure import Measured, Measurement, participant_and_findings, thread_count
+from app.analysis.opening import checked_derivative
 from app.analysis.space_check import space_findings
-from app.connectome.atlases import Atlas, load_atlas
+from app.connectome.atlases import load_atlas
 from app.connectome.connectivity import pearson_connectivity
 from app.connectome.templates import load_template
 from app.core.arrays import Floats, frozen
-from app.core.errors import PreprocessingError, ScanError
+from app.core.errors import PreprocessingError
 from app.core.folders import private_prefix
 from app.core.images import Image3D, Image4D
 from app.core.progress import Progress
@@ -32,7 +33,7 @@ from app.preprocessing.quality import judge_quality
 from app.preprocessing.registration import identity_registration, left_right_margin
 from app.preprocessing.sampling import sample_parcels
 from app.scans.faults import Fault, raise_all
-from app.scans.fmriprep import DerivativeRun, check_rows, match_run, read_mask, same_grid
+from app.scans.fmriprep import DerivativeRun, check_rows, read_mask, same_grid
 from app.scans.fmriprep_table import MOTION_COLUMNS, read_confounds
 from app.scans.nifti import LoadedScan, read_nifti
 from app.scans.volume import read_volume
@@ -56,8 +57,13 @@ def measure_derivative(
     atlas = load_atlas(wanted.atlas)
     template = load_template(atlas.template)
     preset = find_preset(wanted.preset)
-    run = match_run(request.scan_path, request.confounds_path)
-    _check_run(run, atlas)
+    run = checked_derivative(request)
+    if run.space != atlas.template:
+        raise PreprocessingError(
+            f"The run lies in {run.space}, but the atlas {atlas.name} in {atlas.template}.",
+            "Use fMRIPrep's output in the atlas's template, or the unprocessed run.",
+            code="preprocessing.template_mismatch",
+        )
     with tempfile.TemporaryDirectory(prefix=private_prefix()) as private:
         with progress.stage("open"):
             loaded = read_nifti(
@@ -148,26 +154,6 @@ def measure_derivative(
         template=template,
         route="fMRIPrep derivative",
     )
-
-
-def _check_run(run: DerivativeRun, atlas: Atlas) -> None:
-    raise_all(run.faults)
-    if run.space != atlas.template:
-        raise PreprocessingError(
-            f"The run lies in {run.space}, but the atlas {atlas.name} in {atlas.template}.",
-            "Use fMRIPrep's output in the atlas's template, or the unprocessed run.",
-            code="preprocessing.template_mismatch",
-        )
-    if run.confounds is None:
-        count = len(run.candidates)
-        raise ScanError(
-            run.question,
-            f"{count} tables lie beside the run; name one with --confounds or pick it in the "
-            "window."
-            if count
-            else "Put fMRIPrep's confound table beside the run.",
-            code="derivative.choose_confounds",
-        )
 
 
 def _companions(run: DerivativeRun, loaded: LoadedScan) -> tuple[Image3D, Image3D]:

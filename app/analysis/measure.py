@@ -34,6 +34,7 @@ from app.preprocessing.chain import Preprocessed, TemplateImages, preprocess
 from app.preprocessing.cleaning import find_preset
 from app.preprocessing.steps import stage_weights
 
+NOT_STATED = "not stated"  # the preset of parcel series that do not say how they were cleaned
 OPEN_SECONDS = 1.5  # typical share of the time, for progress
 
 

@@ -7,16 +7,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from app.connectome.atlases import ATLASES, load_atlas
-from app.core.errors import AppError
+from app.core.errors import AppError, ScanError
 from app.core.progress import Progress
 from app.core.provenance import file_sha256
 from app.core.request import AnalysisRequest
+from app.core.results import Finding, Scan
 from app.scans.bids import ParticipantFacts, participant_of
 from app.scans.contents import SourceKind
 from app.scans.dataset import companion_findings
 from app.scans.dicom.convert import facts_of, read_dicom, series_sha256
 from app.scans.dicom.series import find_series
-from app.scans.fmriprep import match_run
+from app.scans.faults import raise_all
+from app.scans.fmriprep import DerivativeRun, match_run
 from app.scans.nifti import LoadedScan, read_nifti
 from app.scans.parcel_series import ParcelSeries, read_parcel_series
 from app.scans.sources import source_kind
@@ -48,6 +50,36 @@ def open_images(request: AnalysisRequest, cache_dir: Path, progress: Progress) -
     return LoadedScan(loaded.scan, loaded.image, (*loaded.findings, *beside), loaded.voxel_file)
 
 
+def checked_derivative(request: AnalysisRequest) -> DerivativeRun:
+    """The files of an fMRIPrep run, if they are all there and fit for use.
+
+    Raises
+    ------
+    ScanError
+        ``derivative.…``; ``derivative.choose_confounds`` when the request must name the table.
+    """
+    run = match_run(request.scan_path, request.confounds_path)
+    raise_all(run.faults)
+    if run.confounds is None:
+        count = len(run.candidates)
+        raise ScanError(
+            run.question,
+            f"{count} tables lie beside the run; name one with --confounds or pick it in the "
+            "window."
+            if count
+            else "Put fMRIPrep's confound table beside the run.",
+            code="derivative.choose_confounds",
+        )
+    return run
+
+
+def scan_sha256(request: AnalysisRequest) -> str:
+    """What `Scan.sha256` will be: of the file, or of the series' instances."""
+    if source_kind(request.scan_path) is SourceKind.DICOM:
+        return source_sha256(request)
+    return file_sha256(request.scan_path)
+
+
 def open_series(request: AnalysisRequest) -> ParcelSeries:
     """Parcel series of a request, in the order of their atlas."""
     return read_parcel_series(
@@ -56,6 +88,17 @@ def open_series(request: AnalysisRequest) -> ParcelSeries:
         atlas=request.atlas,
         stated_repetition_time_s=request.repetition_time_s,
     )
+
+
+def describe_series(request: AnalysisRequest) -> tuple[Scan, tuple[Finding, ...]]:
+    """Parcel series as a scan without a grid, with findings; a case's own table brings its scan."""
+    from app.analysis.parcels import own_case, scan_of
+
+    case = own_case(request.scan_path)
+    if case is not None:
+        return case.scan, case.findings
+    series = open_series(request)
+    return scan_of(series, request.scan_path), series.findings
 
 
 def facts_about(request: AnalysisRequest) -> ParticipantFacts:

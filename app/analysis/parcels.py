@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from app.analysis.measure import Measured, Measurement, participant_and_findings
+from app.analysis.measure import NOT_STATED, Measured, Measurement, participant_and_findings
 from app.analysis.opening import open_series
 from app.connectome.atlases import load_atlas
 from app.connectome.connectivity import pearson_connectivity
@@ -52,7 +52,7 @@ def measure_parcels(request: AnalysisRequest, wanted: Measurement, progress: Pro
         ``series.…`` and ``table.…``: what is wrong with the file.
     """
     with progress.stage("open"):
-        own = _own_case(request.scan_path)
+        own = own_case(request.scan_path)
         if own is not None:
             return _from_case(own, request)
         series = open_series(request)
@@ -61,7 +61,7 @@ def measure_parcels(request: AnalysisRequest, wanted: Measurement, progress: Pro
         return _from_series(series, moved, motion_findings, request, wanted)
 
 
-def _own_case(path: Path) -> Case | None:
+def own_case(path: Path) -> Case | None:
     """The case whose folder the table lies in; a table that was changed is refused."""
     if not (path.parent / "case.json").is_file():
         return None
@@ -142,7 +142,7 @@ def _from_series(
         coverage=frozen(series.present.astype(float)),
         repetition_time_s=series.repetition_time_s,
         first_frame=0,
-        preset=preset.name if known_preset else "not stated",
+        preset=preset.name if known_preset else NOT_STATED,
         residual_degrees_of_freedom=_stated(series, "residual_degrees_of_freedom"),
         confounds={} if moved_mm is None else {"framewise_displacement": frozen(moved_mm)},
     )
@@ -154,7 +154,7 @@ def _from_series(
     )
     return Measured(
         participant=participant,
-        scan=_scan(series, request.scan_path),
+        scan=scan_of(series, request.scan_path),
         findings=(*series.findings, *findings, note, *known),
         motion=None if moved_mm is None else _motion(moved_mm),
         signals=signals,
@@ -237,7 +237,8 @@ def _motion(moved_mm: Floats) -> Motion:
     )
 
 
-def _scan(series: ParcelSeries, path: Path) -> Scan:
+def scan_of(series: ParcelSeries, path: Path) -> Scan:
+    """Series described as a scan without a grid."""
     frames, parcels = series.values.shape
     return Scan(
         sha256=series.sha256,

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from app import __version__
 from app.analysis.measure import (
+    NOT_STATED,
     Measured,
     Measurement,
     measurement_weights,
@@ -179,7 +180,7 @@ def _provenance(
     device: str,
     notes: tuple[str, ...],
 ) -> Provenance:
-    spatial_map, preset = measured.spatial_map, find_preset(measured.signals.preset)
+    spatial_map = measured.spatial_map
     return Provenance(
         app_version=__version__,
         versions=software_versions(),
@@ -189,11 +190,7 @@ def _provenance(
         parameters={
             "device_notes": list(notes),
             "finished_utc": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-            "high_pass_hz": preset.high_pass_hz,
-            "low_pass_hz": preset.low_pass_hz,
-            "flag_fd_power_mm": preset.flag_fd_power_mm,
-            "flag_std_dvars": preset.flag_std_dvars,
-            "preset": preset.name,
+            **_preset_facts(measured.signals.preset),
             "quality_table": measured.quality.table_version,
             "registration": "none" if spatial_map is None else spatial_map.method,
             "registration_notes": [] if spatial_map is None else list(spatial_map.notes),
@@ -209,6 +206,20 @@ def _provenance(
         },
         stage_seconds={key: round(value, 3) for key, value in progress.stage_seconds.items()},
     )
+
+
+def _preset_facts(name: str) -> dict[str, object]:
+    """Filter and limits in force; only the name where parcel series do not say how they came."""
+    if name == NOT_STATED:
+        return {"preset": name}
+    preset = find_preset(name)
+    return {
+        "high_pass_hz": preset.high_pass_hz,
+        "low_pass_hz": preset.low_pass_hz,
+        "flag_fd_power_mm": preset.flag_fd_power_mm,
+        "flag_std_dvars": preset.flag_std_dvars,
+        "preset": preset.name,
+    }
 
 
 def _has_number(case: Case) -> bool:

@@ -21,7 +21,7 @@ from app.scans.faults import Fault
 from app.scans.fmriprep import check_rows, is_derivative, match_run
 from app.scans.nifti import inspect_header
 
-MAXIMUM_RUNS = 20_000
+MAXIMUM_RUNS = 5_000
 _KNOWN = {
     "sub", "ses", "sample", "task", "tracksys", "acq", "ce", "trc", "stain", "rec", "dir", "run",
     "mod", "echo", "flip", "inv", "mt", "part", "proc", "hemi", "space", "split", "recording",

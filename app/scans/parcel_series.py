@@ -153,7 +153,7 @@ def _names_of(wanted: str, parcel_names: Mapping[str, Sequence[str]]) -> Sequenc
         raise Fault(
             "series.no_atlas",
             "Neither the file's name nor its sidecar says of which atlas the parcels are.",
-            f"State the atlas when opening the file ({known}).",
+            f"Put it into the name (…_atlas-NAME_timeseries.tsv) or state it (--atlas): {known}.",
         ).error()
     for name, names in parcel_names.items():
         if name.lower() == wanted.lower():
