@@ -70,7 +70,7 @@ class Scan:
     voxel_size_mm: tuple[float, float, float]
     affine: Floats  # (4, 4), RAS+ voxel -> mm
     repetition_time_s: float
-    repetition_time_source: str  # "sidecar", "header", "user", "dicom"
+    repetition_time_source: str  # "sidecar", "header", "user", "DICOM header"
     storage_orientation: str  # axis codes as stored, e.g. "LAS"
     sform_code: int
     qform_code: int

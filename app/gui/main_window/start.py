@@ -85,7 +85,7 @@ class StartPanel(QWidget):
         self._recent.addWidget(title, 0, Qt.AlignmentFlag.AlignHCenter)
         for path in paths[:_SHOWN_RECENT]:
             there = path.exists()
-            name = f"Case {path.name}" if path.is_dir() else path.name
+            name = f"Case {path.name}" if (path / "case.json").is_file() else path.name
             button = QPushButton(name if there else f"{name} (missing)")
             button.setFlat(True)
             button.setEnabled(there)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from app.core.errors import ScanError
 from app.core.results import Finding, Severity
 from app.scans.dicom.grid import Grid
-from app.scans.dicom.reading import READER_FAULTS, UNCOMPRESSED, Instance, quiet_reader
+from app.scans.dicom.reading import UNCOMPRESSED, Instance, quiet_reader, reader_faults
 from app.scans.faults import Fault
 from app.scans.geometry import to_canonical
 
@@ -191,7 +191,7 @@ def _pixels(item: Instance, path: Path) -> NDArray[Any]:
         try:
             data = pydicom.dcmread(path, defer_size=1024, specific_tags=["PixelData"])
             raw = bytes(data[Tag("PixelData")].value)
-        except READER_FAULTS:
+        except reader_faults():
             raise Fault("dicom.damaged", "The pixels of a file cannot be read.").error() from None
     kind = _stored_type(item)
     count = 1 if item.mosaic is not None else len(item.planes)

@@ -115,7 +115,7 @@ def read_dicom(
     scan = replace(
         loaded.scan,
         sha256=copy.sha256,
-        repetition_time_source="dicom" if source == "sidecar" else source,
+        repetition_time_source="DICOM header" if source == "sidecar" else source,
         simulated=False,
     )
     return LoadedScan(

@@ -35,11 +35,6 @@ DEFLATED = "1.2.840.10008.1.2.1.99"
 UNCOMPRESSED = frozenset({"1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2"})
 MR_STORAGE = frozenset({"1.2.840.10008.5.1.4.1.1.4", "1.2.840.10008.5.1.4.1.1.4.1",
                         "1.2.840.10008.5.1.4.1.1.4.4"})  # fmt: skip
-# What any reader of foreign bytes may raise; pydicom raises all of these on damaged files.
-READER_FAULTS = (
-    ArithmeticError, AssertionError, AttributeError, EOFError, LookupError, NotImplementedError,
-    OSError, RecursionError, TypeError, ValueError, struct.error, zlib.error,
-)  # fmt: skip
 
 _WHOLE_NUMBERS = (
     ("Rows", 1, 16384), ("Columns", 1, 16384), ("SamplesPerPixel", 1, 1), ("BitsAllocated", 8, 32),
@@ -113,6 +108,17 @@ class _Capped:
         self._handle.close()
 
 
+def reader_faults() -> tuple[type[Exception], ...]:
+    """What pydicom raises on damaged files: found by fuzzing, so it is not a narrow list."""
+    from pydicom.errors import BytesLengthException, InvalidDicomError
+
+    return (
+        ArithmeticError, AssertionError, AttributeError, BytesLengthException, EOFError,
+        InvalidDicomError, LookupError, NotImplementedError, OSError, RecursionError, TypeError,
+        ValueError, struct.error, zlib.error,
+    )  # fmt: skip
+
+
 @contextmanager
 def quiet_reader() -> Iterator[None]:
     """pydicom without its warnings and log lines: both may quote values of the file."""
@@ -156,7 +162,7 @@ def read_instance(path: Path, stored_bytes: int) -> Instance | None:
                 capped: Any = _Capped(handle, "")
                 header = pydicom.dcmread(capped, stop_before_pixels=True, specific_tags=TAGS)
                 return _instance(header, path, stored_bytes, syntax)
-        except READER_FAULTS:
+        except reader_faults():
             return _unreadable(path, stored_bytes, "Its header is damaged.")
 
 

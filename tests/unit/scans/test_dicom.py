@@ -65,7 +65,7 @@ def test_that_every_kind_loads_with_exact_voxels_and_place(tmp_path, kind, maker
     folder = dicom.save(made(kind, protocol, VOXELS), tmp_path / "in")
     loaded = read_dicom(folder, cache_dir=tmp_path / "cache")
     expect(loaded, protocol, VOXELS)
-    assert loaded.scan.repetition_time_source == "dicom"
+    assert loaded.scan.repetition_time_source == "DICOM header"
 
 
 @pytest.mark.parametrize("slices", [4, 5, 9])
