@@ -7,14 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from app.cli.command import UsageError, existing_file
-from app.cli.console import StageLines
-from app.core.progress import Progress
-from app.core.settings import load_settings
+from app.cli.work import look
 from app.core.wording import SEVERITY_WORDS
 from app.scans.contents import Choice, Contents, SourceKind
-from app.worker.process import Worker
-from app.worker.protocol import JobAnnouncement, JobProgress
-from app.worker.requests import contents_of, look_job
 
 _COLUMNS = ("no.", "kind", "volumes", "TR s", "matrix", "date", "participant", "name", "note")
 
@@ -31,32 +26,6 @@ def add_arguments(parser: ArgumentParser) -> None:
                         help="confound table of an fMRIPrep run where none fits")  # fmt: skip
     parser.add_argument("--atlas", default="", metavar="NAME",
                         help="atlas of parcel series whose file does not say")  # fmt: skip
-
-
-def look(path: Path, *, in_process: bool = False) -> Contents:
-    """List what a path holds, in the worker process.
-
-    Raises
-    ------
-    AppError
-        Nothing that could be opened.
-    """
-    lines = StageLines()
-    try:
-        if in_process:
-            from app.scans import sources
-
-            return sources.contents_of(path, Progress(lines.show))
-
-        def show(event: JobProgress | JobAnnouncement) -> None:
-            if isinstance(event, JobProgress):
-                lines.show(event.event)
-
-        settings, _refused = load_settings()
-        with Worker(memory_limit_bytes=settings.worker_memory_limit_mb << 20) as worker:
-            return contents_of(worker.run(look_job(path), show))
-    finally:
-        lines.end()
 
 
 def chosen_source(arguments: Namespace) -> dict[str, Any]:

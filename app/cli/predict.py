@@ -18,7 +18,7 @@ from app.cli.command import (
     positive_number,
 )
 from app.cli.console import case_lines
-from app.cli.work import run_analysis
+from app.cli.work import look, run_analysis
 from app.core.request import AnalysisRequest
 from app.study.case_store import read_case
 from app.study.database import open_index
@@ -62,7 +62,7 @@ def run(arguments: Namespace, _window: Window | None) -> int:
     """Analyse the scan, print the answer and where it lies."""
     if arguments.list:
         path = existing_file(arguments.scan)
-        print("\n".join(choose.table_lines(choose.look(path, in_process=arguments.in_process))))
+        print("\n".join(choose.table_lines(look(path, in_process=arguments.in_process))))
         return DONE
     request = request_of(arguments)
     if arguments.study:

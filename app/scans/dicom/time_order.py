@@ -157,7 +157,8 @@ def _count_faults(cells: Cells, volumes: int, stated: Mapping[str, float]) -> li
             )
         )
     first = cells.number.min() // 1e6
-    if np.isfinite(cells.acquisition).all() and cells.acquisition.min() > 1 and first > 1:
+    numbered = volumes > 1 and np.isfinite(cells.acquisition).all()
+    if numbered and cells.acquisition.min() > 1 and first > 1:
         faults.append(
             Fault(
                 "dicom.volumes_missing",

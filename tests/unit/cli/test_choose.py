@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from app.cli import choose, predict
+from app.cli import predict, work
 from app.cli.main import main
 from app.core.request import AnalysisRequest
 from tests import dicom_files as dicom
@@ -90,6 +90,6 @@ def test_that_confounds_and_atlas_are_passed_on(dataset, tmp_path, seen, capsys)
 def test_that_the_worker_lists_the_same_as_this_process(dataset):
     """Through the pipe and back."""
     (dataset / "task-rest_bold.json").write_text(json.dumps({"RepetitionTime": 2.25}))
-    here, there = choose.look(dataset, in_process=True), choose.look(dataset)
+    here, there = work.look(dataset, in_process=True), work.look(dataset)
     assert here == there
     assert [choice.repetition_time_s for choice in there.choices] == [2.25, 2.25]
