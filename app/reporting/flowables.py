@@ -123,6 +123,7 @@ class Writer:
     """Turns blocks into flowables of a given width."""
 
     told: Callable[[Placement], None]
+    picture_scale: float = 1.0  # below 1 where a section would just miss its page
 
     def flowables(self, blocks: Sequence[Block], width: float) -> list[Flowable]:
         """Flowables of the blocks, in order; `width` in points."""
@@ -160,7 +161,7 @@ class Writer:
                 return [Spacer(0, height_mm * MM)]
 
     def _picture(self, block: Picture, width: float) -> list[Flowable]:
-        scale = min(1.0, width / (block.width_mm * MM))
+        scale = self.picture_scale * min(1.0, width / (block.width_mm * MM))
         slot = PictureSlot(block, self.told, scale)
         slot.hAlign = "CENTER" if slot.width < width - 1 else "LEFT"
         if not block.caption:
@@ -275,6 +276,7 @@ def _write_in(block: WriteIn, width: float) -> Flowable:
     rows.append([paragraph(f"{label}:   {block.note}", "label") for label in rest])
     commands: list[Any] = [
         ("SPAN", (0, 0), (-1, 0)),
+        ("NOSPLIT", (0, 0), (-1, -1)),  # a signature never stands apart from its comment
         ("LEFTPADDING", (0, 0), (-1, -1), 0),
         ("TOPPADDING", (0, 0), (-1, -1), 2),
         ("LINEBELOW", (0, 0), (-1, 0), 0.5, tint(MUTED)),

@@ -7,7 +7,7 @@ identifier is used, and neither author nor path stands in it.
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from pypdf import PdfReader, PdfWriter
@@ -46,6 +46,7 @@ HEADER_PT = 13.0 * MM
 STAMP_PT = 6.2 * MM
 FOOTER_PT = 13.0 * MM
 ATTACHMENT = "report.json"
+SMALLER_PICTURES = (0.94, 0.88, 0.82, 0.76)  # still readable; what needs less runs on
 
 
 class _PageOfPages(Canvas):  # type: ignore[misc]
@@ -127,15 +128,44 @@ def _pages(
         leftPadding=0, rightPadding=0, topPadding=0, bottomPadding=0,
     )  # fmt: skip
     document.addPageTemplates([PageTemplate("page", [frame])])
-    writer = Writer(placements.append)
     story: list[Flowable] = []
     for section in sections:
         if story:
             story.append(PageBreak())
-        story += [paragraph(section.title, "title"), Spacer(0, 1.0 * MM)]
-        story += writer.flowables(section.blocks, wide - 2 * MARGIN)
+        story += _fitted(section, placements.append, frame._aW, frame._aH)
     document.build(story, canvasmaker=_canvas_for(context))
     return buffer.getvalue(), placements
+
+
+def _fitted(
+    section: Section, told: Callable[[Placement], None], width: float, height: float
+) -> list[Flowable]:
+    """A section's flowables; its pictures a little smaller where it then ends on its page."""
+    whole = _section(section, Writer(told), width)
+    if _height(whole, width, height) <= height:
+        return whole
+    for scale in SMALLER_PICTURES:
+        smaller = _section(section, Writer(told, scale), width)
+        if _height(smaller, width, height) <= height:
+            return smaller
+    return whole
+
+
+def _section(section: Section, writer: Writer, width: float) -> list[Flowable]:
+    title = [paragraph(section.title, "title"), Spacer(0, 1.0 * MM)]
+    return [*title, *writer.flowables(section.blocks, width)]
+
+
+def _height(story: Sequence[Flowable], width: float, height: float) -> float:
+    """Room that flowables take in a frame; the space before the first of a page does not count."""
+    total = after = 0.0
+    for number, flowable in enumerate(story):
+        _, tall = flowable.wrap(width, height)
+        before = flowable.getSpaceBefore() if number else 0.0
+        total += tall + max(before - after, 0.0)  # as the frame does: spaces overlap
+        after = flowable.getSpaceAfter()
+        total += after
+    return total
 
 
 def _place_figures(writer: PdfWriter, placements: Sequence[Placement]) -> None:

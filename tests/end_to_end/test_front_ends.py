@@ -133,6 +133,8 @@ def test_that_the_command_line_says_number_stamp_and_places(planted: Planted) ->
     assert RUO_LINE in said.out
     assert f"Case folder: {planted.folder}" in said.out
     assert "_desc-summary.pdf" in said.out
+    (pdf,) = planted.folder.glob("*_desc-summary.pdf")
+    assert len(PdfReader(pdf).pages) == 4  # no page holds a leftover of the one before
     assert "Traceback" not in said.error + said.out
     stages = [text.split("] ")[1].split(" ")[0] for text in said.error.splitlines()]
     assert list(dict.fromkeys(stages))[:2] == ["open", "steady_state"]

@@ -79,9 +79,9 @@ def _with_number(context: ReportContext, prediction: Prediction) -> list[Block]:
     if model is None or probability is None or interval is None:
         return []
     plot = Picture(
-        probability_figure(prediction, 180.0, 58.0),
+        probability_figure(prediction, 180.0, 54.0),
         180.0,
-        58.0,
+        54.0,
         alt=(
             f"Estimated probability {wording.probability_text(probability, interval)}; "
             f"{wording.base_rate_text(model)} {wording.cutoff_text(model)}. "
@@ -105,7 +105,7 @@ def _with_number(context: ReportContext, prediction: Prediction) -> list[Block]:
             wording.probability_text(probability, interval),
             wording.PROBABILITY_LABEL,
         ),
-        *(Text(reason, "strong") for reason in prediction.reasons),
+        *(Text(reason, "strong") for reason in _open_reasons(prediction)),
         _question(model),
         plot,
         Text(wording.plain_paragraph(prediction), "lead"),
@@ -113,8 +113,8 @@ def _with_number(context: ReportContext, prediction: Prediction) -> list[Block]:
         Gap(1.0),
         Columns(
             (
-                (Heading("Quality"), _quality_row(context), *_likeness(prediction)),
-                _contributions(prediction),
+                (Heading("Quality"), _quality_row(context)),
+                (*_contributions(prediction), *_likeness(prediction)),
             ),
             (1.0, 1.0),
         ),
@@ -122,6 +122,11 @@ def _with_number(context: ReportContext, prediction: Prediction) -> list[Block]:
         Text(_limits(model)),
     ]
     return blocks
+
+
+def _open_reasons(prediction: Prediction) -> tuple[str, ...]:
+    """Reasons that nothing else on the page tells: the headline says why it is inconclusive."""
+    return () if prediction.outcome is Outcome.INCONCLUSIVE else prediction.reasons
 
 
 def _withheld(context: ReportContext, prediction: Prediction) -> list[Block]:
@@ -190,7 +195,7 @@ def _contributions(prediction: Prediction) -> tuple[Block, ...]:
     head = Heading("Contribution of each input")
     if not prediction.contributions:
         return (head, Missing("Contributions", "This model gives no contribution of its inputs."))
-    height = 12.0 + 6.2 * (len(prediction.contributions) + 1)
+    height = 11.0 + 5.0 * (len(prediction.contributions) + 1)
     spoken = "; ".join(
         f"{wording.modality_word(key)} {wording.signed(value)}"
         for key, value in prediction.contributions.items()

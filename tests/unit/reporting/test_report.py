@@ -316,3 +316,22 @@ def test_that_long_parameters_and_many_findings_do_not_break_the_pages(
     assert len(texts) > 3
     assert f"Page {len(texts)} of {len(texts)}" in texts[-1]
     assert "whole in the attached JSON" in " ".join(texts)
+
+
+# --- pages that end where they should ------------------------------------------------------------
+
+
+@pytest.mark.parametrize("paper", ["A4", "Letter"])
+def test_that_the_first_page_holds_the_summary_whole_down_to_the_signature(
+    case: Case, folder: Path, tmp_path: Path, paper: str
+) -> None:
+    """A realistic amount of text: one more line of limits than any model so far."""
+    assert case.prediction is not None
+    assert case.prediction.model is not None
+    limits = ("Made from few people only; says nothing about any one person of another kind",) * 4
+    model = dataclasses.replace(case.prediction.model, limits=limits)
+    long = dataclasses.replace(case, prediction=dataclasses.replace(case.prediction, model=model))
+    texts = page_texts(write_summary(long, folder, tmp_path / "p.pdf", paper=paper))
+    assert "Date and signature" in texts[0]
+    assert texts[1].count("Explanation") == 1
+    assert len(texts) == 4
