@@ -11,13 +11,13 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QDialog, QDialogButtonBox, QDoubleSpinBox
 
 from app.core.errors import ScanError
-from app.core.results import Finding, Outcome, Severity
+from app.core.results import PARCEL_SPACE, Finding, Outcome, Severity
 from app.gui.dialogs.picker import PickerDialog, cells
 from app.gui.main_window.window import MainWindow
 from app.scans.contents import Choice, Contents, SourceKind
 from app.worker.requests import Inspection, pack
 from tests.gui.conftest import FakeWorker
-from tests.gui.test_main_window import drop
+from tests.gui.test_main_window import all_words, drop
 from tests.sample_case import sample_case
 
 REST = Choice("series-2", Path("/data"), SourceKind.DICOM, "rest_bold", "rest", "EPI, 240 volumes",
@@ -151,3 +151,20 @@ def test_that_a_missing_repetition_time_can_be_stated(
     button.click()
     qtbot.waitUntil(lambda: window.session.preview is not None)
     assert worker.jobs[-2].arguments["repetition_time_s"] == 2.5
+
+
+def test_that_parcel_series_say_that_there_is_no_image(
+    window: MainWindow, worker: FakeWorker, tmp_path: Path, qtbot: Any
+) -> None:
+    path = tmp_path / "sub-1_atlas-HCPEx_timeseries.tsv"
+    path.write_text("1\n")
+    scan = replace(sample_case(Outcome.RESULT).scan, space=PARCEL_SPACE, shape=(426, 1, 1, 240))
+    blocking = Finding("series.not_stated", Severity.BLOCKING, "Not stated.", "State it.")
+    worker.answers["inspect"] = lambda _job, _tell: pack(Inspection(scan, (blocking,), {}))
+    window.actions_.open_path(path)
+    qtbot.waitUntil(lambda: window.session.preview is not None)
+    assert [job.name for job in worker.jobs] == ["inspect"]
+    words = all_words(window.page("load"))
+    assert "426 parcels, 240 frames; no image" in words
+    assert "voxels" not in words
+    assert "Not stated." in window.steps.buttons["load"].toolTip()
