@@ -122,11 +122,15 @@ def _from_series(
     if moved_mm is not None:
         good = np.asarray(~(np.nan_to_num(moved_mm) > preset.flag_fd_power_mm), bool)
     quality, missing = _quality(series, good, moved_mm, wanted)
-    blocked = [*missing]
+    blocked = []
     if not known_preset:
         blocked.append("how the series were cleaned (CleaningPreset)")
     if series.facts.get("Units") != "percent":
         blocked.append('their unit (Units, "percent" of the parcel\'s mean)')
+    if missing:
+        more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
+        names = ", ".join(missing[:3])
+        blocked.append(f"{len(missing)} of {len(LIMITS)} quality measures ({names}{more})")
     if blocked:
         findings = [*findings, _unstated(blocked)]
     signals = CleanSignals(

@@ -68,7 +68,7 @@ def _scan_facts(case: Case) -> Fields:
             ("Matrix", " × ".join(str(n) for n in scan.shape[:3]) if scan.is_image else "no image"),
             ("Voxel", f"{x:g} × {y:g} × {z:g} mm" if scan.is_image else "parcel series only"),
             ("Volumes used", used),
-            ("Storage order", scan.storage_orientation),
+            ("Storage order", scan.storage_orientation if scan.is_image else "no image"),
         ),
         columns=3,
     )

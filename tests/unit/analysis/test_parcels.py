@@ -58,7 +58,7 @@ def test_that_connectivity_comes_from_the_series_and_the_number_is_blocked(tmp_p
     assert found.participant.label == "sub-07" and not found.scan.is_image
     blocking = [f for f in found.findings if f.severity is Severity.BLOCKING]
     assert [f.code for f in blocking] == ["series.not_stated"]
-    for words in ("Mean framewise displacement", "signal-to-noise", "how the series were cleaned"):
+    for words in ("Mean framewise displacement", "quality measures", "how the series were cleaned"):
         assert words in blocking[0].message
 
 
