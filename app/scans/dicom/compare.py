@@ -26,6 +26,8 @@ TOLERANCE_MM = 1e-4  # per voxel step
 ORIGIN_TOLERANCE_MM = 1e-3  # float32 in the NIfTI header, decimal texts in DICOM
 TIME_TOLERANCE_S = 1e-4
 _BIG_ENDIAN = "1.2.840.10008.1.2.2"
+_RUN_LENGTH = "1.2.840.10008.1.2.5"
+READABLE = UNCOMPRESSED | {_RUN_LENGTH}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +38,9 @@ class Stored:
     paths: Sequence[Path]
 
     @property
-    def plain(self) -> bool:
-        """Whether every pixel can be read without a decoder."""
-        return all(item.syntax in UNCOMPRESSED for item in self.instances)
+    def readable(self) -> bool:
+        """Whether every pixel can be read here: stored plainly, or run-length encoded."""
+        return all(item.syntax in READABLE for item in self.instances)
 
 
 def take_image(
@@ -46,7 +48,7 @@ def take_image(
 ) -> list[Finding]:
     """Put the checked image at `target`.
 
-    `converted` is None where the converter could not join the files (plain pixels only).
+    `converted` is None where the converter could not join the files (readable pixels only).
 
     Raises
     ------
@@ -64,7 +66,7 @@ def take_image(
     )
     _compare_geometry(theirs.shape, affine, grid)
     findings = _compare_time(record, grid)
-    if not stored.plain or _same_values(theirs, grid, stored):
+    if not stored.readable or _same_values(theirs, grid, stored):
         converted.rename(target)
         return findings
     write_by_headers(grid, stored, target)
@@ -116,14 +118,15 @@ def _compare_geometry(shape: tuple[int, ...], affine: NDArray[np.float64], grid:
     ours, our_affine = to_canonical(np.broadcast_to(np.uint8(0), grid.shape), grid.affine)
     if shape != ours.shape:
         theirs = " x ".join(map(str, shape))
-        raise _disagree(f"{theirs} voxels and volumes, or {' x '.join(map(str, ours.shape))}")
+        raise disagree(f"{theirs} voxels and volumes, or {' x '.join(map(str, ours.shape))}")
     if np.abs(affine[:3, :3] - our_affine[:3, :3]).max() > TOLERANCE_MM:
-        raise _disagree("voxel size or orientation")
+        raise disagree("voxel size or orientation")
     if np.abs(affine[:3, 3] - our_affine[:3, 3]).max() > ORIGIN_TOLERANCE_MM:
-        raise _disagree("the place in the scanner")
+        raise disagree("the place in the scanner")
 
 
-def _disagree(what: str) -> ScanError:
+def disagree(what: str) -> ScanError:
+    """The error of two readings that differ, and what to do."""
     return Fault(
         "dicom.converter_disagrees",
         f"Two independent readings of the series differ: {what}.",
@@ -187,6 +190,8 @@ def _pixels(item: Instance, path: Path) -> NDArray[Any]:
     import pydicom
     from pydicom.tag import Tag
 
+    if item.syntax == _RUN_LENGTH:
+        return _run_length_pixels(item, path)
     with quiet_reader():
         try:
             data = pydicom.dcmread(path, defer_size=1024, specific_tags=["PixelData"])
@@ -202,3 +207,21 @@ def _pixels(item: Instance, path: Path) -> NDArray[Any]:
             f"A file holds {len(raw)} bytes of pixels instead of {wanted}.",
         ).error()
     return np.frombuffer(raw, kind, wanted // kind.itemsize).reshape(count, item.rows, item.columns)
+
+
+def _run_length_pixels(item: Instance, path: Path) -> NDArray[Any]:
+    """The same of a run-length encoded file, by pydicom's own decoder."""
+    from pydicom.pixels.utils import pixel_array
+
+    with quiet_reader():
+        try:
+            pixels = np.asarray(pixel_array(path, raw=True))
+        except reader_faults():
+            raise Fault(
+                "dicom.damaged", "The pixels of a file cannot be decoded."
+            ).error() from None
+    count = 1 if item.mosaic is not None else len(item.planes)
+    if pixels.size != item.rows * item.columns * count:
+        raise Fault("dicom.pixels_missing", "A file holds another number of pixels than it "
+                    "claims.").error()  # fmt: skip
+    return pixels.reshape(count, item.rows, item.columns)

@@ -26,6 +26,7 @@ from app.scans.bids import ParticipantFacts
 from app.scans.dicom.compare import Stored, slice_times_of, take_image
 from app.scans.dicom.converter import run_converter
 from app.scans.dicom.grid import Grid
+from app.scans.dicom.opaque import check_opaque
 from app.scans.dicom.series import Series, find_series
 from app.scans.dicom.sidecar import sidecar_of
 from app.scans.faults import Fault, raise_all
@@ -101,7 +102,16 @@ def read_dicom(
         stored = Stored(chosen.instances, copy.paths)
         image, record = _converted(copy, out, grid, stored, progress)
         named = out / "scan.nii"
-        noticed = take_image(image, record, grid, stored, named)
+        noticed = []
+        if image is not None and not stored.readable:
+            noticed += check_opaque(
+                image,
+                grid,
+                stored,
+                private,
+                lambda source, to: _run(source, to, grid, stored, progress)[0],
+            )
+        noticed += take_image(image, record, grid, stored, named)
         times = slice_times_of(named, grid)
         sidecar = sidecar_of(record, grid.header_repetition_time_s, times, chosen.choice.kind)
         named.with_suffix(".json").write_text(json.dumps(sidecar), encoding="utf-8")
@@ -129,13 +139,19 @@ def read_dicom(
 def _converted(
     copy: _Copy, out: Path, grid: Grid, stored: Stored, progress: Progress
 ) -> tuple[Path | None, dict[str, Any]]:
-    """The converter's image and sidecar; no image where it could not join plain pixels."""
+    """The converter's image and sidecar; no image where it could not join readable pixels."""
     try:
-        return run_converter(copy.folder, out, _voxel_bytes(grid, stored), progress)
+        return _run(copy.folder, out, grid, stored, progress)
     except ScanError as error:
-        if error.code in ("dicom.converter_split", "dicom.converter_failed") and stored.plain:
+        if error.code in ("dicom.converter_split", "dicom.converter_failed") and stored.readable:
             return None, {}
         raise
+
+
+def _run(
+    source: Path, out: Path, grid: Grid, stored: Stored, progress: Progress
+) -> tuple[Path, dict[str, Any]]:
+    return run_converter(source, out, _voxel_bytes(grid, stored), progress)
 
 
 def facts_of(series: Series) -> ParticipantFacts:

@@ -53,7 +53,7 @@ TAGS: Any = [
     "SliceThickness", "SpacingBetweenSlices", "Rows", "Columns", "NumberOfFrames",
     "SamplesPerPixel", "PhotometricInterpretation", "BitsAllocated", "BitsStored",
     "PixelRepresentation", "RescaleSlope", "RescaleIntercept", "BurnedInAnnotation",
-    "ComplexImageComponent",
+    "ComplexImageComponent", "LossyImageCompression",
     "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence",
     0x00190010, 0x0019100A, 0x00191029, 0x00290010, 0x00291010, 0x00291020,
 ]  # fmt: skip
@@ -114,7 +114,7 @@ def reader_faults() -> tuple[type[Exception], ...]:
 
     return (
         ArithmeticError, AssertionError, AttributeError, BytesLengthException, EOFError,
-        InvalidDicomError, LookupError, NotImplementedError, OSError, RecursionError, TypeError,
+        InvalidDicomError, LookupError, OSError, RuntimeError, TypeError,
         ValueError, struct.error, zlib.error,
     )  # fmt: skip
 
@@ -179,7 +179,7 @@ def _instance(header: Any, path: Path, stored_bytes: int, syntax: str) -> Instan
         "Modality", "Manufacturer", "ManufacturerModelName", "SeriesDescription", "ProtocolName",
         "ScanningSequence", "SequenceName", "PulseSequenceName", "EchoPlanarPulseSequence",
         "MRAcquisitionType", "PatientSex", "PatientAge", "PhotometricInterpretation",
-        "BurnedInAnnotation", "ComplexImageComponent",
+        "BurnedInAnnotation", "ComplexImageComponent", "LossyImageCompression",
     )}  # fmt: skip
     texts["Date"] = _date(header)
     numbers = {}

@@ -206,6 +206,15 @@ def _series(members: list[Instance], *, shared: bool) -> Series:
                 "Use the original series.",
             )
         )
+    if first.texts.get("LossyImageCompression") == "01":
+        findings.append(
+            Finding(
+                "dicom.lossy",
+                Severity.WARNING,
+                "The images were compressed with loss: values are not those of the scanner.",
+                "Use the original series.",
+            )
+        )
     kind, reason = classify(first, grid)
     shape = grid.shape if grid is not None else (first.columns, first.rows, 0, 0)
     obstacle = faults[0].message if faults else _not_functional(kind, reason)

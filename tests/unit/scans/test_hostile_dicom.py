@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from app.core.errors import AppError, ScanError
 from app.core.progress import Progress
-from app.scans.dicom import converter
+from app.scans.dicom import compare, converter
 from app.scans.dicom.convert import read_dicom
 from app.scans.dicom.csa import csa_values, planned_volumes
 from app.scans.dicom.grid import make_grid
@@ -358,6 +358,68 @@ def test_that_damaged_compressed_pixels_never_load_as_another_size(tmp_path, ref
         path.write_bytes(whole[:cut])
         with pytest.raises(AppError):
             read_dicom(folder, cache_dir=tmp_path / "cache")
+
+
+@pytest.fixture
+def opaque(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if run-length code were one that only the converter can decode."""
+    monkeypatch.setattr(compare, "READABLE", compare.UNCOMPRESSED)
+
+
+def compressed(items: list[Any], folder: Path) -> Path:
+    """The same data sets, run-length encoded."""
+    from pydicom.uid import RLELossless
+
+    for item in items:
+        item.compress(RLELossless)
+    return dicom.save(items, folder)
+
+
+@pytest.mark.parametrize("kind", ["classic", "mosaic"])
+def test_that_undecodable_pixels_are_checked_part_by_part(tmp_path, opaque, kind):
+    """[D4] Three volumes are converted once more, each from the files of its headers."""
+    folder = compressed(getattr(dicom, kind)(SMALL, VOXELS), tmp_path / "in")
+    loaded = read_dicom(folder, cache_dir=tmp_path / "cache")
+    assert sorted(np.unique(loaded.image.data)) == sorted(np.unique(VOXELS))
+    assert "dicom.compressed" in {finding.code for finding in loaded.findings}
+
+
+def test_that_undecodable_pixels_in_another_order_are_refused(
+    tmp_path, opaque, refused, monkeypatch
+):
+    """[D3, D4] The converter puts two volumes in each other's place."""
+    import nibabel
+
+    real = converter.run_converter
+
+    def swapped(source: Path, out: Path, *rest: Any, **more: Any) -> Any:
+        image, record = real(source, out, *rest, **more)
+        loaded: Any = nibabel.load(image)
+        if len(loaded.shape) == 4:
+            data = np.asarray(loaded.dataobj).copy()
+            data[..., [0, 1]] = data[..., [1, 0]]
+            nibabel.save(nibabel.Nifti1Image(data, loaded.affine, loaded.header), image)
+        return image, record
+
+    monkeypatch.setattr("app.scans.dicom.convert.run_converter", swapped)
+    folder = compressed(dicom.mosaic(SMALL, VOXELS), tmp_path / "in")
+    assert refused(folder).code == "dicom.converter_disagrees"
+
+
+def test_that_one_undecodable_file_of_several_volumes_is_refused(tmp_path, opaque, refused):
+    folder = compressed([dicom.enhanced(SMALL, VOXELS)], tmp_path / "in")
+    assert refused(folder).code == "dicom.compressed_frames"
+
+
+def test_that_files_with_strange_names_are_read_like_others(tmp_path):
+    """[W2] Names in other scripts, with line breaks, too long for any label, and no text at all."""
+    names = ["\u202egnp.exe", "a\nb", "😀", "x" * 250, "-rf", "$(reboot)", "e\u0301", "é", " "]
+    folder = dicom.save(
+        dicom.mosaic(SMALL, VOXELS), tmp_path / "in", lambda i: names[i] if i < 9 else f"f{i}"
+    )
+    os.rename(folder / "f12", os.fsencode(str(folder)) + b"/\xff\xfe")
+    loaded = read_dicom(folder, cache_dir=tmp_path / "cache")
+    assert loaded.scan.shape == (6, 7, 4, 20)
 
 
 @pytest.mark.parametrize("cut", [0, 60, 131, 132, 140, 300, 600, 1500, -1, -200])
