@@ -31,7 +31,6 @@ from app.scans.faults import Fault
 
 MAXIMUM_HEADER_BYTES = 256 << 20  # functional groups of some ten thousand frames
 MAXIMUM_FRAMES = 200_000
-DEFLATED = "1.2.840.10008.1.2.1.99"
 UNCOMPRESSED = frozenset({"1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2"})
 MR_STORAGE = frozenset({"1.2.840.10008.5.1.4.1.1.4", "1.2.840.10008.5.1.4.1.1.4.1",
                         "1.2.840.10008.5.1.4.1.1.4.4"})  # fmt: skip
@@ -149,18 +148,16 @@ def is_dicom(path: Path) -> bool:
 def read_instance(path: Path, stored_bytes: int) -> Instance | None:
     """Header of one file, or None when it is no DICOM file that can be read."""
     import pydicom
-    from pydicom.filereader import read_file_meta_info
 
     if not is_dicom(path):
         return None
     with quiet_reader():
         try:
-            syntax = str(read_file_meta_info(path).get("TransferSyntaxUID", "") or "")
-            if syntax == DEFLATED:  # inflating is unbounded in the library
-                return _unreadable(path, stored_bytes, "It is stored deflated.")
             with path.open("rb") as handle:
+                # Deflated files are refused by the cap: the library would inflate without a limit.
                 capped: Any = _Capped(handle, "")
                 header = pydicom.dcmread(capped, stop_before_pixels=True, specific_tags=TAGS)
+                syntax = str(header.file_meta.get("TransferSyntaxUID", "") or "")
                 return _instance(header, path, stored_bytes, syntax)
         except reader_faults():
             return _unreadable(path, stored_bytes, "Its header is damaged.")
