@@ -36,7 +36,7 @@ from app.preprocessing.cleaning import PRESETS, find_preset
 from app.preprocessing.quality import LIMITS, judge_known
 from app.scans.bids import SIMULATOR, participant_of
 from app.scans.fmriprep import confounds_beside
-from app.scans.parcel_series import ParcelSeries
+from app.scans.parcel_series import ParcelSeries, atlas_of
 from app.scans.tables import read_numbers
 from app.study.case_store import damaged_files, read_case
 
@@ -72,10 +72,10 @@ def own_case(path: Path) -> Case | None:
             "Open the case folder, or analyse the scan again.",
             code="series.changed",
         )
-    if case.signals is None or not path.name.endswith("_desc-cleaned_timeseries.tsv"):
+    if case.signals is None or not (atlas_of(path) and path.name.endswith("_timeseries.tsv")):
         raise ScanError(
             "This table of the case holds no cleaned parcel series.",
-            "Open the case folder, or its …_desc-cleaned_timeseries.tsv.",
+            "Open the case folder, or its …_timeseries.tsv of the atlas.",
             code="series.not_series",
         )
     return case
@@ -115,7 +115,7 @@ def _from_series(
 ) -> Measured:
     atlas = load_atlas(series.atlas)
     frames = len(series.values)
-    preset_name = str(series.facts.get("CleaningPreset", ""))
+    preset_name = str(series.facts.get("CleaningPreset", series.facts.get("Preset", "")))
     known_preset = preset_name in {preset.name for preset in PRESETS}
     preset = find_preset(preset_name if known_preset else "none")
     good: Bools = np.ones(frames, bool)
@@ -125,7 +125,7 @@ def _from_series(
     blocked = []
     if not known_preset:
         blocked.append("how the series were cleaned (CleaningPreset)")
-    if series.facts.get("Units") != "percent":
+    if not str(series.facts.get("Units", "")).startswith("percent"):
         blocked.append('their unit (Units, "percent" of the parcel\'s mean)')
     if missing:
         more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""

@@ -97,6 +97,8 @@ def test_that_sidecar_and_user_state_the_repetition_time(tmp_path):
     assert (series.repetition_time_s, series.repetition_time_source) == (0.8, "sidecar")
     assert series.stated_quality == {"temporal_snr": 44.0}
     assert read(path).repetition_time_source == "user"
+    path.with_suffix(".json").write_text(json.dumps({"SamplingFrequency": 1.25}))
+    assert read(path, stated_repetition_time_s=None).repetition_time_s == 0.8
     with pytest.raises(AppError) as caught:
         read(path, stated_repetition_time_s=2000.0)
     assert caught.value.code == "scan.tr_out_of_range"
