@@ -43,7 +43,12 @@ class Companions:
 
 def is_dataset(root: Path) -> bool:
     """Whether a folder is BIDS: a description, or images where BIDS puts them."""
-    return (root / "dataset_description.json").is_file() or next(_images(root), None) is not None
+    return (root / "dataset_description.json").is_file() or has_images(root)
+
+
+def has_images(root: Path) -> bool:
+    """Whether there is a single run, T1 image or fieldmap where BIDS puts them."""
+    return next(_images(root), None) is not None
 
 
 def contents_of(root: Path, progress: Progress = _SILENT) -> Contents:
@@ -66,9 +71,8 @@ def contents_of(root: Path, progress: Progress = _SILENT) -> Contents:
     for index, path in enumerate(images):
         choices.append(_choice(path))
         progress.step((index + 1) / len(images), f"{index + 1} of {len(images)} images")
-    numbered = [replace(choice, number=place) for place, choice in enumerate(choices, start=1)]
     kind = SourceKind.DERIVATIVES if derived else SourceKind.BIDS
-    return Contents(kind, root, tuple(numbered), tuple(findings))
+    return Contents(kind, root, tuple(choices), tuple(findings))
 
 
 def file_contents(path: Path) -> Choice:

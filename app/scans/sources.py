@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from app.core.progress import Progress
@@ -58,15 +60,20 @@ def contents_of(path: Path, progress: Progress = _SILENT) -> Contents:
     if kind is SourceKind.DICOM:
         return dicom_contents(path if path.is_dir() else path.parent, progress)
     if kind is SourceKind.BIDS:
-        folder = dataset.contents_of(path, progress)
         series = _series_below(path)
-        if not series:
-            return folder
-        return Contents(folder.kind, path, (*folder.choices, *series), folder.findings)
+        if series and not dataset.has_images(path):
+            return Contents(SourceKind.PARCELS, path, _numbered(series))
+        folder = dataset.contents_of(path, progress)
+        return Contents(folder.kind, path, _numbered([*folder.choices, *series]), folder.findings)
     if kind is SourceKind.DERIVATIVES:
         whole = dataset.file_contents(path)
         return Contents(kind, path, (whole,))
     return Contents(kind, path, (_single(path, kind),))
+
+
+def _numbered(choices: Sequence[Choice]) -> tuple[Choice, ...]:
+    """Rows with the numbers that the command line takes."""
+    return tuple(replace(choice, number=place) for place, choice in enumerate(choices, start=1))
 
 
 def _single(path: Path, kind: SourceKind) -> Choice:

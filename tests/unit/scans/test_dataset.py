@@ -130,3 +130,20 @@ def test_that_each_kind_of_path_leads_to_its_door(tree, tmp_path):
         assert caught.value.code == "scan.unknown_kind"
     with pytest.raises(AppError):
         source_kind(tmp_path / "absent.nii")
+
+
+def test_that_parcel_series_of_a_derivatives_folder_are_listed_with_or_without_runs(tree):
+    """XCP-D writes them beside runs, or alone."""
+    func = tree / "sub-01" / "ses-b" / "func"
+    name = "sub-01_ses-b_task-rest_space-X_atlas-HCPEx_stat-mean_timeseries.tsv"
+    (func / name).write_text("1\t2\n")
+    (func / "sub-01_ses-b_task-rest_desc-confounds_timeseries.tsv").write_text("a\n1\n")
+    contents = any_contents(tree)
+    found = [choice for choice in contents.choices if choice.source is SourceKind.PARCELS]
+    assert [choice.key for choice in found] == [name.removesuffix(".tsv")]
+    assert contents.find(str(found[0].number)) == found[0]
+    for path in tree.rglob("*.nii*"):
+        path.unlink()
+    alone = any_contents(tree)
+    assert alone.kind is SourceKind.PARCELS
+    assert [choice.path.name for choice in alone.candidates] == [name]
