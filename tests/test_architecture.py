@@ -242,6 +242,7 @@ REGISTRIES = {
     "SECTIONS": "reporting",
     "VIEWS": "gui/views",
     "COMMANDS": "cli",
+    "BASELINES": "models/baselines",
 }
 
 

@@ -142,6 +142,7 @@ def _signals(atlas: Atlas, preset: str, done: Preprocessed, scan: Scan) -> Clean
         preset=preset,
         residual_degrees_of_freedom=done.cleaned.residual_degrees_of_freedom,
         confounds={name: frozen(values) for name, values in done.confounds.items()},
+        atlas_sha256=atlas.sha256,
     )
 
 

@@ -28,7 +28,7 @@ from app.core.folders import private_prefix
 from app.core.progress import Progress
 from app.core.provenance import software_versions
 from app.core.request import AnalysisRequest
-from app.core.results import Case, Provenance
+from app.core.results import Case, Finding, Provenance, Severity
 from app.preprocessing.cleaning import find_preset
 from app.study.case_store import case_id, damaged_files, read_case, update_case, write_case
 from app.study.files import check_writable
@@ -41,6 +41,12 @@ _NOT_THE_ANSWER = (
     "scan_path", "out_dir", "threads", "participant_uuid", "write_pdf", "series", "confounds_path",
     "atlas",
 )  # fmt: skip
+NOT_EXPLAINED = Finding(
+    "model.no_explanation",
+    Severity.NOTE,
+    "This model cannot be explained: it gives no gradients, or its two inputs do not add up.",
+    "Its number stands without an explanation.",
+)
 PREDICT_SECONDS, EXPLAIN_SECONDS, REPORT_SECONDS = 3.0, 20.0, 6.0
 
 
@@ -87,7 +93,7 @@ def analyse(request: AnalysisRequest, progress: Progress | None = None) -> Case:
     if request.attribution and _has_number(case):
         with progress.stage("explain"):
             case = _explained(case, bundle, request, progress)
-        maps = attribution_files(case, measured.atlas.labels_2mm)
+        maps = attribution_files(case, measured.atlas.labels_2mm) if case.attribution else {}
         folder = update_case(folder, case, maps)
     if request.write_pdf:
         with progress.stage("report"):
@@ -122,7 +128,7 @@ def _case_id(request: AnalysisRequest, bundle: Bundle) -> str:
     return case_id(
         scan_sha256=source_sha256(request),
         settings=settings,
-        model_sha256=bundle.weights_sha256,
+        model_sha256=bundle.identity_sha256,
     )
 
 
@@ -131,29 +137,37 @@ def _is_finished(folder: Path, request: AnalysisRequest) -> bool:
     if not folder.is_dir() or damaged_files(folder):
         return False
     case = read_case(folder)
-    explained = case.attribution is not None or not request.attribution or not _has_number(case)
+    explained = (
+        case.attribution is not None
+        or not request.attribution
+        or not _has_number(case)
+        or NOT_EXPLAINED in case.findings
+    )
     return explained and (not request.write_pdf or _summary_path(case, folder).exists())
 
 
 def _predicted(
     name: str, request: AnalysisRequest, measured: Measured, bundle: Bundle, progress: Progress
 ) -> Case:
-    prediction, device, notes = bundle.predict_with_notes(
+    from app.models.gates import Asked
+
+    asked = Asked(
         measured.signals,
         measured.connectome,
         measured.participant,
         measured.scan,
         measured.quality,
-        findings=measured.findings,
-        research=request.research,
-        device=request.device,
-        progress=progress,
+        measured.findings,
+        request.question,
+    )
+    prediction, device, notes = bundle.predict_with_notes(
+        asked, research=request.research, device=request.device, progress=progress
     )
     case = Case(
         case_id=name,
         participant=measured.participant,
         scan=measured.scan,
-        findings=measured.findings,
+        findings=(*measured.findings, *_fallback_findings(notes)),
         motion=measured.motion,
         signals=measured.signals,
         quality=measured.quality,
@@ -168,8 +182,39 @@ def _explained(case: Case, bundle: Bundle, request: AnalysisRequest, progress: P
 
     assert case.signals is not None
     assert case.connectome is not None
-    model = bundle.differentiable(case.signals, case.connectome, device=request.device)
-    return replace(case, attribution=explain(model, progress=progress))
+    attribution, device, notes = bundle.explain_with_notes(
+        lambda functions: explain(functions, progress=progress),
+        case.signals,
+        case.connectome,
+        device=request.device,
+    )
+    new = tuple(note for note in notes if note not in {f.message for f in case.findings})
+    findings = (*case.findings, *_fallback_findings(new))
+    if attribution is None:
+        findings = (*findings, NOT_EXPLAINED)
+    assert case.provenance is not None
+    parameters = {**case.provenance.parameters, "explanation_device": device}
+    parameters["device_notes"] = [*_device_notes(case.provenance), *new]
+    provenance = replace(case.provenance, parameters=parameters)
+    return replace(case, attribution=attribution, findings=findings, provenance=provenance)
+
+
+def _device_notes(provenance: Provenance) -> list[object]:
+    found = provenance.parameters.get("device_notes")
+    return list(found) if isinstance(found, list) else []
+
+
+def _fallback_findings(notes: tuple[str, ...]) -> tuple[Finding, ...]:
+    """What the device did otherwise than asked stands among the findings, not in a log only."""
+    return tuple(
+        Finding(
+            "model.device_fallback",
+            Severity.NOTE,
+            note,
+            "The answer is the one of the device named last; choose another in the settings.",
+        )
+        for note in notes
+    )
 
 
 def _provenance(
@@ -180,6 +225,8 @@ def _provenance(
     device: str,
     notes: tuple[str, ...],
 ) -> Provenance:
+    from app.models.device import TORCH_THREADS
+
     spatial_map = measured.spatial_map
     return Provenance(
         app_version=__version__,
@@ -189,6 +236,7 @@ def _provenance(
         seeds={"run": request.seed},
         parameters={
             "device_notes": list(notes),
+            "deterministic": True,
             "finished_utc": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
             **_preset_facts(measured.signals.preset),
             "quality_table": measured.quality.table_version,
@@ -197,12 +245,14 @@ def _provenance(
             "route": measured.route,
             "repetition_time_source": measured.scan.repetition_time_source,
             "research": request.research,
+            "torch_threads": TORCH_THREADS,
         },
         hashes={
             "scan": measured.scan.sha256,
             "atlas": measured.atlas.sha256,
             "template": measured.template.sha256,
             "weights": bundle.weights_sha256,
+            "model_card": bundle.card.sha256,
         },
         stage_seconds={key: round(value, 3) for key, value in progress.stage_seconds.items()},
     )

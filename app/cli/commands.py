@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from app.cli import demo, open_window, predict, prepare_cohort, pretrain, simulate, train, verify
+from app.cli import (
+    demo,
+    encode,
+    models,
+    open_window,
+    predict,
+    prepare_cohort,
+    pretrain,
+    simulate,
+    train,
+    verify,
+)
 from app.cli.command import Command
 
 COMMANDS: tuple[Command, ...] = (
@@ -11,6 +22,8 @@ COMMANDS: tuple[Command, ...] = (
     predict.COMMAND,
     simulate.COMMAND,
     verify.COMMAND,
+    models.COMMAND,
+    encode.COMMAND,
     prepare_cohort.COMMAND,
     pretrain.COMMAND,
     train.COMMAND,

@@ -19,7 +19,7 @@ from app.cli.command import (
 )
 from app.cli.console import case_lines
 from app.cli.work import look, run_analysis
-from app.core.request import AnalysisRequest
+from app.core.request import AnalysisRequest, Question
 from app.study.case_store import read_case
 from app.study.database import open_index
 
@@ -37,6 +37,15 @@ def add_arguments(parser: ArgumentParser) -> None:
     choose.add_arguments(parser)
     parser.add_argument("--model", default="simulated-demo", metavar="ID",
                         help="model to ask (default: %(default)s)")  # fmt: skip
+    for option, what in (
+        ("--drug", "drug"),
+        ("--arm", "arm"),
+        ("--time-point", "time point"),
+        ("--responder-definition", "responder definition"),
+    ):
+        parser.add_argument(option, default="", metavar="TEXT",
+                            help=f"{what} that the number shall be about; a model made for "
+                            "another is refused")  # fmt: skip
     parser.add_argument("--participant", default="", metavar="LABEL",
                         help="pseudonym, letters and digits, such as sub-01 (default: from the "
                         "file name)")  # fmt: skip
@@ -110,6 +119,12 @@ def request_of(arguments: Namespace) -> AnalysisRequest:
         threads=arguments.threads,
         seed=arguments.seed,
         attribution=not arguments.no_attribution,
+        question=Question(
+            drug=arguments.drug,
+            arm=arguments.arm,
+            time_point=arguments.time_point,
+            responder_definition=arguments.responder_definition,
+        ),
     )
 
 

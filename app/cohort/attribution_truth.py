@@ -23,6 +23,7 @@ from app.core.progress import Progress
 from app.core.results import Attribution, BranchAttribution
 from app.models.bundle import Bundle
 from app.models.differentiable import DifferentiableModel
+from app.models.fmm_tc import FmmTc
 from app.simulation.signature import PlantedSignature
 
 
@@ -44,10 +45,11 @@ def explain_people(
     bundle: Bundle, people: Sequence[PreparedParticipant], progress: Progress
 ) -> tuple[Attribution, ...]:
     """Both attributions of some people."""
+    fmm_tc = FmmTc.from_tensors(bundle.card, bundle.tensors)
     found = []
     for number, person in enumerate(people, start=1):
         model = DifferentiableModel.of(
-            bundle.model(),
+            fmm_tc,
             person.cleaned,
             person.good_frames,
             person.connectivity,

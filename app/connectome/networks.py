@@ -21,6 +21,7 @@ NETWORKS: tuple[str, ...] = (
     "Thalamus",
     "Basal Ganglia",
     "Deep Nuclei",
+    "Cerebellum",
 )
 _SIDES = {"L": 0, "M": 1, "R": 2}
 

@@ -109,8 +109,9 @@ def vertex_labels(white: Floats, pial: Floats, atlas: Atlas, side: str) -> NDArr
     """
     from scipy.spatial import cKDTree
 
-    volume = np.asarray(atlas.labels_1mm.data)
-    origin = np.asarray(atlas.labels_1mm.affine)[:3, 3]  # 1 mm RAS: voxel = mm - origin
+    volume = np.asarray(atlas.labels_fine.data)
+    affine = np.asarray(atlas.labels_fine.affine)
+    origin, size = affine[:3, 3], affine[0, 0]  # RAS+, cubes: voxel = (mm - origin) / size
     allowed = np.zeros(len(atlas.parcel_names) + 1, dtype=bool)
     allowed[1 : atlas.cortical_count + 1] = [
         hemisphere == side for hemisphere in atlas.hemispheres[: atlas.cortical_count]
@@ -118,7 +119,7 @@ def vertex_labels(white: Floats, pial: Floats, atlas: Atlas, side: str) -> NDArr
     votes = np.zeros((white.shape[0], allowed.size), dtype=np.float32)
     vertex = np.arange(white.shape[0])
     for depth in RIBBON_DEPTHS:
-        voxel = np.rint(white + depth * (pial - white) - origin).astype(np.intp)
+        voxel = np.rint((white + depth * (pial - white) - origin) / size).astype(np.intp)
         voxel = np.clip(voxel, 0, np.array(volume.shape) - 1)
         met = volume[voxel[:, 0], voxel[:, 1], voxel[:, 2]]
         votes[vertex, met] += 1.0 + 0.1 * (0.5 - abs(depth - 0.5))
@@ -127,7 +128,7 @@ def vertex_labels(white: Floats, pial: Floats, atlas: Atlas, side: str) -> NDArr
     voxels = np.argwhere(allowed[volume])
     missing = np.flatnonzero(labels == 0)
     middle = (0.5 * (white + pial))[missing]
-    distance, nearest = cKDTree(voxels + origin).query(
+    distance, nearest = cKDTree(voxels * size + origin).query(
         middle, distance_upper_bound=SEARCH_RADIUS_MM
     )
     found = np.isfinite(distance)

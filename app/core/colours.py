@@ -32,6 +32,7 @@ NETWORK_ORDER: tuple[str, ...] = (
     "Thalamus",
     "Basal Ganglia",
     "Deep Nuclei",
+    "Cerebellum",
 )
 
 NETWORK_COLOURS: dict[str, Rgb] = {
@@ -45,6 +46,7 @@ NETWORK_COLOURS: dict[str, Rgb] = {
     "Thalamus": (20, 140, 140),
     "Basal Ganglia": (128, 84, 60),
     "Deep Nuclei": (92, 98, 112),
+    "Cerebellum": (64, 72, 170),
 }
 
 NETWORK_SHORT: dict[str, str] = {
@@ -58,6 +60,7 @@ NETWORK_SHORT: dict[str, str] = {
     "Thalamus": "THA",
     "Basal Ganglia": "BG",
     "Deep Nuclei": "DEEP",
+    "Cerebellum": "CER",
 }
 
 UNKNOWN_NETWORK: Rgb = (150, 150, 150)

@@ -39,6 +39,10 @@ class ModelError(AppError):
     """A model bundle is missing, damaged, or does not fit the scan's atlas or recipe."""
 
 
+class DownloadError(AppError):
+    """A file could not be fetched, or what came is not the file that was asked for."""
+
+
 class StorageError(AppError):
     """Something could not be written or read back intact."""
 

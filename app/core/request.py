@@ -2,8 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What the user says the number shall be about; "" = whatever the model answers.
+
+    Compared with the model's card word for word (case and spaces apart); a mismatch is refused.
+    """
+
+    drug: str = ""
+    arm: str = ""
+    time_point: str = ""
+    responder_definition: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +45,28 @@ class AnalysisRequest:
     seed: int = 0
     attribution: bool = True
     write_pdf: bool = True
+    question: Question = field(default_factory=Question)
     series: str = ""  # key, number or UID of a DICOM series
     confounds_path: Path | None = None  # the table that the user chose for an fMRIPrep run
     atlas: str = ""  # of parcel series whose file does not say
+
+
+@dataclass(frozen=True, slots=True)
+class EncodeRequest:
+    """Parcel series to encode and how; None or "" leaves a choice to the encoder's contract."""
+
+    series_path: Path
+    out_path: Path  # .npz
+    encoder: str = "simulated-demo"  # id, or the absolute path of a checkpoint folder
+    coordinates_path: Path | None = None
+    statistics_path: Path | None = None
+    normalisation: str | None = None
+    repetition_time_policy: str | None = None
+    repetition_time_s: float | None = None  # stated by the user where the file has none
+    short_scans: str | None = None
+    maximum_missing_parcels: int | None = None
+    token_order: str | None = None
+    with_patches: bool = True
+    precision: str = "float32"
+    device: str = "auto"  # "auto", "cuda", "mps", "cpu"
+    batch: int = 0  # windows at a time; 0 = one on the CPU, several on an accelerator

@@ -125,6 +125,7 @@ class CleanSignals:
     preset: str
     residual_degrees_of_freedom: float
     confounds: dict[str, Floats]  # fMRIPrep column names -> (frame,)
+    atlas_sha256: str = ""  # of the atlas's own files; empty = not known
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +190,18 @@ class ModelSummary:
     score_edges: Floats  # (bin + 1,), held-out probability histogram
     score_counts_responder: Floats  # (bin,)
     score_counts_non_responder: Floats  # (bin,)
+    # Cases written before card format 2 do not have the following.
+    mode: str = ""  # "corrected" or "faithful"
+    dose_and_route: str = ""
+    arm: str = ""
+    comparator: str = ""
+    time_point: str = ""
+    control_arm_modelled: bool = False
+    estimand: str = ""
+    rescue_medication: str = ""
+    drop_out: str = ""
+    gain_interval: tuple[float, float] | None = None  # AUROC over the best covariate-only rival
+    card_sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True)

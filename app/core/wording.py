@@ -11,6 +11,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from app.core.model_wording import NO_CONTROL_SENTENCE as NO_CONTROL_SENTENCE
+from app.core.model_wording import control_arm_sentence as control_arm_sentence
+from app.core.model_wording import gain_text as gain_text
+from app.core.model_wording import treatment_text as treatment_text
 from app.core.results import (
     Attribution,
     Case,
@@ -28,9 +32,6 @@ RUO_LINE = "Research use only - not for treatment decisions"
 NOT_A_DEVICE = "Not a medical device. Not to be the sole basis of any decision."
 SIMULATED_STAMP = "SIMULATED PERSON, SIMULATED TREATMENT"
 RESEARCH_STAMP = "RESEARCH MODE: THIS NUMBER HAS NO MEANING FOR THIS PERSON"
-NO_CONTROL_SENTENCE = (
-    "No control-arm model: cannot separate drug effect from placebo or natural course."
-)
 NON_CAUSAL_CAPTION = "What the model relied on, not a cause of response."
 ATTRIBUTION_BRANCH_CAPTION = (
     "(a) What each branch used: integrated gradients, inputs treated as independent."
@@ -215,7 +216,7 @@ def people(model: ModelSummary) -> str:
 def question_text(model: ModelSummary) -> str:
     """What is asked: drug, responder definition in full, population and count."""
     return (
-        f"{model.drug}. Responder definition: {model.responder_definition} "
+        f"{treatment_text(model)}. Responder definition: {model.responder_definition.rstrip('.')}. "
         f"Learned from: {model.population} (n = {model.training_count})."
     )
 

@@ -27,6 +27,7 @@ from app.gui.messages import Messages
 from app.gui.session import OpenCase, ScanPreview, Session
 from app.scans.contents import Choice, Contents, SourceKind
 from app.scans.sources import source_kind
+from app.worker.protocol import Job
 from app.worker.requests import (
     analyse_job,
     contents_of,
@@ -44,6 +45,10 @@ _TITLES = {
     "preview": "Opening the scan",
     "analyse": "Analysis",
     "report": "Writing the PDF",
+    "bundle_card": "Reading the model card",
+    "bundle_export": "Exporting the model",
+    "bundle_import": "Checking and installing the model",
+    "devices": "Asking for devices",
 }
 # Faults that the user can lift by stating the repetition time.
 _ASK_REPETITION_TIME = ("scan.tr_missing", "scan.tr_out_of_range", "dicom.tr_conflict")
@@ -57,6 +62,7 @@ class Actions(QObject):
     said = Signal(str)  # one short sentence for the status banner
     choice_wanted = Signal(object)  # Contents: which series or run?
     repetition_time_wanted = Signal(object, object, object)  # Path, Selection, AppError
+    answered = Signal(str, object)  # name of a job that only dialogs wait for, its answer
 
     def __init__(
         self,
@@ -69,11 +75,14 @@ class Actions(QObject):
         super().__init__(parent)
         self.session = session
         self.jobs = jobs
+        self.downloads = jobs.sibling()
         self.messages = messages
         self.settings = settings
         self._scratch: Path | None = None
         self._paths: dict[str, Path] = {}  # job id -> the scan, or the PDF to write
         self._selections: dict[str, Selection] = {}  # job id -> what was chosen of it
+        self._asked: dict[str, str] = {}  # job id -> name, of jobs that only dialogs wait for
+        session.set_research_wanted(settings.research_mode)
         session.set_display(
             theme=settings.theme,
             convention="radiological" if settings.radiological else "neurological",
@@ -221,6 +230,7 @@ class Actions(QObject):
     def close(self) -> None:
         """Stop all work and remove private files."""
         self.jobs.close()
+        self.downloads.close()
         if self._scratch is not None:
             close_scratch(self._scratch)
             self._scratch = None
@@ -243,17 +253,39 @@ class Actions(QObject):
         self.session.set_display(nose=nose)
         self._save(replace(self.settings, sagittal_nose=nose))
 
+    # settings and dialogs --------------------------------------------------------------
+
+    def change_setting(self, name: str, value: Any) -> None:
+        """Change one field of `Settings`; it holds at once and is saved."""
+        if name == "theme":
+            self.set_theme(value)
+        elif name == "radiological":
+            self.set_convention("radiological" if value else "neurological")
+        elif name == "sagittal_nose":
+            self.set_nose(value)
+        else:
+            self._save(replace(self.settings, **{name: value}))
+            self.session.set_research_wanted(self.settings.research_mode)
+
+    def ask_worker(self, job: Job) -> None:
+        """Start a job whose answer is told by `answered`."""
+        self._asked[job.job_id] = job.name
+        self._start(job, Path())
+
     # answers -------------------------------------------------------------------------
 
-    def _start(self, job: Any, path: Path) -> None:
+    def _start(self, job: Job, path: Path) -> None:
         self._paths[job.job_id] = path
-        self.jobs.start(job, _TITLES[job.name])
+        limit = self.settings.worker_memory_limit_mb << 20
+        self.jobs.start(replace(job, memory_limit_bytes=limit), _TITLES[job.name])
 
     def _succeeded(self, job_id: str, result: Any) -> None:
         running_path = self._paths.get(job_id)
         if running_path is None:
             return
-        if "contents" in result:
+        if job_id in self._asked:
+            self.answered.emit(self._asked[job_id], result)
+        elif "contents" in result:
             self._show_contents(contents_of(result))
         elif "record" in result:
             self._show_inspection(running_path, result, self._selections.get(job_id, {}))
@@ -331,6 +363,7 @@ class Actions(QObject):
     def _finished(self, job_id: str) -> None:
         self._paths.pop(job_id, None)
         self._selections.pop(job_id, None)
+        self._asked.pop(job_id, None)
 
     # small things --------------------------------------------------------------------
 

@@ -75,6 +75,10 @@ class Jobs(QObject):
         self.dropped = 0  # answers that came too late
         self._arrived.connect(self._deliver, Qt.ConnectionType.QueuedConnection)
 
+    def sibling(self) -> Jobs:
+        """Jobs with a worker of their own, for work that must not keep an analysis waiting."""
+        return Jobs(self._make_worker, self)
+
     def start(self, job: Job, title: str = "") -> str:
         """Start a job in the background and return its id.
 

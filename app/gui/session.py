@@ -171,6 +171,7 @@ class Session(QObject):
     frame_changed = Signal()
     crosshair_changed = Signal()
     display_changed = Signal()
+    research_wanted_changed = Signal()
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -182,6 +183,7 @@ class Session(QObject):
         self.crosshair_mm: Point = (0.0, 0.0, 0.0)
         self.native_mm: Point = (0.0, 0.0, 0.0)
         self.display = Display()
+        self.research_wanted = False
 
     # what is open -----------------------------------------------------------
 
@@ -268,6 +270,12 @@ class Session(QObject):
             self.crosshair_changed.emit()
 
     # how it is drawn ----------------------------------------------------------
+
+    def set_research_wanted(self, wanted: bool) -> None:
+        """Whether new runs start in research mode; each run can still say otherwise."""
+        if wanted != self.research_wanted:
+            self.research_wanted = wanted
+            self.research_wanted_changed.emit()
 
     def set_display(self, **changes: object) -> None:
         """Change display settings by name and tell once."""

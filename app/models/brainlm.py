@@ -19,10 +19,14 @@ from app.models.brainlm_config import BrainLMConfig
 
 
 def sinusoidal_code(width: int, positions: int = 5000) -> Tensor:
-    """Interleaved sine/cosine code of the patch number, shape (positions, width)."""
-    position = torch.arange(positions, dtype=torch.float32).unsqueeze(1)
-    rate = torch.exp(torch.arange(0, width, 2, dtype=torch.float32) * (-math.log(10000.0) / width))
-    code = torch.zeros(positions, width)
+    """Interleaved sine/cosine code of the patch number, shape (positions, width).
+
+    Always on the CPU: the same table everywhere, also where a module is built without memory.
+    """
+    position = torch.arange(positions, dtype=torch.float32, device="cpu").unsqueeze(1)
+    even = torch.arange(0, width, 2, dtype=torch.float32, device="cpu")
+    rate = torch.exp(even * (-math.log(10000.0) / width))
+    code = torch.zeros(positions, width, device="cpu")
     code[:, 0::2] = torch.sin(position * rate)
     code[:, 1::2] = torch.cos(position * rate)
     return code
@@ -65,6 +69,18 @@ class SelfAttention(nn.Module):
         context = context + self.conv(value)
         return context.transpose(1, 2).reshape(batch, count, width)
 
+    def first_row(self, tokens: Tensor) -> Tensor:
+        """Row 0 (CLS) of `forward` alone, (batch, 1, width): one query, one convolution point."""
+        value = self.value(tokens).unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        key = self.key(tokens).unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        query = self.query(tokens[:, :1]).unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        context: Tensor = functional.scaled_dot_product_attention(query, key, value)
+        # Row 0 lies under the kernel's middle; the taps before it see the zero padding.
+        taps = self.conv.weight[:, 0, self.conv.kernel_size[0] // 2 :, 0][:, : tokens.shape[1]]
+        near = value[:, :, : taps.shape[1]].to(taps.dtype)
+        context = context + (near * taps[..., None]).sum(dim=2, keepdim=True)
+        return context.transpose(1, 2).flatten(2)
+
 
 class ProjectionWithNorm(nn.Module):
     """Linear projection, residual, LayerNorm (the published ``output`` block)."""
@@ -91,6 +107,12 @@ class Attention(nn.Module):
         """(batch, token, width) -> same shape."""
         return self.output(self.get_submodule("self")(tokens), tokens)  # type: ignore[no-any-return]
 
+    def first_row(self, tokens: Tensor) -> Tensor:
+        """Row 0 of `forward` alone, (batch, 1, width)."""
+        attention = self.get_submodule("self")
+        assert isinstance(attention, SelfAttention)
+        return self.output(attention.first_row(tokens), tokens[:, :1])  # type: ignore[no-any-return]
+
 
 class Intermediate(nn.Module):
     """First half of the feed-forward block: Linear, exact GELU."""
@@ -115,7 +137,13 @@ class Layer(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """(batch, token, width) -> same shape."""
-        attended = self.attention(tokens)
+        return self._fed(self.attention(tokens))
+
+    def first_row(self, tokens: Tensor) -> Tensor:
+        """Row 0 of `forward` alone, (batch, 1, width)."""
+        return self._fed(self.attention.first_row(tokens))
+
+    def _fed(self, attended: Tensor) -> Tensor:
         return self.output(self.intermediate(attended), attended)  # type: ignore[no-any-return]
 
 
@@ -184,15 +212,34 @@ class Encoder(nn.Module):
         list of tensors (batch, 1 + kept, width): embedding, after each layer, and last the
         output of the final LayerNorm. Row 0 is CLS; the others are in the order of `kept`.
         """
-        tokens = self.embeddings(series, centroids_mm)
-        index = kept.unsqueeze(-1).expand(-1, -1, tokens.shape[-1])
-        tokens = tokens.gather(1, index)
-        cls = self.embeddings.cls_token.expand(tokens.shape[0], -1, -1)
-        states = [torch.cat([cls, tokens], dim=1)]
+        states = [self._embedded(series, centroids_mm, kept)]
         for layer in self.encoder.layer:
             states.append(layer(states[-1]))
         states.append(self.layernorm(states[-1]))
         return states
+
+    def last(self, series: Tensor, centroids_mm: Tensor, kept: Tensor) -> Tensor:
+        """The last of `forward`'s states, (batch, 1 + kept, width), without keeping the others."""
+        tokens = self._embedded(series, centroids_mm, kept)
+        for layer in self.encoder.layer:
+            tokens = layer(tokens)
+        return self.layernorm(tokens)  # type: ignore[no-any-return]
+
+    def cls(self, series: Tensor, centroids_mm: Tensor, kept: Tensor) -> Tensor:
+        """Row 0 of `last`, (batch, width); the last layer asks with CLS alone, which is exact."""
+        tokens = self._embedded(series, centroids_mm, kept)
+        for layer in self.encoder.layer[:-1]:
+            tokens = layer(tokens)
+        final = self.encoder.layer[-1]
+        assert isinstance(final, Layer)
+        return self.layernorm(final.first_row(tokens))[:, 0]  # type: ignore[no-any-return]
+
+    def _embedded(self, series: Tensor, centroids_mm: Tensor, kept: Tensor) -> Tensor:
+        tokens = self.embeddings(series, centroids_mm)
+        index = kept.unsqueeze(-1).expand(-1, -1, tokens.shape[-1])
+        tokens = tokens.gather(1, index)
+        cls = self.embeddings.cls_token.expand(tokens.shape[0], -1, -1)
+        return torch.cat([cls, tokens], dim=1)
 
 
 class Decoder(nn.Module):
@@ -257,6 +304,12 @@ class BrainLM(nn.Module):
     def __init__(self, config: BrainLMConfig, *, with_decoder: bool = False) -> None:
         super().__init__()
         config.check()
+        if with_decoder and config.decoder_hidden_size != config.hidden_size:
+            # The decoder's coordinate projection has the encoder's width and is added to its own.
+            raise ValueError(
+                f"decoder_hidden_size is {config.decoder_hidden_size}; this family needs "
+                f"hidden_size ({config.hidden_size})."
+            )
         self.config = config
         self.vit = Encoder(config)
         self.decoder = Decoder(config) if with_decoder else None
@@ -281,10 +334,16 @@ class BrainLM(nn.Module):
         batch, parcels, _ = series.shape
         if centroids_mm.dim() == 2:
             centroids_mm = centroids_mm.expand(batch, -1, -1)
-        states = self.vit(series, centroids_mm, order.expand(batch, -1))
-        last: Tensor = states[-1]
+        last = self.vit.last(series, centroids_mm, order.expand(batch, -1))
         patches = last[:, 1:].index_select(1, torch.argsort(order))
         return last[:, 0], patches.reshape(batch, parcels, -1, last.shape[-1])
+
+    def cls(self, series: Tensor, centroids_mm: Tensor, order: Tensor) -> Tensor:
+        """CLS alone, (batch, width), as `tokens` gives it but without the work for the patches."""
+        batch = series.shape[0]
+        if centroids_mm.dim() == 2:
+            centroids_mm = centroids_mm.expand(batch, -1, -1)
+        return self.vit.cls(series, centroids_mm, order.expand(batch, -1))
 
     def reconstruct(
         self, series: Tensor, centroids_mm: Tensor, order: Tensor, mask_ratio: float
@@ -304,7 +363,8 @@ class BrainLM(nn.Module):
         Returns
         -------
         reconstruction (batch, parcel, patch, patch_frames), mask (batch, parcel, patch) with 1
-        where hidden, and the mean squared error over hidden tokens (NaN at ratio 0).
+        where hidden, and the mean error over hidden tokens (NaN at ratio 0): squared, or
+        absolute where the configuration's `loss_fn` is "mae".
         """
         if self.decoder is None:
             raise ValueError("This encoder was built without its decoder.")
@@ -312,11 +372,12 @@ class BrainLM(nn.Module):
         total = order.shape[1]
         kept_count = int(total * (1 - mask_ratio))
         kept = order[:, :kept_count]
-        encoded = self.vit(series, centroids_mm, kept)[-1]
+        encoded = self.vit.last(series, centroids_mm, kept)
         restore = torch.argsort(order, dim=1)
         reconstruction = self.decoder(encoded, centroids_mm, restore)
         mask = torch.ones(batch, total, device=series.device)
         mask = mask.scatter(1, kept, 0.0).view(batch, parcels, -1)
         target = series.reshape(reconstruction.shape)
-        error = (reconstruction - target).square().mean(dim=-1)
+        error = reconstruction - target
+        error = (error.abs() if self.config.loss_fn == "mae" else error.square()).mean(dim=-1)
         return reconstruction, mask, (error * mask).sum() / mask.sum()

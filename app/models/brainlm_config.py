@@ -6,6 +6,16 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from app.models.config_fields import (
+    LARGEST_DEPTH,
+    LARGEST_WIDTH,
+    check_choice,
+    check_epsilon,
+    check_whole_numbers,
+)
+
+POSITIONS = 5000  # rows of the stored sinusoidal table
+
 
 @dataclass(frozen=True, slots=True)
 class BrainLMConfig:
@@ -27,6 +37,8 @@ class BrainLMConfig:
     num_landmarks: int = 64
     segment_means_seq_len: int = 64
     use_tanh_decoder: bool = False
+    hidden_act: str = "gelu"
+    loss_fn: str = "mse"
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> BrainLMConfig:
@@ -56,6 +68,18 @@ class BrainLMConfig:
         ValueError
             With the field and what was expected.
         """
+        values = asdict(self)
+        widths = ("hidden_size", "intermediate_size", "decoder_hidden_size", "num_brain_voxels",
+                  "decoder_intermediate_size", "num_timepoints_per_voxel", "num_landmarks",
+                  "timepoint_patching_size", "segment_means_seq_len", "conv_kernel_size",
+                  "num_attention_heads", "decoder_num_attention_heads")  # fmt: skip
+        limits = dict.fromkeys(widths, LARGEST_WIDTH)
+        limits |= {"num_hidden_layers": LARGEST_DEPTH, "decoder_num_hidden_layers": LARGEST_DEPTH}
+        check_whole_numbers(values, limits)
+        check_epsilon(self.layer_norm_eps)
+        check_choice(values, "hidden_act", "gelu")
+        check_choice(values, "loss_fn", "mse", "mae")
+        check_choice(values, "use_tanh_decoder", False, True)
         if self.num_landmarks != self.segment_means_seq_len:
             raise ValueError(
                 "num_landmarks differs from segment_means_seq_len: the landmark "
@@ -72,5 +96,7 @@ class BrainLMConfig:
                 f"{self.num_timepoints_per_voxel} frames are not a multiple of the patch "
                 f"({self.timepoint_patching_size})."
             )
+        if self.patch_count > POSITIONS:
+            raise ValueError(f"{self.patch_count} patches do not fit the table of {POSITIONS}.")
         if self.conv_kernel_size % 2 == 0:
             raise ValueError(f"conv_kernel_size {self.conv_kernel_size} must be odd.")

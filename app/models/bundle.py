@@ -1,24 +1,26 @@
 """A model on disk: loaded strictly, asked politely, silent where a gate is closed.
 
-A bundle is ``model_weights/<id>/card.toml`` and ``weights.safetensors``. It answers with a
-`Prediction` whose numbers are None whenever a gate fails; they are then not computed at all,
-unless research mode asks for them, which is stamped into the answer.
+A bundle is ``card.toml`` and ``weights.safetensors`` in a folder of their own (`installed.py`),
+for some architectures also ``statistics.safetensors``. It answers with a `Prediction` whose
+numbers are None whenever a gate is closed; they are then not computed at all, unless research
+mode asks for them, which is stamped into the answer.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
+from typing import TypeVar
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from app.core.arrays import Floats, frozen
 from app.core.errors import ModelError
 from app.core.progress import Progress
-from app.core.resources import model_weights_path
+from app.core.provenance import record_sha256
+from app.core.request import Question
 from app.core.results import (
     CleanSignals,
     Connectome,
@@ -30,32 +32,35 @@ from app.core.results import (
     Prediction,
     QualityReport,
     Scan,
-    Verdict,
 )
-from app.models.card import Card, Contract, read_card
-from app.models.covariates import covariate_probability
-from app.models.device import choose_device, fixed_threads, run_with_fallback
-from app.models.differentiable import DifferentiableModel
-from app.models.features import prepared_series
-from app.models.fmm_tc import FmmTc
-from app.models.gates import computable, failed_gates, novelty_gate
+from app.models.answer import Answer, ScanModel
+from app.models.architectures import Architecture, find_architecture
+from app.models.card import Card, Contract, card_error, read_card
+from app.models.covariates import covariate_probability, scan_covariates
+from app.models.device import (
+    Attempt,
+    UnfitDeviceError,
+    choose_device,
+    fixed_threads,
+    plan,
+    run_with_fallback,
+    torch_device,
+)
+from app.models.features import window_starts
+from app.models.gates import Asked, computable, failed_gates, novelty_gate
+from app.models.installed import (
+    CARD_FILE,
+    MODELS,
+    STATISTICS_FILE,
+    WEIGHTS_FILE,
+    bundle_folder,
+)
+from app.models.scan_functions import ScanFunctions
 from app.models.strict_loading import read_tensors
 
-MODELS: tuple[str, ...] = ("simulated-demo",)
-WEIGHTS_FILE = "weights.safetensors"
-MODALITIES = ("series", "connectivity")
+__all__ = ["MODELS", "WEIGHTS_FILE", "Bundle", "load_bundle"]
 
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """The numbers of one participant, before any wording."""
-
-    log_odds: float
-    windows: Floats  # (window,)
-    probability: float
-    interval: tuple[float, float]
-    contributions: dict[str, float]
-    novelty: Novelty
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +69,10 @@ class Bundle:
 
     card: Card
     folder: Path
-    tensors: dict[str, Tensor]
+    architecture: Architecture
+    tensors: Mapping[str, Tensor]  # of the weights file; empty where the model reads it itself
+    statistics: Mapping[str, Tensor]  # of the statistics file; empty where there is none
+    canary_log_odds: float  # the made-up scan's answer on this machine's CPU
 
     @property
     def contract(self) -> Contract:
@@ -81,9 +89,21 @@ class Bundle:
         """Hash of the weights file, as pinned in the card and checked at loading."""
         return self.card.summary.weights_sha256
 
-    def model(self, device: str = "cpu") -> FmmTc:
+    @property
+    def identity_sha256(self) -> str:
+        """Hash of everything that decides an answer: weights, statistics, and the card's bytes."""
+        weights = self.card.fields.weights
+        return record_sha256([weights.sha256, weights.statistics_sha256, self.card.sha256])
+
+    def scan_model(self, device: str = "cpu") -> ScanModel:
         """The model on a device ("cpu", "cuda" or "mps")."""
-        return FmmTc.from_tensors(self.card, self.tensors, device)
+        return self.architecture.build(
+            self.card,
+            self.tensors,
+            self.statistics,
+            self.folder / WEIGHTS_FILE,
+            torch_device(device),
+        )
 
     def predict(
         self,
@@ -94,34 +114,24 @@ class Bundle:
         quality: QualityReport,
         *,
         findings: tuple[Finding, ...] = (),
+        question: Question | None = None,
         research: bool = False,
         device: str = "auto",
         threads: int = 0,
         progress: Progress | None = None,
     ) -> Prediction:
         """Answer for one scan, or say why not; see `predict_with_notes`."""
+        asked = Asked(
+            signals, connectome, participant, scan, quality, findings, question or Question()
+        )
         return self.predict_with_notes(
-            signals,
-            connectome,
-            participant,
-            scan,
-            quality,
-            findings=findings,
-            research=research,
-            device=device,
-            threads=threads,
-            progress=progress,
+            asked, research=research, device=device, threads=threads, progress=progress
         )[0]
 
     def predict_with_notes(
         self,
-        signals: CleanSignals,
-        connectome: Connectome,
-        participant: Participant,
-        scan: Scan,
-        quality: QualityReport,
+        asked: Asked,
         *,
-        findings: tuple[Finding, ...] = (),
         research: bool = False,
         device: str = "auto",
         threads: int = 0,
@@ -131,10 +141,8 @@ class Bundle:
 
         Parameters
         ----------
-        signals, connectome, participant, scan, quality
-            The measured scan.
-        findings
-            What was noticed on the way; a blocking one closes a gate.
+        asked
+            The measured scan and the user's question.
         research
             Compute although a gate is closed, and stamp the answer.
         device
@@ -147,23 +155,148 @@ class Bundle:
         Raises
         ------
         ModelError
-            For an unknown device.
+            For an unknown device, or when memory is short everywhere.
         """
         progress = progress or Progress()
-        reasons = failed_gates(self.card, signals, connectome, scan, quality, findings)
+        signals, connectome = asked.signals, asked.connectome
+        reasons = failed_gates(self.card, asked)
         if (reasons and not research) or not computable(self.card, signals, connectome):
             return self._withheld(reasons), "cpu", ()
-        chosen, note = choose_device(device)
+        covariates = scan_covariates(self.card.covariates, asked.participant, signals)
 
-        def work(where: str, _batch: int) -> Answer:
+        def work(where: str, batch: int) -> Answer:
             with fixed_threads(), torch.no_grad():
-                return self._answer(signals, connectome, where, progress)
+                model = self.scan_model(where)
+                return model.answer(signals, connectome, covariates, batch, progress)
 
-        answer, used, notes = run_with_fallback(work, chosen, 1)
-        notes = (*((note,) if note else ()), *notes)
+        answer, used, notes = self.on_device(work, device)
         reasons = (*reasons, *novelty_gate(answer.novelty))
         if reasons and not research:
             return self._withheld(reasons, answer.novelty), used, notes
+        return self._prediction(asked, answer, reasons), used, notes
+
+    def explain_with_notes(
+        self,
+        explain: Callable[[ScanFunctions], T],
+        signals: CleanSignals,
+        connectome: Connectome,
+        *,
+        device: str = "auto",
+    ) -> tuple[T | None, str, tuple[str, ...]]:
+        """Explain one scan on a device; None where the model has no gradients.
+
+        Parameters
+        ----------
+        explain
+            Gets the model as differentiable functions of this scan.
+        signals, connectome
+            The measured scan.
+        device
+            "auto", "cuda", "mps" or "cpu"; memory that runs out leads to the CPU.
+
+        Returns
+        -------
+        explanation, device used, notes
+        """
+
+        def work(where: str, batch: int) -> T | None:
+            sparing = _is_sparing(Attempt(where, batch))
+            functions = self._scan_functions(signals, connectome, where, sparing=sparing)
+            return None if functions is None else explain(functions)
+
+        # gradients keep what every window went through, unless memory is spared
+        starts = window_starts(len(signals.cleaned), self.contract.window_frames)
+        return self.on_device(work, device, windows=len(starts))
+
+    def device_used(self, wish: str) -> str:
+        """The device that `wish` ("auto", "cuda", "mps", "cpu") leads to on this machine."""
+        return choose_device(wish)[0]
+
+    def differentiable(
+        self, signals: CleanSignals, connectome: Connectome, *, device: str = "auto"
+    ) -> ScanFunctions:
+        """The model as functions of this scan's series and matrix, for attribution.
+
+        Raises
+        ------
+        ModelError
+            ``model.not_computable`` when the scan does not have the model's shape,
+            ``model.no_gradients`` when the model cannot be explained.
+        """
+        found = self._scan_functions(signals, connectome, choose_device(device)[0])
+        if found is None:
+            raise ModelError(
+                "This model cannot be explained: it gives no gradients, or its two inputs do "
+                "not add up.",
+                "Its number stands without an explanation.",
+                code="model.no_gradients",
+            )
+        return found
+
+    def _scan_functions(
+        self,
+        signals: CleanSignals,
+        connectome: Connectome,
+        device: str,
+        *,
+        sparing: bool = False,
+    ) -> ScanFunctions | None:
+        if not computable(self.card, signals, connectome):
+            raise ModelError(
+                "This scan does not have the shape that the model needs.",
+                "Nothing can be explained where nothing can be computed.",
+                code="model.not_computable",
+            )
+        return self.scan_model(device).scan_functions(signals, connectome, sparing=sparing)
+
+    def on_device(
+        self, work: Callable[[str, int], T], wish: str, *, windows: int = 1
+    ) -> tuple[T, str, tuple[str, ...]]:
+        """Run `work(device, windows at a time)` where `wish` leads, with every fallback.
+
+        Parameters
+        ----------
+        work
+            What to do; it is begun anew on each attempt.
+        wish
+            "auto", "cuda", "mps" or "cpu".
+        windows
+            How many windows the work keeps in memory together, unless it is told to spare it.
+
+        Returns
+        -------
+        what `work` returned, device used, notes
+        """
+        chosen, note = choose_device(wish)
+        notes = (note,) if note else ()
+        if chosen not in self.architecture.devices:
+            if wish not in ("auto", "cpu"):
+                notes = (*notes, f"This model computes on the cpu only, not on {chosen}.")
+            chosen = "cpu"
+
+        def need(attempt: Attempt) -> int:
+            kept = 1 if _is_sparing(attempt) else windows
+            return self.architecture.need_bytes(self.card, max(attempt.batch, kept))
+
+        attempts, planned = plan(chosen, need)
+
+        def checked(where: str, batch: int) -> T:
+            if where != "cpu":
+                self._check_device(where)
+            return work(where, batch)
+
+        answer, used, fallen = run_with_fallback(checked, attempts)
+        return answer, used, (*notes, *planned, *fallen)
+
+    def _check_device(self, device: str) -> None:
+        """Refuse a device whose answer to the made-up scan would move a probability too far."""
+        most = self.card.fields.reproducibility.probability_tolerance
+        apart = abs(self.scan_model(device).canary() - self.canary_log_odds)
+        # a sigmoid is nowhere steeper than 1/4
+        if not 0.25 * self.card.calibration.slope * apart <= most:
+            raise UnfitDeviceError(device)
+
+    def _prediction(self, asked: Asked, answer: Answer, reasons: tuple[str, ...]) -> Prediction:
         low, high = answer.interval
         if reasons:
             outcome = Outcome.WITHHELD
@@ -175,7 +308,8 @@ class Bundle:
             )
         else:
             outcome = Outcome.RESULT
-        prediction = Prediction(
+        rival = self.statistics if self.architecture.own_file else self.tensors
+        return Prediction(
             outcome=outcome,
             reasons=reasons,
             model=self.summary,
@@ -184,42 +318,11 @@ class Bundle:
             log_odds=answer.log_odds,
             log_odds_windows=answer.windows,
             covariate_probability=covariate_probability(
-                self.card, self.tensors, participant, signals
+                self.card, rival, asked.participant, asked.signals
             ),
             contributions=answer.contributions,
             novelty=answer.novelty,
             research_only=outcome is Outcome.WITHHELD,
-        )
-        return prediction, used, notes
-
-    def device_used(self, wish: str) -> str:
-        """The device that `wish` ("auto", "cuda", "mps", "cpu") leads to on this machine."""
-        return choose_device(wish)[0]
-
-    def differentiable(
-        self, signals: CleanSignals, connectome: Connectome, *, device: str = "auto"
-    ) -> DifferentiableModel:
-        """The model as functions of this scan's series and matrix, for attribution.
-
-        Raises
-        ------
-        ModelError
-            ``model.not_computable`` when the scan does not have the model's shape.
-        """
-        if not computable(self.card, signals, connectome):
-            raise ModelError(
-                "This scan does not have the shape that the model needs.",
-                "Nothing can be explained where nothing can be computed.",
-                code="model.not_computable",
-            )
-        chosen, _ = choose_device(device)
-        return DifferentiableModel.of(
-            self.model(chosen),
-            signals.cleaned,
-            signals.good_frames,
-            connectome.matrix,
-            self.contract.series_scale_percent,
-            chosen,
         )
 
     def _withheld(self, reasons: tuple[str, ...], novelty: Novelty | None = None) -> Prediction:
@@ -236,90 +339,14 @@ class Bundle:
             novelty=novelty,
         )
 
-    def _answer(
-        self, signals: CleanSignals, connectome: Connectome, device: str, progress: Progress
-    ) -> Answer:
-        model = self.model(device)
-        prepared, covered = prepared_series(signals.cleaned, self.contract.series_scale_percent)
-        series, present = prepared.to(device), covered.to(device)
-        correlation = filled_correlation(connectome.matrix, model.tensors["mean_correlation"])
-        progress.step(0.1, "series encoder")
-        rows = model.series_features(series, present)
-        progress.step(0.9, "connectivity encoder and head")
-        pairs = model.connectivity_features(correlation, present)
-        novel = model.novelty_features(series, present, rows.mean(dim=0), pairs)
-        return self._combine(_numpy(rows), _numpy(pairs), _numpy(novel))
 
-    def _combine(self, rows: Floats, pairs: Floats, novel: Floats) -> Answer:
-        """Linear head, calibration and interval from features; float64, fixed order of sums."""
-        t = {key: _numpy(value) for key, value in self.tensors.items() if _is_head(key)}
-        rows, pairs = rows - t["head.series_mean"], pairs - t["head.connectivity_mean"]
-        windows = (rows * t["head.series"]).sum(axis=1)
-        series, matrix = float(windows.mean()), float((pairs * t["head.connectivity"]).sum())
-        bias = float(t["head.bias"][0])
-        log_odds = bias + series + matrix
-        heads = (
-            (rows[:, None, :] * t["bootstrap.series"][None]).sum(axis=2)
-            + (pairs[None] * t["bootstrap.connectivity"]).sum(axis=1)
-            + t["bootstrap.bias"]
-        )  # (window, head): resampled people and windows spread the interval alike
-        low, high = self._calibrated(np.percentile(heads, [2.5, 97.5]))
-        probability = float(self._calibrated(np.array([log_odds]))[0])
-        return Answer(
-            log_odds=log_odds,
-            windows=frozen(bias + windows + matrix),
-            probability=probability,
-            interval=(min(float(low), probability), max(float(high), probability)),
-            contributions={MODALITIES[0]: series, MODALITIES[1]: matrix, "bias": bias},
-            novelty=self._novelty(novel),
-        )
-
-    def _calibrated(self, log_odds: Floats) -> Floats:
-        scaled = self.card.calibration.slope * log_odds + self.card.calibration.intercept
-        return np.asarray(1.0 / (1.0 + np.exp(-np.clip(scaled, -700, 700))))
-
-    def _novelty(self, features: Floats) -> Novelty:
-        mean, precision = _numpy(self.tensors["novelty.mean"]), self.tensors["novelty.precision"]
-        step = features - mean
-        weighted = (_numpy(precision) * step[:, None]).sum(axis=0)
-        distance = float(np.sqrt(max((weighted * step).sum(), 0.0)))
-        quantiles = _numpy(self.tensors["novelty.quantiles"])
-        count = self.summary.training_count
-        below = float(np.interp(distance, quantiles, np.linspace(0.0, 100.0, quantiles.size)))
-        percentile = min(below, 100.0 * count / (count + 1))
-        outside = not distance <= float(
-            np.interp(
-                self.card.novelty_limit_percentile,
-                np.linspace(0.0, 100.0, quantiles.size),
-                quantiles,
-            )
-        )
-        sites = _numpy(self.tensors["novelty.site_means"])
-        nearest = int(((sites - features) ** 2).sum(axis=1).argmin())
-        return Novelty(
-            percentile=percentile,
-            limit=self.card.novelty_limit_percentile,
-            nearest=self.card.site_names[nearest],
-            verdict=Verdict.WITHHELD if outside else Verdict.PASS,
-        )
-
-
-def filled_correlation(matrix: Floats, mean: Tensor) -> Tensor:
-    """The matrix as float32, rows of missing parcels taken from the training mean."""
-    values = torch.from_numpy(np.asarray(matrix, np.float32).copy()).to(mean.device)
-    return torch.where(torch.isfinite(values), values, mean)
-
-
-def _is_head(key: str) -> bool:
-    return key.startswith(("head.", "bootstrap."))
-
-
-def _numpy(tensor: Tensor) -> Floats:
-    return np.asarray(tensor.detach().cpu().numpy(), np.float64)
+def _is_sparing(attempt: Attempt) -> bool:
+    """One window at a time on a graphics card: what is smallest there."""
+    return attempt.device != "cpu" and attempt.batch == 1
 
 
 def load_bundle(model_id_or_dir: str | Path) -> Bundle:
-    """Load an installed model by id, or one in a folder.
+    """Load an installed model by id (a text), or one in a folder (a `Path`, or text with a "/").
 
     Raises
     ------
@@ -328,10 +355,10 @@ def load_bundle(model_id_or_dir: str | Path) -> Bundle:
     """
     folder = Path(model_id_or_dir)
     if isinstance(model_id_or_dir, str) and folder.name == model_id_or_dir:
-        folder = model_weights_path() / model_id_or_dir
+        folder = bundle_folder(model_id_or_dir)
     stamps = tuple(
         (folder / name).stat().st_mtime_ns if (folder / name).is_file() else 0
-        for name in ("card.toml", WEIGHTS_FILE)
+        for name in (CARD_FILE, WEIGHTS_FILE, STATISTICS_FILE)
     )
     return _load(folder.resolve(), stamps)
 
@@ -339,32 +366,25 @@ def load_bundle(model_id_or_dir: str | Path) -> Bundle:
 @lru_cache(maxsize=2)
 def _load(folder: Path, _stamps: tuple[int, ...]) -> Bundle:
     card = read_card(folder)
-    tensors = read_tensors(folder / WEIGHTS_FILE, card.summary.weights_sha256)
-    bundle = Bundle(card, folder, tensors)
-    found, known = canary(bundle.model()), card.canary["log_odds"]
-    if not abs(found - known) <= card.canary["tolerance"]:
+    architecture = find_architecture(card)
+    pinned = card.fields.weights
+    weights = read_tensors(folder / WEIGHTS_FILE, pinned.sha256)
+    statistics = {}
+    if architecture.own_file:
+        if pinned.statistics_sha256 is None:
+            raise card_error("weights.statistics_sha256 is missing; this architecture needs it")
+        statistics = read_tensors(folder / STATISTICS_FILE, pinned.statistics_sha256)
+    elif pinned.statistics_sha256 is not None:
+        raise card_error("weights.statistics_sha256 names a file that this architecture lacks")
+    architecture.check(card, weights, statistics)
+    kept = {} if architecture.own_file else weights
+    bundle = Bundle(card, folder, architecture, kept, statistics, 0.0)
+    found, canary = bundle.scan_model().canary(), card.fields.canary
+    if not abs(found - canary.log_odds) <= canary.tolerance:
         raise ModelError(
-            f"The model does not give its recorded answer: {found:.6f} instead of {known:.6f}.",
+            f"The model does not give its recorded answer: {found:.6f} instead of "
+            f"{canary.log_odds:.6f}.",
             "Reinstall the program; its numerical libraries or the model have changed.",
             code="model.canary",
         )
-    return bundle
-
-
-def canary(model: FmmTc) -> float:
-    """Log-odds that the model gives to one fixed, made-up scan of exactly one window."""
-    parcels = len(model.tensors["network_of_parcel"])
-    frame = torch.arange(model.window_frames, dtype=torch.float64)[:, None]
-    parcel = torch.arange(parcels, dtype=torch.float64)[None, :]
-    wave = torch.sin(0.05 * frame * (1 + parcel % 7) + 0.7 * parcel)
-    series = (wave + 0.5 * torch.cos(0.21 * frame + 0.013 * parcel**2)).float()
-    present = torch.ones(parcels, dtype=torch.bool)
-    mean = model.tensors["mean_correlation"]
-    matrix = 0.9 * mean + 0.1 * torch.cos(parcel.T - parcel).float()
-    with fixed_threads(), torch.no_grad():
-        score = (
-            model.tensors["head.bias"][0]
-            + model.series_log_odds(series, present).mean()
-            + model.connectivity_log_odds(matrix, present)
-        )
-    return float(score)
+    return replace(bundle, canary_log_odds=found)

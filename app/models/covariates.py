@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from torch import Tensor
@@ -10,8 +10,9 @@ from torch import Tensor
 from app.core.arrays import Floats
 from app.core.results import CleanSignals, Participant
 from app.models.card import Card
+from app.models.card_schema import COVARIATES
 
-NAMES = ("age_years", "sex_female", "mean_fd_mm", "baseline_pain")
+NAMES = COVARIATES
 
 
 def covariate_values(
@@ -30,13 +31,10 @@ def covariate_values(
     )
 
 
-def covariate_probability(
-    card: Card, tensors: Mapping[str, Tensor], participant: Participant, signals: CleanSignals
-) -> float | None:
-    """Probability from covariates alone; None when age, sex and pain are all unknown.
-
-    A single unknown covariate counts as the training mean.
-    """
+def scan_covariates(
+    names: Sequence[str], participant: Participant, signals: CleanSignals
+) -> Floats:
+    """(name,) of one participant, in the order of `names`; NaN where unknown."""
     displacement = np.asarray(signals.confounds.get("framewise_displacement", [np.nan]))
     known = displacement[np.isfinite(displacement)]
     values = covariate_values(
@@ -45,7 +43,19 @@ def covariate_probability(
         float(known.mean()) if known.size else float("nan"),
         participant.baseline_pain,
     )
-    if not np.isfinite(values[[0, 1, 3]]).any():
+    return np.asarray(values[[NAMES.index(name) for name in names]])
+
+
+def covariate_probability(
+    card: Card, tensors: Mapping[str, Tensor], participant: Participant, signals: CleanSignals
+) -> float | None:
+    """Probability from covariates alone; None when age, sex and pain are all unknown.
+
+    A single unknown covariate counts as the training mean.
+    """
+    values = scan_covariates(card.covariates, participant, signals)
+    asked = np.array([name != "mean_fd_mm" for name in card.covariates], np.bool_)
+    if not np.isfinite(values[asked]).any():
         return None
     mean = tensors["covariates.mean"].double().numpy()
     centred = np.where(np.isfinite(values), values - mean, 0.0)

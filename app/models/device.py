@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TypeVar
 
 import torch
@@ -18,8 +19,32 @@ from app.core.errors import ModelError
 
 TORCH_THREADS = 2
 DEVICES = ("cuda", "mps", "cpu")
+ACCELERATOR_BATCH = 4  # windows at a time on a GPU; always one at a time on the CPU
+MEBIBYTE = 1 << 20
 
 Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceFacts:
+    """One device of this machine, for the settings."""
+
+    key: str  # "cuda", "mps", "cpu"
+    name: str
+    free_bytes: int
+    total_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """Where to compute, and how many windows at a time."""
+
+    device: str
+    batch: int
+
+
+class UnfitDeviceError(RuntimeError):
+    """A device does not give the answer that the CPU gives; it is not used."""
 
 
 @contextmanager
@@ -46,6 +71,11 @@ def fixed_threads() -> Iterator[None]:
         torch.backends.cudnn.benchmark = benchmark
 
 
+def torch_device(key: str) -> torch.device:
+    """The one place where a device's key becomes torch's device."""
+    return torch.device(key)
+
+
 def available_devices() -> tuple[str, ...]:
     """Devices of this machine, best first; "cpu" is always among them."""
     found = []
@@ -54,6 +84,42 @@ def available_devices() -> tuple[str, ...]:
     if torch.backends.mps.is_available():
         found.append("mps")
     return (*found, "cpu")
+
+
+def free_bytes(key: str) -> int:
+    """Memory that is free on a device now; 0 where the device does not say."""
+    if key == "cuda":
+        return int(torch.cuda.mem_get_info()[0])
+    if key == "mps":
+        used = torch.mps.driver_allocated_memory()
+        return max(int(torch.mps.recommended_max_memory()) - int(used), 0)
+    import psutil
+
+    return int(psutil.virtual_memory().available)
+
+
+def device_facts() -> tuple[DeviceFacts, ...]:
+    """Name and memory of every device of this machine, best first."""
+    return tuple(_facts(key) for key in available_devices())
+
+
+def _facts(key: str) -> DeviceFacts:
+    if key == "cuda":
+        free, total = torch.cuda.mem_get_info()
+        return DeviceFacts(key, torch.cuda.get_device_name(), int(free), int(total))
+    if key == "mps":
+        total = int(torch.mps.recommended_max_memory())
+        return DeviceFacts(key, "Apple graphics (MPS)", free_bytes(key), total)
+    import platform
+
+    import psutil
+
+    name = platform.processor() or platform.machine() or "processor"
+    memory = psutil.virtual_memory()
+    cores = os.cpu_count() or 1
+    return DeviceFacts(
+        key, f"Processor ({name}, {cores} cores)", int(memory.available), int(memory.total)
+    )
 
 
 def choose_device(wish: str, available: tuple[str, ...] | None = None) -> tuple[str, str]:
@@ -90,10 +156,48 @@ def choose_device(wish: str, available: tuple[str, ...] | None = None) -> tuple[
     return offered[0], f"Device '{wish}' is not available here; {offered[0]} was used instead."
 
 
+def plan(
+    device: str, need_bytes: Callable[[Attempt], int], free: Callable[[str], int] | None = None
+) -> tuple[tuple[Attempt, ...], tuple[str, ...]]:
+    """Attempts in order, smaller each time and the CPU last, and why any was left out.
+
+    Parameters
+    ----------
+    device
+        Where to begin.
+    need_bytes
+        Attempt -> memory that it needs.
+    free
+        Device -> free memory; 0 = it does not say, so it is tried. None = ask the device.
+
+    Raises
+    ------
+    ModelError
+        ``model.memory``, with both figures, when even the CPU has not enough.
+    """
+    steps = [Attempt("cpu", 1)]
+    if device != "cpu":
+        steps = [Attempt(device, ACCELERATOR_BATCH), Attempt(device, 1), *steps]
+    attempts, notes = [], []
+    for step in steps:
+        need, have = need_bytes(step), (free or free_bytes)(step.device)
+        if not have or need <= have:
+            attempts.append(step)
+        elif step.device == "cpu":
+            if not attempts:
+                raise _too_little_memory(need, have)
+        elif step.batch == 1:
+            notes.append(
+                f"The model needs about {_mebibytes(need)} on {step.device}, "
+                f"{_mebibytes(have)} are free there; cpu was used instead."
+            )
+    return tuple(attempts), tuple(notes)
+
+
 def run_with_fallback(
-    work: Callable[[str, int], Answer], device: str, batch: int
+    work: Callable[[str, int], Answer], attempts: tuple[Attempt, ...]
 ) -> tuple[Answer, str, tuple[str, ...]]:
-    """Run `work(device, batch)`; when memory runs out try batch 1, then the CPU, and say so.
+    """Run `work(device, batch)`; when memory runs out go to the next attempt, and say so.
 
     Returns
     -------
@@ -101,28 +205,80 @@ def run_with_fallback(
 
     Raises
     ------
-    torch.OutOfMemoryError, MemoryError
-        When even the CPU with batch 1 has not enough memory.
+    ModelError
+        ``model.memory`` when memory runs out in the last attempt too.
     """
-    attempts = [(device, batch)]
-    if batch > 1:
-        attempts.append((device, 1))
-    if device != "cpu":
-        attempts.append(("cpu", 1))
     notes: list[str] = []
-    for index, (where, size) in enumerate(attempts):
-        last = index + 1 == len(attempts)
+    lost = False
+    cause = ""
+    for index, attempt in enumerate(attempts):
+        if lost and attempt.device != "cpu":
+            continue
         try:
-            return work(where, size), where, tuple(notes)
-        except (torch.OutOfMemoryError, MemoryError):
-            if last:
+            return work(attempt.device, attempt.batch), attempt.device, tuple(notes)
+        except (RuntimeError, MemoryError) as error:
+            lost = device_lost(error) and attempt.device != "cpu"
+            if not (lost or out_of_memory(error)):
                 raise
-        # outside the except block, so that the error no longer keeps tensors alive
-        if where == "cuda":
-            torch.cuda.empty_cache()
-        following = attempts[index + 1]
-        notes.append(
-            f"Memory ran out on {where} with batch {size}; repeated on {following[0]} with "
-            f"batch {following[1]}."
-        )
-    raise AssertionError("the loop returns or raises")
+            cause = "Memory ran out"
+            if lost:
+                cause = "The device failed"
+            if isinstance(error, UnfitDeviceError):
+                cause = "The model did not give its recorded answer"
+        # Outside the except block: there the error would keep every tensor of the run alive.
+        if not lost:
+            _empty_cache(attempt.device)
+        left = [step for step in attempts[index + 1 :] if not lost or step.device == "cpu"]
+        if left:
+            notes.append(
+                f"{cause} on {attempt.device} with {_windows(attempt.batch)}; repeated on "
+                f"{left[0].device} with {_windows(left[0].batch)}."
+            )
+    raise ModelError(
+        "The memory of this machine ran out while the model was computing.",
+        "Close other programs, or raise the memory limit in the settings.",
+        code="model.memory",
+    )
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory ran out; torch says so in several ways."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    text = str(error)
+    return isinstance(error, RuntimeError) and any(
+        words in text for words in ("out of memory", "can't allocate memory", "ALLOC_FAILED")
+    )
+
+
+def device_lost(error: BaseException) -> bool:
+    """Whether a graphics card failed in a way after which it cannot be used in this process."""
+    text = str(error)
+    return isinstance(error, UnfitDeviceError) or (
+        isinstance(error, RuntimeError)
+        and not out_of_memory(error)
+        and ("CUDA error" in text or "CUDA driver" in text or "MPS backend" in text)
+    )
+
+
+def _empty_cache(device: str) -> None:
+    if device == "cuda" and torch.cuda.is_initialized():
+        torch.cuda.empty_cache()
+    elif device == "mps" and torch.backends.mps.is_available():
+        torch.mps.empty_cache()
+
+
+def _windows(batch: int) -> str:
+    return f"up to {batch} windows at a time" if batch > 1 else "one window at a time"
+
+
+def _mebibytes(count: int) -> str:
+    return f"{count / MEBIBYTE:.0f} MB" if count < 1000 * MEBIBYTE else f"{count / 2**30:.1f} GB"
+
+
+def _too_little_memory(need: int, have: int) -> ModelError:
+    return ModelError(
+        f"The model needs about {_mebibytes(need)} of memory, {_mebibytes(have)} are free.",
+        "Close other programs, or use a machine with more memory.",
+        code="model.memory",
+    )

@@ -29,6 +29,7 @@ class DifferentiableModel:
     baseline_correlation: Tensor  # training mean
     references: Tensor  # (reference, frame, parcel), training participants' series
     reference_text: str
+    sparing: bool = False  # each window is computed again for its gradient; same bits, less memory
 
     @classmethod
     def of(
@@ -38,7 +39,9 @@ class DifferentiableModel:
         good_frames: Bools,
         matrix: Floats,
         scale_percent: float,
-        device: str,
+        device: str | torch.device,
+        *,
+        sparing: bool = False,
     ) -> DifferentiableModel:
         """Prepare one scan; references are cut or mirrored in time to its length."""
         series, present = prepared_series(cleaned, scale_percent)
@@ -60,11 +63,12 @@ class DifferentiableModel:
             references,
             f"zero series and mean matrix of the training participants; {len(stored)} training "
             "participants' series",
+            sparing,
         )
 
     def series_log_odds(self, series: Tensor) -> Tensor:
         """(frame, parcel) -> mean over windows, scalar."""
-        return self.model.series_log_odds(series, self.present).mean()
+        return self.model.series_log_odds(series, self.present, sparing=self.sparing).mean()
 
     def connectivity_log_odds(self, correlation: Tensor) -> Tensor:
         """(parcel, parcel) -> scalar."""

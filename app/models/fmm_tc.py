@@ -8,30 +8,56 @@ the log-odds, against the average training participant, is exact and signed.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 
 from app.models.brainlm import BrainLM
-from app.models.card import Card
+from app.models.card import Card, card_error
 from app.models.features import (
     connectivity_features,
     pooling_weights,
     series_features,
     window_starts,
 )
+from app.models.novelty import novelty_shapes
 from app.models.strict_loading import check_tensors, load_module
 
 ENCODER = "encoder."
 
 
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """Counts of the card's table ``sizes`` that fix the shape of every stored array."""
+
+    networks: int
+    bootstrap_heads: int
+    references: int
+    reference_frames: int
+    novelty_features: int
+    novelty_quantiles: int
+
+    @classmethod
+    def of(cls, card: Card) -> Sizes:
+        """From the card; `ModelError` naming what is missing or too much."""
+        given, known = card.fields.sizes, [field.name for field in fields(cls)]
+        for name in sorted(set(known) ^ set(given)):
+            word = "missing" if name in known else "unknown"
+            raise card_error(f"sizes.{name} is {word}")
+        for name in known:
+            if given[name] < 1:
+                raise card_error(f"sizes.{name} must be at least 1 (found {given[name]})")
+        return cls(**given)
+
+
 def expected_shapes(card: Card) -> dict[str, tuple[int, ...]]:
     """Key and shape of every array of a bundle's weights file, from the card's sizes."""
-    sizes, parcels = card.sizes, card.contract.parcel_count
+    sizes, parcels = Sizes.of(card), card.contract.parcel_count
     series = sizes.networks * card.encoder.hidden_size
     pairs = sizes.networks * (sizes.networks - 1) // 2
-    heads, covariates, novelty = sizes.bootstrap_heads, len(card.covariates), sizes.novelty_features
+    heads, covariates = sizes.bootstrap_heads, len(card.covariates)
     shapes: dict[str, tuple[int, ...]] = {
         "token_order": (card.encoder.token_count,),
         "centroids_mm": (parcels, 3),
@@ -48,10 +74,7 @@ def expected_shapes(card: Card) -> dict[str, tuple[int, ...]]:
         "covariates.mean": (covariates,),
         "covariates.weight": (covariates,),
         "covariates.bias": (1,),
-        "novelty.mean": (novelty,),
-        "novelty.precision": (novelty, novelty),
-        "novelty.quantiles": (sizes.novelty_quantiles,),
-        "novelty.site_means": (sizes.sites, novelty),
+        **novelty_shapes(card),
         "reference.series": (sizes.references, sizes.reference_frames, parcels),
     }
     encoder = BrainLM(card.encoder)  # not on "meta": that imports torch's whole compiler
@@ -69,7 +92,9 @@ class FmmTc:
     networks: int
 
     @classmethod
-    def from_tensors(cls, card: Card, tensors: Mapping[str, Tensor], device: str = "cpu") -> FmmTc:
+    def from_tensors(
+        cls, card: Card, tensors: Mapping[str, Tensor], device: str | torch.device = "cpu"
+    ) -> FmmTc:
         """Build from checked arrays.
 
         Raises
@@ -90,7 +115,7 @@ class FmmTc:
             encoder.to(device),
             {key: tensor.to(device) for key, tensor in own.items()},
             card.contract.window_frames,
-            card.sizes.networks,
+            Sizes.of(card).networks,
         )
 
     def _pooling(self, present: Tensor) -> Tensor:
@@ -98,29 +123,38 @@ class FmmTc:
             self.tensors["network_of_parcel"].cpu().numpy(), self.networks, present
         )
 
-    def series_features(self, series: Tensor, present: Tensor) -> Tensor:
-        """Features of every window, (window, feature); one window at a time, so that the bits
-        do not depend on a batch."""
+    def series_features(
+        self, series: Tensor, present: Tensor, batch: int = 1, *, sparing: bool = False
+    ) -> Tensor:
+        """Features of every window, (window, feature); `batch` windows at a time.
+
+        One at a time is the rule wherever bits must not depend on free memory. With `sparing`
+        a window's layers are run again when its gradient is asked for, and keep nothing.
+        """
         pooling = self._pooling(present)
-        rows = [
-            series_features(
-                self.encoder,
-                series[start : start + self.window_frames].T.unsqueeze(0).contiguous(),
-                self.tensors["centroids_mm"],
-                self.tensors["token_order"],
-                pooling,
-            )
-            for start in window_starts(len(series), self.window_frames)
-        ]
+        starts = window_starts(len(series), self.window_frames)
+        rows = []
+        for first in range(0, len(starts), batch):
+            windows = [series[s : s + self.window_frames].T for s in starts[first : first + batch]]
+            inputs = torch.stack(windows).contiguous()
+            if sparing and torch.is_grad_enabled():
+                rows.append(checkpoint(self._features_of, inputs, pooling, use_reentrant=False))
+            else:
+                rows.append(self._features_of(inputs, pooling))
         return torch.cat(rows)
+
+    def _features_of(self, windows: Tensor, pooling: Tensor) -> Tensor:
+        centroids, order = self.tensors["centroids_mm"], self.tensors["token_order"]
+        return series_features(self.encoder, windows, centroids, order, pooling)
 
     def connectivity_features(self, correlation: Tensor, present: Tensor) -> Tensor:
         """Features of the matrix, (feature,); missing rows hold any finite value."""
         return connectivity_features(correlation, self._pooling(present))
 
-    def series_log_odds(self, series: Tensor, present: Tensor) -> Tensor:
-        """What each window adds, (window,)."""
-        features = self.series_features(series, present) - self.tensors["head.series_mean"]
+    def series_log_odds(self, series: Tensor, present: Tensor, *, sparing: bool = False) -> Tensor:
+        """What each window adds, (window,); `sparing` keeps nothing for the gradient."""
+        features = self.series_features(series, present, sparing=sparing)
+        features = features - self.tensors["head.series_mean"]
         return features @ self.tensors["head.series"]
 
     def connectivity_log_odds(self, correlation: Tensor, present: Tensor) -> Tensor:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import struct
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,12 +10,13 @@ from torch import Tensor, nn
 
 from app.core.errors import ModelError
 from app.core.provenance import file_sha256
+from app.models.limits import MAX_FILE_BYTES
+from app.models.safetensors_header import read_header
 
-MAX_FILE_BYTES = 200 * 1024 * 1024
-MAX_HEADER_BYTES = 2 * 1024 * 1024
 
-
-def read_tensors(path: Path, expected_sha256: str | None = None) -> dict[str, Tensor]:
+def read_tensors(
+    path: Path, expected_sha256: str | None = None, *, max_bytes: int = MAX_FILE_BYTES
+) -> dict[str, Tensor]:
     """Read a safetensors file after checking its size, header and hash.
 
     Parameters
@@ -26,6 +25,8 @@ def read_tensors(path: Path, expected_sha256: str | None = None) -> dict[str, Te
         The file.
     expected_sha256
         Refuse anything else; None where no value is pinned.
+    max_bytes
+        Refuse a larger file; a bundle's own limit unless a published encoder is read.
 
     Raises
     ------
@@ -39,9 +40,9 @@ def read_tensors(path: Path, expected_sha256: str | None = None) -> dict[str, Te
             code="model.missing",
         )
     size = path.stat().st_size
-    if size > MAX_FILE_BYTES:
+    if size > max_bytes:
         raise ModelError(
-            f"The weights file has {size} bytes; at most {MAX_FILE_BYTES} are read.",
+            f"The weights file has {size} bytes; at most {max_bytes} are read.",
             "Check that this is the right file.",
             code="model.too_large",
         )
@@ -51,7 +52,7 @@ def read_tensors(path: Path, expected_sha256: str | None = None) -> dict[str, Te
             "Reinstall the model; a changed model is never loaded.",
             code="model.hash",
         )
-    _check_header(path, size)
+    read_header(path)
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
@@ -61,26 +62,50 @@ def read_tensors(path: Path, expected_sha256: str | None = None) -> dict[str, Te
         raise _damaged("its contents do not parse") from error
 
 
-def _check_header(path: Path, size: int) -> None:
-    with path.open("rb") as handle:
-        start = handle.read(8)
-        if len(start) < 8 or start.startswith(b"version "):
-            raise _damaged("it is too short or a pointer to the real file (Git LFS)")
-        (length,) = struct.unpack("<Q", start)
-        if length > MAX_HEADER_BYTES or length > size - 8:
-            raise _damaged(f"its header claims {length} bytes")
-        try:
-            header = json.loads(handle.read(length))
-        except (UnicodeDecodeError, json.JSONDecodeError) as error:
-            raise _damaged("its header is not JSON") from error
-    if not isinstance(header, dict):
-        raise _damaged("its header is not a table")
-
-
 def _damaged(what: str) -> ModelError:
     return ModelError(
         f"The weights file is damaged: {what}.", "Reinstall the model.", code="model.damaged"
     )
+
+
+def check_names_and_shapes(
+    found: Mapping[str, tuple[int, ...]],
+    expected_shapes: Mapping[str, tuple[int, ...]],
+    *,
+    ignorable: tuple[str, ...] = (),
+) -> None:
+    """The part of `check_tensors` that needs no numbers: names and shapes.
+
+    Raises
+    ------
+    ModelError
+        ``model.keys`` or ``model.shape``, naming at most three offenders.
+    """
+    missing = sorted(set(expected_shapes) - set(found))
+    extra = sorted(set(found) - set(expected_shapes) - set(ignorable))
+    if missing or extra:
+        raise ModelError(
+            f"The weights do not fit the model: missing {_some(missing)}, "
+            f"unexpected {_some(extra)}.",
+            "This file belongs to another model or version.",
+            code="model.keys",
+        )
+    wrong = [
+        f"{key}: {tuple(found[key])} instead of {tuple(shape)}"
+        for key, shape in expected_shapes.items()
+        if tuple(found[key]) != tuple(shape)
+    ]
+    if wrong:
+        raise ModelError(
+            f"The weights have the wrong shape: {wrong[:3]}.",
+            "This file belongs to another model or version.",
+            code="model.shape",
+        )
+
+
+def _some(names: list[str]) -> str:
+    """The first three names, short and printable: they may come from a foreign file."""
+    return ascii([name[:80] for name in names[:3]])
 
 
 def check_tensors(
@@ -106,25 +131,8 @@ def check_tensors(
         ``model.keys``, ``model.shape``, ``model.dtype`` or ``model.not_finite``, naming at most
         three offenders.
     """
-    missing = sorted(set(expected_shapes) - set(tensors))
-    extra = sorted(set(tensors) - set(expected_shapes) - set(ignorable))
-    if missing or extra:
-        raise ModelError(
-            f"The weights do not fit the model: missing {missing[:3]}, unexpected {extra[:3]}.",
-            "This file belongs to another model or version.",
-            code="model.keys",
-        )
-    wrong = [
-        f"{key}: {tuple(tensors[key].shape)} instead of {tuple(shape)}"
-        for key, shape in expected_shapes.items()
-        if tuple(tensors[key].shape) != tuple(shape)
-    ]
-    if wrong:
-        raise ModelError(
-            f"The weights have the wrong shape: {wrong[:3]}.",
-            "This file belongs to another model or version.",
-            code="model.shape",
-        )
+    shapes = {key: tuple(tensor.shape) for key, tensor in tensors.items()}
+    check_names_and_shapes(shapes, expected_shapes, ignorable=ignorable)
     for key in expected_shapes:
         tensor = tensors[key]
         if tensor.is_complex() or tensor.dtype == torch.bool:

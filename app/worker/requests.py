@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from app.core.request import AnalysisRequest
+from app.core.request import AnalysisRequest, EncodeRequest
 from app.core.results import Finding, Scan
 from app.scans.contents import Contents
 from app.study.codec import decode, encode
@@ -21,7 +21,9 @@ INSPECT_LIMIT_S = 600.0  # a DICOM series is converted
 PREVIEW_LIMIT_S = 600.0
 WARM_UP_LIMIT_S = 180.0
 ANALYSE_LIMIT_S = 3600.0
+ENCODE_LIMIT_S = 24 * 3600.0  # many scans through the largest encoder on a slow CPU
 REPORT_LIMIT_S = 300.0
+MODELS_LIMIT_S = 24 * 3600.0  # 2.6 GB over a slow line
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,12 @@ def analyse_job(request: AnalysisRequest, *, scan_sha256: str = "") -> Job:
     )
 
 
+def encode_job(request: EncodeRequest) -> Job:
+    """Encode parcel series; answers ``out``, ``shape``, ``notes`` and ``encoder``."""
+    arguments = {"request": encode(request, {}), "device": request.device}
+    return Job("encode", arguments, new_job_id(), time_limit_s=ENCODE_LIMIT_S)
+
+
 def report_job(case_folder: Path, out_pdf: Path, *, scan_sha256: str = "") -> Job:
     """Write the participant summary of a case folder to another place."""
     arguments = {"case_folder": str(case_folder.absolute()), "out_pdf": str(out_pdf.absolute())}
@@ -140,3 +148,18 @@ def inspection_of(result: Mapping[str, Any]) -> Inspection:
 def packed_request(arguments: Mapping[str, Any]) -> AnalysisRequest:
     """In the child: the request of an "analyse" job."""
     return decode(AnalysisRequest, arguments["request"], {})
+
+
+def packed_encode_request(arguments: Mapping[str, Any]) -> EncodeRequest:
+    """In the child: the request of an "encode" job."""
+    return decode(EncodeRequest, arguments["request"], {})
+
+
+def models_job(name: str, **arguments: Any) -> Job:
+    """A job on published models and atlases, answered with plain values.
+
+    `name` is "models_state", "models_install" (id, accepted), "models_import" (paths, id or "",
+    accepted), "models_recognise" (paths), "models_verify" (ids) or "models_remove" (id); see
+    `app.worker.model_jobs`.
+    """
+    return Job(name, arguments, new_job_id(), time_limit_s=MODELS_LIMIT_S)

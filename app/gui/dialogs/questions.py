@@ -70,3 +70,20 @@ def ask_repetition_time(parent: QWidget, why: str, stated: Callable[[float], Non
         column.addWidget(widget)
     dialog.open()
     return dialog
+
+
+def ask_remove(parent: QWidget, what: str, remove: Callable[[], None]) -> QMessageBox:
+    """Ask whether to delete something installed; `remove` is called on yes."""
+    box = QMessageBox(parent)
+    box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+    box.setIcon(QMessageBox.Icon.Question)
+    box.setWindowTitle("Remove")
+    box.setText(f"Remove {what}?")
+    box.setInformativeText("Its files are deleted. It can be installed again.")
+    yes = box.addButton("Remove", QMessageBox.ButtonRole.DestructiveRole)
+    keep = box.addButton("Keep", QMessageBox.ButtonRole.RejectRole)
+    box.setDefaultButton(keep)
+    box.setEscapeButton(keep)
+    yes.clicked.connect(lambda _checked=False: remove())
+    box.open()
+    return box

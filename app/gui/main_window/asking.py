@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,17 @@ from app.scans.contents import Choice, Contents
 
 if TYPE_CHECKING:
     from app.gui.main_window.window import MainWindow
+
+
+def what_was_dropped(paths: Sequence[Path]) -> tuple[Path, str]:
+    """What to open of several things, and what to say: files of one folder may be one series."""
+    first = paths[0]
+    if len(paths) == 1:
+        return first, ""
+    together = len({path.parent for path in paths}) == 1
+    if together and not first.name.lower().endswith((".nii", ".nii.gz")):
+        return first.parent, ""
+    return first, "Only the first of the dropped files is opened."
 
 
 class Asking(QObject):

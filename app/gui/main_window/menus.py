@@ -11,6 +11,7 @@ from PySide6.QtGui import QAction, QActionGroup, QKeySequence
 from PySide6.QtWidgets import QMenu
 
 if TYPE_CHECKING:
+    from app.gui.dialogs.models import ModelsDialog
     from app.gui.main_window.window import MainWindow
 
 
@@ -20,11 +21,13 @@ class Menus:
     def __init__(self, window: MainWindow) -> None:
         self.window = window
         self.all: list[QAction] = []
+        self.models: ModelsDialog | None = None
         self._groups: dict[str, dict[str, QAction]] = {}
         bar = window.menuBar()
         self._file(bar.addMenu("&File"))
         self._analysis(bar.addMenu("&Analysis"))
         self._view(bar.addMenu("&View"))
+        self._tools(bar.addMenu("&Tools"))
         self._help(bar.addMenu("&Help"))
         self.follow()
 
@@ -59,11 +62,16 @@ class Menus:
         self.pictures.aboutToShow.connect(self._fill_pictures)
         menu.addSeparator()
         self.close_case = self._add(menu, "C&lose case", "Ctrl+W", window.close_case)
+        self._add(menu, "Se&ttings…", "Ctrl+,", window.tools.show_settings)
         self._add(menu, "&Quit", "Ctrl+Q", window.close)
 
     def _analysis(self, menu: QMenu) -> None:
         self.run = self._add(menu, "&Run analysis", "Ctrl+R", self.window.run_from_menu)
         self.cancel = self._add(menu, "&Cancel work", "Ctrl+.", self.window.cancel_current)
+        menu.addSeparator()
+        tools = self.window.tools
+        self._add(menu, "&Model card…", "Ctrl+M", tools.show_card)
+        self._add(menu, "&Install a model from a file…", "", tools.ask_import)
 
     def _view(self, menu: QMenu) -> None:
         actions, session = self.window.actions_, self.window.session
@@ -99,6 +107,17 @@ class Menus:
             (("system", "Follow the &system"), ("dark", "&Dark"), ("light", "&Light")),
             actions.set_theme,
         )
+
+    def _tools(self, menu: QMenu) -> None:
+        self._add(menu, "&Models and atlases…", "Ctrl+Shift+M", self._show_models)
+
+    def _show_models(self) -> None:
+        from app.gui.dialogs.models import ModelsDialog
+
+        if self.models is None:
+            self.models = ModelsDialog(self.window.actions_.downloads, self.window)
+            self.models.said.connect(self.window.say)
+        self.models.show_now()
 
     def _help(self, menu: QMenu) -> None:
         self._add(menu, "&Keyboard and mouse", "F1", self.window.show_shortcuts)

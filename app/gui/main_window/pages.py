@@ -83,11 +83,13 @@ def check_page(session: Session) -> Page:
     return page
 
 
-def predict_page(session: Session) -> Page:
+def predict_page(session: Session, show_model: Callable[[str], None]) -> Page:
     """The card beside the connectivity that went into it."""
     page = Page("Predict")
+    card = CardView(session)
+    card.model_asked.connect(show_model)
     right = _split(_DOWN, (MatrixView(session, compact=True), 6), (RegionsView(session), 5))
-    page.row.addWidget(_split(_ACROSS, (CardView(session), 7), (right, 4)))
+    page.row.addWidget(_split(_ACROSS, (card, 7), (right, 4)))
     return page
 
 
@@ -103,12 +105,17 @@ def explain_page(session: Session) -> Page:
 
 
 def report_page(
-    session: Session, export: Callable[[], None], open_folder: Callable[[], None]
+    session: Session,
+    export: Callable[[], None],
+    open_folder: Callable[[], None],
+    show_model: Callable[[str], None],
 ) -> Page:
     """What the PDF holds, with its first page's card beside."""
     page = Page("Report")
     summary = SummaryView(session)
     summary.export_asked.connect(export)
     summary.folder_asked.connect(open_folder)
-    page.row.addWidget(_split(_ACROSS, (summary, 4), (CardView(session), 8)))
+    card = CardView(session)
+    card.model_asked.connect(show_model)
+    page.row.addWidget(_split(_ACROSS, (summary, 4), (card, 8)))
     return page

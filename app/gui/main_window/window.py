@@ -27,10 +27,11 @@ from app.gui.dialogs.about import AboutDialog
 from app.gui.dialogs.questions import ask_stop
 from app.gui.dialogs.shortcuts import ShortcutsDialog
 from app.gui.jobs import Jobs
-from app.gui.main_window.asking import Asking
+from app.gui.main_window.asking import Asking, what_was_dropped
 from app.gui.main_window.menus import Menus
 from app.gui.main_window.start import StartPanel
 from app.gui.main_window.states import step_states
+from app.gui.main_window.tools import Tools
 from app.gui.messages import ErrorPanel, Messages
 from app.gui.session import Session
 from app.gui.widgets.progress_panel import ProgressPanel
@@ -59,6 +60,7 @@ class MainWindow(QMainWindow):
         self._step = "load"
         self._closing = False
         self._build(messages)
+        self.tools = Tools(self)
         self.menus = Menus(self)
         self._connect()
         self._restore_geometry()
@@ -168,10 +170,13 @@ class MainWindow(QMainWindow):
             made = {
                 "load": lambda: pages.load_page(self.session, self.actions_.run_analysis),
                 "check": lambda: pages.check_page(self.session),
-                "predict": lambda: pages.predict_page(self.session),
+                "predict": lambda: pages.predict_page(self.session, self.tools.show_card),
                 "explain": lambda: pages.explain_page(self.session),
                 "report": lambda: pages.report_page(
-                    self.session, self.ask_export, self.actions_.open_folder
+                    self.session,
+                    self.ask_export,
+                    self.actions_.open_folder,
+                    self.tools.show_card,
                 ),
             }[key]()
             self._pages[key] = made
@@ -356,15 +361,14 @@ class MainWindow(QMainWindow):
         if not paths:
             return
         event.acceptProposedAction()
-        if len(paths) > 1 and len({path.parent for path in paths}) > 1:
-            self.say("Only the first of the dropped files is opened.")
-        elif len(paths) > 1 and not paths[0].name.lower().endswith((".nii", ".nii.gz")):
-            paths = [paths[0].parent]
-        self.actions_.open_path(paths[0])
+        path, words = what_was_dropped(paths)
+        if words:
+            self.say(words)
+        self.actions_.open_path(path)
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Ask first where work is running; then stop everything that we started."""
-        running = self.jobs.running()
+        running = (*self.jobs.running(), *self.actions_.downloads.running())
         if running and not self._closing:
             event.ignore()
             ask_stop(self, running[-1].title, self._stop_and_close)

@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import (
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QScrollArea,
+    QVBoxLayout,
+    QWidget,
+)
 
 from app.core import wording
 from app.core.results import Case, ModelSummary, Prediction, Verdict
@@ -31,6 +39,8 @@ class CardView(View):
 
     name = "card"
     title = "Prediction"
+
+    model_asked = Signal(str)  # show the card of this model
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(session, parent)
@@ -86,9 +96,9 @@ class CardView(View):
         facts.addLayout(self._health(opened), 4)
         column.addLayout(facts)
         column.addWidget(_rule())
-        column.addWidget(_text(wording.NO_CONTROL_SENTENCE, small=True))
+        column.addWidget(_text(wording.control_arm_sentence(model), small=True))
         limits = " ".join(limit.rstrip(".") + "." for limit in model.limits)
-        words = f"Limits: {wording.metric_text(model)}. {limits}"
+        words = f"Limits: {wording.metric_text(model)}. {wording.gain_text(model)}. {limits}"
         column.addWidget(_text(words, small=True))
         column.addWidget(_text(_provenance_line(case), small=True, muted=True))
         column.addStretch(1)
@@ -138,7 +148,7 @@ class CardView(View):
         if counts:
             learned += f" (n = {model.training_count})"
         rows = (
-            ("Treatment", model.drug),
+            ("Treatment", wording.treatment_text(model)),
             ("Responder definition", model.responder_definition),
             ("Learned from", learned),
         )
@@ -147,6 +157,10 @@ class CardView(View):
             label.setWordWrap(False)
             grid.addWidget(label, row, 0, Qt.AlignmentFlag.AlignTop)
             grid.addWidget(_text(value), row, 1)
+        button = QPushButton("Model card")
+        button.setToolTip("Everything about this model, limitations first (Ctrl+M)")
+        button.clicked.connect(lambda: self.model_asked.emit(model.model_id))
+        grid.addWidget(button, 0, 2, 2, 1, Qt.AlignmentFlag.AlignTop)
         return grid
 
     def _estimates(self, found: Prediction, model: ModelSummary) -> QGridLayout:

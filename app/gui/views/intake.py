@@ -32,6 +32,7 @@ class IntakeView(View):
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(session, parent)
         self._path: Path | None = None
+        session.research_wanted_changed.connect(self._follow_research)
         self.label = QLineEdit()
         self.visit = QLineEdit()
         self.age = _number_field(0.0, 120.0)
@@ -92,6 +93,7 @@ class IntakeView(View):
         self.sex.setCurrentIndex(max(self.sex.findData(known.get("sex") or ""), 0))
         self.pain.setText(_plain(known.get("baseline_pain")))
         self.site.setText(str(known.get("site") or ""))
+        self._follow_research()
         self.run.setEnabled(preview is not None)
         self.setEnabled(preview is not None)
         if preview is None:
@@ -112,6 +114,9 @@ class IntakeView(View):
             "site": self.site.text().strip() or None,
             "research": self.research.isChecked(),
         }
+
+    def _follow_research(self) -> None:
+        self.research.setChecked(self.session.research_wanted)
 
     def _run(self) -> None:
         self.run_asked.emit(self.values())

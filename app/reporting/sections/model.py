@@ -35,10 +35,11 @@ def _card(model: ModelSummary) -> Fields:
     others = int(model.score_counts_non_responder.sum())
     low, high = model.auroc_interval
     rows = [
-        ("Model", f"{model.model_id}, weights {wording.short_hash(model.weights_sha256)}"),
+        ("Model", _identity(model)),
         ("Intended use", f"{wording.RUO_LINE}. {wording.NOT_A_DEVICE}"),
-        ("Treatment", model.drug),
+        ("Treatment", wording.treatment_text(model)),
         ("Responder definition", model.responder_definition),
+        *_estimand(model),
         ("Population", model.population),
         (
             "Participants",
@@ -52,13 +53,33 @@ def _card(model: ModelSummary) -> Fields:
             f"{model.auroc:.2f} (95 % interval {low:.2f} to {high:.2f}); "
             f"covariates only {model.covariate_auroc:.2f}",
         ),
-        ("Control arm", wording.NO_CONTROL_SENTENCE),
+        ("Gain over covariates", f"{wording.gain_text(model)}."),
+        ("Control arm", wording.control_arm_sentence(model)),
         (
             "Limits and known failures",
             " ".join(x.rstrip(".") + "." for x in model.limits) or "none stated",
         ),
     ]
     return Fields(tuple(rows), columns=1)
+
+
+def _identity(model: ModelSummary) -> str:
+    parts = [model.model_id, f"weights {wording.short_hash(model.weights_sha256)}"]
+    if model.card_sha256:
+        parts.append(f"card {wording.short_hash(model.card_sha256)}")
+    if model.mode:
+        parts.append(f"mode {model.mode}")
+    return ", ".join(parts)
+
+
+def _estimand(model: ModelSummary) -> list[tuple[str, str]]:
+    """What the label means; cases written before cards said so have none."""
+    if not model.estimand:
+        return []
+    return [
+        ("Estimand", model.estimand),
+        ("Rescue medication, drop-out", f"{model.rescue_medication}; {model.drop_out}"),
+    ]
 
 
 def _deviations(context: ReportContext) -> list[Block]:

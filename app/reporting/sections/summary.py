@@ -109,7 +109,7 @@ def _with_number(context: ReportContext, prediction: Prediction) -> list[Block]:
         _question(model),
         plot,
         Text(wording.plain_paragraph(prediction), "lead"),
-        Text(wording.NO_CONTROL_SENTENCE, "strong"),
+        Text(wording.control_arm_sentence(model), "strong"),
         Gap(1.0),
         Columns(
             (
@@ -164,7 +164,10 @@ def _withheld(context: ReportContext, prediction: Prediction) -> list[Block]:
 def _question(model: ModelSummary) -> Fields:
     return Fields(
         (
-            ("Question", f"{model.drug}: probability of meeting the responder definition"),
+            (
+                "Question",
+                f"{wording.treatment_text(model)}: probability of meeting the responder definition",
+            ),
             ("Responder definition", model.responder_definition),
             ("Learned from", f"{model.population} (n = {model.training_count})"),
         ),

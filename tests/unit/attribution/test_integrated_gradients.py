@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from app.attribution.integrated_gradients import (
+    Batched,
     converged,
     gauss_legendre,
     integrated_gradients,
@@ -102,3 +103,18 @@ def test_that_two_runs_give_the_same_bits():
     second = integrated_gradients(score, inputs, baseline).values
     assert math.isfinite(float(first.sum()))
     assert torch.equal(first, second)
+
+
+@pytest.mark.parametrize("at_once", [1, 3, 8, 50])
+def test_that_nodes_in_batches_give_the_same_but_for_rounding(at_once):
+    generator = torch.Generator().manual_seed(2)
+    weights = torch.randn(11, 7, generator=generator)
+    inputs, baselines = torch.randn(7, generator=generator), torch.zeros(1, 7)
+
+    def scores(x: torch.Tensor) -> torch.Tensor:
+        return torch.tanh(x @ weights.T).sum(dim=-1)
+
+    one_by_one = integrated_gradients(scores, inputs, baselines)
+    together = integrated_gradients(scores, inputs, baselines, batched=Batched(scores, at_once))
+    assert together.nodes == one_by_one.nodes
+    np.testing.assert_allclose(together.values, one_by_one.values, rtol=0, atol=2e-7)

@@ -26,8 +26,10 @@ from app.cohort.training import Block, fit_head
 from app.connectome.connectivity import pearson_connectivity
 from app.core.progress import Progress
 from app.core.results import BranchAttribution
-from app.models.bundle import filled_correlation, load_bundle
+from app.models.answer import filled_correlation
+from app.models.bundle import load_bundle
 from app.models.features import prepared_series
+from app.models.fmm_tc import FmmTc
 from app.simulation.cohort import CohortSettings, draw_participant
 from app.simulation.signature import planted_signature
 
@@ -85,7 +87,7 @@ def test_that_the_bundle_gives_the_scores_it_was_judged_by(people, tmp_path, mon
     encoded = make_demo_bundle(people, 9, tmp_path / "again", target, Progress(), QUICK)
     assert [p.identifier for p in encoded.cohort.held_out] == ["p09", "p10", "p11", "p12"]
     bundle = load_bundle(target)
-    model, person = bundle.model(), encoded.cohort.held_out[1]
+    model, person = FmmTc.from_tensors(bundle.card, bundle.tensors), encoded.cohort.held_out[1]
     series, present = prepared_series(person.cleaned, QUICK.series_scale_percent)
     matrix = filled_correlation(person.connectivity, model.tensors["mean_correlation"])
     with torch.no_grad():
@@ -96,7 +98,7 @@ def test_that_the_bundle_gives_the_scores_it_was_judged_by(people, tmp_path, mon
         )
     assert float(score) == pytest.approx(encoded.results["fused"].held_out_log_odds[1], abs=1e-4)
     card = bundle.card.raw
-    assert card["model"]["training_count"] == 9
+    assert card["training"]["count"] == 9
     assert card["metrics"]["null_cohort"]["repeats"] == 4
     assert set(card["seeds"]) >= {"cohort_seed", "fold_seed", "random_encoder_seed"}
     assert not list(target.parent.glob(".making-*"))

@@ -66,7 +66,7 @@ def test_that_an_atlas_from_the_cache_is_the_same_to_the_bit(isolated_home, monk
     assert list((isolated_home / "cache").rglob("manifest.json"))
     for other in (second, third):
         np.testing.assert_array_equal(first.points.points_mm, other.points.points_mm)
-        np.testing.assert_array_equal(first.labels_1mm.data, other.labels_1mm.data)
+        np.testing.assert_array_equal(first.labels_fine.data, other.labels_fine.data)
         np.testing.assert_array_equal(first.centroids_mm, other.centroids_mm)
         assert not other.points.points_mm.flags.writeable
 

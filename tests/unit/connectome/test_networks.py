@@ -29,7 +29,7 @@ def test_that_left_comes_before_right_inside_each_network():
 
 def test_that_the_order_round_trips_and_is_the_one_that_is_drawn():
     atlas = load_atlas()
-    assert set(atlas.networks) == set(NETWORKS)
+    assert set(atlas.networks) == set(NETWORKS) - {"Cerebellum"}  # A424 has it
     order = network_order(atlas.networks, atlas.hemispheres)
     matrix = np.random.default_rng(0).random((426, 426))
     shown = matrix[np.ix_(order, order)]

@@ -49,8 +49,8 @@ def test_that_vertices_lie_at_the_voxels_of_their_parcel(surface, side):
     atlas = load_atlas()
     labels = surface[f"labels_{side}"]
     middle = (surface[f"pial_{side}"] + surface[f"white_{side}"]) / 2
-    world = np.argwhere(np.asarray(atlas.labels_1mm.data) > 0) + atlas.labels_1mm.affine[:3, 3]
-    parcel = atlas.labels_1mm.data[atlas.labels_1mm.data > 0]
+    world = np.argwhere(np.asarray(atlas.labels_fine.data) > 0) + atlas.labels_fine.affine[:3, 3]
+    parcel = atlas.labels_fine.data[atlas.labels_fine.data > 0]
     for label in np.unique(labels[labels > 0])[::20]:
         distance, _ = cKDTree(world[parcel == label]).query(middle[labels == label])
         assert distance.max() < 5.0

@@ -229,3 +229,21 @@ def test_that_network_colours_reach_three_to_one_on_white(name: str) -> None:
     linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
     luminance = float(linear @ [0.2126, 0.7152, 0.0722])
     assert 1.05 / (luminance + 0.05) >= 3.0
+
+
+def test_that_control_arm_gain_and_treatment_are_said_as_the_card_states_them() -> None:
+    assert wording.control_arm_sentence(MODEL) == wording.NO_CONTROL_SENTENCE
+    assert "not measured" in wording.gain_text(MODEL)
+    assert wording.treatment_text(MODEL) == MODEL.drug
+    stated = dataclasses.replace(
+        MODEL,
+        control_arm_modelled=True,
+        comparator="placebo",
+        gain_interval=(-0.02, 0.3),
+        dose_and_route="60 mg, by mouth",
+        arm="active arm",
+    )
+    assert "comparator: placebo" in wording.control_arm_sentence(stated)
+    assert wording.gain_text(stated).endswith("95 % interval \N{MINUS SIGN}0.02 to +0.30")
+    assert wording.treatment_text(stated) == f"{MODEL.drug}, 60 mg, by mouth, active arm"
+    assert ".. " not in wording.question_text(stated)

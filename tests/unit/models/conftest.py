@@ -12,7 +12,7 @@ import tomli_w
 import torch
 from safetensors.torch import save_file
 
-from app.core.provenance import file_sha256
+from app.core.provenance import array_sha256, file_sha256
 from app.core.results import (
     CleanSignals,
     Connectome,
@@ -22,42 +22,96 @@ from app.core.results import (
     Scan,
     Verdict,
 )
-from app.models.bundle import canary
-from app.models.card import read_card
-from app.models.fmm_tc import FmmTc, expected_shapes
+from app.models.card import read_card, sha256_of_names
+from app.models.fmm_tc import ENCODER, FmmTc, expected_shapes
+from app.models.network_statistics import canary
 
 PARCELS, NETWORKS, WINDOW = 12, 3, 40
 NETWORK_NAMES = ("A", "A", "B", "B", "B", "C", "A", "C", "C", "B", "A", "C")
+PARCEL_NAMES = tuple(f"p{i}" for i in range(PARCELS))
+ATLAS_SHA256 = "a" * 64
 
 
 def mini_card() -> dict[str, Any]:
     return {
-        "format": 1,
+        "format": 2,
         "model": {
             "id": "mini",
+            "architecture": "fmm-tc-network-statistics",
+            "mode": "corrected",
+            "simulated": True,
+            "use": "Research use only - not for treatment decisions",
+            "licence": "Apache-2.0",
+            "limitations": ["made up"],
+        },
+        "treatment": {
             "drug": "Simulated treatment X",
-            "responder_definition": ">= 30 % less",
-            "population": "nobody",
-            "training_count": 99,
-            "base_rate": 0.45,
+            "dose": "1 unit",
+            "route": "none",
+            "arm": "single arm",
+            "comparator": "none",
+            "control_arm_modelled": False,
+        },
+        "responder": {
+            "text": ">= 30 % less",
+            "scale": "rating, 0 to 10",
+            "direction": "decrease",
+            "threshold": 30.0,
+            "unit": "percent",
+            "time_point": "week 4",
+        },
+        "estimand": {
+            "statement": "response at week 4",
+            "rescue_medication": "none",
+            "drop_out": "none",
+        },
+        "population": {"description": "nobody", "age_range_years": [20.0, 80.0]},
+        "training": {
+            "count": 99,
+            "responders": 45,
+            "held_out_count": 7,
+            "held_out_responders": 3,
+            "sites": [{"name": "site-1", "count": 50}, {"name": "site-2", "count": 49}],
+            "external_test": "none",
+        },
+        "protocol": {
+            "description": "nested",
+            "split": "by person",
             "cutoff": 0.5,
             "cutoff_source": "pre-registered",
-            "simulated": True,
-            "limits": ["made up"],
+            "headline": "fused",
+            "rival": "covariates_only",
         },
         "contract": {
             "atlas": "mini",
-            "template": "T",
+            "atlas_sha256": ATLAS_SHA256,
             "parcel_count": PARCELS,
+            "parcel_order_sha256": sha256_of_names(PARCEL_NAMES),
+            "template": "T",
             "preset": "simple-highpass",
+            "tasks": ["rest"],
+            "repetition_time_policy": "frames",
             "repetition_time_s": 2.0,
             "repetition_time_tolerance_s": 0.01,
             "window_frames": WINDOW,
+            "minimum_frames": WINDOW,
+            "window_rule": "half overlapping",
             "normalisation": "percent_scaled",
+            "normalisation_origin": "made up",
             "series_scale_percent": 0.5,
+            "connectivity_kind": "pearson",
+            "connectivity": "Fisher z of network means",
             "maximum_missing_parcels": 2,
         },
         "encoder": {
+            "name": "mini",
+            "family": "BrainLM 13M",
+            "sha256": "0" * 64,
+            "source": "bundled",
+            "licence": "Apache-2.0",
+            "token_order": "stored",
+            "cls_layer": "none",
+            "features": "log variance",
             "config": {
                 "hidden_size": 8,
                 "num_hidden_layers": 1,
@@ -68,7 +122,7 @@ def mini_card() -> dict[str, Any]:
                 "num_brain_voxels": PARCELS,
                 "num_timepoints_per_voxel": WINDOW,
                 "timepoint_patching_size": 10,
-            }
+            },
         },
         "sizes": {
             "networks": NETWORKS,
@@ -77,18 +131,30 @@ def mini_card() -> dict[str, Any]:
             "reference_frames": 44,
             "novelty_features": 9,
             "novelty_quantiles": 11,
-            "sites": 2,
         },
-        "calibration": {"slope": 0.8, "intercept": -0.1},
-        "covariates": {"names": ["age_years", "sex_female", "mean_fd_mm", "baseline_pain"]},
-        "novelty": {"limit_percentile": 99.0, "sites": ["site-1", "site-2"]},
+        "calibration": {"method": "Platt", "slope": 0.8, "intercept": -0.1},
+        "uncertainty": {"method": "refits"},
+        "covariates": {
+            "names": ["age_years", "sex_female", "mean_fd_mm", "baseline_pain"],
+            "required": [],
+        },
+        "novelty": {
+            "method": "Mahalanobis",
+            "limit_percentile": 99.0,
+            "held_out_share_beyond_limit": 0.0,
+        },
+        "references": {"kind": "simulated_individuals", "text": "made up"},
         "metrics": {
             "fused": {"auroc": 0.7, "auroc_interval": [0.6, 0.8]},
             "covariates_only": {"auroc": 0.5},
+            "gain_over_covariates": {"auroc": 0.2, "auroc_interval": [0.05, 0.35]},
         },
         "histogram": {"edges": [0.0, 0.5, 1.0], "responder": [1, 2], "non_responder": [3, 1]},
-        "weights": {"sha256": ""},
+        "seeds": {"seed": 1},
+        "weights": {"file": "weights.safetensors", "sha256": "0" * 64},
         "canary": {"log_odds": 0.0, "tolerance": 1e-3},
+        "reproducibility": {"statement": "same bits", "probability_tolerance": 1e-5},
+        "versions": {"neuroresponder": "0.1.0"},
     }
 
 
@@ -121,6 +187,10 @@ def store_mini(folder: Path, card: dict[str, Any], tensors: dict[str, torch.Tens
     """Write weights, then the card with their hash and the true canary."""
     save_file(tensors, str(folder / "weights.safetensors"))
     card["weights"]["sha256"] = file_sha256(folder / "weights.safetensors")
+    own = [tensors[key] for key in sorted(tensors) if key.startswith(ENCODER)]
+    card["encoder"]["sha256"] = array_sha256(*(tensor.numpy() for tensor in own))
+    with (folder / "card.toml").open("wb") as handle:
+        tomli_w.dump(card, handle)
     if all(bool(torch.isfinite(t).all()) for t in tensors.values() if t.is_floating_point()):
         model = FmmTc.from_tensors(read_card(folder), tensors)
         card["canary"]["log_odds"] = canary(model)
@@ -154,7 +224,7 @@ def mini_scan(*, simulated: bool = True, frames: int = 57, seed: int = 1) -> Min
     signals = CleanSignals(
         atlas="mini",
         template="T",
-        parcel_names=tuple(f"p{i}" for i in range(PARCELS)),
+        parcel_names=PARCEL_NAMES,
         networks=NETWORK_NAMES,
         hemispheres=("L", "R") * 6,
         centroids_mm=np.zeros((PARCELS, 3)),
@@ -167,6 +237,7 @@ def mini_scan(*, simulated: bool = True, frames: int = 57, seed: int = 1) -> Min
         preset="simple-highpass",
         residual_degrees_of_freedom=30.0,
         confounds={"framewise_displacement": np.r_[np.nan, np.full(frames - 1, 0.1)]},
+        atlas_sha256=ATLAS_SHA256,
     )
     scan = Scan(
         sha256="0" * 64,

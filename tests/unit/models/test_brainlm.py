@@ -13,10 +13,11 @@ from safetensors.torch import load_file
 from app.core.errors import ModelError
 from app.models.brainlm import BrainLM
 from app.models.brainlm_config import BrainLMConfig
+from app.models.checkpoint_shapes import UNUSED, expected_shapes
 from app.models.strict_loading import load_module
 
-FIXTURE = Path(__file__).parents[2] / "reference" / "brainlm_mini13m"
-UNUSED = ("decoder.decoder_pred.weight", "decoder.decoder_pred.bias")
+REFERENCE = Path(__file__).parents[2] / "reference"
+FIXTURE = REFERENCE / "brainlm_mini13m"
 CLOSE = {"atol": 1e-4, "rtol": 1e-4}
 
 
@@ -38,6 +39,10 @@ def _orders(noise: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(np.argsort(noise, axis=1, kind="stable"))
 
 
+def _raw(config: BrainLMConfig) -> dict[str, object]:
+    return {**config.as_mapping(), "architectures": ["BrainLMForPretraining"]}
+
+
 def _inputs(golden: dict[str, np.ndarray]) -> tuple[torch.Tensor, torch.Tensor]:
     return torch.from_numpy(golden["signals"]), torch.from_numpy(golden["xyz"])
 
@@ -57,6 +62,15 @@ def test_that_every_depth_reproduces_the_published_hidden_states(model, golden):
     states = model.vit(signals, xyz, torch.arange(72).expand(2, -1))
     for depth in range(3):
         np.testing.assert_allclose(states[depth], golden[f"step_hidden_{depth}"], **CLOSE)
+
+
+def test_that_attention_is_the_published_softmax(model, golden):
+    signals, xyz = _inputs(golden)
+    tokens = model.vit(signals, xyz, torch.arange(72).expand(2, -1))[0]
+    own = model.vit.encoder.layer[0].attention.get_submodule("self")
+    query, key = (part(tokens).view(2, 73, 2, 16).transpose(1, 2) for part in (own.query, own.key))
+    attention = torch.softmax(query @ key.transpose(-1, -2) / 4.0, dim=-1)
+    np.testing.assert_allclose(attention, golden["step_attn_0"], **CLOSE)
 
 
 def test_that_a_stored_permutation_is_undone_before_patches_are_used(model, golden):
@@ -133,19 +147,90 @@ def test_that_weights_that_do_not_fit_are_refused(model, change, code):
     assert caught.value.code == code
 
 
-def test_that_full_size_keys_match_the_published_list():
-    listing = Path(__file__).parents[4] / "shared/data/brainlm_golden/keys"
-    if not listing.is_dir():
-        pytest.skip("published key lists are not on this machine")
-    rows = (listing / "github_ckpt1400_h256.tsv").read_text().split("\n")
+@pytest.mark.parametrize(
+    ("listing", "width"), [("github_ckpt1400_h256.tsv", 256), ("old_13M_presumed_h512.tsv", 512)]
+)
+def test_that_full_size_keys_match_the_published_lists(listing, width):
+    rows = (REFERENCE / "brainlm_keys" / listing).read_text().splitlines()
     published = {row.split("\t")[0]: tuple(json.loads(row.split("\t")[1])) for row in rows if row}
-    ours = {
-        k: tuple(v.shape)
-        for k, v in BrainLM(BrainLMConfig(), with_decoder=True).state_dict().items()
-    }
-    assert ours == {key: shape for key, shape in published.items() if key not in UNUSED}
+    assert len(published) == 124
+    config = BrainLMConfig(hidden_size=width, decoder_hidden_size=width)
+    expected = {key: shape for key, shape in published.items() if key not in UNUSED}
+    assert set(published) - set(expected) == set(UNUSED)
+    assert expected_shapes(_raw(config)) == expected
+    built = BrainLM(config, with_decoder=True).state_dict()
+    assert {key: tuple(value.shape) for key, value in built.items()} == expected
 
 
-def test_that_landmark_configs_are_refused():
-    with pytest.raises(ValueError, match="num_landmarks"):
-        BrainLM(BrainLMConfig(num_landmarks=32))
+def test_that_shapes_follow_every_size_of_the_config():
+    config = BrainLMConfig(
+        hidden_size=12, num_hidden_layers=3, num_attention_heads=2, intermediate_size=20,
+        decoder_hidden_size=12, decoder_num_hidden_layers=1, decoder_num_attention_heads=3,
+        decoder_intermediate_size=18, num_brain_voxels=7, num_timepoints_per_voxel=40,
+        timepoint_patching_size=8, conv_kernel_size=5,
+    )  # fmt: skip
+    built = BrainLM(config, with_decoder=True).state_dict()
+    assert {key: tuple(value.shape) for key, value in built.items()} == expected_shapes(
+        _raw(config)
+    )
+
+
+def test_that_cls_alone_is_the_cls_of_the_full_path(model, golden):
+    signals, xyz = _inputs(golden)
+    order = torch.randperm(72, generator=torch.Generator().manual_seed(2))
+    full, _ = model.tokens(signals, xyz, order)
+    torch.testing.assert_close(model.cls(signals, xyz, order), full, atol=1e-6, rtol=1e-6)
+    few = torch.tensor([[5, 60, 3], [70, 1, 2]])  # fewer tokens than the kernel has taps
+    last = model.vit.last(signals, xyz, few)[:, 0]
+    torch.testing.assert_close(model.vit.cls(signals, xyz, few), last, atol=1e-6, rtol=1e-6)
+
+
+def test_that_the_visible_tokens_give_the_published_cls(model, golden):
+    signals, xyz = _inputs(golden)
+    kept = _orders(golden["noise_random"])[:, :57]
+    np.testing.assert_allclose(
+        model.vit.cls(signals, xyz, kept), golden["recon_mask02_cls"], **CLOSE
+    )
+
+
+def test_that_a_batch_gives_what_single_windows_give(model, golden):
+    signals, xyz = _inputs(golden)
+    order = torch.arange(72).flip(0)
+    both = model.cls(signals, xyz, order)
+    for row in range(2):
+        single = model.cls(signals[row : row + 1], xyz[row], order)
+        torch.testing.assert_close(both[row], single[0], atol=1e-6, rtol=1e-6)
+
+
+def test_that_an_absolute_loss_is_the_mean_absolute_error(golden):
+    config = BrainLMConfig.from_mapping(
+        {**json.loads((FIXTURE / "config.json").read_text()), "loss_fn": "mae"}
+    )
+    built = BrainLM(config, with_decoder=True)
+    load_module(built, load_file(FIXTURE / "model.safetensors"), ignorable=UNUSED)
+    signals, xyz = _inputs(golden)
+    recon, mask, loss = built.reconstruct(signals, xyz, _orders(golden["noise_random"]), 0.2)
+    hidden = mask.bool()
+    error = (recon - signals.view(recon.shape))[hidden].abs().mean()
+    assert float(loss) == pytest.approx(float(error), rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("num_landmarks", 32),
+        ("hidden_act", "gelu_new"),
+        ("loss_fn", "huber"),
+        ("use_tanh_decoder", "no"),
+        ("decoder_hidden_size", 128),
+        ("conv_kernel_size", 64),
+        ("conv_kernel_size", None),
+        ("hidden_size", 10**12),
+        ("num_hidden_layers", -1),
+        ("layer_norm_eps", 0.0),
+        ("timepoint_patching_size", 1.5),
+    ],
+)
+def test_that_what_is_not_implemented_is_refused_by_name(field, value):
+    with pytest.raises(ValueError, match=field):
+        BrainLM(BrainLMConfig.from_mapping({field: value}), with_decoder=True)

@@ -10,11 +10,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
+from app.core.download import download
 from app.core.errors import ScanError
 from app.core.folders import private_prefix
 from app.core.progress import Progress
+from app.core.published import PublishedFile
 from app.worker.requests import packed_request
 
 STAGES = ("Open", "Motion", "Predict")
@@ -146,11 +149,16 @@ def analyse(arguments: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
     return {"case_folder": str(request.out_dir / "folder")}
 
 
+def fetch(arguments: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
+    file = PublishedFile("weights.bin", arguments["url"], 1 << 20)
+    return {"sha256": download(file, Path(arguments["folder"]), progress).sha256}
+
+
 JOBS = {
     function.__name__: function
     for function in (
         echo, slow, deaf, hold_interpreter, segfault, kill_self, kill_in_private_folder,
-        exit_now, typed, unexpected,
+        exit_now, typed, unexpected, fetch,
         no_space, analyse, allocate, grow, chatter, too_long, unsendable, nonsense, facts,
     )
 }  # fmt: skip

@@ -1,0 +1,111 @@
+"""`models card`, `export`, `import`, `list` and `remove`, as far as they are about bundles."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from app.cli.command import DONE
+from app.cli.console import StageLines
+from app.core.errors import ModelError
+from app.core.settings import load_settings
+from app.worker.bundle_requests import bundle_export_job, bundle_import_job
+from app.worker.process import Worker
+from app.worker.protocol import Job, JobAnnouncement, JobProgress
+
+SUFFIX = ".nrmodel"
+
+
+def add_card_arguments(parser: ArgumentParser) -> None:
+    """Which model."""
+    parser.add_argument("id", metavar="ID", help="an installed model, such as simulated-demo")
+
+
+def run_card(arguments: Namespace) -> int:
+    """Print a model's card as a page, limitations first."""
+    from app.models.card import read_card
+    from app.models.card_page import page_text
+    from app.models.installed import bundle_folder
+
+    print("\n".join(page_text(read_card(bundle_folder(arguments.id)))))
+    return DONE
+
+
+def add_export_arguments(parser: ArgumentParser) -> None:
+    """Which model, and where to."""
+    parser.add_argument("id", metavar="ID", help="an installed model")
+    parser.add_argument("file", type=Path, metavar="FILE", help=f"file to write, NAME{SUFFIX}")
+
+
+def run_export(arguments: Namespace) -> int:
+    """Write a model as one file; never anybody else's encoder weights."""
+    answer = _work(bundle_export_job(arguments.id, arguments.file.absolute()))
+    print(f"Written: {answer['exported']}")
+    return DONE
+
+
+def accepts(paths: Sequence[Path]) -> bool:
+    """Whether `models import` was given one exported bundle."""
+    return len(paths) == 1 and paths[0].suffix.lower() == SUFFIX
+
+
+def run_import(_arguments: Namespace, paths: Sequence[Path]) -> int:
+    """Install a bundle from one file, checked in the worker process."""
+    answer = _work(bundle_import_job(paths[0].absolute()))
+    print(f"Installed: {answer['imported']}. Read its card: models card {answer['imported']}")
+    return DONE
+
+
+def list_lines() -> list[str]:
+    """Installed bundles, one line each: id, treatment, responder definition, what it was made from.
+
+    A card that cannot be used is listed with its fault.
+    """
+    from app.models.card import read_card
+    from app.models.installed import bundle_folder, installed_models
+
+    lines = []
+    for name in installed_models():
+        try:
+            summary = read_card(bundle_folder(name)).summary
+        except ModelError as error:
+            lines.append(f"{name}: UNUSABLE. {error.message}")
+            continue
+        lines.append(
+            f"{name}: {summary.drug}; {summary.responder_definition}; {summary.population} "
+            f"(n = {summary.training_count})"
+        )
+    return lines
+
+
+def is_bundle(model_id: str) -> bool:
+    """Whether an id is that of an installed bundle."""
+    from app.models.installed import installed_models
+
+    return model_id in installed_models()
+
+
+def run_remove(model_id: str) -> int:
+    """Delete a bundle that the user installed; those of the program stay."""
+    from app.models.archive import remove_bundle
+
+    remove_bundle(model_id)
+    print(f"{model_id} was removed.")
+    return DONE
+
+
+def _work(job: Job) -> dict[str, Any]:
+    lines = StageLines()
+
+    def show(event: JobProgress | JobAnnouncement) -> None:
+        if isinstance(event, JobProgress):
+            lines.show(event.event)
+
+    settings, _refused = load_settings()
+    try:
+        with Worker(memory_limit_bytes=settings.worker_memory_limit_mb << 20) as worker:
+            return worker.run(job, show)
+    finally:
+        lines.end()

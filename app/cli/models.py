@@ -1,0 +1,285 @@
+"""`models`: published encoders and atlases, installed with the user's consent.
+
+A further sub-command is one entry of `ACTIONS`; a further kind of file for ``import`` is one
+entry of `IMPORTS`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import textwrap
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from app.cli import model_bundle
+from app.cli.command import DONE, FAILED, Command, UsageError, Window, existing_file
+from app.cli.console import StageLines
+from app.core.errors import AppError
+from app.core.folders import data_folder
+from app.core.published import Published, fact_lines, file_lines, licence_lines
+from app.core.settings import load_settings
+from app.worker.process import Worker
+from app.worker.protocol import JobAnnouncement, JobProgress
+from app.worker.published import CATALOGUE, find_published, folder_of, state_of, trust_words
+from app.worker.requests import models_job
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One word after ``models``."""
+
+    name: str
+    summary: str
+    add_arguments: Callable[[ArgumentParser], None]
+    run: Callable[[Namespace], int]
+
+
+@dataclass(frozen=True, slots=True)
+class ImportKind:
+    """One kind of file that ``models import`` takes."""
+
+    what: str
+    accepts: Callable[[Sequence[Path]], bool]
+    run: Callable[[Namespace, Sequence[Path]], int]
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """The sub-commands."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.description = (
+        "Published encoders and atlases, which are not part of this program.\n\n"
+        "Only `models install` uses the network, and only for the files that `models show` names.\n"
+        "Without a connection, carry the files in and use `models import`."
+    )
+    words = parser.add_subparsers(dest="models_action", metavar="ACTION", required=True)
+    for action in ACTIONS:
+        one = words.add_parser(action.name, help=action.summary, description=action.summary)
+        action.add_arguments(one)
+
+
+def run(arguments: Namespace, _window: Window | None) -> int:
+    """Run the sub-command."""
+    action = next(a for a in ACTIONS if a.name == arguments.models_action)
+    return action.run(arguments)
+
+
+# list, show ---------------------------------------------------------------------------
+
+
+def _list(_arguments: Namespace) -> int:
+    print(f"{'id':<17}{'kind':<9}{'size':>17}  {'licence':<38}state")
+    for entry in CATALOGUE:
+        state = state_of(entry)
+        licence = textwrap.shorten(entry.licence.name, 36, placeholder="...")
+        print(f"{entry.id:<17}{entry.kind:<9}{entry.size_words:>17}  {licence:<38}{state.words}")
+    print(f"\nInstalled below {data_folder()}. Details: models show ID.")
+    print("\nModels that can be asked (details: models card ID):")
+    print("\n".join(model_bundle.list_lines()))
+    return DONE
+
+
+def _show(arguments: Namespace) -> int:
+    print("\n".join(description(_entry(arguments.id))))
+    return DONE
+
+
+def description(entry: Published) -> list[str]:
+    """All that a person should know before installing."""
+    state = state_of(entry)
+    lines = [f"{entry.id}: {state.words}. {state.trouble}".rstrip(), *fact_lines(entry)]
+    lines += ["", "Files:", *(f"  {line}" for line in file_lines(entry))]
+    if state.installed:
+        lines += ["", f"Installed in {folder_of(entry)}:"]
+        for name, item in state.record["source"].items():
+            lines.append(f"  {name}: {trust_words(str(item.get('check')))}")
+    return [*lines, "", *licence_lines(entry)]
+
+
+# install, import, verify, remove --------------------------------------------------------
+
+
+def _install(arguments: Namespace) -> int:
+    entry = _entry(arguments.id)
+    if state_of(entry).installed:
+        print(f"{entry.id} is installed already.")
+        return DONE
+    ask_licence(entry, accepted=arguments.accept_licence)
+    work("models_install", id=entry.id, accepted=True)
+    return _told(entry)
+
+
+def _import(arguments: Namespace) -> int:
+    paths = [existing_file(path) for path in arguments.files]
+    for kind in IMPORTS:
+        if kind.accepts(paths):
+            return kind.run(arguments, paths)
+    raise UsageError(
+        "These files are of no kind that can be imported.",
+        f"Known: {'; '.join(kind.what for kind in IMPORTS)}.",
+        code="cli.import",
+    )
+
+
+def _import_published(arguments: Namespace, paths: Sequence[Path]) -> int:
+    names = [str(path) for path in paths]
+    entry = _entry(arguments.as_id or work("models_recognise", paths=names)["id"])
+    ask_licence(entry, accepted=arguments.accept_licence)
+    work("models_import", paths=names, id=entry.id, accepted=True)
+    return _told(entry)
+
+
+def _verify(arguments: Namespace) -> int:
+    if arguments.id:
+        entries = [_entry(arguments.id)]
+        if not folder_of(entries[0]).exists():
+            raise UsageError(f"{entries[0].id} is not installed.", code="cli.not_installed")
+    else:
+        entries = [entry for entry in CATALOGUE if folder_of(entry).exists()]
+    if not entries:
+        print("Nothing is installed.")
+        return DONE
+    troubles = work("models_verify", ids=[entry.id for entry in entries])["troubles"]
+    for entry in entries:
+        words = troubles[entry.id]
+        print(f"{entry.id}: " + (f"DAMAGED. {words}" if words else "sound, as it was installed."))
+    if any(troubles.values()):
+        print("Install what is damaged again: models remove ID, then models install ID.")
+        return FAILED
+    return DONE
+
+
+def _remove(arguments: Namespace) -> int:
+    if model_bundle.is_bundle(arguments.id):
+        return model_bundle.run_remove(arguments.id)
+    entry = _entry(arguments.id)
+    removed = work("models_remove", id=entry.id)["removed"]
+    print(f"{entry.id} was removed." if removed else f"{entry.id} was not installed.")
+    return DONE
+
+
+def ask_licence(entry: Published, *, accepted: bool) -> None:
+    """Show the terms; they must be accepted, here or with ``--accept-licence``.
+
+    Raises
+    ------
+    UsageError
+        ``cli.licence``: not accepted, or nobody there to ask.
+    """
+    print("\n".join([*licence_lines(entry), ""]))
+    if accepted:
+        print("Accepted with --accept-licence.")
+        return
+    if sys.stdin.isatty():
+        try:
+            said = input(f"Do you accept these terms for {entry.id}? Type yes or no: ")
+        except EOFError:
+            said = ""
+        if said.strip().lower() == "yes":
+            return
+        raise UsageError("The licence was not accepted.", "Nothing was done.", code="cli.licence")
+    raise UsageError(
+        "The licence was not accepted, and there is nobody to ask.",
+        "Read it above; repeat the command with --accept-licence if you accept it.",
+        code="cli.licence",
+    )
+
+
+def work(name: str, **arguments: Any) -> dict[str, Any]:
+    """Do a job in the worker process, with its stages on standard error."""
+    lines = StageLines()
+
+    def show(event: JobProgress | JobAnnouncement) -> None:
+        if isinstance(event, JobProgress):
+            lines.show(event.event)
+
+    settings, _refused = load_settings()
+    try:
+        with Worker(memory_limit_bytes=settings.worker_memory_limit_mb << 20) as worker:
+            return worker.run(models_job(name, **arguments), show)
+    finally:
+        lines.end()
+
+
+def _entry(name: str) -> Published:
+    try:
+        return find_published(name)
+    except AppError as error:
+        raise UsageError(error.message, error.hint, code=error.code) from error
+
+
+def _told(entry: Published) -> int:
+    state = state_of(entry)
+    print(f"{entry.id} is {state.words}, in {folder_of(entry)}")
+    for needed in entry.needs:
+        if not state_of(find_published(needed)).installed:
+            print(f"It needs {needed}: models install {needed}")
+    return DONE
+
+
+def _nothing(_parser: ArgumentParser) -> None:
+    return None
+
+
+def _one_id(parser: ArgumentParser) -> None:
+    parser.add_argument("id", metavar="ID", help="as `models list` shows it")
+
+
+def _some_id(parser: ArgumentParser) -> None:
+    parser.add_argument("id", metavar="ID", nargs="?", default="", help="default: all")
+
+
+def _install_arguments(parser: ArgumentParser) -> None:
+    _one_id(parser)
+    _accept(parser)
+
+
+def _import_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("files", metavar="FILE", nargs="+", type=Path,
+                        help="the files, or the folder that holds them")  # fmt: skip
+    parser.add_argument("--as", dest="as_id", metavar="ID", default="",
+                        help="which model it is, where that cannot be recognised")  # fmt: skip
+    _accept(parser)
+
+
+def _accept(parser: ArgumentParser) -> None:
+    parser.add_argument("--accept-licence", action="store_true",
+                        help="I have read the licence (models show ID) and accept it")  # fmt: skip
+
+
+IMPORTS: tuple[ImportKind, ...] = (
+    ImportKind(
+        f"one exported model ({model_bundle.SUFFIX})",
+        model_bundle.accepts,
+        model_bundle.run_import,
+    ),
+    ImportKind(
+        "config.json with pytorch_model.bin or model.safetensors; the files of the A424 atlas",
+        lambda _paths: True,  # the last kind: says itself what it cannot take
+        _import_published,
+    ),
+)
+ACTIONS: tuple[Action, ...] = (
+    Action("list", "what there is and what of it is installed", _nothing, _list),
+    Action("show", "one entry with its files, hashes and licence", _one_id, _show),
+    Action(
+        "card",
+        "a model's card as a page, limitations first",
+        model_bundle.add_card_arguments,
+        model_bundle.run_card,
+    ),
+    Action("install", "fetch, check and install (resumes)", _install_arguments, _install),
+    Action("import", "take over files that were carried in", _import_arguments, _import),
+    Action(
+        "export",
+        "write a model as one file for another machine",
+        model_bundle.add_export_arguments,
+        model_bundle.run_export,
+    ),
+    Action("verify", "read installed files again and compare", _some_id, _verify),
+    Action("remove", "delete what was installed", _one_id, _remove),
+)
+COMMAND = Command("models", "published encoders and atlases, with your consent", add_arguments, run)

@@ -1,0 +1,107 @@
+"""Dialogs that ask the worker: settings with the machine's devices, model cards, model files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from PySide6.QtCore import QObject
+from PySide6.QtWidgets import QFileDialog
+
+from app.gui.dialogs.model_card import ModelCardDialog
+from app.gui.dialogs.settings import SettingsDialog
+from app.worker.bundle_requests import (
+    bundle_card_job,
+    bundle_export_job,
+    bundle_import_job,
+    devices_job,
+)
+
+if TYPE_CHECKING:
+    from app.gui.main_window.window import MainWindow
+
+DEFAULT_MODEL = "simulated-demo"
+FILES = "NeuroResponder models (*.nrmodel)"
+
+
+class Tools(QObject):
+    """Opens the dialogs of a window and hands them the worker's answers."""
+
+    def __init__(self, window: MainWindow) -> None:
+        super().__init__(window)
+        self.window_ = window
+        self.settings_dialog: SettingsDialog | None = None
+        self.card_dialog: ModelCardDialog | None = None
+        window.actions_.answered.connect(self._answered)
+        window.jobs.failed.connect(self._failed)
+
+    # what the user asks ----------------------------------------------------------------
+
+    def show_settings(self) -> None:
+        """The settings; devices appear when the worker has told them."""
+        if self.settings_dialog is None:
+            dialog = SettingsDialog(self.window_.actions_.settings, self.window_)
+            dialog.changed.connect(self.window_.actions_.change_setting)
+            dialog.destroyed.connect(self._settings_closed)
+            self.settings_dialog = dialog
+            dialog.open()
+            self.window_.actions_.ask_worker(devices_job())
+        self.settings_dialog.raise_()
+
+    def show_card(self, model_id: str = "") -> None:
+        """A model's card; without an id, that of the open case or of the delivered model."""
+        opened = self.window_.session.case
+        prediction = opened.case.prediction if opened is not None else None
+        if not model_id and prediction is not None and prediction.model is not None:
+            model_id = prediction.model.model_id
+        self.window_.actions_.ask_worker(bundle_card_job(model_id or DEFAULT_MODEL))
+
+    def ask_import(self) -> None:
+        """Choose a model's file to install."""
+        name, _ = QFileDialog.getOpenFileName(self.window_, "Install a model", "", FILES)
+        if name:
+            self.window_.actions_.ask_worker(bundle_import_job(Path(name).absolute()))
+
+    def ask_export(self, model_id: str) -> None:
+        """Choose where a model's file goes."""
+        name, _ = QFileDialog.getSaveFileName(
+            self.window_, "Export the model", f"{model_id}.nrmodel", FILES
+        )
+        if name:
+            target = Path(name).absolute().with_suffix(".nrmodel")
+            self.window_.actions_.ask_worker(bundle_export_job(model_id, target))
+
+    # what the worker answers -------------------------------------------------------------
+
+    def _answered(self, name: str, result: Mapping[str, Any]) -> None:
+        if name == "devices" and self.settings_dialog is not None:
+            self.settings_dialog.show_devices(result["devices"])
+        elif name == "bundle_card":
+            self._show_card(result)
+        elif name == "bundle_import":
+            self.window_.say(f"The model {result['imported']} was installed.")
+            self.show_card(result["imported"])
+        elif name == "bundle_export":
+            self.window_.say("The model was exported.")
+
+    def _failed(self, _job_id: str, error: object) -> None:
+        if self.settings_dialog is not None:
+            self.settings_dialog.show_devices_unknown(str(error))
+
+    def _show_card(self, card: Mapping[str, Any]) -> None:
+        if self.card_dialog is None:
+            dialog = ModelCardDialog(self.window_)
+            dialog.model_asked.connect(self.show_card)
+            dialog.export_asked.connect(self.ask_export)
+            dialog.destroyed.connect(self._card_closed)
+            self.card_dialog = dialog
+        self.card_dialog.show_card(card)
+        self.card_dialog.open()
+        self.card_dialog.raise_()
+
+    def _settings_closed(self) -> None:
+        self.settings_dialog = None
+
+    def _card_closed(self) -> None:
+        self.card_dialog = None

@@ -1,0 +1,225 @@
+"""Logistic regression on the CLS token of a frozen encoder: what the foundation model alone gives.
+
+The encoder is not part of the stored file (third-party weights never leave the user's disk): the
+file names it by hash, and a loaded model answers only after the same encoder was attached.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar, Protocol, Self
+
+import numpy as np
+import torch
+from pydantic import ConfigDict
+from torch import Tensor
+
+from app.core.arrays import Floats, Ints
+from app.core.errors import ModelError
+from app.core.progress import Progress
+from app.core.provenance import array_sha256, record_sha256
+from app.models.baselines.linear_response import LinearRival
+from app.models.baselines.people import People
+from app.models.baselines.rival import parcels_of
+from app.models.baselines.series_input import SeriesInput, missing_in
+from app.models.baselines.storage import Stored, to_tensor
+from app.models.brainlm import BrainLM
+from app.models.device import fixed_threads
+from app.models.features import window_starts
+
+
+class FrozenEncoder(Protocol):
+    """Any frozen encoder of series."""
+
+    @property
+    def sha256(self) -> str:
+        """Hash over everything that the features depend on."""
+
+    @property
+    def width(self) -> int:
+        """Length of a CLS token."""
+
+    def cls(self, series: Tensor) -> Tensor:
+        """(frame, parcel), percent, nothing missing -> (width,), differentiable."""
+
+
+@dataclass(frozen=True)
+class BrainLMCls:
+    """BrainLM's 13M family: mean CLS over windows of the whole scan."""
+
+    encoder: BrainLM
+    centroids_mm: Floats  # (parcel, 3)
+    token_order: Ints  # (token,)
+    series_scale_percent: float
+
+    @property
+    def width(self) -> int:
+        """Length of a CLS token."""
+        return self.encoder.config.hidden_size
+
+    @property
+    def sha256(self) -> str:
+        """Hash over weights, sizes, coordinates, token order and scale."""
+        state = self.encoder.vit.state_dict()
+        arrays = array_sha256(
+            *(state[key].numpy() for key in sorted(state)),
+            np.asarray(self.centroids_mm, np.float32),
+            np.asarray(self.token_order, np.int64),
+        )
+        sizes = self.encoder.config.as_mapping()
+        return record_sha256(["brainlm-cls", arrays, sizes, self.series_scale_percent])
+
+    def cls(self, series: Tensor) -> Tensor:
+        """(frame, parcel), percent -> (width,); one window at a time."""
+        window = self.encoder.config.num_timepoints_per_voxel
+        places = torch.from_numpy(np.asarray(self.centroids_mm, np.float32)).to(series.device)
+        order = torch.from_numpy(np.asarray(self.token_order, np.int64)).to(series.device)
+        scaled = (series / self.series_scale_percent).to(places.dtype)
+        rows = [
+            self.encoder.cls(scaled[start : start + window].T.unsqueeze(0), places, order)[0]
+            for start in window_starts(len(scaled), window)
+        ]
+        return torch.stack(rows).mean(dim=0)
+
+
+@dataclass
+class FeatureCache:
+    """CLS tokens by content: what the encoder is and what it was shown decide, nothing else.
+
+    A folder, when given, keeps them between runs.
+    """
+
+    folder: Path | None = None
+    _known: dict[str, Floats] = field(default_factory=dict)
+
+    def cls(self, encoder: FrozenEncoder, encoder_sha256: str, series: Floats) -> Floats:
+        """(width,) float64."""
+        key = record_sha256([encoder_sha256, array_sha256(np.asarray(series, np.float64))])
+        path = None if self.folder is None else self.folder / f"{key}.npy"
+        if key not in self._known and path is not None and path.is_file():
+            self._known[key] = np.load(path, allow_pickle=False)
+        if key not in self._known:
+            with fixed_threads(), torch.no_grad():
+                found = encoder.cls(torch.from_numpy(np.array(series, np.float64)))
+            self._known[key] = found.cpu().double().numpy()
+            if path is not None:
+                self._keep(path, self._known[key])
+        return self._known[key]
+
+    def _keep(self, path: Path, found: Floats) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_suffix(f".{os.getpid()}.partial")
+        with partial.open("wb") as handle:
+            np.save(handle, found)
+        os.replace(partial, path)
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderSettings:
+    """Which encoder, how wide, and the number of parcels once fitted."""
+
+    encoder_sha256: str
+    width: int
+    parcels: int = 0
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
+
+class EncoderLogistic(LinearRival):
+    """CLS standardised by the training people; nothing of the encoder is trained."""
+
+    kind = "encoder-logistic"
+
+    def __init__(self, encoder: FrozenEncoder | None, cache: Path | None = None) -> None:
+        super().__init__("logistic")
+        self.settings = EncoderSettings("", 0)
+        self.encoder: FrozenEncoder | None = None
+        self.input: SeriesInput | None = None
+        self._cache = FeatureCache(cache)
+        if encoder is not None:
+            self.settings = EncoderSettings(encoder.sha256, encoder.width)
+            self.encoder = encoder
+
+    def attach(self, encoder: FrozenEncoder) -> Self:
+        """Give a loaded model the encoder that it was fitted with.
+
+        Raises
+        ------
+        ModelError
+            ``model.encoder`` when it is another one.
+        """
+        if encoder.sha256 != self.settings.encoder_sha256:
+            raise ModelError(
+                "This is not the encoder that the model was fitted with (SHA-256 differs).",
+                f"Attach the one whose hash begins {self.settings.encoder_sha256[:12]}.",
+                code="model.encoder",
+            )
+        self.encoder = encoder
+        return self
+
+    def _attached(self) -> FrozenEncoder:
+        if self.encoder is None:
+            raise ModelError(
+                "The model has no encoder.",
+                f"Attach the one whose hash begins {self.settings.encoder_sha256[:12] or '(any)'}.",
+                code="model.encoder",
+            )
+        return self.encoder
+
+    def _learn_features(self, people: People, progress: Progress) -> Floats:
+        self._attached()
+        self.input = SeriesInput.fit(people)
+        self.settings = EncoderSettings(
+            self.settings.encoder_sha256, self.settings.width, parcels_of(people)
+        )
+        rows = []
+        for number in range(len(people)):
+            progress.step(number / len(people), f"encoder, participant {number + 1}")
+            rows.append(self._row(people.series[number]))
+        return np.stack(rows)
+
+    def _features(self, person: People) -> Floats:
+        parcels_of(person, self.settings.parcels)
+        return self._row(person.series[0])
+
+    def _row(self, series: Floats) -> Floats:
+        assert self.input is not None
+        filled = self.input.filled(series)
+        return self._cache.cls(self._attached(), self.settings.encoder_sha256, filled)
+
+    def _told_features(self, people: People) -> dict[str, float]:
+        return {"imputed_parcels": float(sum(missing_in(one).sum() for one in people.series))}
+
+    def log_odds_of(self, series: Tensor, connectivity: Tensor) -> Tensor:
+        """One person's log-odds, scalar; differentiable in the series as far as the encoder is."""
+        self._refuse_unfitted()
+        assert self.input is not None
+        return self._linear_log_odds(self._attached().cls(self.input.filled_of(series)))
+
+    def _feature_count(self, stored: Stored) -> int:
+        width: int = self.settings.width
+        return width
+
+    def _tensors(self) -> Mapping[str, Tensor]:
+        assert self.input is not None
+        own = {"neighbours": to_tensor(self.input.neighbours), "scale": to_tensor(self.input.scale)}
+        return {**super()._tensors(), **own}
+
+    def _more_expected(self, stored: Stored) -> dict[str, tuple[tuple[int, ...], torch.dtype]]:
+        parcels = self.settings.parcels
+        return {
+            "neighbours": ((parcels, parcels), torch.float64),
+            "scale": ((parcels,), torch.float64),
+        }
+
+    def _restore_features(self, arrays: Mapping[str, Tensor]) -> None:
+        self.input = SeriesInput(arrays["neighbours"].numpy(), arrays["scale"].numpy())
+
+    @classmethod
+    def _from_settings(cls, stored: Stored) -> Self:
+        model = cls(None)
+        model.settings = stored.settings_as(EncoderSettings)
+        return model

@@ -1,0 +1,222 @@
+"""Any `ResponseModel` - FMM_TC's trainable variants, every rival - behind the same bundle.
+
+The model's own file (`weights.safetensors`) is read by the model itself, strictly. What a
+bundle adds lies in `statistics.safetensors`: the training mean of the matrix, which network a
+parcel belongs to, novelty statistics and the covariate-only rival. The interval is the card's
+``uncertainty.log_odds_sd`` (spread over refits on resampled people), the same for everybody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from app.core.arrays import Bools, Floats, frozen
+from app.core.progress import Progress
+from app.core.results import CleanSignals, Connectome
+from app.models.answer import Answer, as_numpy, calibrated, filled_correlation
+from app.models.card import Card, card_error
+from app.models.device import fixed_threads
+from app.models.features import (
+    connectivity_features,
+    correlation_of,
+    pooling_weights,
+    prepared_series,
+)
+from app.models.interface import DifferentiableResponse, ResponseModel
+from app.models.network_statistics import made_up_scan
+from app.models.novelty import novelty_of, novelty_shapes
+from app.models.scan_functions import ScanFunctions
+
+NORMAL_95 = 1.959964
+
+
+def statistics_shapes(card: Card) -> dict[str, tuple[int, ...]]:
+    """Keys and shapes of `statistics.safetensors`."""
+    parcels, covariates = card.contract.parcel_count, len(card.covariates)
+    networks = card.fields.sizes["networks"]
+    novelty = card.fields.sizes["novelty_features"]
+    expected = networks * (networks - 1) // 2 + networks
+    if novelty != expected:
+        raise card_error(f"sizes.novelty_features must be {expected} (found {novelty})")
+    return {
+        "mean_correlation": (parcels, parcels),
+        "network_of_parcel": (parcels,),
+        "covariates.mean": (covariates,),
+        "covariates.weight": (covariates,),
+        "covariates.bias": (1,),
+        **novelty_shapes(card),
+    }
+
+
+def check_sizes(card: Card) -> None:
+    """What these architectures need of a card; `ModelError` naming the field."""
+    for name in ("networks", "novelty_features", "novelty_quantiles"):
+        if card.fields.sizes.get(name, 0) < 1:
+            raise card_error(f"sizes.{name} is missing")
+    if card.fields.uncertainty.log_odds_sd is None:
+        raise card_error("uncertainty.log_odds_sd is missing; the interval is made from it")
+
+
+@dataclass(frozen=True, slots=True)
+class FittedResponse:
+    """One fitted model, asked for one scan; it computes on the CPU unless it says otherwise."""
+
+    card: Card
+    statistics: Mapping[str, Tensor]
+    model: Any  # a `ResponseModel`
+    branch: str  # the one input that can be explained, or ""
+
+    @classmethod
+    def build(
+        cls,
+        kind: type[ResponseModel],
+        card: Card,
+        statistics: Mapping[str, Tensor],
+        weights: Path,
+        branch: str = "",
+    ) -> FittedResponse:
+        """Let the model read its own file."""
+        return cls(card, statistics, kind.load(weights), branch)
+
+    def answer(
+        self,
+        signals: CleanSignals,
+        connectome: Connectome,
+        covariates: Floats,
+        batch: int,
+        progress: Progress,
+    ) -> Answer:
+        """One scan's numbers."""
+        progress.step(0.1, "model")
+        log_odds = self._log_odds(signals.cleaned, connectome.matrix, covariates)
+        progress.step(0.9, "novelty")
+        spread = NORMAL_95 * (self.card.fields.uncertainty.log_odds_sd or 0.0)
+        low, middle, high = calibrated(
+            self.card.calibration, np.array([log_odds - spread, log_odds, log_odds + spread])
+        )
+        return Answer(
+            log_odds=log_odds,
+            windows=frozen(np.array([log_odds])),
+            probability=float(middle),
+            interval=(float(low), float(high)),
+            contributions=None,
+            novelty=novelty_of(self.card, self.statistics, self._novelty(signals, connectome)),
+        )
+
+    def scan_functions(
+        self, signals: CleanSignals, connectome: Connectome, *, sparing: bool = False
+    ) -> ScanFunctions | None:
+        """Both parts as functions of this scan; None unless the model has one input only."""
+        if not self.branch or not isinstance(self.model, DifferentiableResponse):
+            return None
+        return OneInput.of(self, self.branch, signals, connectome)
+
+    def canary(self) -> float:
+        """Log-odds of one fixed, made-up scan, with no covariate known."""
+        contract = self.card.contract
+        series, waves = made_up_scan(contract.minimum_frames, contract.parcel_count)
+        matrix = as_numpy(0.9 * self.statistics["mean_correlation"] + 0.1 * waves)
+        np.fill_diagonal(matrix, 0.0)
+        unknown = np.full(len(self.card.covariates), np.nan)
+        with fixed_threads(), torch.no_grad():
+            return self._log_odds(as_numpy(series), matrix, unknown)
+
+    def _log_odds(self, cleaned: Floats, matrix: Floats, covariates: Floats) -> float:
+        found = self.model.predict_log_odds([cleaned], matrix[None], covariates[None])
+        return float(np.asarray(found, np.float64)[0])
+
+    def _novelty(self, signals: CleanSignals, connectome: Connectome) -> Floats:
+        """Correlations between networks and the log spread of each network's series."""
+        return response_novelty_features(
+            signals.cleaned,
+            connectome.matrix,
+            self.statistics,
+            self.card.fields.sizes["networks"],
+            self.card.contract.series_scale_percent,
+        )
+
+
+def response_novelty_features(
+    cleaned: Floats, matrix: Floats, statistics: Mapping[str, Tensor], networks: int, scale: float
+) -> Floats:
+    """What a participant is compared with the training participants by, (feature,).
+
+    Parameters
+    ----------
+    cleaned
+        (frame, parcel), percent of the parcel's mean; NaN columns for missing parcels.
+    matrix
+        (parcel, parcel) correlations; NaN rows for missing parcels.
+    statistics
+        Holds ``mean_correlation`` and ``network_of_parcel``.
+    networks, scale
+        Number of networks; percent that count as 1.
+    """
+    series, present = prepared_series(cleaned, scale)
+    numbers = as_numpy(statistics["network_of_parcel"]).astype(np.int64)
+    pooling = pooling_weights(numbers, networks, present)
+    filled = filled_correlation(matrix, statistics["mean_correlation"].float())
+    between = connectivity_features(filled, pooling)
+    spread = (pooling @ series.var(dim=0, correction=0) + 1e-6).log()
+    return as_numpy(torch.cat([between, spread]))
+
+
+@dataclass(frozen=True, slots=True)
+class OneInput:
+    """`ScanFunctions` of a model that looks at the series alone or at the matrix alone."""
+
+    model: DifferentiableResponse
+    branch: str
+    series: Tensor
+    correlation: Tensor
+    present: Tensor
+    good_frames: Tensor
+    baseline_series: Tensor
+    baseline_correlation: Tensor
+    references: Tensor
+    reference_text: str
+
+    @classmethod
+    def of(
+        cls, fitted: FittedResponse, branch: str, signals: CleanSignals, connectome: Connectome
+    ) -> OneInput:
+        """Prepare one scan; series stay in percent, as the model was fitted on them."""
+        values = np.asarray(signals.cleaned, np.float64)
+        present: Bools = np.asarray(np.isfinite(values).all(axis=0), np.bool_)
+        series = torch.from_numpy(np.where(present, values, 0.0).astype(np.float32))
+        mean = fitted.statistics["mean_correlation"].float()
+        return cls(
+            fitted.model,
+            branch,
+            series,
+            filled_correlation(connectome.matrix, mean),
+            torch.from_numpy(present.copy()),
+            torch.from_numpy(np.asarray(signals.good_frames, np.bool_).copy()),
+            torch.zeros_like(series),
+            mean,
+            torch.zeros_like(series)[None],
+            "zero series and mean matrix of the training participants",
+        )
+
+    def series_log_odds(self, series: Tensor) -> Tensor:
+        """(frame, parcel) -> scalar; 0 where the model does not look at the series."""
+        if self.branch != "series":
+            return 0.0 * series.sum()
+        return self.model.log_odds_of(series, self.correlation)
+
+    def connectivity_log_odds(self, correlation: Tensor) -> Tensor:
+        """(parcel, parcel) -> scalar; 0 where the model does not look at the matrix."""
+        if self.branch != "connectivity":
+            return 0.0 * correlation.sum()
+        return self.model.log_odds_of(self.series, correlation)
+
+    def correlation_of(self, series: Tensor) -> Tensor:
+        """Connectivity recomputed from a series over the scan's good frames."""
+        return correlation_of(series, self.good_frames, self.present)
