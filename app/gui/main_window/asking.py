@@ -18,15 +18,15 @@ if TYPE_CHECKING:
     from app.gui.main_window.window import MainWindow
 
 
-def what_was_dropped(paths: Sequence[Path]) -> tuple[Path, str]:
-    """What to open of several things, and what to say: files of one folder may be one series."""
+def open_dropped(window: MainWindow, paths: Sequence[Path]) -> None:
+    """Open what was dropped: one thing, or the folder of files that may be one series."""
     first = paths[0]
-    if len(paths) == 1:
-        return first, ""
     together = len({path.parent for path in paths}) == 1
-    if together and not first.name.lower().endswith((".nii", ".nii.gz")):
-        return first.parent, ""
-    return first, "Only the first of the dropped files is opened."
+    if len(paths) > 1 and together and not first.name.lower().endswith((".nii", ".nii.gz")):
+        first = first.parent
+    elif len(paths) > 1:
+        window.say("Only the first of the dropped files is opened.")
+    window.actions_.open_path(first)
 
 
 class Asking(QObject):

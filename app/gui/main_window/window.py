@@ -27,7 +27,7 @@ from app.gui.dialogs.about import AboutDialog
 from app.gui.dialogs.questions import ask_stop
 from app.gui.dialogs.shortcuts import ShortcutsDialog
 from app.gui.jobs import Jobs
-from app.gui.main_window.asking import Asking, what_was_dropped
+from app.gui.main_window.asking import Asking, open_dropped
 from app.gui.main_window.menus import Menus
 from app.gui.main_window.start import StartPanel
 from app.gui.main_window.states import step_states
@@ -361,10 +361,7 @@ class MainWindow(QMainWindow):
         if not paths:
             return
         event.acceptProposedAction()
-        path, words = what_was_dropped(paths)
-        if words:
-            self.say(words)
-        self.actions_.open_path(path)
+        open_dropped(self, paths)
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Ask first where work is running; then stop everything that we started."""
