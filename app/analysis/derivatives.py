@@ -14,11 +14,17 @@ from typing import Any
 
 import numpy as np
 
-from app.analysis.measure import Measured, Measurement, participant_and_findings, thread_count
+from app.analysis.measure import (
+    Measured,
+    Measurement,
+    connectome_of,
+    motion_findings,
+    participant_and_findings,
+    thread_count,
+)
 from app.analysis.opening import checked_derivative
 from app.analysis.space_check import space_findings
 from app.connectome.atlases import load_atlas
-from app.connectome.connectivity import pearson_connectivity
 from app.connectome.templates import load_template
 from app.core.arrays import Floats, frozen
 from app.core.errors import PreprocessingError
@@ -27,8 +33,9 @@ from app.core.images import Image3D, Image4D
 from app.core.progress import Progress
 from app.core.request import AnalysisRequest
 from app.core.results import CleanSignals, Finding, Motion, Severity
-from app.preprocessing.cleaning import clean_series, find_preset, good_frames
+from app.preprocessing.cleaning import clean_series, good_frames
 from app.preprocessing.confounds import brain_voxels, temporal_snr
+from app.preprocessing.presets import find_preset
 from app.preprocessing.quality import judge_quality
 from app.preprocessing.registration import identity_registration, left_right_margin
 from app.preprocessing.sampling import sample_parcels
@@ -88,6 +95,7 @@ def measure_derivative(
                 template.name,
                 {template.name: (template.epi_contrast_2mm, template.brain_mask_2mm)},
             )
+        first = first if preset.trimmed else 0
         confounds = {name: frozen(values[first:]) for name, values in table.items()}
         good = good_frames(confounds, preset)
         counted = np.ones(loaded.scan.shape[3], bool)
@@ -101,6 +109,7 @@ def measure_derivative(
                 mask,
                 first_frame=first,
                 counted_frames=frozen(counted),
+                parcel_mean=preset.parcel_mean,
                 voxel_points_mm=brain_voxels(mask),
                 progress=progress,
                 threads=thread_count(request),
@@ -109,6 +118,7 @@ def measure_derivative(
     seconds = loaded.scan.repetition_time_s
     with progress.stage("cleaning"):
         cleaned = clean_series(sampled.series, confounds, good, seconds, preset)
+    freedom = cleaned.residual_degrees_of_freedom
     with progress.stage("quality"):
         quality = judge_quality(
             framewise_displacement_mm=confounds["framewise_displacement"],
@@ -118,7 +128,7 @@ def measure_derivative(
             coverage=sampled.coverage,
             spatial_map=spatial_map,
             left_right_margin=margin,
-            residual_degrees_of_freedom=cleaned.residual_degrees_of_freedom,
+            residual_degrees_of_freedom=None if np.isnan(freedom) else freedom,
             moved_limits=wanted.moved_limits,
         )
     signals = CleanSignals(
@@ -129,24 +139,33 @@ def measure_derivative(
         hemispheres=atlas.hemispheres,
         centroids_mm=frozen(atlas.centroids_mm),
         raw=frozen(sampled.series),
-        cleaned=frozen(cleaned.percent),
+        cleaned=frozen(cleaned.values),
         good_frames=frozen(np.asarray(good, np.bool_)),
         coverage=frozen(sampled.coverage),
         repetition_time_s=seconds,
         first_frame=first,
         preset=wanted.preset,
-        residual_degrees_of_freedom=cleaned.residual_degrees_of_freedom,
+        residual_degrees_of_freedom=freedom,
         confounds=confounds,
+        units=cleaned.units,
+        atlas_sha256=atlas.sha256,
     )
     participant, findings = participant_and_findings(request)
     return Measured(
         participant=participant,
         scan=loaded.scan,
-        findings=(*loaded.findings, *run.findings, *space, _route(run), *findings),
+        findings=(
+            *loaded.findings,
+            *run.findings,
+            *space,
+            _route(run),
+            *findings,
+            *motion_findings(signals),
+        ),
         motion=_motion(table),
         signals=signals,
         quality=quality,
-        connectome=pearson_connectivity(signals.cleaned, signals.good_frames),
+        connectome=connectome_of(signals, preset),
         boldref=boldref,
         mask=mask,
         spatial_map=spatial_map,

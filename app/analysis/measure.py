@@ -11,9 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
+from app.analysis.making import Making, beside_of, making_of, stages_of
 from app.analysis.opening import facts_about, open_images
+from app.analysis.repetition_time import with_repetition_time
 from app.connectome.atlases import Atlas, load_atlas
-from app.connectome.connectivity import pearson_connectivity
+from app.connectome.connectivity import gram_connectivity, pearson_connectivity
 from app.connectome.templates import Template, load_template
 from app.core.arrays import frozen
 from app.core.folders import private_prefix
@@ -29,9 +31,11 @@ from app.core.results import (
     Participant,
     QualityReport,
     Scan,
+    Severity,
 )
 from app.preprocessing.chain import Preprocessed, TemplateImages, preprocess
-from app.preprocessing.cleaning import find_preset
+from app.preprocessing.presets import CleaningPreset, find_preset
+from app.preprocessing.sampling import preprocessing_device
 from app.preprocessing.steps import stage_weights
 
 NOT_STATED = "not stated"  # the preset of parcel series that do not say how they were cleaned
@@ -45,6 +49,7 @@ class Measurement:
     atlas: str = "HCPEx"
     preset: str = "simple-highpass"
     moved_limits: Mapping[str, tuple[float, float]] | None = None
+    repetition_time_s: float | None = None  # what the model was made with
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +69,12 @@ class Measured:
     atlas: Atlas
     template: Template
     route: str = "raw run"
+    made: Making | None = None  # None where there was no raw run
 
 
-def measurement_weights() -> dict[str, float]:
+def measurement_weights(*, with_t1: bool = False) -> dict[str, float]:
     """Expected seconds of each stage of `measure`, for `Progress`."""
-    return {"open": OPEN_SECONDS, **stage_weights()}
+    return {"open": OPEN_SECONDS, **stage_weights(with_t1=with_t1)}
 
 
 def measure(request: AnalysisRequest, wanted: Measurement, progress: Progress) -> Measured:
@@ -95,10 +101,15 @@ def measure(request: AnalysisRequest, wanted: Measurement, progress: Progress) -
                 template.brain_mask_2mm,
                 template.csf_2mm,
                 template.white_2mm,
+                template.t1_2mm,
             ),
             preset,
+            beside=beside_of(request, loaded.scan),
             seed=step_seed(request.seed, loaded.scan.sha256, "registration"),
             moved_limits=wanted.moved_limits,
+            stages=stages_of(request, loaded.scan, template),
+            scratch=Path(private),
+            device=preprocessing_device(request.device),
             progress=progress,
             threads=thread_count(request),
         )
@@ -107,17 +118,27 @@ def measure(request: AnalysisRequest, wanted: Measurement, progress: Progress) -
     return Measured(
         participant=participant,
         scan=loaded.scan,
-        findings=(*loaded.findings, *findings),
+        findings=(*loaded.findings, *findings, *done.findings, *motion_findings(signals)),
         motion=done.motion,
         signals=signals,
-        quality=done.quality,
-        connectome=pearson_connectivity(signals.cleaned, signals.good_frames),
+        quality=with_repetition_time(
+            done.quality, loaded.scan, loaded.findings, wanted.repetition_time_s
+        ),
+        connectome=connectome_of(signals, preset),
         boldref=done.boldref,
         mask=done.mask,
         spatial_map=done.spatial_map,
         atlas=atlas,
         template=template,
+        made=making_of(done, preset, request),
     )
+
+
+def connectome_of(signals: CleanSignals, preset: CleaningPreset) -> Connectome:
+    """The measure that the preset fixes: correlation of the good frames, or X X' of all."""
+    if preset.connectivity == "gram":
+        return gram_connectivity(signals.cleaned)
+    return pearson_connectivity(signals.cleaned, signals.good_frames)
 
 
 def thread_count(request: AnalysisRequest) -> int:
@@ -134,7 +155,7 @@ def _signals(atlas: Atlas, preset: str, done: Preprocessed, scan: Scan) -> Clean
         hemispheres=atlas.hemispheres,
         centroids_mm=frozen(atlas.centroids_mm),
         raw=frozen(done.sampled.series),
-        cleaned=frozen(done.cleaned.percent),
+        cleaned=frozen(done.cleaned.values),
         good_frames=frozen(np.asarray(done.good_frames, np.bool_)),
         coverage=frozen(done.sampled.coverage),
         repetition_time_s=scan.repetition_time_s,
@@ -142,7 +163,25 @@ def _signals(atlas: Atlas, preset: str, done: Preprocessed, scan: Scan) -> Clean
         preset=preset,
         residual_degrees_of_freedom=done.cleaned.residual_degrees_of_freedom,
         confounds={name: frozen(values) for name, values in done.confounds.items()},
+        units=done.cleaned.units,
+        confound_facts=dict(done.confound_facts),
         atlas_sha256=atlas.sha256,
+    )
+
+
+def motion_findings(signals: CleanSignals) -> tuple[Finding, ...]:
+    """Says it where head motion left nothing that could be cleaned."""
+    if np.isfinite(signals.cleaned).all(axis=0).any():
+        return ()
+    good, frames = int(signals.good_frames.sum()), len(signals.good_frames)
+    return (
+        Finding(
+            "scan.too_few_good_frames",
+            Severity.WARNING,
+            f"Only {good} of {frames} frames are free of head motion: too few to clean the "
+            "series, so there are no clean series and no connectivity.",
+            "Repeat the scan; what moved and when stands on the quality page.",
+        ),
     )
 
 

@@ -10,11 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.analysis.measure import Measured
+from app.analysis.sidecars import derivative_files, image_sidecars
 from app.connectome.networks import network_order
 from app.connectome.surface import load_fsaverage5
 from app.core.images import Image3D, SpatialMap
 from app.core.results import Case
 from app.preprocessing.carpet import carpet_rows
+from app.preprocessing.itk_files import itk_affine_text, itk_warp_nifti
 from app.preprocessing.spatial_map import warp_volume_to_template
 
 FileContents = dict[str, Any]
@@ -27,7 +29,8 @@ def measured_files(case: Case, measured: Measured) -> FileContents:
     stem, template, atlas = case.stem(), measured.template, measured.atlas
     grid = template.t1_2mm
     order = network_order(signals.networks, signals.hemispheres)
-    finite = np.asarray(np.isfinite(signals.cleaned).all(axis=0), np.bool_)
+    # what was sampled has a row, also where motion left nothing to clean
+    finite = np.asarray(np.isfinite(signals.raw).all(axis=0), np.bool_)
     covered = order[finite[order]]
     files: FileContents = {
         "view/template.npy": np.clip(grid.data * (255.0 / grid.data.max()), 0, 255).astype(
@@ -40,7 +43,13 @@ def measured_files(case: Case, measured: Measured) -> FileContents:
         "view/carpet_after.npy": carpet_rows(signals.cleaned, covered),
         "view/carpet_rows.npy": covered.astype(np.int16),
     }
-    return {**files, **_image_files(stem, measured)}
+    return {
+        **files,
+        **_image_files(stem, measured),
+        **_raw_run_images(stem, measured),
+        **derivative_files(case, measured),
+        **image_sidecars(case, measured),
+    }
 
 
 def _image_files(stem: str, measured: Measured) -> FileContents:
@@ -60,6 +69,44 @@ def _image_files(stem: str, measured: Measured) -> FileContents:
         "view/native_mask.npy": np.asarray(mask.data, np.bool_),
         "view/native.json": {"affine": boldref.affine.tolist()},
     }
+
+
+def _raw_run_images(stem: str, measured: Measured) -> FileContents:
+    """Tissue masks, signal-to-noise map and the transform for other tools, of a raw run."""
+    made, spatial_map = measured.made, measured.spatial_map
+    if made is None or spatial_map is None:
+        return {}
+    name = measured.template.name
+    reference = {"Sources": [f"bids::{stem}_boldref.nii.gz"]}
+    label = "Voxels that are surely this tissue, eroded; their means are confounds"
+    return {
+        f"{stem}_label-WM_mask.nii.gz": nifti_bytes(made.white),
+        f"{stem}_label-WM_mask.json": {"Type": "ROI", "Description": label, **reference},
+        f"{stem}_label-CSF_mask.nii.gz": nifti_bytes(made.csf),
+        f"{stem}_label-CSF_mask.json": {"Type": "ROI", "Description": label, **reference},
+        f"{stem}_stat-tsnr_boldmap.nii.gz": nifti_bytes(made.temporal_snr),
+        f"{stem}_stat-tsnr_boldmap.json": {
+            "Description": "Mean over standard deviation in time, quadratic trend left out",
+            **reference,
+        },
+        **_itk_files(f"{stem}_from-boldref_to-{name}_mode-image", name, spatial_map),
+    }
+
+
+def _itk_files(stem: str, template: str, spatial_map: SpatialMap) -> FileContents:
+    """The transform for ants and ITK; what it is stands in one JSON."""
+    files: FileContents = {
+        f"{stem}_desc-affine_xfm.txt": itk_affine_text(np.asarray(spatial_map.affine)),
+        f"{stem}_desc-affine_xfm.json": {
+            "Description": "ITK transforms in LPS; antsApplyTransforms -t the affine, then -t the "
+            "warp (if there is one), takes the reference image to the template",
+            "SpatialReference": template,
+        },
+    }
+    warp = itk_warp_nifti(spatial_map)
+    if warp is not None:
+        files[f"{stem}_desc-warp_xfm.nii.gz"] = warp
+    return files
 
 
 def attribution_files(case: Case, labels_2mm: Image3D) -> FileContents:

@@ -32,7 +32,7 @@ from app.core.results import (
     Scan,
     Severity,
 )
-from app.preprocessing.cleaning import PRESETS, find_preset
+from app.preprocessing.presets import PRESETS, find_preset
 from app.preprocessing.quality import LIMITS, judge_known
 from app.scans.bids import SIMULATOR, participant_of
 from app.scans.fmriprep import confounds_beside
@@ -149,6 +149,7 @@ def _from_series(
         preset=preset.name if known_preset else NOT_STATED,
         residual_degrees_of_freedom=_stated(series, "residual_degrees_of_freedom"),
         confounds={} if moved_mm is None else {"framewise_displacement": frozen(moved_mm)},
+        atlas_sha256=atlas.sha256,
     )
     participant, known = participant_and_findings(request)
     note = Finding(

@@ -23,13 +23,15 @@ from app.analysis.measure import (
 )
 from app.analysis.opening import source_sha256
 from app.analysis.outputs import attribution_files, measured_files
+from app.analysis.override import reason_used, research_allowed
 from app.analysis.routes import measure_source
+from app.analysis.template_run import TEMPLATE_RUN_SECONDS, add_template_run, template_run_name
 from app.core.folders import private_prefix
 from app.core.progress import Progress
-from app.core.provenance import software_versions
+from app.core.provenance import file_sha256, software_versions
 from app.core.request import AnalysisRequest
-from app.core.results import Case, Finding, Provenance, Severity
-from app.preprocessing.cleaning import find_preset
+from app.core.results import Case, Finding, Provenance, Severity, overrides_quality
+from app.preprocessing.presets import find_preset
 from app.study.case_store import case_id, damaged_files, read_case, update_case, write_case
 from app.study.files import check_writable
 
@@ -38,8 +40,8 @@ if TYPE_CHECKING:
 
 # Where things lie; what a series or table is named is in the hash of the source.
 _NOT_THE_ANSWER = (
-    "scan_path", "out_dir", "threads", "participant_uuid", "write_pdf", "series", "confounds_path",
-    "atlas",
+    "scan_path", "out_dir", "threads", "participant_uuid", "write_pdf", "t1_path", "stage_cache",
+    "write_mni_bold", "series", "confounds_path", "atlas",
 )  # fmt: skip
 NOT_EXPLAINED = Finding(
     "model.no_explanation",
@@ -90,21 +92,27 @@ def analyse(request: AnalysisRequest, progress: Progress | None = None) -> Case:
     files = measured_files(case, measured)
     folder = write_case(case, request.out_dir, files=files, replace=True)
     progress.announce("case_updated", case_folder=str(folder))
+    if request.write_mni_bold and measured.made is not None:
+        with progress.stage("template_run"):
+            folder = add_template_run(request, case, measured, folder, progress)
     if request.attribution and _has_number(case):
         with progress.stage("explain"):
             case = _explained(case, bundle, request, progress)
         maps = attribution_files(case, measured.atlas.labels_2mm) if case.attribution else {}
         folder = update_case(folder, case, maps)
-    if request.write_pdf:
+    if request.write_pdf and not overrides_quality(case):
         with progress.stage("report"):
-            folder = _with_summary(case, folder)
+            folder = _with_summary(case, folder, progress)
     progress.announce("case_updated", case_folder=str(folder))
     return case
 
 
 def stage_weights(request: AnalysisRequest) -> dict[str, float]:
     """Expected seconds of each stage, in order."""
-    weights = {**measurement_weights(), "predict": PREDICT_SECONDS}
+    with_t1 = request.t1_path is not None
+    weights = {**measurement_weights(with_t1=with_t1), "predict": PREDICT_SECONDS}
+    if request.write_mni_bold:
+        weights["template_run"] = TEMPLATE_RUN_SECONDS
     if request.attribution:
         weights["explain"] = EXPLAIN_SECONDS
     if request.write_pdf:
@@ -115,7 +123,9 @@ def stage_weights(request: AnalysisRequest) -> dict[str, float]:
 def measurement_of(bundle: Bundle) -> Measurement:
     """What the model was made from decides how a scan is measured for it."""
     contract = bundle.contract
-    return Measurement(contract.atlas, contract.preset, contract.quality_limits)
+    return Measurement(
+        contract.atlas, contract.preset, contract.quality_limits, contract.repetition_time_s
+    )
 
 
 def _case_id(request: AnalysisRequest, bundle: Bundle) -> str:
@@ -125,6 +135,8 @@ def _case_id(request: AnalysisRequest, bundle: Bundle) -> str:
         # Neither where things lie nor how many threads run may change the answer.
         if key not in _NOT_THE_ANSWER
     }
+    if request.t1_path is not None:
+        settings["t1_sha256"] = file_sha256(request.t1_path)
     return case_id(
         scan_sha256=source_sha256(request),
         settings=settings,
@@ -143,7 +155,10 @@ def _is_finished(folder: Path, request: AnalysisRequest) -> bool:
         or not _has_number(case)
         or NOT_EXPLAINED in case.findings
     )
-    return explained and (not request.write_pdf or _summary_path(case, folder).exists())
+    no_pdf = not request.write_pdf or overrides_quality(case)
+    if request.write_mni_bold and case.scan.space == "scanner":
+        explained = explained and (folder / template_run_name(case)).exists()
+    return explained and (no_pdf or _summary_path(case, folder).exists())
 
 
 def _predicted(
@@ -151,23 +166,25 @@ def _predicted(
 ) -> Case:
     from app.models.gates import Asked
 
+    research, more = research_allowed(request, measured.quality)
+    findings = (*measured.findings, *more)
     asked = Asked(
         measured.signals,
         measured.connectome,
         measured.participant,
         measured.scan,
         measured.quality,
-        measured.findings,
+        findings,
         request.question,
     )
     prediction, device, notes = bundle.predict_with_notes(
-        asked, research=request.research, device=request.device, progress=progress
+        asked, research=research, device=request.device, progress=progress
     )
     case = Case(
         case_id=name,
         participant=measured.participant,
         scan=measured.scan,
-        findings=(*measured.findings, *_fallback_findings(notes)),
+        findings=(*findings, *_fallback_findings(notes)),
         motion=measured.motion,
         signals=measured.signals,
         quality=measured.quality,
@@ -245,6 +262,12 @@ def _provenance(
             "route": measured.route,
             "repetition_time_source": measured.scan.repetition_time_source,
             "research": request.research,
+            **_making_record(measured),
+            **(
+                {"override_reason": reason}
+                if (reason := reason_used(request, measured.quality))
+                else {}
+            ),
             "torch_threads": TORCH_THREADS,
         },
         hashes={
@@ -272,6 +295,29 @@ def _preset_facts(name: str) -> dict[str, object]:
     }
 
 
+def _making_record(measured: Measured) -> dict[str, object]:
+    """How the run was preprocessed; what was recalled from the cache changes nothing here."""
+    made, motion, spatial_map = measured.made, measured.motion, measured.spatial_map
+    if made is None or motion is None or spatial_map is None:
+        return {}
+    return {
+        "preset_sha256": made.preset_sha256,
+        "slice_timing_reference_s": made.slice_time_s,
+        "first_steady_frame": made.steady_frame,
+        "mask_method": made.mask_method,
+        "registration_route": spatial_map.route,
+        "registration_route_scores": dict(spatial_map.route_scores),
+        "interpolation": made.interpolation,
+        "motion_device": made.devices["motion"],
+        "sampling_device": made.devices["sampling"],
+        "motion_frames_retried": len(motion.retried_frames),
+        "motion_frames_fallback": len(motion.fallback_frames),
+        "motion_frames_uncertain": len(motion.uncertain_frames),
+        "t1_sha256": made.t1_sha256,
+        "stage_keys": dict(made.stage_keys),
+    }
+
+
 def _has_number(case: Case) -> bool:
     return case.prediction is not None and case.prediction.probability is not None
 
@@ -280,13 +326,21 @@ def _summary_path(case: Case, folder: Path) -> Path:
     return folder / f"{case.stem()}_desc-summary.pdf"
 
 
-def _with_summary(case: Case, folder: Path) -> Path:
+def _with_summary(case: Case, folder: Path, progress: Progress) -> Path:
     """Write the PDF and its HTML twin from the folder itself, then put them into it."""
     from app.reporting.html import write_html
     from app.reporting.report import write_summary
 
     with tempfile.TemporaryDirectory(prefix=private_prefix()) as private:
         name = _summary_path(case, folder).name
-        pdf = write_summary(case, folder, Path(private) / name)
-        html = write_html(case, folder, (Path(private) / name).with_suffix(".html"))
+        pdf = write_summary(
+            case, folder, Path(private) / name, told=lambda done: progress.step(0.5 * done)
+        )
+        html = write_html(
+            case,
+            folder,
+            (Path(private) / name).with_suffix(".html"),
+            told=lambda done: progress.step(0.5 + 0.4 * done),
+        )
+        progress.step(0.95)
         return update_case(folder, case, {pdf.name: pdf, html.name: html})

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from app.cli import (
+    cache,
     demo,
     encode,
+    judge,
     models,
     open_window,
     predict,
@@ -24,7 +26,9 @@ COMMANDS: tuple[Command, ...] = (
     verify.COMMAND,
     models.COMMAND,
     encode.COMMAND,
+    cache.COMMAND,
     prepare_cohort.COMMAND,
     pretrain.COMMAND,
     train.COMMAND,
+    judge.COMMAND,
 )

@@ -59,6 +59,17 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--research", action="store_true",
                         help="compute a number even where a check withholds it; it is stamped as "
                         "meaningless")  # fmt: skip
+    parser.add_argument("--override-reason", default="", metavar="TEXT",
+                        help="with --research: why a quality verdict that withholds is overruled; "
+                        "recorded in the case and the audit log, no summary")  # fmt: skip
+    parser.add_argument("--t1", type=Path, metavar="FILE",
+                        help="T1-weighted image of the same participant: both routes to the "
+                        "template are run, the better one is kept")  # fmt: skip
+    parser.add_argument("--write-mni-bold", action="store_true",
+                        help="also write the whole run in the template (large)")  # fmt: skip
+    parser.add_argument("--no-cache", action="store_true",
+                        help="neither recall nor keep stages of preprocessing; never changes the "
+                        "answer")  # fmt: skip
     parser.add_argument("--study", action="store_true",
                         help="record the result in the study index of this user")  # fmt: skip
     parser.add_argument("--no-attribution", action="store_true",
@@ -74,7 +85,8 @@ def run(arguments: Namespace, _window: Window | None) -> int:
         print("\n".join(choose.table_lines(look(path, in_process=arguments.in_process))))
         return DONE
     request = request_of(arguments)
-    if arguments.study:
+    record = arguments.study or bool(request.override_reason)  # an override is always logged
+    if record:
         from app.analysis.opening import scan_sha256
 
         with open_index() as index:
@@ -83,7 +95,7 @@ def run(arguments: Namespace, _window: Window | None) -> int:
     folder = run_analysis(request, in_process=arguments.in_process)
     case = read_case(folder)
     warnings: tuple[str, ...] = ()
-    if arguments.study:
+    if record:
         with open_index() as index:
             warnings = index.record(case, folder)
     print("\n".join([*(f"Warning: {text}" for text in warnings), *case_lines(case, folder)]))
@@ -104,6 +116,12 @@ def request_of(arguments: Namespace) -> AnalysisRequest:
             f"Give seconds; did you mean --tr {arguments.tr / 1000:g}?",
             code="cli.repetition_time",
         )
+    if arguments.override_reason and not arguments.research:
+        raise UsageError(
+            "A quality verdict can be overruled in research mode only.",
+            "Add --research, or leave --override-reason out.",
+            code="cli.override",
+        )
     if arguments.out is None:
         raise UsageError("No folder for the results is named.", "Add --out DIR.",
                          code="cli.no_out")  # fmt: skip
@@ -114,10 +132,14 @@ def request_of(arguments: Namespace) -> AnalysisRequest:
         model_id=arguments.model,
         participant_label=label,
         repetition_time_s=arguments.tr,
+        t1_path=None if arguments.t1 is None else existing_file(arguments.t1),
         research=arguments.research,
+        override_reason=arguments.override_reason.strip(),
         device=arguments.device,
         threads=arguments.threads,
         seed=arguments.seed,
+        stage_cache=not arguments.no_cache,
+        write_mni_bold=arguments.write_mni_bold,
         attribution=not arguments.no_attribution,
         question=Question(
             drug=arguments.drug,

@@ -26,12 +26,12 @@ def pearson_connectivity(series: Floats, good_frames: Bools) -> Connectome:
     -------
     Connectome
         float64 (parcel, parcel), symmetric to the bit, diagonal 0, NaN rows and columns for
-        parcels that are not covered.
+        parcels that are not covered; all NaN where fewer than 3 frames count.
 
     Raises
     ------
     AppError
-        ``connectome.shape`` or ``connectome.too_few_frames``.
+        ``connectome.shape``.
     """
     values = np.asarray(series, dtype=np.float64)
     good = np.asarray(good_frames, dtype=bool)
@@ -43,11 +43,8 @@ def pearson_connectivity(series: Floats, good_frames: Bools) -> Connectome:
         )
     values = values[good]
     if values.shape[0] < MINIMUM_FRAMES:
-        raise AppError(
-            f"Only {values.shape[0]} frames are good enough for connectivity.",
-            "Use a longer scan or one with less head motion.",
-            code="connectome.too_few_frames",
-        )
+        nothing = np.full((values.shape[1], values.shape[1]), np.nan)
+        return Connectome("pearson", frozen(nothing), int(values.shape[0]))
     covered = np.isfinite(values).all(axis=0)
     used = values[:, covered]
     largest = np.abs(used).max(axis=0, initial=0.0)
@@ -63,6 +60,41 @@ def pearson_connectivity(series: Floats, good_frames: Bools) -> Connectome:
     np.fill_diagonal(matrix, 0.0)
     matrix[~covered] = np.nan
     return Connectome("pearson", frozen(matrix), int(values.shape[0]))
+
+
+def gram_connectivity(series: Floats) -> Connectome:
+    """``X X'`` of raw series, the input of published models that were trained on it.
+
+    No correlation: of raw series it is nearly the outer product of the parcels' means, and
+    carries gain, coil and coverage. It is kept apart by its kind, "gram", and is never shown as
+    connectivity between -1 and 1.
+
+    Parameters
+    ----------
+    series
+        Parcel series, (frame, parcel), every frame of the window, scanner units.
+
+    Returns
+    -------
+    Connectome
+        float64 (parcel, parcel), symmetric to the bit, its diagonal kept; NaN rows and columns
+        for parcels with a value that is not finite.
+
+    Raises
+    ------
+    AppError
+        ``connectome.shape``.
+    """
+    values = np.asarray(series, dtype=np.float64)
+    if values.ndim != 2:
+        raise AppError(
+            f"Connectivity needs series (frame, parcel), got {values.shape}.",
+            code="connectome.shape",
+        )
+    covered = np.isfinite(values).all(axis=0)
+    matrix = np.full((covered.size, covered.size), np.nan)
+    matrix[np.ix_(covered, covered)] = _products(values[:, covered])
+    return Connectome("gram", frozen(matrix), int(values.shape[0]))
 
 
 def _products(unit: Floats) -> Floats:

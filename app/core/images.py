@@ -66,3 +66,7 @@ class SpatialMap:
     mask_dice: float
     jacobian_range: tuple[float, float]
     notes: tuple[str, ...] = ()
+    mask_overlap: float = float("nan")  # intersection over the smaller mask
+    mutual_information: float = float("nan")  # normalised, in-mask, 1..2
+    route: str = "direct"  # or "t1": through the participant's T1 image
+    route_scores: tuple[tuple[str, float], ...] = ()  # every route that was tried

@@ -122,3 +122,29 @@ class Progress:
         self._report(
             ProgressEvent(self._stage, index, max(len(names), 1), whole, message, elapsed, left)
         )
+
+
+class PartOfStage(Progress):
+    """Hands the fractions of an inner piece of work on as a part of the outer one's stage.
+
+    Parameters
+    ----------
+    outer
+        Told, and asked for a cancel.
+    begin, end
+        Fractions of the stage between which the inner work lies.
+    """
+
+    def __init__(self, outer: Progress, begin: float, end: float) -> None:
+        super().__init__()
+        self._outer, self._begin, self._end = outer, begin, end
+
+    def step(self, fraction: float, message: str = "") -> None:
+        """Tell the outer progress.
+
+        Raises
+        ------
+        CancelledError
+            When a cancel was asked.
+        """
+        self._outer.step(self._begin + (self._end - self._begin) * fraction, message)

@@ -25,7 +25,8 @@ class AnalysisRequest:
 
     `out_dir` receives ``<case_id>/``. `threads` must not change the answer. With
     `research` set, a number is computed even where a gate withholds it, and everything that
-    shows it is stamped.
+    shows it is stamped; a verdict on quality is overruled only with a reason, which is recorded,
+    and such a case gets no participant summary.
     """
 
     scan_path: Path  # a file, or the folder of a DICOM series
@@ -39,10 +40,14 @@ class AnalysisRequest:
     baseline_pain: float | None = None
     site: str | None = None
     repetition_time_s: float | None = None  # stated by the user where the file has none
+    t1_path: Path | None = None  # T1-weighted image of the same participant
     research: bool = False
+    override_reason: str = ""  # why, in research mode, a withheld quality verdict is overruled
     device: str = "auto"  # "auto", "cuda", "mps", "cpu"
     threads: int = 0  # 0 = all cores
     seed: int = 0
+    stage_cache: bool = False  # recall and keep stages in the user's cache; never changes a bit
+    write_mni_bold: bool = False  # the whole run in the template, a large file
     attribution: bool = True
     write_pdf: bool = True
     question: Question = field(default_factory=Question)

@@ -104,6 +104,9 @@ class Motion:
     residual_cost: Floats  # (frame,)
     reference_frame: int
     uncertain_frames: tuple[int, ...] = ()  # could not be aligned with confidence
+    retried_frames: tuple[int, ...] = ()  # aligned again through heavy smoothing
+    fallback_frames: tuple[int, ...] = ()  # aligned by ants in the end
+    device: str = "cpu"  # where they were aligned
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +120,7 @@ class CleanSignals:
     hemispheres: tuple[str, ...]  # "L", "R" or "M" a parcel
     centroids_mm: Floats  # (parcel, 3), template mm
     raw: Floats  # (frame, parcel), scanner units, motion-corrected, before cleaning
-    cleaned: Floats  # (frame, parcel), percent of the parcel's mean
+    cleaned: Floats  # (frame, parcel), in `units`
     good_frames: Bools  # (frame,), False = flagged (interpolated, not used for connectivity)
     coverage: Floats  # (parcel,), 0..1 share of sample points inside field of view and mask
     repetition_time_s: float
@@ -125,6 +128,8 @@ class CleanSignals:
     preset: str
     residual_degrees_of_freedom: float
     confounds: dict[str, Floats]  # fMRIPrep column names -> (frame,)
+    units: str = "percent"  # of `cleaned`: percent of the parcel's mean, or "scanner"
+    confound_facts: dict[str, object] = field(default_factory=dict)  # column -> how it was made
     atlas_sha256: str = ""  # of the atlas's own files; empty = not known
 
 
@@ -148,13 +153,14 @@ class QualityReport:
     metrics: tuple[QualityMetric, ...]
     verdict: Verdict
     table_version: str
+    informing: tuple[QualityMetric, ...] = ()  # measured and shown, without a limit
 
 
 @dataclass(frozen=True, slots=True)
 class Connectome:
     """Parcel-to-parcel connectivity, in the atlas's own parcel order."""
 
-    kind: str  # "pearson"
+    kind: str  # "pearson"; or "gram": X X' of raw series, no correlation, its diagonal kept
     matrix: Floats  # (parcel, parcel), symmetric, diagonal 0; NaN rows = parcel not covered
     frame_count: int  # frames that went in
 
@@ -294,3 +300,14 @@ class Case:
             parts.append(self.participant.session)
         parts.append(f"task-{self.scan.task or 'rest'}")
         return "_".join(parts)
+
+
+def overrides_quality(case: Case) -> bool:
+    """Whether a number stands although quality withholds it: such a case gets no summary."""
+    prediction, quality = case.prediction, case.quality
+    return (
+        prediction is not None
+        and prediction.research_only
+        and quality is not None
+        and quality.verdict is Verdict.WITHHELD
+    )

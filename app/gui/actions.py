@@ -185,6 +185,7 @@ class Actions(QObject):
             device=self.settings.device,
             threads=self.settings.threads,
             **preview.selection,
+            stage_cache=True,
             **values,
         )
         self._start(analyse_job(request, scan_sha256=scan.sha256), preview.path)

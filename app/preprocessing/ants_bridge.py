@@ -132,6 +132,61 @@ def affine_registration(
     return matrix
 
 
+def rigid_registration(
+    fixed: Image3D,
+    moving: Image3D,
+    start: Floats,
+    seed: int,
+    *,
+    kind: str = "Rigid",
+    fixed_mask: Bools | None = None,
+) -> Floats:
+    """Rigid map of best mutual information: fixed mm -> moving mm, (4, 4).
+
+    Parameters
+    ----------
+    start
+        (4, 4) first guess, fixed mm -> moving mm.
+    kind
+        ants' "Rigid", or "BOLDRigid" between frames of one run.
+    fixed_mask
+        Where the two are compared; default: everywhere.
+    """
+    ants = import_ants()
+    options: dict[str, Any] = {}
+    if fixed_mask is not None:
+        options = {"mask": to_ants(fixed_mask, fixed.affine), "mask_all_stages": True}
+    with tempfile.TemporaryDirectory(prefix=private_prefix()) as folder:
+        first = Path(folder) / "start.mat"
+        ants.write_transform(_to_itk_affine(ants, start), str(first))
+        _run(
+            ants,
+            seed,
+            fixed=to_ants(fixed.data, fixed.affine),
+            moving=to_ants(moving.data, moving.affine),
+            type_of_transform=kind,
+            initial_transform=[str(first)],
+            aff_metric="mattes",
+            aff_sampling=32,
+            aff_random_sampling_rate=0.4,
+            outprefix=str(Path(folder) / "rigid_"),
+            **options,
+        )
+        found = sorted(Path(folder).glob("rigid_*.mat"))
+        matrix = np.eye(4)
+        for path in found:  # ants may write the start apart from what it found
+            matrix = matrix @ _from_itk_affine(ants.read_transform(str(path)))
+    return nearest_rigid(matrix)
+
+
+def nearest_rigid(matrix: Floats) -> Floats:
+    """The rotation nearest to a (4, 4) map's linear part, with its translation."""
+    left, _, right = np.linalg.svd(matrix[:3, :3])
+    result = np.array(matrix)
+    result[:3, :3] = left @ right
+    return result
+
+
 def _run(ants: Any, seed: int, **arguments: Any) -> None:
     """One registration with a fixed seed; ants' global seed is put back afterwards."""
     before = ants.config._random_seed

@@ -1,4 +1,4 @@
-"""The whole chain without a T1 image: from a raw run to clean parcel series and their quality.
+"""The whole chain: from a raw run to clean parcel series and their quality.
 
 Also takes a run that is already motion-corrected and in the template: then the map is the
 identity, nothing is moved, and motion is estimated only to be judged.
@@ -8,65 +8,85 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
 from app.core.arrays import Bools, Floats, frozen
 from app.core.errors import PreprocessingError
 from app.core.images import Image3D, Image4D, ParcelPoints, SpatialMap
-from app.core.progress import Progress
-from app.core.results import Motion, QualityReport
-from app.preprocessing.brain_mask import make_brain_mask, refine_brain_mask
-from app.preprocessing.cleaning import (
-    CleanedSeries,
-    CleaningPreset,
-    clean_series,
-    good_frames,
-)
+from app.core.progress import PartOfStage, Progress
+from app.core.provenance import array_sha256
+from app.core.results import Finding, Motion, QualityReport
+from app.preprocessing.brain_mask import FoundMask, find_brain_mask
+from app.preprocessing.cleaning import CleanedSeries
+from app.preprocessing.conclusions import Found, conclude
 from app.preprocessing.confounds import (
     brain_voxels,
-    compute_confounds,
-    temporal_snr,
+    mask_voxels,
+    single_tissue_voxels,
+    tissue_images,
     tissue_points,
 )
+from app.preprocessing.findings import chain_findings
 from app.preprocessing.motion import estimate_motion
-from app.preprocessing.quality import judge_quality
-from app.preprocessing.reference import make_boldref
-from app.preprocessing.registration import (
-    identity_registration,
-    left_right_margin,
-    register_to_template,
+from app.preprocessing.placement import (
+    Placed,
+    TemplateImages,
+    finish_placement,
+    place_directly,
+    place_through_t1,
 )
-from app.preprocessing.sampling import SampledSeries, sample_parcels
+from app.preprocessing.presets import CleaningPreset
+from app.preprocessing.reference import make_boldref
+from app.preprocessing.sampling import SampledSeries, ScannerPoints, sample_parcels
+from app.preprocessing.slice_timing import (
+    SliceTimingPlan,
+    correct_slice_timing,
+    plan_slice_timing,
+)
+from app.preprocessing.stages import Stages
 from app.preprocessing.steady_state import first_steady_frame, global_signal
+
+__all__ = ["Beside", "Preprocessed", "TemplateImages", "preprocess"]
 
 
 @dataclass(frozen=True, slots=True)
-class TemplateImages:
-    """What the chain needs of a template, all on one grid in its space."""
+class Beside:
+    """What lies beside the voxels of a run and may be used."""
 
-    epi_contrast: Image3D
-    brain_mask: Image3D
-    csf: Image3D  # probability 0..1
-    white: Image3D
+    slice_times_s: tuple[float, ...] = ()  # lowest (RAS+ z) slice first
+    t1: Image3D | None = None
+    t1_sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Preprocessed:
     """Everything the chain found out about one run."""
 
-    first_frame: int
+    first_frame: int  # row 0 of the series is this frame
+    steady_frame: int  # first frame with settled magnetisation
     motion: Motion
+    slice_timing: SliceTimingPlan
     boldref: Image3D
     mask: Image3D
+    mask_method: str
+    white: Image3D  # bool, native grid: where the tissue signals come from
+    csf: Image3D
     spatial_map: SpatialMap
     sampled: SampledSeries
     confounds: dict[str, Floats]
+    confound_facts: dict[str, dict[str, object]]
     good_frames: Bools
     cleaned: CleanedSeries
     left_right_margin: float
     temporal_snr: float
+    temporal_snr_map: Image3D
     quality: QualityReport
+    findings: tuple[Finding, ...]
+    stage_keys: dict[str, str]
+    stages_computed: tuple[str, ...]
+    stages_recalled: tuple[str, ...]
 
 
 def preprocess(
@@ -75,8 +95,12 @@ def preprocess(
     template: TemplateImages,
     preset: CleaningPreset,
     *,
+    beside: Beside | None = None,
     seed: int = 0,
     moved_limits: Mapping[str, tuple[float, float]] | None = None,
+    stages: Stages | None = None,
+    scratch: Path | None = None,
+    device: str = "cpu",
     progress: Progress | None = None,
     threads: int = 1,
 ) -> Preprocessed:
@@ -90,10 +114,18 @@ def preprocess(
         Atlas sample points and the template they live in.
     preset
         Filter and regressors of the model in use.
+    beside
+        Slice times and T1 image, where there are any.
     seed
         Of the registration; the only random numbers in the chain.
     moved_limits
         Quality limits that the model card moves.
+    stages
+        Recalls what was computed before; None computes everything.
+    scratch
+        Private folder for volumes that do not fit comfortably into memory.
+    device
+        "cpu" or "cuda" for motion and sampling.
     threads
         Must not, and does not, change a bit of the result.
 
@@ -102,7 +134,6 @@ def preprocess(
     PreprocessingError
         A step could not do its work; ``preprocessing.template_mismatch`` for another space.
     """
-    progress = progress or Progress()
     raw = image.space == "scanner"
     if not raw and image.space != points.template:
         raise PreprocessingError(
@@ -110,80 +141,228 @@ def preprocess(
             "Use the raw run, or the derivative in the atlas's template.",
             code="preprocessing.template_mismatch",
         )
-    with progress.stage("steady_state"):
-        first = first_steady_frame(global_signal(image))
-    with progress.stage("motion"):
-        motion = estimate_motion(image, first_frame=first, progress=progress, threads=threads)
-        applied = motion if raw else None
-    with progress.stage("reference"):
-        boldref = make_boldref(
-            image, applied, first_frame=first, progress=progress, threads=threads
-        )
-    with progress.stage("brain_mask"):
-        mask = make_brain_mask(boldref)
-    with progress.stage("registration"):
-        if raw:
-            spatial_map = register_to_template(
-                boldref,
-                mask,
-                template.epi_contrast,
-                template.brain_mask,
-                seed=seed,
-                progress=progress,
-            )
-        else:
-            spatial_map = identity_registration(
-                boldref, mask, template.epi_contrast, template.brain_mask
-            )
-        mask = refine_brain_mask(mask, boldref, spatial_map, template.brain_mask)
-        margin = left_right_margin(boldref, spatial_map, template.epi_contrast, template.brain_mask)
-    with progress.stage("sampling"):
-        displacement = motion.framewise_displacement_mm
-        sampled = sample_parcels(
-            image,
-            applied,
-            spatial_map,
-            points,
-            mask,
-            first_frame=first,
-            counted_frames=frozen(~(displacement > preset.flag_fd_power_mm)),
-            tissues=tissue_points(template.white, template.csf, spatial_map, mask),
-            voxel_points_mm=brain_voxels(mask),
-            progress=progress,
-            threads=threads,
-        )
-    with progress.stage("confounds"):
-        confounds = compute_confounds(
-            motion, sampled, first_frame=first, repetition_time_s=image.repetition_time_s
-        )
-        good = good_frames(confounds, preset)
-        good &= ~np.isin(np.arange(first, first + len(good)), motion.uncertain_frames)
-    with progress.stage("cleaning"):
-        cleaned = clean_series(sampled.series, confounds, good, image.repetition_time_s, preset)
-    with progress.stage("quality"):
-        snr = temporal_snr(sampled.voxels, good)
-        quality = judge_quality(
-            framewise_displacement_mm=confounds["framewise_displacement"],
-            good_frames=good,
-            repetition_time_s=image.repetition_time_s,
-            temporal_snr=snr,
-            coverage=sampled.coverage,
-            spatial_map=spatial_map,
-            left_right_margin=margin,
-            residual_degrees_of_freedom=cleaned.residual_degrees_of_freedom,
-            moved_limits=moved_limits,
-        )
-    return Preprocessed(
-        first_frame=first,
-        motion=motion,
-        boldref=boldref,
-        mask=mask,
-        spatial_map=spatial_map,
-        sampled=replace(sampled, voxels=frozen(sampled.voxels[:, :0])),
-        confounds=confounds,
-        good_frames=frozen(good),
-        cleaned=cleaned,
-        left_right_margin=margin,
-        temporal_snr=snr,
-        quality=quality,
+    run = _Run(
+        image,
+        points,
+        template,
+        preset,
+        beside or Beside(),
+        seed,
+        stages or Stages(),
+        scratch,
+        device,
+        progress or Progress(),
+        threads,
     )
+    return run.through(moved_limits)
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """One run on its way through the steps, with everything that it depends on."""
+
+    image: Image4D
+    points: ParcelPoints
+    template: TemplateImages
+    preset: CleaningPreset
+    beside: Beside
+    seed: int
+    stages: Stages
+    scratch: Path | None
+    device: str
+    progress: Progress
+    threads: int
+
+    @property
+    def raw(self) -> bool:
+        """Whether head motion and place are still to be applied."""
+        return self.image.space == "scanner"
+
+    def through(self, moved_limits: Mapping[str, tuple[float, float]] | None) -> Preprocessed:
+        """All steps, in order."""
+        image, stages, progress = self.image, self.stages, self.progress
+        with progress.stage("steady_state"):
+            steady = first_steady_frame(global_signal(image))
+            first = steady if self.preset.trimmed else 0
+        with progress.stage("motion"):
+            motion = stages.run(
+                "motion", Motion, lambda: self.motion(steady), steady=steady, device=self.device
+            )
+        with progress.stage("reference"):
+            boldref = stages.run(
+                "reference",
+                Image3D,
+                lambda: self.boldref(motion, steady),
+                after=("motion",),
+                steady=steady,
+                raw=self.raw,
+            )
+        with progress.stage("brain_mask"):
+            mask = find_brain_mask(boldref, progress)
+        placed = self.place(boldref, mask)
+        tissues = tissue_points(
+            self.template.white, self.template.csf, placed.spatial_map, placed.mask.image
+        )
+        with progress.stage("slice_timing"):
+            plan = plan_slice_timing(
+                self.preset.slice_timing and self.raw,
+                self.beside.slice_times_s,
+                image.data.shape[2],
+                image.repetition_time_s,
+                image.data.shape[3] - steady,
+            )
+        sampled = self.sample(motion, placed, tissues, plan, first, steady)
+        return self.finish(
+            Found(first, steady, motion, plan, boldref, placed, tissues, sampled), moved_limits
+        )
+
+    def motion(self, steady: int) -> Motion:
+        """Head motion of the volumes as they were acquired."""
+        return estimate_motion(
+            self.image,
+            first_frame=steady,
+            device=self.device,
+            progress=self.progress,
+            threads=self.threads,
+        )
+
+    def boldref(self, motion: Motion, steady: int) -> Image3D:
+        """Mean of the aligned frames."""
+        return make_boldref(
+            self.image,
+            motion if self.raw else None,
+            first_frame=steady,
+            progress=self.progress,
+            threads=self.threads,
+        )
+
+    def place(self, boldref: Image3D, mask: FoundMask) -> Placed:
+        """Map to the template, by both routes where there is a T1 image."""
+        template, stages, seed, progress = self.template, self.stages, self.seed, self.progress
+        with progress.stage("registration"):
+            chosen = stages.run(
+                "registration",
+                SpatialMap,
+                lambda: place_directly(
+                    boldref, mask, template, raw=self.raw, seed=seed, progress=progress
+                ),
+                after=("reference",),
+                template=template.epi_contrast.space,
+                seed=seed,
+                raw=self.raw,
+            )
+            if self.beside.t1 is None or not self.raw:
+                return finish_placement(boldref, mask, chosen, template)
+        t1, direct = self.beside.t1, chosen
+        with progress.stage("anatomy"):
+            stages.keys["t1"] = self.beside.t1_sha256
+            chosen = stages.run(
+                "anatomy",
+                SpatialMap,
+                lambda: place_through_t1(
+                    direct, boldref, mask, t1, template, seed=seed, progress=progress
+                ),
+                after=("registration", "t1"),
+                seed=seed,
+            )
+            return finish_placement(boldref, mask, chosen, template)
+
+    def sample(
+        self,
+        motion: Motion,
+        placed: Placed,
+        tissues: ScannerPoints,
+        plan: SliceTimingPlan,
+        first: int,
+        steady: int,
+    ) -> SampledSeries:
+        """Parcels, tissues and brain voxels of every frame, slice timing first where planned."""
+        stages, preset, mask = self.stages, self.preset, placed.mask.image
+
+        def compute() -> SampledSeries:
+            image = self.image
+            if plan.applied and plan.reference_time_s is not None:
+                image = correct_slice_timing(
+                    image,
+                    self.beside.slice_times_s,
+                    plan.reference_time_s,
+                    first_frame=steady,
+                    scratch=self.scratch,
+                    progress=PartOfStage(self.progress, 0.0, 0.3),
+                    threads=self.threads,
+                )
+            counted = ~(motion.framewise_displacement_mm > preset.flag_fd_power_mm)
+            counted[:steady] = False
+            return sample_parcels(
+                image,
+                motion if self.raw else None,
+                placed.spatial_map,
+                self.points,
+                mask,
+                first_frame=first,
+                counted_frames=frozen(counted),
+                parcel_mean=preset.parcel_mean,
+                tissues=tissues,
+                voxel_points_mm=np.concatenate(
+                    [brain_voxels(mask), single_tissue_voxels(tissues).points_mm]
+                ),
+                moment_points_mm=mask_voxels(mask),
+                device=self.device,
+                progress=PartOfStage(self.progress, 0.3 if plan.applied else 0.0, 1.0),
+                threads=self.threads,
+            )
+
+        with self.progress.stage("sampling"):
+            return stages.run(
+                "sampling",
+                SampledSeries,
+                compute,
+                after=("motion", "anatomy" if "anatomy" in stages.keys else "registration"),
+                points=array_sha256(self.points.points_mm, self.points.parcel_of_point),
+                tissue_maps=array_sha256(self.template.white.data, self.template.csf.data),
+                first=first,
+                slice_time_s=plan.reference_time_s,
+                flag_fd_power_mm=preset.flag_fd_power_mm,
+                parcel_mean=preset.parcel_mean,
+                device=self.device,
+            )
+
+    def finish(
+        self, found: Found, moved_limits: Mapping[str, tuple[float, float]] | None
+    ) -> Preprocessed:
+        """Confounds, cleaning and the verdict."""
+        sampled, placed = found.sampled, found.placed
+        end = conclude(
+            found,
+            preset=self.preset,
+            repetition_time_s=self.image.repetition_time_s,
+            points=self.points,
+            moved_limits=moved_limits,
+            progress=self.progress,
+        )
+        white, csf = tissue_images(found.tissues, placed.mask.image)
+        return Preprocessed(
+            first_frame=found.first,
+            steady_frame=found.steady,
+            motion=found.motion,
+            slice_timing=found.plan,
+            boldref=found.boldref,
+            mask=placed.mask.image,
+            mask_method=placed.mask.method,
+            white=white,
+            csf=csf,
+            spatial_map=placed.spatial_map,
+            sampled=replace(sampled, voxels=frozen(sampled.voxels[:, :0]), moments=None),
+            confounds=end.confounds,
+            confound_facts=end.confound_facts,
+            good_frames=end.good_frames,
+            cleaned=end.cleaned,
+            left_right_margin=placed.left_right_margin,
+            temporal_snr=end.temporal_snr,
+            temporal_snr_map=end.temporal_snr_map,
+            quality=end.quality,
+            findings=chain_findings(found.plan, found.motion, placed, sampled, self.device),
+            stage_keys=dict(self.stages.keys),
+            stages_computed=tuple(self.stages.computed),
+            stages_recalled=tuple(self.stages.recalled),
+        )

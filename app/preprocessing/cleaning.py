@@ -15,65 +15,47 @@ import numpy as np
 
 from app.core.arrays import Bools, Floats
 from app.core.errors import PreprocessingError
+from app.preprocessing.presets import MOTION_24, PRESETS, CleaningPreset, find_preset
 
-MOTION_COLUMNS = ("trans_x", "trans_y", "trans_z", "rot_x", "rot_y", "rot_z")
-MOTION_24 = tuple(
-    f"{name}{suffix}"
-    for name in MOTION_COLUMNS
-    for suffix in ("", "_derivative1", "_power2", "_derivative1_power2")
-)
+__all__ = [
+    "MOTION_24",
+    "PRESETS",
+    "CleanedSeries",
+    "CleaningPreset",
+    "clean_series",
+    "find_preset",
+    "good_frames",
+    "interpolate_flagged",
+    "residual_degrees_of_freedom",
+]
+
 BUTTERWORTH_ORDER = 5
-
-
-@dataclass(frozen=True, slots=True)
-class CleaningPreset:
-    """A fixed filter and fixed regressors: part of a model's contract, the same for everyone."""
-
-    name: str
-    regressors: tuple[str, ...]  # fMRIPrep column names
-    high_pass_hz: float | None
-    low_pass_hz: float | None
-    flag_fd_power_mm: float
-    flag_std_dvars: float
-
-
-PRESETS = (
-    CleaningPreset(
-        "simple-highpass",
-        (*MOTION_24, "white_matter", "csf"),
-        high_pass_hz=0.01,
-        low_pass_hz=None,
-        flag_fd_power_mm=0.5,
-        flag_std_dvars=1.5,
-    ),
-    CleaningPreset("none", (), None, None, flag_fd_power_mm=0.5, flag_std_dvars=1.5),
-)
+MINIMUM_GOOD_FRAMES = 20  # below this nothing is fitted
 
 
 @dataclass(frozen=True, slots=True)
 class CleanedSeries:
-    """Parcel series after cleaning."""
+    """Parcel series after cleaning.
 
-    percent: Floats  # (frame, parcel), percent of the parcel's mean; NaN = parcel not covered
-    residual_degrees_of_freedom: float
-
-
-def find_preset(name: str) -> CleaningPreset:
-    """Return the preset of that name.
-
-    Raises
-    ------
-    PreprocessingError
-        When no preset has it.
+    Where too few good frames are left to fit the regressors, no parcel has a series: all NaN.
     """
-    for preset in PRESETS:
-        if preset.name == name:
-            return preset
-    raise PreprocessingError(
-        f"There is no cleaning preset named '{name}'.",
-        "Use one of: " + ", ".join(preset.name for preset in PRESETS) + ".",
-        code="preprocessing.preset",
-    )
+
+    values: Floats  # (frame, parcel), in `units`; NaN = parcel not covered
+    residual_degrees_of_freedom: float  # NaN where nothing is regressed or filtered by contract
+    units: str = "percent"  # of the parcel's mean; or "scanner": raw units
+
+    @property
+    def percent(self) -> Floats:
+        """`values`, which must be in percent.
+
+        Raises
+        ------
+        ValueError
+            They are in scanner units.
+        """
+        if self.units != "percent":
+            raise ValueError(f"the series are in {self.units} units, not in percent")
+        return self.values
 
 
 def good_frames(confounds: Mapping[str, Floats], preset: CleaningPreset) -> Bools:
@@ -93,7 +75,7 @@ def clean_series(
     repetition_time_s: float,
     preset: CleaningPreset,
 ) -> CleanedSeries:
-    """Clean parcel series and express them in percent of each parcel's mean.
+    """Clean parcel series, in percent of each parcel's mean or, as trained, in scanner units.
 
     Parameters
     ----------
@@ -108,17 +90,17 @@ def clean_series(
     preset
         Filter and regressors.
 
+    Returns
+    -------
+    CleanedSeries
+        All NaN where fewer than 20 good frames, or no degree of freedom, are left: what remained
+        after regression would be rounding noise that looks like a series.
+
     Raises
     ------
     PreprocessingError
-        When fewer good frames than 20 are left, or a regressor is missing.
+        When a regressor is missing.
     """
-    if int(good.sum()) < 20:
-        raise PreprocessingError(
-            f"Only {int(good.sum())} of {len(good)} frames are usable.",
-            "Too much head motion: repeat the scan.",
-            code="preprocessing.too_few_good_frames",
-        )
     missing = [name for name in preset.regressors if name not in confounds]
     if missing:
         raise PreprocessingError(
@@ -126,12 +108,19 @@ def clean_series(
             "Run the preprocessing again with this program's own confounds.",
             code="preprocessing.confound_missing",
         )
+    if preset.units == "scanner":  # as trained: nothing is taken out, nothing is put in
+        return CleanedSeries(np.array(raw, np.float64), float("nan"), "scanner")
     covered = np.isfinite(raw).all(axis=0)
     design = (
         np.column_stack([np.nan_to_num(confounds[name]) for name in preset.regressors])
         if preset.regressors
         else np.zeros((len(raw), 0))
     )
+    if not _fits(good, design):
+        freedom = residual_degrees_of_freedom(
+            int(good.sum()), repetition_time_s, design.shape[1], preset
+        )
+        return CleanedSeries(np.full(raw.shape, np.nan), freedom)
     both: Floats = np.column_stack([raw[:, covered], design]).astype(np.float64)
     both = _filtered(_detrended(interpolate_flagged(both, good)), repetition_time_s, preset)
     series, design = both[:, : int(covered.sum())], both[:, int(covered.sum()) :]
@@ -143,6 +132,12 @@ def clean_series(
         int(good.sum()), repetition_time_s, _rank(design[good]), preset
     )
     return CleanedSeries(percent, freedom)
+
+
+def _fits(good: Bools, design: Floats) -> bool:
+    """Whether good frames outnumber what is fitted: mean, trend and regressors."""
+    count = int(good.sum())
+    return count >= MINIMUM_GOOD_FRAMES and count > design.shape[1] + 2
 
 
 def residual_degrees_of_freedom(

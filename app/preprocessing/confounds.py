@@ -20,6 +20,7 @@ from app.preprocessing.spatial_map import read_at, to_template
 TISSUES = ("white_matter", "csf")  # group order of `tissue_points`
 MOTION_COLUMNS = ("trans_x", "trans_y", "trans_z", "rot_x", "rot_y", "rot_z")
 MOST_VOXELS = 10_000
+MOST_TISSUE_VOXELS = 2_500
 LEAST_VOXELS = 20
 COSINE_PERIOD_S = 128.0
 _THRESHOLDS = (0.95, 0.9, 0.8, 0.7, 0.6, 0.5)
@@ -74,10 +75,39 @@ def brain_voxels(mask: Image3D, most: int = MOST_VOXELS) -> Floats:
     return apply_affine(mask.affine, chosen.astype(np.float64))
 
 
+def mask_voxels(mask: Image3D) -> Floats:
+    """Centres (voxel, 3) in scanner mm of all brain voxels, in C order."""
+    return apply_affine(mask.affine, np.argwhere(np.asarray(mask.data, bool)).astype(np.float64))
+
+
+def single_tissue_voxels(tissues: ScannerPoints, most: int = MOST_TISSUE_VOXELS) -> ScannerPoints:
+    """At most `most` points of each tissue, spread over it: their own series feed CompCor."""
+    rows = []
+    for group in range(tissues.group_count):
+        members = np.flatnonzero(tissues.group_of_point == group)
+        rows.append(members[spread_choice(len(members), most)])
+    chosen = np.concatenate(rows)
+    return ScannerPoints(
+        tissues.points_mm[chosen], tissues.group_of_point[chosen], tissues.group_count
+    )
+
+
+def tissue_images(tissues: ScannerPoints, mask: Image3D) -> tuple[Image3D, Image3D]:
+    """Masks of white matter and CSF on the grid of the brain mask."""
+    voxels = apply_affine(np.linalg.inv(mask.affine), np.asarray(tissues.points_mm))
+    index = np.rint(voxels).astype(int)
+    images = []
+    for group in range(len(TISSUES)):
+        data = np.zeros(mask.data.shape, bool)
+        data[tuple(index[tissues.group_of_point == group].T)] = True
+        images.append(Image3D(frozen(data), mask.affine, mask.space))
+    return images[0], images[1]
+
+
 def compute_confounds(
     motion: Motion, sampled: SampledSeries, *, first_frame: int, repetition_time_s: float
 ) -> dict[str, Floats]:
-    """All confounds of the frames from `first_frame` on.
+    """Motion, tissue and frame-wise confounds of the frames from `first_frame` on.
 
     Parameters
     ----------
@@ -94,15 +124,13 @@ def compute_confounds(
     -------
     dict
         Column name -> (frame,) float64, in fMRIPrep's spelling: six motion parameters (mm,
-        radians) each with ``_derivative1``, ``_power2``, ``_derivative1_power2``;
-        ``framewise_displacement`` (Power, mm), ``rmsd`` (Jenkinson, mm), ``dvars``,
-        ``std_dvars``, ``csf``, ``white_matter``, ``global_signal``, ``cosine00``...
-        Differences are NaN in the first row.
+        radians), ``csf``, ``white_matter`` and ``global_signal``, each with ``_derivative1``,
+        ``_power2``, ``_derivative1_power2``; ``framewise_displacement`` (Power, mm), ``rmsd``
+        (Jenkinson, mm), ``dvars``, ``std_dvars``, ``cosine00``... Differences are
+        NaN in the first row.
     """
     table: dict[str, Floats] = {}
     kept = motion.parameters[first_frame:]
-    steps = np.full(kept.shape, np.nan)
-    steps[1:] = np.diff(kept, axis=0)
     for column, name in enumerate(MOTION_COLUMNS):
         table[name] = kept[:, column]
     table["framewise_displacement"] = _first_unknown(motion.framewise_displacement_mm[first_frame:])
@@ -113,13 +141,22 @@ def compute_confounds(
     for group, name in enumerate(TISSUES):
         table[name] = sampled.tissue[:, group]
     table["global_signal"] = voxels.mean(axis=1, dtype=np.float64)
-    for column, name in enumerate(MOTION_COLUMNS):
-        step = steps[:, column]
+    for name in (*MOTION_COLUMNS, "csf", "white_matter", "global_signal"):
+        step = np.full(len(kept), np.nan)
+        step[1:] = np.diff(table[name])
         table[f"{name}_derivative1"] = step
         table[f"{name}_power2"] = table[name] ** 2
         table[f"{name}_derivative1_power2"] = step**2
     table.update(cosines(len(voxels), repetition_time_s))
     return {name: frozen(values, np.float64) for name, values in table.items()}
+
+
+def non_steady_columns(frame_count: int, non_steady: int) -> dict[str, Floats]:
+    """One ``non_steady_state_outlierXX`` column a leading frame that has not settled."""
+    return {
+        f"non_steady_state_outlier{frame:02d}": frozen((np.arange(frame_count) == frame) * 1.0)
+        for frame in range(non_steady)
+    }
 
 
 def cosines(frame_count: int, repetition_time_s: float) -> dict[str, Floats]:
@@ -143,7 +180,14 @@ def temporal_snr(voxels: Floats, good: Bools) -> float:
         first, as MRIQC does, so that scanner drift does not count as noise.
     good
         (frame,), False = flagged: left out.
+
+    Returns
+    -------
+    float
+        NaN where too few frames are left to tell noise from the trend.
     """
+    if int(good.sum()) <= 3:
+        return float("nan")
     time = np.linspace(-1.0, 1.0, len(voxels))[good]
     design = np.linalg.qr(np.stack([np.ones_like(time), time, time**2], axis=1))[0]
     values = np.asarray(voxels, np.float64)[good]

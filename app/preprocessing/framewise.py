@@ -9,6 +9,7 @@ from app.preprocessing.geometry import displacement_at_radius_mm, rigid_matrix
 
 POWER_RADIUS_MM = 50.0
 JENKINSON_RADIUS_MM = 80.0
+FAST_RUN_S = 1.2
 
 
 def framewise_displacement_power(parameters: Floats, radius_mm: float = POWER_RADIUS_MM) -> Floats:
@@ -44,6 +45,27 @@ def framewise_displacement_jenkinson(
     result = np.full(len(parameters), np.nan)
     result[1:] = displacement_at_radius_mm(matrices[:-1], matrices[1:], centre_mm, radius_mm)
     return result
+
+
+def breathing_filtered(parameters: Floats, repetition_time_s: float) -> Floats | None:
+    """Motion parameters without apparent motion from breathing, (frame, 6), or None.
+
+    XCP-D's ways: for fast runs (1.2 s and below) a band stop at 12 to 18 breaths a minute, for
+    others a low-pass at 0.1 Hz. None where the band lies above the Nyquist frequency or the run
+    is too short for the filter.
+    """
+    from scipy.signal import butter, sosfiltfilt
+
+    nyquist_hz = 0.5 / repetition_time_s
+    if repetition_time_s <= FAST_RUN_S:
+        edges: list[float] | float = [12.0 / 60.0, 18.0 / 60.0]
+        kind, highest = "bandstop", 18.0 / 60.0
+    else:
+        edges, kind, highest = 0.1, "lowpass", 0.1
+    if highest >= 0.95 * nyquist_hz or len(parameters) < 40:
+        return None
+    sections = butter(2, edges, btype=kind, fs=1.0 / repetition_time_s, output="sos")
+    return np.asarray(sosfiltfilt(sections, parameters, axis=0))
 
 
 def dvars(voxels: Floats) -> Floats:

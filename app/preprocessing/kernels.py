@@ -143,6 +143,29 @@ def cubic_group_sums(
 
 
 @njit(cache=True, nogil=True)
+def cubic_group_sums_in_view(
+    coefficients: Array, matrix: Array, points: Array, group: Array, sums: Array, counts: Array
+) -> None:
+    """As `cubic_group_sums`, but a point outside the outer voxel centres adds nothing.
+
+    `counts` (group,) receives the number of points that did add.
+    """
+    edge = 1e-6
+    nx, ny, nz = coefficients.shape[0] - 4, coefficients.shape[1] - 4, coefficients.shape[2] - 4
+    for n in range(points.shape[0]):
+        p, q, r = points[n, 0], points[n, 1], points[n, 2]
+        x = matrix[0, 0] * p + matrix[0, 1] * q + matrix[0, 2] * r + matrix[0, 3]
+        y = matrix[1, 0] * p + matrix[1, 1] * q + matrix[1, 2] * r + matrix[1, 3]
+        z = matrix[2, 0] * p + matrix[2, 1] * q + matrix[2, 2] * r + matrix[2, 3]
+        if x < -edge or y < -edge or z < -edge:
+            continue
+        if x > nx + edge or y > ny + edge or z > nz + edge:
+            continue
+        sums[group[n]] += cubic_at(coefficients, x, y, z)
+        counts[group[n]] += 1.0
+
+
+@njit(cache=True, nogil=True)
 def inside_grid(matrix: Array, points: Array, shape: Array, inside: Array) -> None:
     """Clear `inside` (point,) where ``matrix @ point`` leaves the centres of the outer voxels."""
     edge = 1e-6

@@ -16,8 +16,9 @@ from app.core.arrays import Bools, Floats
 from app.core.images import SpatialMap
 from app.core.results import QualityMetric, QualityReport, Verdict
 
-TABLE_VERSION = "2026-11-1"
+TABLE_VERSION = "2026-11-2"
 PARCEL_COVERAGE_LIMIT = 0.5  # XCP-D min_coverage
+SMALLEST_JUDGED_PARCEL = 2  # points; coverage of a single point is all or nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +150,52 @@ LIMITS = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class InformingMeasure:
+    """A measure without a limit of its own: it can be compared within one protocol only."""
+
+    name: str
+    label: str
+    unit: str
+    source: str
+
+
+INFORMING = (
+    InformingMeasure(
+        "dummy_frames", "Frames before the steady state", "volumes", "rule of fMRIPrep"
+    ),
+    InformingMeasure(
+        "mean_fd_jenkinson_mm",
+        "Mean framewise displacement (Jenkinson)",
+        "mm",
+        "FMRIB TR99MJ1; 0.25 mm is about 0.5 mm (Power)",
+    ),
+    InformingMeasure(
+        "mean_fd_filtered_mm",
+        "Mean framewise displacement (Power), breathing filtered out",
+        "mm",
+        "filters of XCP-D",
+    ),
+    InformingMeasure(
+        "fd_over_0_2_mm_percent", "Frames with FD (Power) above 0.2 mm", "%", "MRIQC's count"
+    ),
+    InformingMeasure("mean_std_dvars", "Mean standardised DVARS", "", "Nichols; MRIQC"),
+    InformingMeasure("uncertain_frames", "Frames whose motion is uncertain", "volumes", "project"),
+    InformingMeasure("global_correlation", "Global correlation (GCOR)", "", "Saad 2013; MRIQC"),
+    InformingMeasure("outlier_ratio", "Outlier ratio (AOR)", "", "AFNI 3dToutcount; MRIQC"),
+    InformingMeasure("quality_index", "Quality index (AQI)", "", "AFNI 3dTqual; MRIQC"),
+    InformingMeasure("ghost_ratio_x", "Ghost to signal, left-right", "", "Giannelli 2010; MRIQC"),
+    InformingMeasure("ghost_ratio_y", "Ghost to signal, front-back", "", "Giannelli 2010; MRIQC"),
+    InformingMeasure(
+        "mask_overlap", "Brain mask overlap, of the smaller mask", "", "XCP-D; no limit"
+    ),
+    InformingMeasure(
+        "mutual_information", "Normalised mutual information with the template", "", "no limit"
+    ),
+)
+INFORMS = "informs only; compare within one protocol"
+
+
 def judge_quality(
     *,
     framewise_displacement_mm: Floats,
@@ -158,7 +205,8 @@ def judge_quality(
     coverage: Floats,
     spatial_map: SpatialMap,
     left_right_margin: float,
-    residual_degrees_of_freedom: float,
+    residual_degrees_of_freedom: float | None,
+    informing: Mapping[str, float] | None = None,
     moved_limits: Mapping[str, tuple[float, float]] | None = None,
 ) -> QualityReport:
     """Measure every metric against its limits.
@@ -174,13 +222,15 @@ def judge_quality(
     temporal_snr
         Median over the brain of mean / standard deviation.
     coverage
-        (parcel,) 0..1.
+        (parcel,) 0..1; parcels of a single point left out.
     spatial_map
         How the scan was placed in the template.
     left_right_margin
         From `registration.left_right_margin`, in [-2, 2].
     residual_degrees_of_freedom
-        After cleaning.
+        After cleaning; None where the preset cleans nothing by contract, which is not judged.
+    informing
+        Measures of `INFORMING` by name; they follow the others and judge nothing.
     moved_limits
         Metric name -> (passes, withheld), from a model card.
     """
@@ -196,11 +246,30 @@ def judge_quality(
         "jacobian_min": spatial_map.jacobian_range[0],
         "jacobian_max": spatial_map.jacobian_range[1],
         "left_right_margin": left_right_margin,
-        "residual_degrees_of_freedom": residual_degrees_of_freedom,
     }
+    if residual_degrees_of_freedom is not None:
+        values["residual_degrees_of_freedom"] = residual_degrees_of_freedom
     moved = moved_limits or {}
-    metrics = tuple(_judge(limit, values[limit.name], moved.get(limit.name)) for limit in LIMITS)
-    return QualityReport(metrics, worst(metric.verdict for metric in metrics), TABLE_VERSION)
+    metrics = tuple(
+        _judge(limit, values[limit.name], moved.get(limit.name))
+        for limit in LIMITS
+        if limit.name in values
+    )
+    told = tuple(
+        QualityMetric(
+            item.name,
+            item.label,
+            informing[item.name],
+            item.unit,
+            INFORMS,
+            item.source,
+            Verdict.PASS,
+        )
+        for item in INFORMING
+        if informing is not None and item.name in informing
+    )
+    verdict = worst(metric.verdict for metric in metrics)
+    return QualityReport(metrics, verdict, TABLE_VERSION, told)
 
 
 def judge_known(

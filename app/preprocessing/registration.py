@@ -13,6 +13,7 @@ from dataclasses import replace
 import numpy as np
 
 from app.core.arrays import Bools, Floats, Ints, frozen
+from app.core.errors import PreprocessingError
 from app.core.images import Image3D, SpatialMap
 from app.core.progress import Progress
 from app.preprocessing.affine_start import search_start
@@ -27,6 +28,7 @@ from app.preprocessing.spatial_map import (
     identity_map,
     jacobian_determinant,
     normalised_correlation,
+    normalised_mutual_information,
     overlap_dice,
     read_at,
     warp_volume_to_template,
@@ -65,16 +67,21 @@ def register_to_template(
         `notes` say when the warp was turned down and why.
     """
     progress = progress or Progress()
-    brain = np.asarray(mask.data, bool)
-    corrected = correct_bias(boldref, brain)
-    moving = Image3D(np.where(brain, corrected, 0.0), boldref.affine, boldref.space)
+    moving = brain_only(boldref, mask)
     if not is_orthogonal(boldref.affine):
-        moving = _on_right_angled_grid(moving)
-    fixed, fixed_brain = _working_grid(template_epi, template_mask)
+        moving = on_right_angled_grid(moving)
+    fixed, fixed_brain = working_grid(template_epi, template_mask, 4.0)
     start = search_start(fixed, fixed_brain, moving)
-    near_brain = _dilated(fixed_brain, fixed.affine, FIXED_MARGIN_MM)
+    near_brain = dilated(fixed_brain, fixed.affine, FIXED_MARGIN_MM)
     progress.step(0.1, "Fitting an affine map")
-    affine = affine_registration(fixed, moving, near_brain, start, seed)
+    notes: tuple[str, ...] = ()
+    try:
+        affine = affine_registration(fixed, moving, near_brain, start, seed)
+    except PreprocessingError as error:
+        if error.code != "preprocessing.registration_failed":
+            raise
+        affine = start  # judged by the same scores and limits as any other place
+        notes = ("The affine fit failed; the coarse search stands in for it.",)
     plain = SpatialMap(
         template=template_epi.space,
         affine=frozen(affine),
@@ -85,11 +92,9 @@ def register_to_template(
         similarity_after=float("nan"),
         mask_dice=float("nan"),
         jacobian_range=(1.0, 1.0),
+        notes=notes,
     )
-    similarity, dice = _scores(plain, moving, mask, template_epi, template_mask)
-    plain = replace(
-        plain, similarity_before=similarity, similarity_after=similarity, mask_dice=dice
-    )
+    plain = with_scores(plain, moving, mask, template_epi, template_mask)
     progress.step(0.3, "Fitting a smooth warp")
     in_place = warp_volume_to_template(moving, plain, fixed.affine, _shape(fixed), order=1)
     in_voxels = find_warp(np.asarray(fixed.data), np.asarray(in_place.data), progress=progress)
@@ -99,20 +104,26 @@ def register_to_template(
         displacement_affine=frozen(fixed.affine),
         method="affine+warp",
     )
-    return _keep_better(plain, warped, moving, mask, template_epi, template_mask)
+    return keep_better(plain, warped, moving, mask, template_epi, template_mask)
 
 
 def identity_registration(
     boldref: Image3D, mask: Image3D, template_epi: Image3D, template_mask: Image3D
 ) -> SpatialMap:
     """The identity, with its scores: for a run that says it already lies in the template."""
-    brain = np.asarray(mask.data, bool)
-    moving = Image3D(
-        np.where(brain, correct_bias(boldref, brain), 0.0), boldref.affine, boldref.space
-    )
+    moving = brain_only(boldref, mask)
     plain = identity_map(template_epi.space)
-    similarity, dice = _scores(plain, moving, mask, template_epi, template_mask)
-    return replace(plain, similarity_before=similarity, similarity_after=similarity, mask_dice=dice)
+    return with_scores(plain, moving, mask, template_epi, template_mask)
+
+
+def brain_only(image: Image3D, mask: Image3D) -> Image3D:
+    """The image inside its mask, its intensity bias corrected where N4 can; 0 outside."""
+    brain = np.asarray(mask.data, bool)
+    try:
+        values = correct_bias(image, brain)
+    except RuntimeError:  # ITK's own errors; the mask step has noted that N4 fails
+        values = np.asarray(image.data, np.float32)
+    return Image3D(np.where(brain, values, 0.0), image.affine, image.space)
 
 
 def left_right_margin(
@@ -150,7 +161,7 @@ def left_right_margin(
     return 2.0 * normalised_correlation(odd_scan, odd_template, both)
 
 
-def _keep_better(
+def keep_better(
     plain: SpatialMap,
     warped: SpatialMap,
     moving: Image3D,
@@ -159,15 +170,9 @@ def _keep_better(
     template_mask: Image3D,
 ) -> SpatialMap:
     """The warped map unless it lowers correlation or Dice, or bends too far."""
-    similarity, dice = _scores(warped, moving, mask, template_epi, template_mask)
-    field_affine = warped.displacement_affine
-    field = warped.displacement_mm
-    assert field is not None
-    assert field_affine is not None
-    points = grid_points_mm(field.shape[:3], field_affine)
-    inside = read_at(template_mask, points, 0).astype(bool).reshape(field.shape[:3])
-    determinant = jacobian_determinant(warped, inside)
-    low, high = float(determinant.min()), float(determinant.max())
+    scored = with_scores(warped, moving, mask, template_epi, template_mask)
+    similarity, dice = scored.similarity_after, scored.mask_dice
+    low, high = jacobian_range_inside(warped, template_mask)
     reasons = []
     if similarity < plain.similarity_before:
         reasons.append(f"correlation fell to {similarity:.3f}")
@@ -176,18 +181,34 @@ def _keep_better(
     if low < JACOBIAN_LIMITS[0] or high > JACOBIAN_LIMITS[1]:
         reasons.append(f"the warp's Jacobian spans {low:.2f} to {high:.2f}")
     if reasons:
-        return replace(plain, notes=(f"Affine only: {'; '.join(reasons)}.",))
-    return replace(warped, similarity_after=similarity, mask_dice=dice, jacobian_range=(low, high))
+        note = f"Affine only: {'; '.join(reasons)}."
+        return replace(plain, notes=(*plain.notes, note))
+    return replace(scored, similarity_before=plain.similarity_before, jacobian_range=(low, high))
 
 
-def _scores(
+def jacobian_range_inside(warped: SpatialMap, template_mask: Image3D) -> tuple[float, float]:
+    """Smallest and largest local volume change of a warp inside the template's brain."""
+    field, field_affine = warped.displacement_mm, warped.displacement_affine
+    if field is None or field_affine is None:
+        return 1.0, 1.0
+    points = grid_points_mm(field.shape[:3], field_affine)
+    inside = read_at(template_mask, points, 0).astype(bool).reshape(field.shape[:3])
+    determinant = jacobian_determinant(warped, inside)
+    return float(determinant.min()), float(determinant.max())
+
+
+def with_scores(
     candidate: SpatialMap,
     moving: Image3D,
     mask: Image3D,
     template_epi: Image3D,
     template_mask: Image3D,
-) -> tuple[float, float]:
-    """In-mask correlation and mask Dice on 4 mm voxels, within the field of view."""
+) -> SpatialMap:
+    """The map with its scores on 4 mm voxels, within the field of view.
+
+    In-mask correlation and normalised mutual information with the template, mask Dice, and the
+    overlap of the masks over the smaller one.
+    """
     template_epi, template_mask = _thinned(template_epi), _thinned(template_mask)
     shape = _shape(template_epi)
     warped = warp_volume_to_template(moving, candidate, template_epi.affine, shape, order=1)
@@ -201,19 +222,30 @@ def _scores(
         order=0,
     )
     seen = np.asarray(in_view.data, bool)
-    inside = target & np.asarray(brain.data, bool)
-    return (
-        normalised_correlation(warped.data, template_epi.data, inside),
-        overlap_dice(np.asarray(brain.data, bool) & seen, target & seen),
+    found = np.asarray(brain.data, bool)
+    inside = target & found
+    similarity = normalised_correlation(warped.data, template_epi.data, inside)
+    smaller = max(min(int((found & seen).sum()), int((target & seen).sum())), 1)
+    return replace(
+        candidate,
+        similarity_before=similarity,
+        similarity_after=similarity,
+        mask_dice=overlap_dice(found & seen, target & seen),
+        mask_overlap=int((found & target & seen).sum()) / smaller,
+        mutual_information=normalised_mutual_information(
+            warped.data[inside], template_epi.data[inside]
+        ),
     )
 
 
-def _working_grid(template_epi: Image3D, template_mask: Image3D) -> tuple[Image3D, Bools]:
-    """Template on about 4 mm, cut to the brain with a margin, and its mask there."""
+def working_grid(
+    template_epi: Image3D, template_mask: Image3D, spacing_mm: float
+) -> tuple[Image3D, Bools]:
+    """Template on about that spacing, cut to the brain with a margin, and its mask there."""
     from scipy import ndimage
 
     size = float(voxel_sizes_mm(template_epi.affine).mean())
-    step = max(round(4.0 / size), 1)
+    step = max(round(spacing_mm / size), 1)
     brain = np.asarray(template_mask.data, bool)
     values = np.where(brain, template_epi.data, 0.0).astype(np.float32)
     if step > 1:
@@ -229,14 +261,14 @@ def _working_grid(template_epi: Image3D, template_mask: Image3D) -> tuple[Image3
     return Image3D(np.ascontiguousarray(values[cut]), affine, template_epi.space), brain[cut]
 
 
-def _on_right_angled_grid(image: Image3D) -> Image3D:
-    """A volume on a sheared grid, read on an axis-aligned 3 mm grid around the same space."""
+def on_right_angled_grid(image: Image3D, spacing_mm: float = 3.0) -> Image3D:
+    """A volume on a sheared grid, read on an axis-aligned grid around the same space."""
     shape = image.data.shape
     corners = np.array(np.meshgrid(*[(0.0, n - 1.0) for n in shape])).reshape(3, -1).T
     world = apply_affine(image.affine, corners)
-    affine = np.diag([3.0, 3.0, 3.0, 1.0])
+    affine = np.diag([spacing_mm, spacing_mm, spacing_mm, 1.0])
     affine[:3, 3] = world.min(axis=0)
-    size = np.ceil((world.max(axis=0) - world.min(axis=0)) / 3.0).astype(int) + 1
+    size = np.ceil((world.max(axis=0) - world.min(axis=0)) / spacing_mm).astype(int) + 1
     values = read_at(image, grid_points_mm(tuple(size), affine), 1).reshape(tuple(size))
     return Image3D(values, affine, image.space)
 
@@ -250,7 +282,8 @@ def _mirrored_index(image: Image3D) -> tuple[Ints, Ints, Ints]:
     return x, y, z
 
 
-def _dilated(mask: Bools, affine: Floats, margin_mm: float) -> Bools:
+def dilated(mask: Bools, affine: Floats, margin_mm: float) -> Bools:
+    """A mask widened by about that many mm."""
     from scipy import ndimage
 
     steps = max(round(margin_mm / float(voxel_sizes_mm(affine).mean())), 1)

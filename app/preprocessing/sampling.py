@@ -6,8 +6,6 @@ per frame; the raw volume is read there once, with a cubic B-spline. No 4-D volu
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,17 +15,24 @@ from app.core.errors import PreprocessingError
 from app.core.images import Image3D, Image4D, ParcelPoints, SpatialMap
 from app.core.progress import Progress
 from app.core.results import Motion
+from app.preprocessing.frame_reading import (
+    FrameValues,
+    PointSets,
+    ScannerPoints,
+    VoxelMoments,
+    read_frames,
+    scaled_moments,
+)
 from app.preprocessing.geometry import apply_affine, rigid_matrices
 from app.preprocessing.spatial_map import read_at, to_scanner
 
-
-@dataclass(frozen=True, slots=True)
-class ScannerPoints:
-    """Points on the reference head, each in one group, whose mean series is wanted."""
-
-    points_mm: Floats  # (point, 3), scanner mm at the reference
-    group_of_point: Ints  # (point,)
-    group_count: int
+__all__ = [
+    "SampledSeries",
+    "ScannerPoints",
+    "VoxelMoments",
+    "preprocessing_device",
+    "sample_parcels",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +44,20 @@ class SampledSeries:
     points_used: Ints  # (parcel,)
     tissue: Floats  # (frame, group) float64, means of `tissues`' groups
     voxels: Floats  # (frame, voxel) float32, values at `voxel_points_mm`
+    moments: VoxelMoments | None = None  # at `moment_points_mm`
+    interpolation: str = "cubic B-spline"  # or "trilinear", the fallback
+    device: str = "cpu"
+
+
+def preprocessing_device(wish: str) -> str:
+    """Where motion and sampling run: "cuda" where there is such a card and it may be used."""
+    if wish not in ("auto", "cuda"):
+        return "cpu"
+    try:
+        import torch
+    except ImportError:
+        return "cpu"
+    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def sample_parcels(
@@ -50,8 +69,12 @@ def sample_parcels(
     *,
     first_frame: int = 0,
     counted_frames: Bools | None = None,
+    parcel_mean: str = "covered",
     tissues: ScannerPoints | None = None,
     voxel_points_mm: Floats | None = None,
+    moment_points_mm: Floats | None = None,
+    interpolation: str = "cubic",
+    device: str = "cpu",
     progress: Progress | None = None,
     threads: int = 1,
 ) -> SampledSeries:
@@ -71,19 +94,24 @@ def sample_parcels(
         Frames before it are left out: row 0 of the result is this frame.
     counted_frames
         (frame of `image`,) False where a frame will be interpolated later: it does not narrow
-        the field of view. Default: all frames count.
+        the field of view and is no part of the moments. Default: all frames count.
+    parcel_mean
+        "covered": a parcel's points are those inside the mask, and inside the field of view in
+        all counted frames, the same points in every frame. "all": every point of the label, as
+        the published pipelines do; a point outside the field of view counts as 0.
     tissues, voxel_points_mm
         Further points to read in the same pass (for confounds); kept whatever the mask.
+    moment_points_mm
+        (point, 3) where only sums over the counted frames are kept (for maps).
+    interpolation
+        "cubic", or "linear" for the fallback.
+    device
+        "cpu" or "cuda"; there parcel means agree with the CPU's to 1e-5 of their size. Out of
+        memory there ends on the CPU, which the result says.
     progress
         Told after every few frames; a cancel takes hold there.
     threads
         Frames read side by side; the answer has the same bits for any number.
-
-    Returns
-    -------
-    SampledSeries
-        A parcel's points are those inside the mask, and inside the field of view in all
-        counted frames: the same points in every frame.
 
     Raises
     ------
@@ -97,8 +125,9 @@ def sample_parcels(
             "Register to the atlas's own template.",
             code="preprocessing.template_mismatch",
         )
+    progress = progress or Progress()
     on_reference = to_scanner(spatial_map, np.asarray(points.points_mm, np.float64))
-    matrices = _voxel_matrices(image, motion)
+    matrices = voxel_matrices(image, motion)
     counted = np.ones(len(matrices), bool) if counted_frames is None else counted_frames.copy()
     counted[:first_frame] = False
     usable = read_at(mask, on_reference, 0).astype(bool)
@@ -106,77 +135,86 @@ def sample_parcels(
     group = points.parcel_of_point
     total = np.bincount(group, minlength=points.parcel_count)
     used = np.bincount(group[usable], minlength=points.parcel_count)
-    parcels = ScannerPoints(on_reference[usable], group[usable], points.parcel_count)
-    extra = tissues or ScannerPoints(np.zeros((0, 3)), np.zeros(0, np.int32), 0)
-    single = np.zeros((0, 3)) if voxel_points_mm is None else voxel_points_mm
-    sums, tissue_sums, voxels = read_frames(
-        image, matrices, (parcels, extra), single, first_frame, progress or Progress(), threads
+    whole = parcel_mean == "all"
+    read = np.ones(len(group), bool) if whole else usable
+    sets = PointSets(
+        ScannerPoints(on_reference[read], group[read], points.parcel_count),
+        tissues or ScannerPoints(np.zeros((0, 3)), np.zeros(0, np.int32), 0),
+        _or_none(voxel_points_mm),
+        _or_none(moment_points_mm),
+        in_view_only=whole,
+    )
+    found, where, used_interpolation = _read_on(
+        device, image, matrices, sets, first_frame, counted, interpolation, progress, threads
     )
     with np.errstate(invalid="ignore", divide="ignore"):
-        series = sums / used * image.slope + image.intercept
-        sizes = np.bincount(extra.group_of_point, minlength=extra.group_count)
-        tissue = tissue_sums / sizes * image.slope + image.intercept
+        if whole:
+            inside = found.counts * image.intercept
+            series = (found.parcel_sums * image.slope + inside) / total
+        else:
+            series = found.parcel_sums / used * image.slope + image.intercept
+        sizes = np.bincount(sets.tissues.group_of_point, minlength=sets.tissues.group_count)
+        tissue_means = found.tissue_sums / sizes * image.slope + image.intercept
         coverage = np.where(total > 0, used / np.maximum(total, 1), 0.0)
+    voxels = found.voxels
     voxels *= np.float32(image.slope)
     voxels += np.float32(image.intercept)
+    moments = scaled_moments(found.moments, image) if moment_points_mm is not None else None
     return SampledSeries(
-        frozen(series), frozen(coverage), frozen(used), frozen(tissue), frozen(voxels)
+        frozen(series),
+        frozen(coverage),
+        frozen(used),
+        frozen(tissue_means),
+        frozen(voxels),
+        moments,
+        "cubic B-spline" if used_interpolation == "cubic" else "trilinear",
+        where,
     )
 
 
-def read_frames(
+def _read_on(
+    device: str,
     image: Image4D,
     matrices: Floats,
-    groups: tuple[ScannerPoints, ScannerPoints],
-    single_points_mm: Floats,
+    sets: PointSets,
     first_frame: int,
+    counted: Bools,
+    interpolation: str,
     progress: Progress,
     threads: int,
-) -> tuple[Floats, Floats, Floats]:
-    """Group sums and single values of every frame from `first_frame` on, stored units.
+) -> tuple[FrameValues, str, str]:
+    """Values, the device and the interpolation that were used in the end."""
+    if device != "cpu" and interpolation == "cubic":
+        import torch
 
-    `matrices` (frame, 3, 4) take reference scanner mm to voxels of the frame.
-    """
-    from scipy import ndimage
+        from app.preprocessing.gpu_frames import read_frames_on_device
 
-    from app.preprocessing import kernels
-
-    frame_count = image.data.shape[3] - first_frame
-    sums = [np.zeros((frame_count, item.group_count)) for item in groups]
-    voxels = np.empty((frame_count, len(single_points_mm)), np.float32)
-    ready = [
-        (np.ascontiguousarray(item.points_mm, np.float64), item.group_of_point.astype(np.int32))
-        for item in groups
-    ]
-    singles = np.ascontiguousarray(single_points_mm, np.float64)
-
-    def read(row: int) -> None:
-        frame = first_frame + row
-        volume = np.ascontiguousarray(image.data[..., frame], np.float64)
-        filtered = ndimage.spline_filter(volume, order=3, mode="mirror")
-        coefficients = np.empty([count + 3 for count in volume.shape])
-        kernels.padded(filtered, coefficients)
-        for (positions, group), total in zip(ready, sums, strict=True):
-            kernels.cubic_group_sums(coefficients, matrices[frame], positions, group, total[row])
-        kernels.cubic_values(coefficients, matrices[frame], singles, voxels[row])
-
-    run_frames(read, frame_count, progress, threads, "Sampling parcels")
-    return sums[0], sums[1], voxels
+        try:
+            found = read_frames_on_device(
+                torch, device, image, matrices, sets, first_frame, counted, progress
+            )
+        except torch.OutOfMemoryError:
+            pass  # the result says "cpu"
+        else:
+            return found, device, interpolation
+    try:
+        found = read_frames(
+            image, matrices, sets, first_frame, counted, interpolation, progress, threads
+        )
+    except (ImportError, MemoryError):
+        # No compiled kernels, or no room for the spline's coefficients: scipy's trilinear reader.
+        interpolation = "linear"
+        found = read_frames(
+            image, matrices, sets, first_frame, counted, interpolation, progress, threads
+        )
+    return found, "cpu", interpolation
 
 
-def run_frames(
-    work: Callable[[int], None], count: int, progress: Progress, threads: int, message: str
-) -> None:
-    """Run `work` on frames 0..count - 1 in a thread pool, a few at a time between progress."""
-    block = 4 * max(threads, 1)
-    with ThreadPoolExecutor(max_workers=max(threads, 1)) as pool:
-        for start in range(0, count, block):
-            for _ in pool.map(work, range(start, min(start + block, count))):
-                pass
-            progress.step(min(start + block, count) / count, message)
+def _or_none(points_mm: Floats | None) -> Floats:
+    return np.zeros((0, 3)) if points_mm is None else points_mm
 
 
-def _voxel_matrices(image: Image4D, motion: Motion | None) -> Floats:
+def voxel_matrices(image: Image4D, motion: Motion | None) -> Floats:
     """(frame, 3, 4): reference scanner mm -> voxel of each frame."""
     to_voxel = np.linalg.inv(image.affine)
     if motion is None:

@@ -175,6 +175,32 @@ def normalised_correlation(first: Values, second: Values, mask: Bools) -> float:
     return float(a @ b) / norm if norm > 0 else 0.0
 
 
+def normalised_mutual_information(first: Values, second: Values, bins: int = 32) -> float:
+    """Studholme's ``(H(a) + H(b)) / H(a, b)`` of paired values, 1 (independent) to 2; NaN if empty.
+
+    Bins are equal in width between the 1st and 99th percentile.
+    """
+    if first.size < bins:
+        return float("nan")
+
+    def binned(values: Values) -> Ints:
+        low, high = np.percentile(values, [1.0, 99.0])
+        scaled = (np.asarray(values, np.float64) - low) / max(float(high - low), 1e-30)
+        return np.asarray(np.clip((scaled * bins).astype(np.int64), 0, bins - 1))
+
+    joint = np.bincount(binned(first) * bins + binned(second), minlength=bins * bins)
+    shares = joint.reshape(bins, bins) / joint.sum()
+
+    def entropy(share: Floats) -> float:
+        known = share[share > 0]
+        return float(-(known * np.log(known)).sum())
+
+    together = entropy(shares)
+    if together <= 0:
+        return 1.0
+    return (entropy(shares.sum(axis=0)) + entropy(shares.sum(axis=1))) / together
+
+
 def mean_voxel_mm(image: Image3D) -> float:
     """Mean voxel edge of an image in mm."""
     return float(voxel_sizes_mm(image.affine).mean())

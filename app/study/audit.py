@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from app import __version__
 from app.core.errors import StorageError
 
-ACTIONS = ("create", "open", "update", "export", "delete", "reject")
+ACTIONS = ("create", "open", "update", "export", "delete", "reject", "override")
 START = "0" * 64
 
 SCHEMA = """

@@ -8,6 +8,7 @@ journal mode is one that this SQLite engine is safe in.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from pathlib import Path
 from app.core.errors import StorageError
 from app.core.folders import data_folder
 from app.core.provenance import file_sha256, record_sha256
-from app.core.results import Case
+from app.core.results import Case, overrides_quality
 from app.study import audit
 from app.study.codec import encode
 from app.study.engine import apply_pragmas, hold_lock, refuse_network_folder
@@ -114,6 +115,14 @@ class StudyIndex:
                 what=case.case_id,
                 outcome=values[3],
             )
+            if overrides_quality(case):
+                audit.append(
+                    self._connection,
+                    "override",
+                    participant_uuid=who.uuid,
+                    what=case.case_id,
+                    outcome=_reason_code(case),
+                )
         return self._warnings(scan.sha256)
 
     def note(self, action: str, case: Case, outcome: str = "done") -> audit.Head:
@@ -250,6 +259,13 @@ def _result_values(case: Case) -> tuple[str, ...]:
         provenance.hashes.get("atlas", "none") if provenance else "none",
         record_sha256(encode(provenance.parameters, {})) if provenance else "none",
     )
+
+
+def _reason_code(case: Case) -> str:
+    """Hash of the stated reason: the words stand in the case, a row holds codes only."""
+    parameters = case.provenance.parameters if case.provenance else {}
+    reason = str(parameters.get("override_reason", ""))
+    return "reason-sha256:" + hashlib.sha256(reason.encode()).hexdigest()[:16]
 
 
 def _manifest_sha256(folder: Path) -> str:

@@ -39,7 +39,7 @@ def case_summary(case: Case) -> dict[str, Any]:
         "drug": model.drug if model else None,
         "model": {"id": model.model_id, "weights_sha256": model.weights_sha256} if model else None,
         "atlas": case.signals.atlas if case.signals else None,
-        "quality": _quality(case.quality),
+        "quality": quality_summary(case.quality),
         "novelty": _plain(prediction.novelty) if prediction and prediction.novelty else None,
         "attribution": _attribution(case.attribution, prediction),
         "provenance": _plain(case.provenance),
@@ -84,7 +84,8 @@ def _interval(prediction: Prediction | None) -> list[float | None] | None:
     return [_number(bound) for bound in prediction.interval]
 
 
-def _quality(report: QualityReport | None) -> dict[str, Any] | None:
+def quality_summary(report: QualityReport | None) -> dict[str, Any] | None:
+    """Every metric with value, limit, source and verdict, and the version of the table."""
     if report is None:
         return None
     metrics = {
@@ -92,11 +93,25 @@ def _quality(report: QualityReport | None) -> dict[str, Any] | None:
             "value": _number(metric.value),
             "unit": metric.unit,
             "limit": metric.limit,
+            "source": metric.source,
             "verdict": metric.verdict.value,
         }
         for metric in report.metrics
     }
-    return {"verdict": report.verdict.value, "table": report.table_version, "metrics": metrics}
+    informing = {
+        metric.name: {
+            "value": _number(metric.value),
+            "unit": metric.unit,
+            "source": metric.source,
+        }
+        for metric in report.informing
+    }
+    return {
+        "verdict": report.verdict.value,
+        "table": report.table_version,
+        "metrics": metrics,
+        "informing": informing,
+    }
 
 
 def _attribution(found: Attribution | None, prediction: Prediction | None) -> Any:

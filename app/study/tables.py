@@ -26,8 +26,12 @@ def case_tables(case: Case) -> dict[str, bytes]:
         return tables
     atlas = f"{stem}_atlas-{signals.atlas}"
     tables[f"{stem}_desc-confounds_timeseries.tsv"] = confounds_table(signals, case.motion)
-    tables[f"{atlas}_stat-mean_desc-cleaned_timeseries.tsv"] = table(
+    family = "cleaned" if signals.units == "percent" else "asTrained"
+    tables[f"{atlas}_stat-mean_desc-{family}_timeseries.tsv"] = table(
         signals.parcel_names, np.asarray(signals.cleaned)
+    )
+    tables[f"{atlas}_stat-coverage_bold.tsv"] = table(
+        signals.parcel_names, np.asarray(signals.coverage)[None, :]
     )
     if case.connectome is not None:
         tables[f"{atlas}_stat-{_measure(case.connectome)}_relmat.tsv"] = table(

@@ -26,7 +26,7 @@ import numpy as np
 from app.connectome.atlases import Atlas, load_atlas
 from app.connectome.templates import Template, load_template
 from app.core.images import Image3D, Image4D, SpatialMap
-from app.preprocessing.brain_mask import make_brain_mask
+from app.preprocessing.brain_mask import find_brain_mask
 from app.preprocessing.chain import TemplateImages, preprocess
 from app.preprocessing.cleaning import clean_series, find_preset
 from app.preprocessing.registration import register_to_template
@@ -218,7 +218,7 @@ def registration(bench: Bench, repeats: int) -> Tables:
     from app.preprocessing.ants_bridge import correct_bias, import_ants, to_ants
 
     ants = import_ants()
-    boldref, mask = bench.done.boldref, make_brain_mask(bench.done.boldref)
+    boldref, mask = bench.done.boldref, find_brain_mask(bench.done.boldref).image
     epi, brain = bench.template.epi_contrast_2mm, bench.template.brain_mask_2mm
     fixed = to_ants(np.where(brain.data, epi.data, 0), epi.affine)
 

@@ -46,6 +46,16 @@ class IntakeView(View):
             "Computes a number even where a gate withholds it. Every view and export is stamped: "
             + wording.RESEARCH_STAMP
         )
+        self.reason = QLineEdit()
+        self.reason.setPlaceholderText("reason for overruling the quality verdict, if it withholds")
+        self.reason.setAccessibleName("Reason for overruling the quality verdict")
+        self.reason.setToolTip(
+            "Without a reason a quality verdict that withholds stands, also in research mode. The "
+            "reason is recorded; such a case gets no participant summary. Write no name."
+        )
+        self.reason.setMaxLength(400)
+        self.reason.setVisible(False)
+        self.research.toggled.connect(self.reason.setVisible)
         form = QFormLayout()
         form.setHorizontalSpacing(12)
         form.setVerticalSpacing(5)
@@ -68,6 +78,7 @@ class IntakeView(View):
             form.addRow(name, field)
         self.body.addLayout(form)
         self.body.addWidget(self.research)
+        self.body.addWidget(self.reason)
         self.note = QLabel()
         self.note.setObjectName("muted")
         self.note.setWordWrap(True)
@@ -113,6 +124,7 @@ class IntakeView(View):
             "baseline_pain": _value(self.pain),
             "site": self.site.text().strip() or None,
             "research": self.research.isChecked(),
+            "override_reason": self.reason.text().strip() if self.research.isChecked() else "",
         }
 
     def _follow_research(self) -> None:

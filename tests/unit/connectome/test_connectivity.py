@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from app.connectome.connectivity import fisher_z, pearson_connectivity
+from app.connectome.connectivity import fisher_z, gram_connectivity, pearson_connectivity
 from app.core.errors import AppError
 
 RNG = np.random.default_rng(3)
@@ -62,11 +62,24 @@ def test_that_shapes_and_lengths_are_judged():
     with pytest.raises(AppError) as caught:
         pearson_connectivity(RNG.standard_normal((50, 6)), np.ones(6, bool))
     assert caught.value.code == "connectome.shape"
-    with pytest.raises(AppError) as caught:
-        pearson_connectivity(RNG.standard_normal((50, 6)), np.arange(50) < 2)
-    assert caught.value.code == "connectome.too_few_frames"
+    nothing = pearson_connectivity(RNG.standard_normal((50, 6)), np.arange(50) < 2)
+    assert nothing.matrix.shape == (6, 6)
+    assert np.isnan(nothing.matrix).all()  # two frames correlate at +-1 by construction
 
 
 def test_that_fisher_z_is_artanh_and_stays_finite():
     np.testing.assert_allclose(fisher_z(np.array([0.5, -0.5])), [0.5493061443, -0.5493061443])
     assert np.isfinite(fisher_z(np.array([1.0, -1.0]))).all()
+
+
+def test_that_gram_is_the_product_of_raw_series_and_kept_apart_by_its_kind() -> None:
+    series = np.random.default_rng(9).normal(900.0, 9.0, (40, 5))
+    found = gram_connectivity(series)
+    assert found.kind == "gram"
+    assert found.frame_count == 40
+    np.testing.assert_allclose(found.matrix, series.T @ series, rtol=1e-13)
+    np.testing.assert_array_equal(found.matrix, found.matrix.T)
+    series[3, 2] = np.nan
+    holes = gram_connectivity(series).matrix
+    assert np.isnan(holes[2]).all()
+    assert np.isfinite(np.delete(np.delete(holes, 2, 0), 2, 1)).all()

@@ -68,14 +68,42 @@ def test_that_the_stages_told_are_the_steps_in_order(
     result: Preprocessed, events: list[ProgressEvent]
 ) -> None:
     told = list(dict.fromkeys(event.stage for event in events))
-    assert told == [step.name for step in STEPS if step.available]
+    assert told == [step.name for step in STEPS if not step.needs_t1]
+    assert told == list(stage_weights())
     assert result.first_frame == 0
+    assert set(stage_weights(with_t1=True)) - set(told) == {"anatomy"}
 
 
-def test_that_steps_this_version_lacks_say_so() -> None:
-    missing = [step for step in STEPS if not step.available]
-    assert {step.name for step in missing} == {"slice_timing", "anatomy"}
-    assert all("not in this version" in step.does for step in missing)
+def test_that_every_decision_is_a_finding(result: Preprocessed) -> None:
+    said = {finding.code: finding.message for finding in result.findings}
+    assert "does not ask for it" in said["preprocessing.slice_timing"]
+    assert "preprocessing.interpolation_fallback" not in said
+
+
+def test_that_measures_without_a_limit_inform_and_do_not_judge(result: Preprocessed) -> None:
+    told = {metric.name: metric for metric in result.quality.informing}
+    assert {"global_correlation", "outlier_ratio", "quality_index", "ghost_ratio_y"} <= set(told)
+    assert told["dummy_frames"].value == 0.0
+    assert 0.0 < told["global_correlation"].value < 0.2
+    assert all(metric.source for metric in (*result.quality.metrics, *told.values()))
+    assert not set(told) & {metric.name for metric in result.quality.metrics}
+
+
+def test_that_the_confound_table_is_complete(result: Preprocessed) -> None:
+    names = set(result.confounds)
+    assert {"a_comp_cor_00", "c_comp_cor_00", "w_comp_cor_00", "t_comp_cor_00", "rmsd"} <= names
+    assert {f"global_signal{end}" for end in ("", "_derivative1", "_power2")} <= names
+    assert {len(column) for column in result.confounds.values()} == {40}
+    assert result.white.data.sum() > 100 and result.csf.data.sum() > 20
+    assert not (result.white.data & result.csf.data).any()
+
+
+def test_that_the_map_of_signal_to_noise_has_the_median_that_is_judged(
+    result: Preprocessed,
+) -> None:
+    inside = np.asarray(result.temporal_snr_map.data)[np.asarray(result.mask.data)]
+    assert np.median(inside) == pytest.approx(result.temporal_snr, rel=0.05)
+    assert (np.asarray(result.temporal_snr_map.data)[~np.asarray(result.mask.data)] == 0).all()
 
 
 def test_that_another_space_is_refused(in_template: Image4D, images: TemplateImages) -> None:

@@ -9,10 +9,12 @@ from app.core.errors import CancelledError, PreprocessingError
 from app.core.images import Image4D
 from app.core.progress import Progress
 from app.core.results import Motion
+from app.preprocessing import motion as room
 from app.preprocessing.framewise import framewise_displacement_power
 from app.preprocessing.geometry import displacement_at_radius_mm, rigid_matrices, rigid_matrix
 from app.preprocessing.motion import estimate_motion
 from app.preprocessing.reference import make_boldref
+from app.preprocessing.rigid_alignment import Fit, Smoother, make_reference
 from tests.unit.preprocessing.conftest import Phantom
 
 
@@ -64,6 +66,36 @@ def test_that_a_frame_of_noise_is_flagged(moving_phantom: Phantom) -> None:
     data[..., 2] = np.random.default_rng(0).integers(0, 900, data.shape[:3])
     motion = estimate_motion(Image4D(data, moving_phantom.image.affine, 2.0))
     assert motion.uncertain_frames == (2,)
+    assert 2 in motion.retried_frames
+    assert motion.fallback_frames == ()  # ants found nothing better in noise
+
+
+def test_that_ants_places_a_frame_that_lies_far_off(
+    moving_phantom: Phantom, estimated: Motion
+) -> None:
+    """Frame 12 lies 12 mm and 12 degrees off."""
+    smoother = Smoother.for_grid(moving_phantom.image, 0.7)
+    reference = make_reference(
+        smoother.spline_values(smoother.coefficients(estimated.reference_frame)),
+        moving_phantom.image.affine,
+    )
+    lost = Fit(np.eye(4), 1.0, 0.9, 1.0)
+    found = room._by_ants(smoother, reference, lost, 12)
+    own = rigid_matrix(estimated.parameters[12], estimated.centre_mm)
+    centre = reference.centre_mm
+    assert displacement_at_radius_mm(own, found.matrix, centre, 80.0) < 0.5
+    assert found.cost < 0.2
+
+
+def test_that_frames_on_the_fallback_are_counted(
+    moving_phantom: Phantom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = moving_phantom.image.data[..., :6].copy()
+    data[..., 2] = np.random.default_rng(0).integers(0, 900, data.shape[:3])
+    monkeypatch.setattr(room, "_by_ants", lambda *_: Fit(np.eye(4), 1.0, 1e-3, 1.0))
+    motion = estimate_motion(Image4D(data, moving_phantom.image.affine, 2.0))
+    assert motion.fallback_frames == (2,)
+    assert motion.uncertain_frames == ()
 
 
 def test_that_threads_do_not_change_a_bit(moving_phantom: Phantom) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -11,10 +11,12 @@ import pytest
 from app.connectome.atlases import load_atlas
 from app.connectome.templates import Template
 from app.core.arrays import Floats
+from app.core.errors import PreprocessingError
 from app.core.images import Image3D, SpatialMap
 from app.core.progress import Progress
 from app.preprocessing import ants_bridge
-from app.preprocessing.brain_mask import make_brain_mask, refine_brain_mask
+from app.preprocessing import registration as room
+from app.preprocessing.brain_mask import FoundMask, find_brain_mask, refine_brain_mask
 from app.preprocessing.deformable import WarpSettings, find_warp
 from app.preprocessing.geometry import apply_affine, rotation_matrix
 from app.preprocessing.reference import make_boldref
@@ -38,7 +40,7 @@ class Registered:
 def registered(template: Template, *, seed: int, mirrored: bool = False) -> Registered:
     phantom = make_phantom(template, np.zeros((2, 6)), seed=seed, mirrored=mirrored)
     boldref = make_boldref(phantom.image, None)
-    mask = make_brain_mask(boldref)
+    mask = find_brain_mask(boldref).image
     spatial_map = register_to_template(
         boldref, mask, template.epi_contrast_2mm, template.brain_mask_2mm, seed=7
     )
@@ -77,6 +79,52 @@ def test_that_the_same_seed_gives_the_same_bits(plain: Registered, template: Tem
     np.testing.assert_array_equal(again.displacement_mm, plain.spatial_map.displacement_mm)
 
 
+def test_that_a_failed_affine_fit_is_noted_and_the_coarse_search_stands_in(
+    plain: Registered, template: Template, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_given: object) -> None:
+        raise PreprocessingError("no", "", code="preprocessing.registration_failed")
+
+    monkeypatch.setattr(room, "affine_registration", fail)
+    found = register_to_template(
+        plain.boldref, plain.mask, template.epi_contrast_2mm, template.brain_mask_2mm, seed=7
+    )
+    assert "coarse search" in found.notes[0]
+    centroids = np.asarray(load_atlas("HCPEx").centroids_mm)
+    true = plain.phantom.scanner_mm(template, centroids, 0)
+    error = np.linalg.norm(to_scanner(found, centroids) - true, axis=1)
+    assert np.median(error) < 6.0
+    assert found.similarity_after < plain.spatial_map.similarity_after
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        ({"displacement_mm": 40.0}, "Jacobian"),
+        ({"displacement_mm": -3.0}, "correlation fell"),
+    ],
+)
+def test_that_a_warp_that_bends_too_far_or_scores_lower_is_turned_down(
+    plain: Registered, template: Template, change: dict[str, float], word: str
+) -> None:
+    good = plain.spatial_map
+    affine_only = room.with_scores(
+        replace(good, displacement_mm=None, displacement_affine=None, method="affine"),
+        plain.boldref, plain.mask, template.epi_contrast_2mm, template.brain_mask_2mm,
+    )  # fmt: skip
+    assert good.displacement_mm is not None
+    bent = replace(
+        good, displacement_mm=np.asarray(good.displacement_mm) * change["displacement_mm"]
+    )
+    kept = room.keep_better(
+        affine_only, bent, plain.boldref, plain.mask, template.epi_contrast_2mm,
+        template.brain_mask_2mm,
+    )  # fmt: skip
+    assert kept.method == "affine"
+    assert kept.displacement_mm is None
+    assert word in kept.notes[-1] and kept.notes[-1].startswith("Affine only")
+
+
 def test_that_a_mirrored_head_is_noticed(plain: Registered, template: Template) -> None:
     mirrored = registered(template, seed=11, mirrored=True)
     margins = [
@@ -90,9 +138,10 @@ def test_that_a_mirrored_head_is_noticed(plain: Registered, template: Template) 
 
 
 def test_that_the_refined_mask_lies_inside_both(plain: Registered, template: Template) -> None:
-    refined = refine_brain_mask(
-        plain.mask, plain.boldref, plain.spatial_map, template.brain_mask_2mm
-    )
+    found = FoundMask(plain.mask, "histogram", 1400.0)
+    narrowed = refine_brain_mask(found, plain.boldref, plain.spatial_map, template.brain_mask_2mm)
+    refined = narrowed.image
+    assert "template" in narrowed.method
     assert not (refined.data & ~plain.mask.data).any()
     assert refined.data.sum() > 0.9 * plain.mask.data.sum()
 
@@ -106,7 +155,7 @@ def test_that_a_run_in_the_template_gets_the_identity_with_its_scores(
         template.name,
     )
     found = identity_registration(
-        boldref, make_brain_mask(boldref), template.epi_contrast_2mm, template.brain_mask_2mm
+        boldref, find_brain_mask(boldref).image, template.epi_contrast_2mm, template.brain_mask_2mm
     )
     np.testing.assert_array_equal(found.affine, np.eye(4))
     assert found.method == "identity"

@@ -159,3 +159,58 @@ def test_that_cancel_stops_sampling(
         sample_parcels(
             run, motion, bent, points, whole(run), progress=Progress(cancelled=lambda: True)
         )
+
+
+def test_that_all_points_count_and_those_outside_the_view_are_zero_as_trained(
+    run: Image4D, motion: Motion, bent: SpatialMap, points: ParcelPoints
+) -> None:
+    far = np.asarray(points.points_mm).copy()
+    far[:40, 2] += 60.0  # above the slab
+    found = sample_parcels(
+        run, motion, bent, replace(points, points_mm=far), whole(run), parcel_mean="all"
+    )
+    on_reference = to_scanner(bent, far)
+    values = by_hand(run, motion, on_reference)
+    for frame, matrix in enumerate(rigid_matrices(motion)):
+        voxels = apply_affine(np.linalg.inv(run.affine) @ matrix, on_reference)
+        outside = ((voxels < 0) | (voxels > np.array(SHAPE) - 1)).any(axis=1)
+        values[frame, outside] = 0.0
+    expected = np.stack(
+        [values[:, points.parcel_of_point == parcel].mean(axis=1) for parcel in range(PARCELS)], 1
+    )
+    np.testing.assert_allclose(found.series, expected, rtol=1e-6)
+    assert (found.coverage < 1.0).any()
+
+
+def test_that_the_trilinear_fallback_says_so_and_equals_scipy(
+    run: Image4D, motion: Motion, bent: SpatialMap, points: ParcelPoints
+) -> None:
+    places = np.array([[0.0, 1.0, 2.0], [3.0, 2.0, 1.0]])
+    found = sample_parcels(
+        run, motion, bent, points, whole(run), interpolation="linear",
+        tissues=ScannerPoints(places, np.array([0, 0]), 1), voxel_points_mm=places,
+    )  # fmt: skip
+    assert found.interpolation == "trilinear"
+    matrix = np.linalg.inv(run.affine) @ rigid_matrices(motion)[1]
+    volume = run.data[..., 1].astype(np.float64) * run.slope + run.intercept
+    expected = ndimage.map_coordinates(volume, apply_affine(matrix, places).T, order=1)
+    np.testing.assert_allclose(found.voxels[1], expected, rtol=1e-5)
+    np.testing.assert_allclose(found.tissue[1, 0], expected.mean(), rtol=1e-6)
+
+
+def test_that_moments_give_mean_and_sums_of_the_counted_frames(
+    run: Image4D, motion: Motion, bent: SpatialMap, points: ParcelPoints
+) -> None:
+    places = np.array([[0.0, 1.0, 2.0], [3.0, 2.0, 1.0]])
+    counted = np.ones(FRAMES, bool)
+    counted[1] = False
+    found = sample_parcels(
+        run, motion, bent, points, whole(run), counted_frames=counted,
+        moment_points_mm=places,
+    )  # fmt: skip
+    values = by_hand(run, motion, places)[counted]
+    time = np.linspace(-1, 1, FRAMES)[counted]
+    assert found.moments is not None
+    assert found.moments.frame_count == FRAMES - 1
+    expected = [values.sum(0), (values**2).sum(0), time @ values, time**2 @ values]
+    np.testing.assert_allclose(found.moments.sums, expected, rtol=1e-6, atol=1e-3)
