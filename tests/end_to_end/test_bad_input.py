@@ -172,7 +172,7 @@ def edit_card(bundle: Path, field: str, value: object) -> None:
     ("change", "words"),
     [
         (other_atlas, "AAL3"),
-        (other_parcel_count, "wrong shape"),
+        (other_parcel_count, "parcel_count"),
         (other_preset, "no-such-preset"),
         (changed_weights, "SHA-256"),
     ],
