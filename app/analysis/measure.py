@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from app.analysis.making import Making, beside_of, making_of, stages_of
+from app.analysis.repetition_time import with_repetition_time
 from app.connectome.atlases import Atlas, load_atlas
 from app.connectome.connectivity import gram_connectivity, pearson_connectivity
 from app.connectome.templates import Template, load_template
@@ -29,6 +30,7 @@ from app.core.results import (
     Participant,
     QualityReport,
     Scan,
+    Severity,
 )
 from app.preprocessing.chain import Preprocessed, TemplateImages, preprocess
 from app.preprocessing.presets import CleaningPreset, find_preset
@@ -47,6 +49,7 @@ class Measurement:
     atlas: str = "HCPEx"
     preset: str = "simple-highpass"
     moved_limits: Mapping[str, tuple[float, float]] | None = None
+    repetition_time_s: float | None = None  # what the model was made with
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,10 +122,12 @@ def measure(request: AnalysisRequest, wanted: Measurement, progress: Progress) -
     return Measured(
         participant=participant,
         scan=loaded.scan,
-        findings=(*loaded.findings, *findings, *done.findings),
+        findings=(*loaded.findings, *findings, *done.findings, *_motion_findings(signals)),
         motion=done.motion,
         signals=signals,
-        quality=done.quality,
+        quality=with_repetition_time(
+            done.quality, loaded.scan, loaded.findings, wanted.repetition_time_s
+        ),
         connectome=_connectome(signals, preset),
         boldref=done.boldref,
         mask=done.mask,
@@ -165,6 +170,22 @@ def _signals(atlas: Atlas, preset: str, done: Preprocessed, scan: Scan) -> Clean
         units=done.cleaned.units,
         confound_facts=dict(done.confound_facts),
         atlas_sha256=atlas.sha256,
+    )
+
+
+def _motion_findings(signals: CleanSignals) -> tuple[Finding, ...]:
+    """Says it where head motion left nothing that could be cleaned."""
+    if np.isfinite(signals.cleaned).all(axis=0).any():
+        return ()
+    good, frames = int(signals.good_frames.sum()), len(signals.good_frames)
+    return (
+        Finding(
+            "scan.too_few_good_frames",
+            Severity.WARNING,
+            f"Only {good} of {frames} frames are free of head motion: too few to clean the "
+            "series, so there are no clean series and no connectivity.",
+            "Repeat the scan; what moved and when stands on the quality page.",
+        ),
     )
 
 

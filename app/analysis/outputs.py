@@ -32,7 +32,8 @@ def measured_files(case: Case, measured: Measured) -> FileContents:
         measured.boldref, measured.spatial_map, grid.affine, grid.data.shape, order=3
     )
     order = network_order(signals.networks, signals.hemispheres)
-    finite = np.asarray(np.isfinite(signals.cleaned).all(axis=0), np.bool_)
+    # what was sampled has a row, also where motion left nothing to clean
+    finite = np.asarray(np.isfinite(signals.raw).all(axis=0), np.bool_)
     covered = order[finite[order]]
     files: FileContents = {
         f"{stem}_boldref.nii.gz": nifti_bytes(measured.boldref),

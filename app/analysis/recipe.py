@@ -99,7 +99,7 @@ def analyse(request: AnalysisRequest, progress: Progress | None = None) -> Case:
         folder = update_case(folder, case, maps)
     if request.write_pdf and not overrides_quality(case):
         with progress.stage("report"):
-            folder = _with_summary(case, folder)
+            folder = _with_summary(case, folder, progress)
     progress.announce("case_updated", case_folder=str(folder))
     return case
 
@@ -120,7 +120,9 @@ def stage_weights(request: AnalysisRequest) -> dict[str, float]:
 def measurement_of(bundle: Bundle) -> Measurement:
     """What the model was made from decides how a scan is measured for it."""
     contract = bundle.contract
-    return Measurement(contract.atlas, contract.preset, contract.quality_limits)
+    return Measurement(
+        contract.atlas, contract.preset, contract.quality_limits, contract.repetition_time_s
+    )
 
 
 def _case_id(request: AnalysisRequest, bundle: Bundle) -> str:
@@ -315,13 +317,21 @@ def _summary_path(case: Case, folder: Path) -> Path:
     return folder / f"{case.stem()}_desc-summary.pdf"
 
 
-def _with_summary(case: Case, folder: Path) -> Path:
+def _with_summary(case: Case, folder: Path, progress: Progress) -> Path:
     """Write the PDF and its HTML twin from the folder itself, then put them into it."""
     from app.reporting.html import write_html
     from app.reporting.report import write_summary
 
     with tempfile.TemporaryDirectory(prefix=private_prefix()) as private:
         name = _summary_path(case, folder).name
-        pdf = write_summary(case, folder, Path(private) / name)
-        html = write_html(case, folder, (Path(private) / name).with_suffix(".html"))
+        pdf = write_summary(
+            case, folder, Path(private) / name, told=lambda done: progress.step(0.5 * done)
+        )
+        html = write_html(
+            case,
+            folder,
+            (Path(private) / name).with_suffix(".html"),
+            told=lambda done: progress.step(0.5 + 0.4 * done),
+        )
+        progress.step(0.95)
         return update_case(folder, case, {pdf.name: pdf, html.name: html})

@@ -110,6 +110,15 @@ def _matrix_motion(
     score: Score, correlation_of: Callable[[Tensor], Tensor], at: Tensor, step: Tensor
 ) -> Tensor:
     """dF/dC times dC/dalpha at one point of the path, (parcel, parcel)."""
+    matrix, motion = motion_of(correlation_of, at, step)
+    product: Tensor = (gradient_of(score, matrix) * motion).detach().cpu().double()
+    return product
+
+
+def motion_of(
+    correlation_of: Callable[[Tensor], Tensor], at: Tensor, step: Tensor
+) -> tuple[Tensor, Tensor]:
+    """The matrix at one point of the path and dC/dalpha there, both (parcel, parcel)."""
     start = at.detach().requires_grad_(True)
     with torch.enable_grad():
         matrix = correlation_of(start)
@@ -117,5 +126,4 @@ def _matrix_motion(
         probe = torch.zeros_like(matrix, requires_grad=True)
         (backward,) = torch.autograd.grad(matrix, start, probe, create_graph=True)
         (motion,) = torch.autograd.grad(backward, probe, step)
-    product: Tensor = (gradient_of(score, matrix) * motion).detach().cpu().double()
-    return product
+    return matrix, motion

@@ -7,7 +7,7 @@ functions (`ExplainableModel`), so this room knows no architecture.
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from torch import Tensor
@@ -15,7 +15,8 @@ from torch import Tensor
 from app.attribution.agreement import agreement_of
 from app.attribution.determinism import deterministic_torch
 from app.attribution.expected_gradients import ScanAttribution, expected_gradients
-from app.attribution.integrated_gradients import PathAttribution, integrated_gradients
+from app.attribution.integrated_gradients import PathAttribution, Score, integrated_gradients
+from app.attribution.pathways import joint_expected_gradients, shapley_scores
 from app.core.arrays import Floats, frozen
 from app.core.progress import Progress
 from app.core.results import Attribution, BranchAttribution
@@ -64,6 +65,14 @@ class ExplainableModel(Protocol):
         """(frame, parcel) -> (parcel, parcel), differentiable."""
 
 
+@runtime_checkable
+class JointlyExplainable(Protocol):
+    """Asked for in addition by models whose branches interact (no sum over branches)."""
+
+    def joint_log_odds(self, series: Tensor, correlation: Tensor) -> Tensor:
+        """Scalar."""
+
+
 def explain(model: ExplainableModel, *, progress: Progress | None = None) -> Attribution:
     """Explain one scan's log-odds.
 
@@ -73,26 +82,50 @@ def explain(model: ExplainableModel, *, progress: Progress | None = None) -> Att
         When a cancel was asked.
     """
     progress = progress or Progress()
+    series_score: Score = model.series_log_odds
+    matrix_score: Score = model.connectivity_log_odds
+    if isinstance(model, JointlyExplainable):
+        series_score, matrix_score = shapley_scores(
+            model.joint_log_odds,
+            model.series,
+            model.correlation,
+            model.baseline_series,
+            model.baseline_correlation,
+        )
     with deterministic_torch():
         series = integrated_gradients(
-            model.series_log_odds,
+            series_score,
             model.series,
             model.baseline_series.unsqueeze(0),
             told=lambda done: progress.step(0.3 * done, "what each branch used"),
         )
         matrix = integrated_gradients(
-            model.connectivity_log_odds,
+            matrix_score,
             model.correlation,
             model.baseline_correlation.unsqueeze(0),
         )
         progress.step(0.3, "what in the scan mattered")
-        scan = expected_gradients(
-            model.series_log_odds,
-            model.connectivity_log_odds,
-            model.correlation_of,
-            model.series,
-            model.references,
-            told=lambda done: progress.step(0.3 + 0.7 * done, "what in the scan mattered"),
+
+        def told(done: float) -> None:
+            progress.step(0.3 + 0.7 * done, "what in the scan mattered")
+
+        scan = (
+            joint_expected_gradients(
+                model.joint_log_odds,
+                model.correlation_of,
+                model.series,
+                model.references,
+                told=told,
+            )
+            if isinstance(model, JointlyExplainable)
+            else expected_gradients(
+                model.series_log_odds,
+                model.connectivity_log_odds,
+                model.correlation_of,
+                model.series,
+                model.references,
+                told=told,
+            )
         )
     branches = _branches(series, matrix)
     whole = _scan(scan)
@@ -113,7 +146,7 @@ def _branches(series: PathAttribution, matrix: PathAttribution) -> BranchAttribu
     connections = _numpy(matrix.values)
     return BranchAttribution(
         method="integrated gradients, series and matrix treated as independent inputs",
-        per_parcel_series=frozen(_numpy(series.values).sum(axis=0)),
+        per_parcel_series=frozen(_numpy(series.values).sum(axis=0) + np.diagonal(connections)),
         per_parcel_frame=frozen(np.ascontiguousarray(_numpy(series.values).T)),
         per_connection=frozen(_pairs(connections)),
         completeness_error=series.error + matrix.error,
@@ -124,12 +157,12 @@ def _branches(series: PathAttribution, matrix: PathAttribution) -> BranchAttribu
 
 
 def _scan(found: ScanAttribution) -> BranchAttribution:
-    series = _numpy(found.series)
+    series, connections = _numpy(found.series), _numpy(found.connections)
     return BranchAttribution(
         method="expected gradients, connectivity recomputed along every path",
-        per_parcel_series=frozen(series.sum(axis=0)),
+        per_parcel_series=frozen(series.sum(axis=0) + np.diagonal(connections)),
         per_parcel_frame=frozen(np.ascontiguousarray(series.T)),
-        per_connection=frozen(_pairs(_numpy(found.connections))),
+        per_connection=frozen(_pairs(connections)),
         completeness_error=found.error,
         output_difference=found.difference,
         nodes=found.nodes,
@@ -141,7 +174,9 @@ def _pairs(matrix: Floats) -> Floats:
     """Symmetric, zero diagonal; entry (i, j) is what the connection i-j moved, in full.
 
     A matrix attribution spreads a connection over (i, j) and (j, i); their sum is written in
-    both places, so half of a row's sum counts each connection half for either end.
+    both places, so half of a row's sum counts each connection half for either end. A diagonal
+    (there is one only in a Gram matrix: a parcel's own power) is no connection; the callers
+    count it with the parcel.
     """
     both = matrix + matrix.T
     np.fill_diagonal(both, 0.0)

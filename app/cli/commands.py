@@ -6,6 +6,7 @@ from app.cli import (
     cache,
     demo,
     encode,
+    judge,
     models,
     open_window,
     predict,
@@ -29,4 +30,5 @@ COMMANDS: tuple[Command, ...] = (
     prepare_cohort.COMMAND,
     pretrain.COMMAND,
     train.COMMAND,
+    judge.COMMAND,
 )

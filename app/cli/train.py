@@ -24,6 +24,9 @@ def add_arguments(parser: ArgumentParser) -> None:
 
     parser.add_argument("--golden", type=Path, metavar="DIR",
                         help="copy the participants of the card's golden scores")  # fmt: skip
+    parser.add_argument("--null-cohort", type=Path, metavar="DIR",
+                        help="participants of `prepare-cohort --null --seed 12`, judged by the "
+                             "same protocol")  # fmt: skip
     parser.add_argument("--explained", type=counting_number, default=8, metavar="N",
                         help="held-out people whose attribution is judged (default 8)")  # fmt: skip
 
@@ -32,10 +35,12 @@ def run(arguments: Namespace, _window: Window | None) -> int:
     """Train, judge, write, and print held-out figures."""
     from app.cohort.demo_bundle import judge_attribution, make_demo_bundle
     from app.cohort.demo_settings import MODEL_ID
+    from app.cohort.judge_bundle import judge_bundle
     from app.cohort.prepared import copy_small, read_folder
     from app.core.resources import model_weights_path
 
     people = read_folder(arguments.cohort)
+    null_people = read_folder(arguments.null_cohort) if arguments.null_cohort else ()
     count = arguments.training_count or len(people) * 2 // 3
     out = arguments.out or model_weights_path() / MODEL_ID
     weights = {
@@ -48,6 +53,7 @@ def run(arguments: Namespace, _window: Window | None) -> int:
         made = make_demo_bundle(people, count, arguments.work, out, progress)
         with progress.stage("explain"):
             judged = judge_attribution(made, out, arguments.explained, progress)
+        judged |= judge_bundle(people, null_people, out, arguments.work, progress).tables
     finally:
         lines.end()
     if arguments.golden:
@@ -58,7 +64,7 @@ def run(arguments: Namespace, _window: Window | None) -> int:
         low, high = result.figures["auroc_interval"]  # type: ignore[misc]
         print(f"{name}: held-out AUROC {result.figures['auroc']:.3f} ({low:.3f} to {high:.3f})")
     for view, figures in judged.items():
-        print(view, {name: round(value, 3) for name, value in figures.items()})
+        print(view, figures)
     print(out)
     return DONE
 

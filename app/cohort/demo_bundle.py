@@ -12,13 +12,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from app.cohort.attribution_truth import (
-    explain_people,
-    permuted_figures,
-    permuted_maps,
-    ranking,
-    relative_figures,
-)
+from app.cohort.attribution_truth import explain_people, ranking
+from app.cohort.blocks import connectivity_block, covariate_block, series_block
 from app.cohort.demo_card import Fitted, golden_indices
 from app.cohort.demo_settings import DEMO, ENCODER, FRAMES, REPETITION_TIME_S, DemoSettings
 from app.cohort.demo_writer import add_to_card, write_bundle
@@ -37,7 +32,7 @@ from app.cohort.series_level import pain_agnostic_series
 from app.cohort.training import Block, bootstrap_heads
 from app.connectome.atlases import Atlas, load_atlas
 from app.connectome.connectivity import fisher_z
-from app.core.arrays import Bools, Floats, Ints
+from app.core.arrays import Bools, Floats
 from app.core.progress import Progress
 from app.core.results import Verdict
 from app.models.brainlm import BrainLM
@@ -74,9 +69,7 @@ class Made:
     """What `make_demo_bundle` leaves for judging further."""
 
     cohort: Cohort
-    fused: Contender
     results: dict[str, Evaluated]
-    network_of_parcel: Ints
     golden: tuple[PreparedParticipant, ...]  # whose scores the card records
 
 
@@ -138,20 +131,6 @@ def extractor_of(encoder: BrainLM, atlas: Atlas, settings: DemoSettings = DEMO) 
     )
 
 
-def series_block(values: Floats, extractor: FeatureExtractor) -> Block:
-    """Series features weighed by the square root of their network's number of parcels."""
-    sizes = np.bincount(extractor.network_of_parcel, minlength=extractor.network_count)
-    width = extractor.encoder.config.hidden_size
-    return Block("series", values, np.repeat(np.sqrt(sizes), width))
-
-
-def connectivity_block(values: Floats, extractor: FeatureExtractor) -> Block:
-    """Network correlations weighed by the square root of their number of parcel pairs."""
-    sizes = np.bincount(extractor.network_of_parcel, minlength=extractor.network_count)
-    first, second = np.triu_indices(extractor.network_count, 1)
-    return Block("connectivity", values, np.sqrt(sizes[first] * sizes[second]))
-
-
 def all_connections(people: Sequence[PreparedParticipant], mean: Floats) -> Block:
     """Fisher z of the whole upper triangle: the default competitor."""
     upper = np.triu_indices(len(mean), 1)
@@ -161,14 +140,6 @@ def all_connections(people: Sequence[PreparedParticipant], mean: Floats) -> Bloc
     ]
     values = np.stack(rows).astype(np.float32)
     return Block("all connections", values, np.ones(values.shape[1], np.float32))
-
-
-def covariate_block(people: Sequence[PreparedParticipant], training_count: int) -> Block:
-    """Covariates, missing ones replaced by the training mean, divided by the training spread."""
-    values = np.stack([person.covariates() for person in people])
-    mean = np.nanmean(values[:training_count], axis=0)
-    values = np.where(np.isfinite(values), values, mean)
-    return Block("covariates", values, 1.0 / (values[:training_count].std(axis=0) + 1e-9))
 
 
 def _contender(name: str, cohort: Cohort, *blocks: Block) -> Contender:
@@ -220,15 +191,17 @@ def make_demo_bundle(
     untrained = extractor_of(random_encoder(settings.random_encoder_seed), atlas, settings)
     with progress.stage("features"):
         cache = work_dir / "features"
+        networks = extractor.network_of_parcel
         series = series_block(
-            cached_series_features(extractor, everyone, cache, progress), extractor
+            cached_series_features(extractor, everyone, cache, progress), networks
         )
         random = series_block(
-            cached_series_features(untrained, everyone, cache, progress), extractor
+            cached_series_features(untrained, everyone, cache, progress), networks
         )
         mean = mean_correlation_of(training)
         pairs = np.stack([extractor.connectivity(person, mean) for person in everyone])
-        connectivity = connectivity_block(pairs, extractor)
+        connectivity = connectivity_block(pairs, networks)
+        covariates = np.stack([person.covariates() for person in everyone])
     protocol = Protocol(
         settings.outer_folds, settings.inner_folds, settings.fold_seed, settings.cutoff
     )
@@ -239,7 +212,7 @@ def make_demo_bundle(
         _contender(RANDOM, cohort, random),
         _contender(RANDOM_FUSED, cohort, random, connectivity),
         _contender(LINEAR, cohort, all_connections(everyone, mean)),
-        _contender(COVARIATE, cohort, covariate_block(everyone, len(training))),
+        _contender(COVARIATE, cohort, covariate_block(covariates, len(training))),
     )
     results = {}
     with progress.stage("fit"):
@@ -284,11 +257,11 @@ def make_demo_bundle(
         )
         write_bundle(fitted, bundle_dir)
     golden = tuple(held_out[index] for index in golden_indices(fitted))
-    return Made(cohort, contenders[0], results, extractor.network_of_parcel, golden)
+    return Made(cohort, results, golden)
 
 
 def judge_attribution(
-    made: Made, bundle_dir: Path, count: int, progress: Progress, settings: DemoSettings = DEMO
+    made: Made, bundle_dir: Path, count: int, progress: Progress
 ) -> dict[str, dict[str, float]]:
     """Rank the planted signature by the attributions of held-out people; goes into the card.
 
@@ -306,22 +279,10 @@ def judge_attribution(
     truth = planted_signature()
     bundle = load_bundle(bundle_dir)
     found = explain_people(bundle, made.cohort.held_out[:count], progress)
-    labels, _ = made.cohort.labels()
-    maps = permuted_maps(
-        made.fused,
-        labels,
-        made.results[FUSED].head.strengths,
-        made.network_of_parcel,
-        repeats=settings.null_repeats,
-        seed=settings.null_seed,
-    )
     branches, scans = [one.branches for one in found], [one.scan for one in found]
     figures = {
         "branches": asdict(ranking(branches, truth)),
         "scan": asdict(ranking(scans, truth)),
-        "branches_relative_to_permuted": relative_figures(branches, maps, truth),
-        "scan_relative_to_permuted": relative_figures(scans, maps, truth),
-        "permuted_labels": permuted_figures(maps, truth),
         "health": {
             "people": float(len(found)),
             "converged_branches": float(np.mean([one.branches.converged for one in found])),

@@ -45,6 +45,8 @@ class DemoSettings:
     bootstrap_seed: int = 5
     null_repeats: int = 200
     null_seed: int = 11
+    null_cohort_seed: int = 12  # of the separately simulated cohort without a signature
+    permuted_models: int = 1000  # trained on shuffled labels, beside the model's attribution
     random_encoder_seed: int = 1007
     cutoff: float = 0.5
     novelty_limit: float = 99.0

@@ -120,12 +120,16 @@ def _references(fitted: Fitted) -> Floats:
 
 
 def add_to_card(bundle_dir: Path, table: str, values: Mapping[str, Any]) -> None:
-    """Add or replace one table of a card; the weights and their hash stay as they are."""
+    """Add or replace one table of a card, ``a`` or ``a.b``; weights and hash stay as they are."""
     from tomli_w import dump
 
     path = bundle_dir / "card.toml"
     card = tomllib.loads(path.read_text(encoding="utf-8"))
-    card[table] = dict(values)
+    *outer, name = table.split(".")
+    place = card
+    for part in outer:
+        place = place.setdefault(part, {})
+    place[name] = dict(values)
     partial = path.with_suffix(".partial")
     with partial.open("wb") as handle:
         dump(card, handle)

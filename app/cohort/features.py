@@ -49,7 +49,7 @@ class FeatureExtractor:
         """Hash over weights, order, pooling, scale and definitions."""
         state = self.encoder.state_dict()
         arrays = array_sha256(
-            *(state[key].numpy() for key in sorted(state)),
+            *(state[key].numpy() for key in sorted(state) if not key.startswith("decoder.")),
             np.asarray(self.centroids_mm, np.float32),
             np.asarray(self.network_of_parcel, np.int64),
             np.asarray(self.token_order, np.int64),

@@ -118,6 +118,22 @@ def _weighted(kernels: Sequence[Floats], strengths: Sequence[float]) -> Floats:
     return total
 
 
+def dual_coefficients(
+    blocks: Sequence[Block],
+    labels: Bools,
+    strengths: Sequence[float],
+    counts: Floats | None = None,
+) -> tuple[Floats, float]:
+    """Each person's coefficient and the bias: weights are sums of the people's scaled features."""
+    return fit_dual_logistic(fused_kernel(blocks, strengths), labels, counts)
+
+
+def fused_kernel(blocks: Sequence[Block], strengths: Sequence[float]) -> Floats:
+    """Inner products of the scaled people, blocks weighed by their strengths."""
+    scalings = [fit_scaling(block) for block in blocks]
+    return _weighted(_kernels(blocks, scalings), strengths)
+
+
 def fit_head(
     blocks: Sequence[Block],
     labels: Bools,
@@ -135,10 +151,8 @@ def fit_head(
     counts
         How often each person counts (bootstrap); scaling always comes from everyone once.
     """
+    alpha, bias = dual_coefficients(blocks, labels, strengths, counts)
     scalings = [fit_scaling(block) for block in blocks]
-    alpha, bias = fit_dual_logistic(
-        _weighted(_kernels(blocks, scalings), strengths), labels, counts
-    )
     weights = tuple(
         strength * scaling.multiplier * (((b.values - scaling.mean) * scaling.multiplier).T @ alpha)
         for b, scaling, strength in zip(blocks, scalings, strengths, strict=True)

@@ -26,12 +26,12 @@ def pearson_connectivity(series: Floats, good_frames: Bools) -> Connectome:
     -------
     Connectome
         float64 (parcel, parcel), symmetric to the bit, diagonal 0, NaN rows and columns for
-        parcels that are not covered.
+        parcels that are not covered; all NaN where fewer than 3 frames count.
 
     Raises
     ------
     AppError
-        ``connectome.shape`` or ``connectome.too_few_frames``.
+        ``connectome.shape``.
     """
     values = np.asarray(series, dtype=np.float64)
     good = np.asarray(good_frames, dtype=bool)
@@ -43,11 +43,8 @@ def pearson_connectivity(series: Floats, good_frames: Bools) -> Connectome:
         )
     values = values[good]
     if values.shape[0] < MINIMUM_FRAMES:
-        raise AppError(
-            f"Only {values.shape[0]} frames are good enough for connectivity.",
-            "Use a longer scan or one with less head motion.",
-            code="connectome.too_few_frames",
-        )
+        nothing = np.full((values.shape[1], values.shape[1]), np.nan)
+        return Connectome("pearson", frozen(nothing), int(values.shape[0]))
     covered = np.isfinite(values).all(axis=0)
     used = values[:, covered]
     largest = np.abs(used).max(axis=0, initial=0.0)

@@ -142,6 +142,11 @@ ARCHITECTURES: tuple[Architecture, ...] = (
         build=_build_network_statistics,
         need_bytes=transformer_bytes,
     ),
+    response(
+        "fmm-tc-network",
+        "app.models.fmm_tc_network:FmmTcNetwork",
+        "FMM_TC trained on people, corrected mode: own or no encoder, any connectivity and fusion",
+    ),
 )
 
 

@@ -30,11 +30,15 @@ __all__ = [
 ]
 
 BUTTERWORTH_ORDER = 5
+MINIMUM_GOOD_FRAMES = 20  # below this nothing is fitted
 
 
 @dataclass(frozen=True, slots=True)
 class CleanedSeries:
-    """Parcel series after cleaning."""
+    """Parcel series after cleaning.
+
+    Where too few good frames are left to fit the regressors, no parcel has a series: all NaN.
+    """
 
     values: Floats  # (frame, parcel), in `units`; NaN = parcel not covered
     residual_degrees_of_freedom: float  # NaN where nothing is regressed or filtered by contract
@@ -86,17 +90,17 @@ def clean_series(
     preset
         Filter and regressors.
 
+    Returns
+    -------
+    CleanedSeries
+        All NaN where fewer than 20 good frames, or no degree of freedom, are left: what remained
+        after regression would be rounding noise that looks like a series.
+
     Raises
     ------
     PreprocessingError
-        When fewer good frames than 20 are left, or a regressor is missing.
+        When a regressor is missing.
     """
-    if int(good.sum()) < 20:
-        raise PreprocessingError(
-            f"Only {int(good.sum())} of {len(good)} frames are usable.",
-            "Too much head motion: repeat the scan.",
-            code="preprocessing.too_few_good_frames",
-        )
     missing = [name for name in preset.regressors if name not in confounds]
     if missing:
         raise PreprocessingError(
@@ -112,6 +116,11 @@ def clean_series(
         if preset.regressors
         else np.zeros((len(raw), 0))
     )
+    if not _fits(good, design):
+        freedom = residual_degrees_of_freedom(
+            int(good.sum()), repetition_time_s, design.shape[1], preset
+        )
+        return CleanedSeries(np.full(raw.shape, np.nan), freedom)
     both: Floats = np.column_stack([raw[:, covered], design]).astype(np.float64)
     both = _filtered(_detrended(interpolate_flagged(both, good)), repetition_time_s, preset)
     series, design = both[:, : int(covered.sum())], both[:, int(covered.sum()) :]
@@ -123,6 +132,12 @@ def clean_series(
         int(good.sum()), repetition_time_s, _rank(design[good]), preset
     )
     return CleanedSeries(percent, freedom)
+
+
+def _fits(good: Bools, design: Floats) -> bool:
+    """Whether good frames outnumber what is fitted: mean, trend and regressors."""
+    count = int(good.sum())
+    return count >= MINIMUM_GOOD_FRAMES and count > design.shape[1] + 2
 
 
 def residual_degrees_of_freedom(

@@ -180,7 +180,14 @@ def temporal_snr(voxels: Floats, good: Bools) -> float:
         first, as MRIQC does, so that scanner drift does not count as noise.
     good
         (frame,), False = flagged: left out.
+
+    Returns
+    -------
+    float
+        NaN where too few frames are left to tell noise from the trend.
     """
+    if int(good.sum()) <= 3:
+        return float("nan")
     time = np.linspace(-1.0, 1.0, len(voxels))[good]
     design = np.linalg.qr(np.stack([np.ones_like(time), time, time**2], axis=1))[0]
     values = np.asarray(voxels, np.float64)[good]

@@ -33,7 +33,7 @@ from app.reporting.context import ReportContext
 from app.reporting.footer import TITLE, footer_parts, header_name
 from app.reporting.privacy import without_paths
 from app.reporting.record import record_bytes
-from app.reporting.report import prepare, sections_of, write_whole
+from app.reporting.report import Told, prepare, sections_of, silent, write_whole
 from app.reporting.theme import figure_png
 
 
@@ -44,10 +44,12 @@ def write_html(
     *,
     convention: str = wording.RADIOLOGICAL,
     printed_utc: str = "",
+    told: Told = silent,
 ) -> Path:
     """Write the participant summary as HTML; arguments and errors as `report.write_summary`."""
     context = prepare(case, case_folder, convention=convention, printed_utc=printed_utc)
-    page = _page(context, sections_of(context))
+    sections = sections_of(context, lambda done: told(0.5 * done))
+    page = _page(context, sections, lambda done: told(0.5 + 0.5 * done))
     write_whole(out_html, page.encode("utf-8"))
     return out_html
 
@@ -79,13 +81,13 @@ def _words(text: str) -> str:
     return escape(without_paths(text))
 
 
-def _page(context: ReportContext, sections: Sequence[Section]) -> str:
+def _page(context: ReportContext, sections: Sequence[Section], told: Told) -> str:
     record = base64.b64encode(record_bytes(context.record)).decode("ascii")
     stamps = "".join(f'<p class="stamp">{_words(text)}</p>' for text in context.stamps)
-    body = "".join(
-        f"<section><h2>{_words(section.title)}</h2>{_blocks(section.blocks)}</section>"
-        for section in sections
-    )
+    body = ""
+    for number, section in enumerate(sections):
+        told(number / len(sections))
+        body += f"<section><h2>{_words(section.title)}</h2>{_blocks(section.blocks)}</section>"
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'

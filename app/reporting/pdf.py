@@ -38,6 +38,7 @@ from app.reporting.flowables import (
 )
 from app.reporting.footer import TITLE, footer_parts, header_name
 from app.reporting.record import record_bytes
+from app.reporting.report import Told, silent
 from app.reporting.theme import MM, figures_pdf
 
 PAPERS = {"A4": A4, "Letter": LETTER}
@@ -168,11 +169,13 @@ def _height(story: Sequence[Flowable], width: float, height: float) -> float:
     return total
 
 
-def _place_figures(writer: PdfWriter, placements: Sequence[Placement]) -> None:
+def _place_figures(writer: PdfWriter, placements: Sequence[Placement], told: Told) -> None:
     """Put each vector figure in its room, as a form of its own (nothing is re-encoded)."""
     if not placements:
         return
-    source = PdfReader(io.BytesIO(figures_pdf([place.picture.figure for place in placements])))
+    source = PdfReader(
+        io.BytesIO(figures_pdf([place.picture.figure for place in placements], told))
+    )
     for number, (place, figure) in enumerate(zip(placements, source.pages, strict=True)):
         contents = figure.get_contents()
         form = StreamObject()
@@ -215,7 +218,9 @@ def _append(writer: PdfWriter, page: Any, operators: str) -> None:
     page[NameObject("/Contents")] = ArrayObject([*parts, writer._add_object(stream)])
 
 
-def report_pdf(context: ReportContext, sections: Sequence[Section], paper: str = "A4") -> bytes:
+def report_pdf(
+    context: ReportContext, sections: Sequence[Section], paper: str = "A4", told: Told = silent
+) -> bytes:
     """The finished file: pages, figures, attached record, metadata.
 
     Raises
@@ -225,7 +230,8 @@ def report_pdf(context: ReportContext, sections: Sequence[Section], paper: str =
     """
     pages, placements = _pages(context, sections, PAPERS[paper])
     writer = PdfWriter(clone_from=PdfReader(io.BytesIO(pages)))
-    _place_figures(writer, placements)
+    told(0.3)
+    _place_figures(writer, placements, lambda done: told(0.3 + 0.6 * done))
     writer.add_attachment(ATTACHMENT, record_bytes(context.record))
     writer.metadata = None
     writer.add_metadata(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from app.core import wording
@@ -11,6 +12,12 @@ from app.core.errors import AppError, StorageError
 from app.core.results import Case, overrides_quality
 from app.reporting.blocks import Section
 from app.reporting.context import ReportContext, make_context
+
+Told = Callable[[float], None]  # fraction done, 0..1; may raise to cancel
+
+
+def silent(_fraction: float) -> None:
+    """Nobody asks how far it is."""
 
 
 def write_summary(
@@ -21,6 +28,7 @@ def write_summary(
     convention: str = wording.RADIOLOGICAL,
     printed_utc: str = "",
     paper: str = "A4",
+    told: Told = silent,
 ) -> Path:
     """Write the participant summary as PDF with the machine-readable record attached.
 
@@ -35,6 +43,8 @@ def write_summary(
         Time to print, ISO 8601; "" takes it from the case's provenance. No clock is read.
     paper
         "A4" or "Letter".
+    told
+        Told after each section and each figure; may raise to cancel: nothing is written then.
 
     Returns
     -------
@@ -53,7 +63,9 @@ def write_summary(
     if paper not in PAPERS:
         raise ValueError(f"paper is {paper!r}, expected one of {sorted(PAPERS)}")
     context = prepare(case, case_folder, convention=convention, printed_utc=printed_utc)
-    write_whole(out_pdf, report_pdf(context, sections_of(context), paper))
+    sections = sections_of(context, lambda done: told(0.5 * done))
+    content = report_pdf(context, sections, paper, lambda done: told(0.5 + 0.5 * done))
+    write_whole(out_pdf, content)
     return out_pdf
 
 
@@ -80,13 +92,16 @@ def prepare(
     return make_context(case, case_folder, convention=convention, printed_utc=printed_utc)
 
 
-def sections_of(context: ReportContext) -> tuple[Section, ...]:
+def sections_of(context: ReportContext, told: Told = silent) -> tuple[Section, ...]:
     """The sections that this case has, in reading order."""
     from app.reporting.sections import SECTIONS
     from app.reporting.theme import drawing_style
 
     with drawing_style():
-        built = [build(context) for build in SECTIONS]
+        built = []
+        for number, build in enumerate(SECTIONS):
+            told(number / len(SECTIONS))
+            built.append(build(context))
     return tuple(section for section in built if section is not None)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -122,17 +122,19 @@ def light_grid(axes: Axes, axis: str = "y") -> None:
     axes.set_axisbelow(True)
 
 
-def figures_pdf(figures: Sequence[Figure]) -> bytes:
+def figures_pdf(figures: Sequence[Figure], told: Callable[[float], None]) -> bytes:
     """The figures as a PDF, one page each, without date, producer or path.
 
-    One file for all of them, so that each typeface is embedded once.
+    One file for all of them, so that each typeface is embedded once. `told` hears the fraction
+    done before each and may raise to cancel.
     """
     from matplotlib.backends.backend_pdf import PdfPages
 
     buffer = io.BytesIO()
     nothing = {"CreationDate": None, "Creator": None, "Producer": None}
     with drawing_style(), PdfPages(buffer, metadata=nothing) as pages:
-        for figure in figures:
+        for number, figure in enumerate(figures):
+            told(number / len(figures))
             pages.savefig(figure)
     return buffer.getvalue()
 

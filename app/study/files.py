@@ -10,19 +10,24 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import errno
+import hashlib
 import os
+import platform
 import re
 import shutil
 import sys
 import time
 import uuid
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 
 from app.core.errors import StorageError
 
 STALE_AFTER_S = 24 * 3600.0
-_TEMPORARY = re.compile(r"\.(tmp|old)-(?P<name>.+)-[0-9a-f]{12}")
+_TEMPORARY = re.compile(
+    r"\.(tmp|old)-(?P<name>.+?)(-(?P<place>[0-9a-f]{8})\.(?P<pid>\d+))?-[0-9a-f]{12}"
+)
 _PIECE_BYTES = 1 << 20
 _RENAME_EXCHANGE = 2  # linux/fs.h
 _AT_FDCWD = -100
@@ -120,7 +125,7 @@ def replace_file(path: Path, data: bytes) -> None:
     StorageError
         The old content is intact and nothing is left over.
     """
-    temporary = path.with_name(f".tmp-{path.name}-{uuid.uuid4().hex[:12]}")
+    temporary = _hidden_sibling(path)
     with storage_errors():
         try:
             write_file(temporary, data)
@@ -145,7 +150,7 @@ def check_writable(folder: Path) -> None:
         place = folder
         while not place.exists() and place != place.parent:
             place = place.parent
-        probe = place / f".tmp-probe-{uuid.uuid4().hex[:12]}"
+        probe = _hidden_sibling(place / "probe")
         try:
             write_file(probe, b"0")
         finally:
@@ -167,7 +172,7 @@ def sync_folder(folder: Path) -> None:
 @contextlib.contextmanager
 def temporary_sibling(target: Path) -> Iterator[Path]:
     """A new folder beside `target` to be filled; gone afterwards unless it was renamed."""
-    folder = target.with_name(f".tmp-{target.name}-{uuid.uuid4().hex[:12]}")
+    folder = _hidden_sibling(target)
     try:
         folder.mkdir()
         yield folder
@@ -205,7 +210,7 @@ def swap(temporary: Path, target: Path) -> None:
     if _exchange(temporary, target):
         sync_folder(target.parent)
         return  # the old folder now has the temporary name and goes with it
-    old = target.with_name(f".old-{target.name}-{uuid.uuid4().hex[:12]}")
+    old = _hidden_sibling(target, "old")
     os.rename(target, old)
     try:
         os.rename(temporary, target)
@@ -221,8 +226,9 @@ def swap(temporary: Path, target: Path) -> None:
 def recover(parent: Path, *, now_s: float | None = None) -> tuple[str, ...]:
     """Clean up after a killed program; return the names of folders that were restored.
 
-    An ``.old-`` folder whose place is empty is put back. Temporary entries older than 24 hours
-    are removed; younger ones may belong to a program that is running.
+    An ``.old-`` folder whose place is empty is put back. Temporary entries of a program that
+    has ended on this machine are removed, and of any other once they are 24 hours old: younger
+    ones may belong to a program that is running, perhaps elsewhere on a shared disk.
     """
     now = time.time() if now_s is None else now_s
     restored: list[str] = []
@@ -234,12 +240,42 @@ def recover(parent: Path, *, now_s: float | None = None) -> tuple[str, ...]:
         if entry.name.startswith(".old-") and not target.exists():
             os.rename(entry, target)
             restored.append(target.name)
-        elif now - entry.stat().st_mtime > STALE_AFTER_S:
+        elif _owner_ended(match) or _age_s(entry, now) > STALE_AFTER_S:
             if entry.is_dir():
                 shutil.rmtree(entry, ignore_errors=True)
             else:
                 entry.unlink(missing_ok=True)
     return tuple(restored)
+
+
+def _age_s(entry: Path, now: float) -> float:
+    try:
+        return now - entry.stat().st_mtime
+    except FileNotFoundError:  # its owner was faster
+        return 0.0
+
+
+def _hidden_sibling(target: Path, kind: str = "tmp") -> Path:
+    """A new name beside `target` that says whose it is: machine, process, random digits."""
+    owner = f"{_this_machine()}.{os.getpid()}"
+    return target.with_name(f".{kind}-{target.name}-{owner}-{uuid.uuid4().hex[:12]}")
+
+
+def _owner_ended(match: re.Match[str]) -> bool:
+    """Whether an entry's program ran on this machine and runs no more."""
+    import psutil
+
+    if match["place"] != _this_machine():
+        return False
+    return not psutil.pid_exists(int(match["pid"]))
+
+
+@lru_cache(maxsize=1)
+def _this_machine() -> str:
+    """Where a process id means something: this host, and on Linux its process namespace."""
+    space = Path("/proc/self/ns/pid")
+    inner = os.readlink(space) if space.exists() else ""
+    return hashlib.sha256(f"{platform.node()} {inner}".encode()).hexdigest()[:8]
 
 
 def _exchange(first: Path, second: Path) -> bool:

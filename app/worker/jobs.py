@@ -97,7 +97,9 @@ def report(arguments: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
     progress.set_weights({"Report": 1.0})
     with progress.stage("Report"):
         folder = Path(arguments["case_folder"])
-        path = write_summary(read_case(folder), folder, Path(arguments["out_pdf"]))
+        path = write_summary(
+            read_case(folder), folder, Path(arguments["out_pdf"]), told=progress.step
+        )
     return {"pdf": str(path)}
 
 

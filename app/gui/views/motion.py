@@ -140,7 +140,7 @@ class MotionView(View):
 
     def _add_network_strip(self, item: pg.PlotItem, opened: OpenCase) -> None:
         rows, signals = opened.view.carpet_rows, opened.case.signals
-        if rows is None or signals is None:
+        if rows is None or signals is None or not len(rows):
             return
         strip = np.array([network_colour(signals.networks[int(p)]) for p in rows], dtype=np.uint8)
         frames = len(signals.good_frames)
@@ -163,7 +163,7 @@ class MotionView(View):
         set_choice(self.kind_box, kind)
         view = opened.view
         carpet = view.carpet_before if kind == "before" else view.carpet_after
-        if self._image is None or carpet is None:
+        if self._image is None or carpet is None or not len(carpet):
             return
         scaled = np.clip((np.asarray(carpet) / CARPET_LIMIT_SD + 1.0) * 127.5, 0.0, 255.0)
         pixels = np.nan_to_num(scaled).astype(np.uint8)

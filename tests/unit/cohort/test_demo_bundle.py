@@ -8,22 +8,16 @@ import numpy as np
 import pytest
 import torch
 
-from app.cohort.attribution_truth import (
-    feature_maps,
-    permuted_figures,
-    permuted_maps,
-    ranking,
-    relative_figures,
-)
+from app.cohort.attribution_truth import ranking
 from app.cohort.demo_bundle import make_demo_bundle
 from app.cohort.demo_settings import DEMO
-from app.cohort.evaluation import Contender
 from app.cohort.features import FeatureExtractor
+from app.cohort.judge_bundle import judge_bundle
 from app.cohort.prepared import PreparedParticipant
 from app.cohort.pretraining import PretrainingSettings
 from app.cohort.series_level import measured_series
-from app.cohort.training import Block, fit_head
 from app.connectome.connectivity import pearson_connectivity
+from app.core.errors import ModelError
 from app.core.progress import Progress
 from app.core.results import BranchAttribution
 from app.models.answer import filled_correlation
@@ -42,6 +36,7 @@ QUICK = replace(
     outer_folds=2,
     bootstrap_heads=6,
     null_repeats=4,
+    permuted_models=6,
     reference_count=2,
 )
 
@@ -102,6 +97,19 @@ def test_that_the_bundle_gives_the_scores_it_was_judged_by(people, tmp_path, mon
     assert card["metrics"]["null_cohort"]["repeats"] == 4
     assert set(card["seeds"]) >= {"cohort_seed", "fold_seed", "random_encoder_seed"}
     assert not list(target.parent.glob(".making-*"))
+    weights = (target / "weights.safetensors").read_bytes()
+    judged = judge_bundle(people, people[::-1], target, tmp_path / "again", Progress(), QUICK)
+    again = load_bundle(target).card.raw
+    assert (target / "weights.safetensors").read_bytes() == weights
+    assert again["metrics"]["fused"] == card["metrics"]["fused"]  # everything else stays
+    assert again["metrics"]["gain_over_covariates"]["auroc"] == pytest.approx(
+        card["metrics"]["fused"]["auroc"] - card["metrics"]["covariates_only"]["auroc"]
+    )
+    assert again["metrics"]["null_cohort_simulated"]["training_count"] == 9
+    assert again["attribution_truth"]["permuted_labels"]["people"] == 4
+    assert judged.cohort.identifiers == tuple(f"p{index:02d}" for index in range(13))
+    with pytest.raises(ModelError, match="not the participants"):
+        judge_bundle(people[1:], (), target, tmp_path / "again", Progress(), QUICK)
 
 
 def test_that_ranking_is_one_for_the_answer_key_itself():
@@ -122,47 +130,3 @@ def test_that_ranking_is_one_for_the_answer_key_itself():
     assert found.connections == 1.0
     assert found.connectivity_parcels_per_person == 1.0
     assert found.suppressor_share_series == 0.0
-
-
-def test_that_shuffled_labels_rank_the_planted_at_half():
-    truth = planted_signature()
-    networks = np.array([list(dict.fromkeys(_networks())).index(name) for name in _networks()])
-    rng = np.random.default_rng(0)
-    labels = rng.random(50) < 0.5
-    loud = np.ones(45)
-    names = list(dict.fromkeys(_networks()))
-    pair = {names.index("Ventral Attention"), names.index("Somatomotor")}
-    first, second = np.triu_indices(10, 1)
-    place = [{a, b} == pair for a, b in zip(first, second, strict=True)].index(True)
-    loud[place] = 6.0  # the planted pair differs more between people, label or not
-    blocks = (
-        Block("s", rng.standard_normal((50, 30)), np.ones(30)),
-        Block("c", rng.standard_normal((50, 45)) * loud, np.ones(45)),
-    )
-    contender = Contender("x", blocks, blocks)
-    maps = permuted_maps(contender, labels, (1.0, 1.0), networks, repeats=60, seed=1)
-    found = permuted_figures(maps, truth)
-    assert found["connections"] > 0.65
-    assert abs(found["connections_relative"] - 0.5) < 0.13
-    assert abs(found["series_parcels_relative"] - 0.5) < 0.13
-    planted = BranchAttribution(
-        method="x",
-        per_parcel_series=maps.series_reference() * (1.0 + truth.dynamics_parcels),
-        per_parcel_frame=np.zeros((426, 2)),
-        per_connection=np.asarray(truth.connectivity_edges, float),
-        completeness_error=0.0,
-        output_difference=0.0,
-        nodes=8,
-        converged=True,
-    )
-    assert relative_figures([planted], maps, truth) == {"series_parcels": 1.0, "connections": 1.0}
-    head = fit_head(blocks, labels, (1.0, 1.0))
-    parcels, edges = feature_maps(head, contender, networks)
-    assert parcels.shape == (426,)
-    np.testing.assert_array_equal(edges, edges.T)
-
-
-def _networks() -> tuple[str, ...]:
-    from app.simulation.signature import parcel_table
-
-    return parcel_table().networks

@@ -6,14 +6,16 @@ import dataclasses
 import hashlib
 import json
 import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from pypdf import PdfReader
 
 from app.core import wording
-from app.core.errors import StorageError
+from app.core.errors import CancelledError, StorageError
 from app.core.results import Case, Outcome, Prediction
+from app.reporting.html import write_html
 from app.reporting.report import write_summary
 from tests.unit.reporting.small_case import CANARIES, WITHHELD_NUMBERS, withheld
 
@@ -262,6 +264,29 @@ def test_that_the_same_case_gives_the_same_bytes_and_leaves_nothing_beside(
     assert again.read_bytes() == result_pdf.read_bytes()
     assert [p.name for p in tmp_path.glob("*.p*")] == ["again.pdf"]
     assert again.stat().st_size < 3_000_000
+
+
+@pytest.mark.parametrize("write", [write_summary, write_html])
+def test_that_a_cancel_takes_hold_within_the_report_and_leaves_nothing(
+    write: Callable[..., Path], case: Case, folder: Path, tmp_path: Path
+) -> None:
+    heard: list[float] = []
+    write(case, folder, tmp_path / "whole", told=heard.append)
+    assert heard == sorted(heard)
+    assert heard[0] < 0.1
+    assert heard[-1] > 0.75
+    assert len(heard) >= 7  # each section and each figure is a place to stop
+
+    for stop in (0, len(heard) // 2, len(heard) - 1):
+        left = iter(range(stop))
+
+        def cancelled(_done: float, left: Iterator[int] = left) -> None:
+            if next(left, None) is None:
+                raise CancelledError("report")
+
+        with pytest.raises(CancelledError):
+            write(case, folder, tmp_path / "half", told=cancelled)
+    assert [path.name for path in tmp_path.iterdir()] == ["whole"]
 
 
 def test_that_letter_paper_and_neurological_are_printed(

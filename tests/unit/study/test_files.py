@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -43,3 +45,28 @@ def test_that_what_the_system_refuses_is_named_and_leaves_nothing(
         storage.check_writable(tmp_path)
     assert caught.value.code == code
     assert list(tmp_path.iterdir()) == []
+
+
+def test_that_leftovers_of_ended_programs_go_at_once_and_others_wait(tmp_path: Path) -> None:
+    code = (
+        "import os, signal\n"
+        "from pathlib import Path\n"
+        "from app.study.files import temporary_sibling\n"
+        "with temporary_sibling(Path('case')) as folder:\n"
+        "    (folder / 'half.npy').write_bytes(b'x')\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, check=False)
+    (left,) = tmp_path.iterdir()
+    assert left.name.startswith(".tmp-case-")
+    place, pid = left.name.split("-")[2].split(".")
+    elsewhere = tmp_path / left.name.replace(place, "0" * 8)
+    alive = tmp_path / left.name.replace(f".{pid}-", f".{os.getpid()}-")
+    elsewhere.mkdir()
+    alive.mkdir()
+    storage.recover(tmp_path)
+    assert sorted(tmp_path.iterdir()) == sorted([elsewhere, alive])
+    with storage.temporary_sibling(tmp_path / "other") as mine:
+        storage.recover(tmp_path)
+        assert mine.exists()
