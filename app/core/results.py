@@ -11,6 +11,8 @@ from enum import StrEnum
 
 from app.core.arrays import Bools, Floats
 
+PREPROCESSING = "preprocessing"  # key of the record of steps in `Provenance.parameters`
+
 
 class Severity(StrEnum):
     """How much a finding matters."""
