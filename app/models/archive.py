@@ -125,7 +125,9 @@ def import_bundle(source: Path, progress: Progress | None = None) -> str:
             if model_id in installed_models() or (place / model_id).exists():
                 raise ModelError(
                     f"A model named '{model_id}' is installed already.",
-                    "Remove it first; a model is never replaced silently.",
+                    "It is part of the program."
+                    if model_id in MODELS
+                    else "Remove it first; a model is never replaced silently.",
                     code="model.exists",
                 )
             with _storage("The model could not be installed."):
