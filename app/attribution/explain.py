@@ -24,8 +24,8 @@ from app.core.results import Attribution, BranchAttribution
 TARGET = "uncalibrated log-odds of meeting the responder definition"
 METHOD_SUM = "integrated gradients, series and matrix treated as independent inputs"
 METHOD_JOINT = (
-    "integrated gradients, series and matrix treated as independent inputs that interact in the "
-    "model: mean over both orders of adding them (Shapley)"
+    "integrated gradients, series and matrix treated as independent inputs; they interact in the "
+    "model: mean over both orders (Shapley)"
 )
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from pypdf import PdfReader
 
+from app.attribution.explain import METHOD_JOINT
 from app.core import wording
 from app.core.errors import CancelledError, StorageError
 from app.core.results import Case, Outcome, Prediction
@@ -368,9 +369,15 @@ def test_that_shares_of_inputs_that_interact_are_called_what_they_are(
     assert "Shapley" not in whole_text(result_pdf)
     assert "Method (a) branches" in whole_text(result_pdf)
     assert case.prediction is not None
+    assert case.attribution is not None
+    branches = dataclasses.replace(case.attribution.branches, method=METHOD_JOINT)
     joint = dataclasses.replace(
-        case, prediction=dataclasses.replace(case.prediction, contributions_exact=False)
+        case,
+        prediction=dataclasses.replace(case.prediction, contributions_exact=False),
+        attribution=dataclasses.replace(case.attribution, branches=branches),
     )
     path = tmp_path / "joint.pdf"
     write_summary(joint, folder, path)
     assert "each share is a Shapley value" in whole_text(path)
+    assert "mean over both orders (Shapley)" in whole_text(path)
+    assert len(page_texts(path)) == len(page_texts(result_pdf))
