@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PySide6.QtCore import QObject, QUrl, Signal
+from PySide6.QtCore import QObject, QTimer, QUrl, Signal
 from PySide6.QtGui import QDesktopServices
 
 from app.core.errors import AppError, ScanError, StorageError
@@ -22,7 +22,7 @@ from app.core.settings import (
     remember_file,
     save_settings,
 )
-from app.gui.jobs import Jobs
+from app.gui.jobs import Jobs, Reader
 from app.gui.messages import Messages
 from app.gui.session import OpenCase, ScanPreview, Session
 from app.worker.protocol import Job
@@ -39,6 +39,9 @@ _TITLES = {
     "bundle_import": "Checking and installing the model",
     "devices": "Asking for devices",
 }
+
+_OPENED, _ANALYSED = "opened case", "analysed case"  # what is being read
+_SLOW_MS = 500  # after this a reading is told of
 
 
 class Actions(QObject):
@@ -60,6 +63,7 @@ class Actions(QObject):
         self.session = session
         self.jobs = jobs
         self.downloads = jobs.sibling()
+        self.reader = Reader(self)
         self.messages = messages
         self.settings = settings
         self._scratch: Path | None = None
@@ -104,12 +108,22 @@ class Actions(QObject):
             )
 
     def open_case(self, folder: Path) -> None:
-        """Show a case folder."""
-        try:
-            opened = OpenCase.read(folder)
-        except AppError as error:
-            self.messages.tell(error)
-            return
+        """Read a case folder in the background, then show it or say why not."""
+
+        def tell(found: OpenCase | AppError) -> None:
+            if isinstance(found, AppError):
+                self.messages.tell(found)
+            else:
+                self._show_opened(found, folder)
+
+        QTimer.singleShot(_SLOW_MS, self, self._tell_if_slow)
+        self.reader.read(_OPENED, lambda: OpenCase.read(folder), tell)
+
+    def _tell_if_slow(self) -> None:
+        if self.reader.busy():
+            self.said.emit("Opening the case\N{HORIZONTAL ELLIPSIS}")
+
+    def _show_opened(self, opened: OpenCase, folder: Path) -> None:
         self.cancel_all()
         self.session.show_case(opened)
         self._remember(folder)
@@ -160,6 +174,7 @@ class Actions(QObject):
 
     def cancel_all(self) -> None:
         """Stop everything and drop its answers: something else is opened."""
+        self.reader.forget()
         for running in self.jobs.running():
             self.jobs.abandon(running.job.job_id)
 
@@ -193,6 +208,7 @@ class Actions(QObject):
 
     def close(self) -> None:
         """Stop all work and remove private files."""
+        self.reader.close()
         self.jobs.close()
         self.downloads.close()
         if self._scratch is not None:
@@ -254,7 +270,7 @@ class Actions(QObject):
         elif "volumes" in result:
             self._show_volume(running_path, result)
         elif "case_folder" in result:
-            self._show_analysed(Path(result["case_folder"]), last=True)
+            self._read_analysed(Path(result["case_folder"]), last=True)
         else:
             self.said.emit("The PDF was saved.")
 
@@ -278,15 +294,20 @@ class Actions(QObject):
 
     def _announced(self, job_id: str, name: str, facts: dict[str, str]) -> None:
         if name == "case_updated" and job_id in self._paths:
-            self._show_analysed(Path(facts["case_folder"]), last=False)
+            self._read_analysed(Path(facts["case_folder"]), last=False)
 
-    def _show_analysed(self, folder: Path, *, last: bool) -> None:
-        try:
-            opened = OpenCase.read(folder)
-        except AppError as error:
-            if last:
-                self.messages.tell(error)
-            return  # a later announcement replaces this one
+    def _read_analysed(self, folder: Path, *, last: bool) -> None:
+        """Read what an analysis has written; a later announcement replaces an earlier one."""
+
+        def tell(found: OpenCase | AppError) -> None:
+            if not isinstance(found, AppError):
+                self._show_analysed(found, folder, last=last)
+            elif last:
+                self.messages.tell(found)
+
+        self.reader.read(_ANALYSED, lambda: OpenCase.read(folder), tell)
+
+    def _show_analysed(self, opened: OpenCase, folder: Path, *, last: bool) -> None:
         shown = self.session.case
         scan = self.session.preview.scan if self.session.preview is not None else None
         expected = shown.case.scan.sha256 if shown is not None else scan.sha256 if scan else ""

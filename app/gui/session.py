@@ -21,6 +21,7 @@ from app.study.case_store import read_case
 from app.study.case_view import CaseView, open_view
 
 Point = tuple[float, float, float]
+BRAIN_GREY = 20  # of 255 in the template's picture; darker is background
 
 OVERLAYS = {
     "branches": "(a) each branch",
@@ -86,7 +87,10 @@ class OpenCase:
         StorageError
             When the folder is not a case or a file in it was changed.
         """
-        return cls(read_case(folder), folder, open_view(folder))
+        opened = cls(read_case(folder), folder, open_view(folder))
+        # Derived here too, so that a thread that reads does it and not the first paint.
+        _ = opened.order, opened.brain_box, opened._centres_mm
+        return opened
 
     @property
     def summary_pdf(self) -> Path:
@@ -111,6 +115,20 @@ class OpenCase:
         if signals is None:
             return np.zeros(0, dtype=np.int64)
         return display_order(signals.networks, signals.hemispheres)
+
+    @cached_property
+    def brain_box(self) -> tuple[Point, Point] | None:
+        """First and last voxel of the template grid that holds brain; None without a template."""
+        if self.view.template is None:
+            return None
+        inside = np.asarray(self.view.template) > BRAIN_GREY
+        ends = []
+        for axis in range(3):
+            other = tuple(a for a in range(3) if a != axis)
+            found = np.flatnonzero(inside.any(axis=other))
+            ends.append((found[0], found[-1]) if found.size else (0, inside.shape[axis] - 1))
+        (x0, x1), (y0, y1), (z0, z1) = ((float(a), float(b)) for a, b in ends)
+        return (x0, y0, z0), (x1, y1, z1)
 
     @cached_property
     def _centres_mm(self) -> Floats:
