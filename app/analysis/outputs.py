@@ -55,6 +55,7 @@ def measured_files(case: Case, measured: Measured) -> FileContents:
         "view/carpet_before.npy": carpet_rows(signals.raw, covered),
         "view/carpet_after.npy": carpet_rows(signals.cleaned, covered),
         "view/carpet_rows.npy": covered.astype(np.int16),
+        **_registration_pictures(measured),
     }
     return {
         **files,
@@ -62,6 +63,25 @@ def measured_files(case: Case, measured: Measured) -> FileContents:
         **derivative_files(case, measured),
         **image_sidecars(case, measured),
     }
+
+
+def _registration_pictures(measured: Measured) -> FileContents:
+    """Both brain masks and the signal-to-noise map on the template's 2 mm grid."""
+    grid = measured.template.t1_2mm
+    mask = warp_volume_to_template(
+        measured.mask, measured.spatial_map, grid.affine, grid.data.shape, order=0
+    )
+    files: FileContents = {
+        "view/mask.npy": np.asarray(mask.data, np.bool_),
+        "view/template_mask.npy": np.asarray(measured.template.brain_mask_2mm.data, np.bool_),
+    }
+    if measured.made is not None:
+        snr = warp_volume_to_template(
+            measured.made.temporal_snr, measured.spatial_map, grid.affine, grid.data.shape, order=1
+        )
+        # Linear, and only inside the warped mask: the map is 0 outside the scan's own mask.
+        files["view/tsnr.npy"] = np.where(mask.data, snr.data, 0.0).astype(np.float32)
+    return files
 
 
 def _raw_run_images(stem: str, measured: Measured) -> FileContents:

@@ -16,6 +16,7 @@ from app.gui.views import (
     MatrixView,
     MotionView,
     RegionsView,
+    RegistrationView,
     SlicesView,
     SummaryView,
     SurfaceView,
@@ -78,7 +79,7 @@ def load_page(session: Session, run: Callable[[dict[str, object]], None]) -> Pag
 def check_page(session: Session) -> Page:
     """Motion and carpet; gates; the participant in the template."""
     page = Page("Check")
-    right = _split(_DOWN, (GatesView(session), 5), (SlicesView(session, source="boldref"), 4))
+    right = _split(_DOWN, (GatesView(session), 5), (RegistrationView(session), 4))
     page.row.addWidget(_split(_ACROSS, (MotionView(session), 6), (right, 5)))
     return page
 

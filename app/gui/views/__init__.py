@@ -9,6 +9,7 @@ from app.gui.views.intake import IntakeView
 from app.gui.views.matrix import MatrixView
 from app.gui.views.motion import MotionView
 from app.gui.views.regions import RegionsView
+from app.gui.views.registration import RegistrationView
 from app.gui.views.slices import SlicesView
 from app.gui.views.summary import SummaryView
 from app.gui.views.surface import SurfaceView
@@ -20,6 +21,7 @@ VIEWS = (
     SlicesView,
     MotionView,
     GatesView,
+    RegistrationView,
     CardView,
     MatrixView,
     SurfaceView,
@@ -37,6 +39,7 @@ __all__ = [
     "MatrixView",
     "MotionView",
     "RegionsView",
+    "RegistrationView",
     "SlicesView",
     "SummaryView",
     "SurfaceView",
