@@ -15,6 +15,7 @@ from PySide6.QtGui import QDesktopServices
 from app.core.errors import AppError, ScanError, StorageError
 from app.core.folders import data_folder
 from app.core.request import AnalysisRequest
+from app.core.results import overrides_quality
 from app.core.settings import (
     Settings,
     forget_files,
@@ -25,6 +26,7 @@ from app.core.settings import (
 from app.gui.jobs import Jobs, Reader
 from app.gui.messages import Messages
 from app.gui.session import OpenCase, ScanPreview, Session
+from app.study.overrides import known_participant, log_override
 from app.worker.protocol import Job
 from app.worker.requests import analyse_job, inspect_job, inspection_of, preview_job, report_job
 from app.worker.scratch import close_scratch, open_scratch
@@ -40,7 +42,7 @@ _TITLES = {
     "devices": "Asking for devices",
 }
 
-_OPENED, _ANALYSED = "opened case", "analysed case"  # what is being read
+_OPENED, _ANALYSED, _KNOWN = "opened case", "analysed case", "participant"  # what is being read
 _SLOW_MS = 500  # after this a reading is told of
 
 
@@ -68,6 +70,7 @@ class Actions(QObject):
         self.settings = settings
         self._scratch: Path | None = None
         self._paths: dict[str, Path] = {}  # job id -> the scan, or the PDF to write
+        self.requests: dict[str, AnalysisRequest] = {}  # hash of a scan -> last asked of it
         self._asked: dict[str, str] = {}  # job id -> name, of jobs that only dialogs wait for
         session.set_research_wanted(settings.research_mode)
         session.set_display(
@@ -165,8 +168,24 @@ class Actions(QObject):
             stage_cache=True,
             **values,
         )
-        self._start(analyse_job(request, scan_sha256=scan.sha256), preview.path)
-        self.step_wanted.emit("check")
+        self.analyse(request, scan.sha256)
+
+    def analyse(self, request: AnalysisRequest, scan_sha256: str) -> None:
+        """Start the recipe; one that overrules a verdict only where that can be logged."""
+
+        def start(found: str | AppError) -> None:
+            if isinstance(found, AppError):
+                self.messages.tell(found)
+                return
+            asked = replace(request, participant_uuid=request.participant_uuid or found)
+            self.requests[scan_sha256] = asked
+            self._start(analyse_job(asked, scan_sha256=scan_sha256), request.scan_path)
+            self.step_wanted.emit("check")
+
+        if request.override_reason:
+            self.reader.read(_KNOWN, lambda: known_participant(scan_sha256), start)
+        else:
+            start("")
 
     def cancel(self, job_id: str) -> None:
         """Ask a job to stop."""
@@ -299,13 +318,21 @@ class Actions(QObject):
     def _read_analysed(self, folder: Path, *, last: bool) -> None:
         """Read what an analysis has written; a later announcement replaces an earlier one."""
 
-        def tell(found: OpenCase | AppError) -> None:
-            if not isinstance(found, AppError):
+        def read() -> OpenCase | None:
+            opened = OpenCase.read(folder)
+            if not last and overrides_quality(opened.case):
+                return None  # shown when it is whole and in the audit log
+            if last:
+                log_override(opened.case, folder)
+            return opened
+
+        def tell(found: OpenCase | AppError | None) -> None:
+            if isinstance(found, OpenCase):
                 self._show_analysed(found, folder, last=last)
-            elif last:
+            elif found is not None and last:
                 self.messages.tell(found)
 
-        self.reader.read(_ANALYSED, lambda: OpenCase.read(folder), tell)
+        self.reader.read(_ANALYSED, read, tell)
 
     def _show_analysed(self, opened: OpenCase, folder: Path, *, last: bool) -> None:
         shown = self.session.case

@@ -16,7 +16,15 @@ from PySide6.QtCore import QObject, Signal
 from app.core import wording
 from app.core.arrays import Floats, Ints
 from app.core.colours import TOP_SHARE, display_order
-from app.core.results import Attribution, Case, Finding, Outcome, Scan
+from app.core.results import (
+    Attribution,
+    Case,
+    Finding,
+    Outcome,
+    Scan,
+    Verdict,
+    overrides_quality,
+)
 from app.study.case_store import read_case
 from app.study.case_view import CaseView, open_view
 
@@ -299,3 +307,15 @@ class Session(QObject):
         if display != self.display:
             self.display = display
             self.display_changed.emit()
+
+
+def may_overrule(session: Session) -> bool:
+    """Whether overruling is offered: research mode, a verdict that withholds, not overruled yet."""
+    case = session.case.case if session.case is not None else None
+    return (
+        session.research_wanted
+        and case is not None
+        and case.quality is not None
+        and case.quality.verdict is Verdict.WITHHELD
+        and not overrides_quality(case)
+    )
