@@ -76,6 +76,7 @@ class CoverageView(View):
         self.words = muted("")
         self.words.setWordWrap(True)
         self.body.addWidget(self.words)
+        self._following = False  # the session, or a filter: no choice of the user
         self.table.selectionModel().currentRowChanged.connect(self._row_changed)
         session.parcel_changed.connect(self._parcel_changed)
         self.refresh()
@@ -84,7 +85,9 @@ class CoverageView(View):
         """Fill the table for the case that is open."""
         opened = self.session.case
         signals = opened.case.signals if opened is not None else None
+        self._following = True
         self.parcels.show_case(signals)
+        self._following = False
         self.table.sortByColumn(COLUMNS.index("Covered"), Qt.SortOrder.AscendingOrder)
         if signals is None:
             self.count.setText(self.empty_reason())
@@ -98,7 +101,9 @@ class CoverageView(View):
         self._parcel_changed()
 
     def _show_everything(self, wanted: bool) -> None:
+        self._following = True
         self.proxy.show_everything(wanted)
+        self._following = False
         self._parcel_changed()
 
     def _parcel_changed(self) -> None:
@@ -109,9 +114,11 @@ class CoverageView(View):
         if not row.isValid():
             self.table.clearSelection()
         elif row.row() != self.table.currentIndex().row():
+            self._following = True
             self.table.setCurrentIndex(row)
+            self._following = False
             self.table.scrollTo(row, QAbstractItemView.ScrollHint.PositionAtCenter)
 
     def _row_changed(self, current: QModelIndex, _previous: QModelIndex) -> None:
-        if current.isValid() and self.table.hasFocus():
+        if current.isValid() and not self._following:
             self.session.select_parcel(self.proxy.mapToSource(current).row())

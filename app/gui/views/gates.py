@@ -105,7 +105,7 @@ class GatesView(View):
         self._show_worst(quality)
         noted = [f for f in opened.case.findings if f.severity is not Severity.NOTE]
         words = "  ".join(f"{wording.SEVERITY_WORDS[f.severity]}: {f.message}" for f in noted)
-        self.findings.set_full_text(words or "No findings.")
+        self.findings.set_full_text(words or "No warnings.")
 
     def _add_row(self, metric: QualityMetric, *, judged: bool) -> None:
         row = self.table.rowCount()

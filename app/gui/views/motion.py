@@ -175,7 +175,7 @@ class MotionView(View):
         item.addItem(image)
         self._image = image
         item.getViewBox().invertY(True)
-        self._row_line = pg.InfiniteLine(angle=0, pen=plots.pen(_SELECTED_HUE, 1.5))
+        self._row_line = pg.InfiniteLine(angle=0, pen=plots.pen(_SELECTED_HUE, 1.0))
         self._row_line.setVisible(False)
         item.addItem(self._row_line, ignoreBounds=True)
         self._add_network_strip(item, opened)

@@ -69,7 +69,10 @@ def record_rows(case: Case) -> list[tuple[str, str]]:
         ("Interpolation", _text(told, "interpolation")),
     ]
     if signals is not None:
-        rows.append(("Steady state", f"first {signals.first_frame} volumes left out"))
+        first = signals.first_frame
+        rows.append(
+            ("Steady state", f"first {first} volumes left out" if first else "from volume 0")
+        )
         rows.append(("Cleaning", _cleaning(told, signals.preset)))
     if motion is not None:
         rows.append(
@@ -116,10 +119,11 @@ def _slice_timing(told: Mapping[str, object]) -> str:
 
 
 def _cleaning(told: Mapping[str, object], preset: str) -> str:
-    low, high = told.get("high_pass_hz"), told.get("low_pass_hz")
     parts = [f"preset {preset}"]
-    parts += [f"high-pass {low:g} Hz"] * isinstance(low, int | float)
-    parts += [f"low-pass {high:g} Hz"] * isinstance(high, int | float)
+    for name, words in (("high_pass_hz", "high-pass"), ("low_pass_hz", "low-pass")):
+        value = told.get(name)
+        if isinstance(value, int | float):
+            parts.append(f"{words} {value:g} Hz")
     return wording.join(tuple(parts))
 
 
