@@ -6,12 +6,13 @@ by a signal. Nothing here draws, computes on voxels, or knows any widget.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QObject, QTimer, Signal
 
 from app.core import wording
 from app.core.arrays import Floats, Ints
@@ -186,6 +187,37 @@ class ScanPreview:
     participant: dict[str, object] = field(default_factory=dict)  # what the file names told
 
 
+class Turns(QObject):
+    """Does long drawing in short parts, so that the event loop turns between them.
+
+    Off until the application switches it on: then what follows from a change does not stand at
+    once but a few turns of the loop later.
+    """
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.on = False
+        self._waiting: dict[int, Iterator[None]] = {}  # by identity of who draws
+        self._timer = QTimer(self)
+        self._timer.setInterval(0)
+        self._timer.timeout.connect(self._turn)
+
+    def add(self, who: QObject, parts: Iterator[None], *, first: bool) -> None:
+        """Queue the parts of `who`; parts that it still waits for are dropped."""
+        self._waiting.pop(id(who), None)
+        rest = self._waiting
+        self._waiting = {id(who): parts, **rest} if first else {**rest, id(who): parts}
+        self._timer.start()
+
+    def _turn(self) -> None:
+        if not self._waiting:
+            self._timer.stop()
+            return
+        key, parts = next(iter(self._waiting.items()))
+        if next(parts, self) is self:
+            self._waiting.pop(key, None)
+
+
 class Session(QObject):
     """The open case, the selection and the display settings, with one signal for each."""
 
@@ -208,6 +240,7 @@ class Session(QObject):
         self.native_mm: Point = (0.0, 0.0, 0.0)
         self.display = Display()
         self.research_wanted = False
+        self.turns = Turns(self)
 
     # what is open -----------------------------------------------------------
 

@@ -13,6 +13,8 @@ from app.core.errors import StorageError
 from app.gui.jobs import Reader
 from app.gui.main_window.window import MainWindow
 from app.gui.session import OpenCase
+from app.gui.views import GatesView, MotionView
+from app.gui.widgets.view import View
 
 
 @pytest.fixture
@@ -107,3 +109,49 @@ def test_that_reading_inline_answers_at_once(reader: Reader) -> None:
     told: list[int] = []
     reader.read("a", lambda: 5, told.append)
     assert told == [5]
+
+
+def test_that_views_are_drawn_in_turns_and_another_person_is_covered_at_once(
+    window: MainWindow, case_folders: dict[str, Path], qtbot: Any
+) -> None:
+    window.actions_.open_path(case_folders["result"])
+    for step in ("load", "check"):
+        window.show_step(step)
+    qtbot.wait(50)
+    views = [v for v in window.page("check").findChildren(View) if v.takes_turns]
+    window.session.turns.on = True
+    window.actions_.open_case(case_folders["withheld"])
+    window.show_step("check")
+    visible = [v for v in views if v.isVisible()]
+    assert len(visible) == 3
+    assert all(view._cover.isVisible() for view in visible)
+    turns = []
+    window.session.turns._timer.timeout.connect(lambda: turns.append(1))
+    qtbot.waitUntil(lambda: not any(view._stale for view in views), timeout=10_000)
+    assert not any(view._cover.isVisible() for view in visible)
+    assert len(turns) > len(views)  # the traces take more than one
+    motion = window.page("check").findChild(MotionView)
+    assert motion is not None
+    assert len(motion._plots) == len(motion._cursors) == 5
+    gates = window.page("check").findChild(GatesView)
+    assert gates is not None
+    assert "Withheld" in gates.verdict.text()
+
+
+def test_that_a_selection_waits_for_the_case_and_a_newer_case_replaces_an_older(
+    window: MainWindow, case_folders: dict[str, Path], qtbot: Any
+) -> None:
+    window.show_step("check")
+    window.session.turns.on = True
+    window.actions_.open_case(case_folders["result"])
+    window.actions_.open_case(case_folders["withheld"])
+    window.session.select_frame(120)
+    window.session.select_parcel(33)
+    motion = window.page("check").findChild(MotionView)
+    assert motion is not None
+    qtbot.waitUntil(lambda: not motion._stale, timeout=10_000)
+    assert len(motion._plots) == 5
+    assert [cursor.value() for cursor in motion._cursors] == [120] * 5
+    window.actions_.set_theme("light")
+    qtbot.waitUntil(lambda: not motion._dark, timeout=5000)
+    assert len(motion._plots) == 5

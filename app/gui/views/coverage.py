@@ -36,6 +36,7 @@ class CoverageView(View):
 
     name = "coverage"
     title = "Coverage"
+    takes_turns = True
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(session, parent)
@@ -78,7 +79,7 @@ class CoverageView(View):
         self.body.addWidget(self.words)
         self._following = False  # the session, or a filter: no choice of the user
         self.table.selectionModel().currentRowChanged.connect(self._row_changed)
-        session.parcel_changed.connect(self._parcel_changed)
+        self.listen(session.parcel_changed, self._parcel_changed)
         self.refresh()
 
     def refresh(self) -> None:

@@ -42,6 +42,7 @@ class GatesView(View):
 
     name = "gates"
     title = "Quality gates"
+    takes_turns = True
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(session, parent)

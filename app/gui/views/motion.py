@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
 
 import numpy as np
 import pyqtgraph as pg
@@ -45,6 +46,7 @@ class MotionView(View):
 
     name = "motion"
     title = "Motion and carpet"
+    takes_turns = True
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(session, parent)
@@ -85,15 +87,20 @@ class MotionView(View):
         self.graphics.scene().sigMouseMoved.connect(self._hovered)
         self.graphics.scene().sigMouseClicked.connect(self._clicked)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        session.frame_changed.connect(self._frame_changed)
-        session.parcel_changed.connect(self._parcel_changed)
-        session.display_changed.connect(self._display_changed)
+        self.listen(session.frame_changed, self._frame_changed)
+        self.listen(session.parcel_changed, self._parcel_changed)
+        self.listen(session.display_changed, self._display_changed)
         self.refresh()
 
     # drawing ---------------------------------------------------------------------
 
     def refresh(self) -> None:
         """Draw the case's traces and carpet."""
+        for _ in self.refreshing():
+            pass
+
+    def refreshing(self) -> Iterator[None]:
+        """A plot a turn: making one takes long."""
         self.graphics.clear()
         self._plots, self._cursors, self._image, self._row_line = [], [], None, None
         colours = self.tokens()
@@ -104,19 +111,12 @@ class MotionView(View):
             self.graphics.addLabel(self.empty_reason(), color=colours.muted)
             self.read_out.set_full_text("")
             return
-        self._add_motion(opened)
-        self._add_flagging(opened)
+        for part in (self._add_motion(opened), self._add_flagging(opened)):
+            yield from part
         self._add_carpet(opened)
+        yield
         for item in self._plots:
-            plots.style_plot(item, colours)
-            item.setXLink(self._plots[-1])
-            cursor = pg.InfiniteLine(pos=self.session.frame, pen=plots.pen(colours.accent, 1.5))
-            item.addItem(cursor, ignoreBounds=True)
-            self._cursors.append(cursor)
-            if item is not self._plots[-1]:
-                plots.shade_flagged(item, opened.case.signals.good_frames, colours)
-                item.getAxis("bottom").setStyle(showValues=False)
-                item.getAxis("bottom").setHeight(6)
+            self._finish(item, opened)
         stretch = self.graphics.ci.layout
         for row in range(len(self._plots)):
             carpet = row == len(self._plots) - 1
@@ -127,11 +127,25 @@ class MotionView(View):
         self._frame_changed()
         self._parcel_changed()
 
+    def _finish(self, item: pg.PlotItem, opened: OpenCase) -> None:
+        """Colours, the common time axis, the cursor, the marks of flagged frames."""
+        assert opened.case.signals is not None
+        colours = self.tokens()
+        plots.style_plot(item, colours)
+        item.setXLink(self._plots[-1])
+        cursor = pg.InfiniteLine(pos=self.session.frame, pen=plots.pen(colours.accent, 1.5))
+        item.addItem(cursor, ignoreBounds=True)
+        self._cursors.append(cursor)
+        if item is not self._plots[-1]:
+            plots.shade_flagged(item, opened.case.signals.good_frames, colours)
+            item.getAxis("bottom").setStyle(showValues=False)
+            item.getAxis("bottom").setHeight(6)
+
     def restyle(self) -> None:
         """Draw again in the theme's colours."""
         self.refresh()
 
-    def _add_motion(self, opened: OpenCase) -> None:
+    def _add_motion(self, opened: OpenCase) -> Iterator[None]:
         parameters = self._frames_of(opened, np.asarray(opened.case.motion.parameters))  # type: ignore[union-attr]
         for columns, label, factor, units in (
             (slice(0, 3), "Shift", 1.0, "mm"),
@@ -140,8 +154,9 @@ class MotionView(View):
             item = self._new_plot(label, units)
             for hue, trace in zip(_HUES, (parameters[:, columns] * factor).T, strict=True):
                 plots.curve(item, trace, hue)
+            yield
 
-    def _add_flagging(self, opened: OpenCase) -> None:
+    def _add_flagging(self, opened: OpenCase) -> Iterator[None]:
         """FD of both kinds, standardised DVARS, DVARS; those that flag carry their limit."""
         signals, motion, colours = opened.case.signals, opened.case.motion, self.tokens()
         assert signals is not None
@@ -163,10 +178,10 @@ class MotionView(View):
             plots.curve(item, values, colours.accent, 1.4)
             limit = flag_limits(opened.case).get(key)
             top = float(np.nanmax(values, initial=0.0))
-            if limit is None:  # raw DVARS, in the scanner's units, around its own level
-                continue
-            plots.limit_line(item, limit, colours, limit_text(values, limit, units))
-            item.setYRange(0, max(top, limit * 1.6), padding=0.04)
+            if limit is not None:  # raw DVARS lies around its own level, in the scanner's units
+                plots.limit_line(item, limit, colours, limit_text(values, limit, units))
+                item.setYRange(0, max(top, limit * 1.6), padding=0.04)
+            yield
 
     def _add_carpet(self, opened: OpenCase) -> None:
         item = self._new_plot("Parcels", "")

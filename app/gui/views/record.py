@@ -21,6 +21,7 @@ class RecordView(View):
 
     name = "record"
     title = "Route and findings"
+    takes_turns = True
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(session, parent)

@@ -23,6 +23,7 @@ class SliceView(View):
     """Slices with crosshair and read-out; subclasses say which volume and what lies on it."""
 
     title = "Slices"
+    takes_turns = True
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(session, parent)
@@ -59,9 +60,9 @@ class SliceView(View):
         lower.addWidget(self.read_out, 1)
         lower.addWidget(self.copy)
         self.body.addLayout(lower)
-        session.parcel_changed.connect(self._parcel_changed)
-        session.crosshair_changed.connect(self._crosshair_changed)
-        session.display_changed.connect(self._draw)
+        self.listen(session.parcel_changed, self._parcel_changed)
+        self.listen(session.crosshair_changed, self._crosshair_changed)
+        self.listen(session.display_changed, self._draw)
 
     # what is shown --------------------------------------------------------------
 

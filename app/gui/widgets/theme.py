@@ -147,6 +147,7 @@ def _style_sheet(t: Tokens) -> str:
     QCheckBox::indicator:checked {{ background: {t.accent}; border-color: {t.accent};
         image: url({tick}); }}
     QCheckBox:focus {{ color: {t.accent}; }}
+    QLabel#cover {{ background: {t.surface}; color: {t.muted}; border-radius: 6px; }}
     QLabel#muted {{ color: {t.muted}; }}
     QLabel#title {{ font-weight: 600; }}
     QLabel#stamp {{ color: {t.attention}; }}
