@@ -186,9 +186,14 @@ class View(QWidget):
     def _in_turns(self) -> Iterator[None]:
         try:
             yield from self.refreshing()
-        finally:
-            self._stale = False
-            self._cover.hide()
+        except Exception:
+            self._uncover()
+            raise
+        self._uncover()  # not where these turns were dropped for those of a newer case
+
+    def _uncover(self) -> None:
+        self._stale = False
+        self._cover.hide()
 
     def _show_stamps(self) -> None:
         self.stamp_label.set_full_text(self._stamp_text())
