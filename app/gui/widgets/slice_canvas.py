@@ -224,7 +224,7 @@ class SliceCanvas(QWidget):
         index = round(self.voxel[self.plane.through])
         _shadowed(painter, full, flag.AlignLeft | flag.AlignTop, self.plane.name, dim)
         if content.caption:
-            below = full.adjusted(0, painter.fontMetrics().height(), 0, 0)
+            below = full.adjusted(0, round(1.4 * painter.fontMetrics().height()), 0, 0)
             place = flag.AlignLeft | flag.AlignTop
             _shadowed(painter, below, place, content.caption, QColor("#ffffff"))
         _shadowed(painter, full, flag.AlignRight | flag.AlignTop, f"slice {index}", dim)
