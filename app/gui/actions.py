@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PySide6.QtCore import QObject, QTimer, QUrl, Signal
+from PySide6.QtCore import QObject, QUrl, Signal
 from PySide6.QtGui import QDesktopServices
 
 from app.core.errors import AppError, ScanError, StorageError
 from app.core.folders import data_folder
 from app.core.request import AnalysisRequest
-from app.core.results import overrides_quality
 from app.core.settings import (
     Settings,
     forget_files,
@@ -23,27 +22,27 @@ from app.core.settings import (
     remember_file,
     save_settings,
 )
-from app.gui.jobs import Jobs, Reader
+from app.gui.case_reader import CaseReader
+from app.gui.jobs import Jobs
 from app.gui.messages import Messages
 from app.gui.session import OpenCase, ScanPreview, Session
-from app.study.overrides import known_participant, log_override
+from app.scans.contents import Choice, Contents, SourceKind
+from app.scans.sources import source_kind
 from app.worker.protocol import Job
-from app.worker.requests import analyse_job, inspect_job, inspection_of, preview_job, report_job
+from app.worker.requests import (
+    analyse_job,
+    contents_of,
+    inspect_job,
+    inspection_of,
+    look_job,
+    preview_job,
+    report_job,
+)
 from app.worker.scratch import close_scratch, open_scratch
 
-_TITLES = {
-    "inspect": "Opening the scan",
-    "preview": "Opening the scan",
-    "analyse": "Analysis",
-    "report": "Writing the PDF",
-    "bundle_card": "Reading the model card",
-    "bundle_export": "Exporting the model",
-    "bundle_import": "Checking and installing the model",
-    "devices": "Asking for devices",
-}
-
-_OPENED, _ANALYSED, _KNOWN = "opened case", "analysed case", "participant"  # what is being read
-_SLOW_MS = 500  # after this a reading is told of
+# Faults that the user can lift by stating the repetition time.
+_ASK_REPETITION_TIME = ("scan.tr_missing", "scan.tr_out_of_range", "dicom.tr_conflict")
+Selection = dict[str, Any]  # series, confounds_path, atlas: as `AnalysisRequest` names them
 
 
 class Actions(QObject):
@@ -51,6 +50,8 @@ class Actions(QObject):
 
     step_wanted = Signal(str)  # show this step
     said = Signal(str)  # one short sentence for the status banner
+    choice_wanted = Signal(object)  # Contents: which series or run?
+    repetition_time_wanted = Signal(object, object, object)  # Path, Selection, AppError
     answered = Signal(str, object)  # name of a job that only dialogs wait for, its answer
 
     def __init__(
@@ -65,12 +66,17 @@ class Actions(QObject):
         self.session = session
         self.jobs = jobs
         self.downloads = jobs.sibling()
-        self.reader = Reader(self)
+        self.reader = CaseReader(self)
+        self.reader.opened.connect(self._show_opened)
+        self.reader.analysed.connect(self._show_analysed)
+        self.reader.failed.connect(lambda error: messages.tell(error))
+        self.reader.slow.connect(self.said)
         self.messages = messages
         self.settings = settings
         self._scratch: Path | None = None
         self._paths: dict[str, Path] = {}  # job id -> the scan, or the PDF to write
         self.requests: dict[str, AnalysisRequest] = {}  # hash of a scan -> last asked of it
+        self._selections: dict[str, Selection] = {}  # job id -> what was chosen of it
         self._asked: dict[str, str] = {}  # job id -> name, of jobs that only dialogs wait for
         session.set_research_wanted(settings.research_mode)
         session.set_display(
@@ -86,45 +92,41 @@ class Actions(QObject):
     # opening -------------------------------------------------------------------------
 
     def open_path(self, path: Path) -> None:
-        """Open a scan or a case folder, or say in one sentence why not."""
+        """Open a scan, a folder of scans or a case folder, or say in one sentence why not."""
         if (path / "case.json").is_file():
             self.open_case(path)
         elif path.name == "case.json" and path.is_file():
             self.open_case(path.parent)
         elif path.is_dir():
-            self.messages.tell(
-                ScanError(
-                    "This folder is not a case folder.",
-                    "Drop one scan (.nii or .nii.gz), or a folder that holds case.json.",
-                    code="gui.not_a_case",
-                )
-            )
-        elif path.name.lower().endswith((".nii", ".nii.gz")):
-            self.open_scan(path)
+            self._look(path)
         else:
-            self.messages.tell(
-                ScanError(
-                    "This kind of file cannot be opened.",
-                    "Open a NIfTI scan (.nii or .nii.gz) or a case folder.",
-                    code="gui.not_a_scan",
-                )
-            )
+            try:
+                kind = source_kind(path)
+            except ScanError as error:
+                self.messages.tell(error)
+                return
+            if kind in (SourceKind.NIFTI, SourceKind.PARCELS):
+                self.open_scan(path)
+            else:
+                self._look(path)
+
+    def open_choice(self, choice: Choice, confounds: Path | None = None) -> None:
+        """Open one row of a folder's table."""
+        selection: Selection = {}
+        if choice.source is SourceKind.DICOM:
+            selection["series"] = choice.key
+        if confounds is not None:
+            selection["confounds_path"] = confounds
+        self.open_scan(choice.path, None, selection)
+
+    def _look(self, path: Path) -> None:
+        """List a folder in the worker."""
+        self.cancel_all()
+        self._start(look_job(path), path)
 
     def open_case(self, folder: Path) -> None:
         """Read a case folder in the background, then show it or say why not."""
-
-        def tell(found: OpenCase | AppError) -> None:
-            if isinstance(found, AppError):
-                self.messages.tell(found)
-            else:
-                self._show_opened(found, folder)
-
-        QTimer.singleShot(_SLOW_MS, self, self._tell_if_slow)
-        self.reader.read(_OPENED, lambda: OpenCase.read(folder), tell)
-
-    def _tell_if_slow(self) -> None:
-        if self.reader.busy():
-            self.said.emit("Opening the case\N{HORIZONTAL ELLIPSIS}")
+        self.reader.open_case(folder)
 
     def _show_opened(self, opened: OpenCase, folder: Path) -> None:
         self.cancel_all()
@@ -132,13 +134,24 @@ class Actions(QObject):
         self._remember(folder)
         self.step_wanted.emit("predict")
 
-    def open_scan(self, path: Path, repetition_time_s: float | None = None) -> None:
+    def open_scan(
+        self,
+        path: Path,
+        repetition_time_s: float | None = None,
+        selection: Selection | None = None,
+    ) -> None:
         """Look at a scan in the worker, then show its header and first picture."""
-        if not path.is_file():
+        if not path.exists():
             self.messages.tell(ScanError("The file is not there.", "Choose another one."))
             return
         self.cancel_all()
-        job = inspect_job(path, self._scratch_folder(), repetition_time_s=repetition_time_s)
+        job = inspect_job(
+            path,
+            self._scratch_folder(),
+            repetition_time_s=repetition_time_s,
+            **(selection or {}),
+        )
+        self._selections[job.job_id] = selection or {}
         self._start(job, path)
         self.step_wanted.emit("load")
 
@@ -165,6 +178,7 @@ class Actions(QObject):
             repetition_time_s=stated,
             device=self.settings.device,
             threads=self.settings.threads,
+            **preview.selection,
             stage_cache=True,
             **values,
         )
@@ -173,19 +187,16 @@ class Actions(QObject):
     def analyse(self, request: AnalysisRequest, scan_sha256: str) -> None:
         """Start the recipe; one that overrules a verdict only where that can be logged."""
 
-        def start(found: str | AppError) -> None:
-            if isinstance(found, AppError):
-                self.messages.tell(found)
-                return
-            asked = replace(request, participant_uuid=request.participant_uuid or found)
+        def start(participant_uuid: str) -> None:
+            asked = replace(request, participant_uuid=participant_uuid)
             self.requests[scan_sha256] = asked
             self._start(analyse_job(asked, scan_sha256=scan_sha256), request.scan_path)
             self.step_wanted.emit("check")
 
-        if request.override_reason:
-            self.reader.read(_KNOWN, lambda: known_participant(scan_sha256), start)
+        if request.override_reason and not request.participant_uuid:
+            self.reader.with_participant(scan_sha256, start)
         else:
-            start("")
+            start(request.participant_uuid)
 
     def cancel(self, job_id: str) -> None:
         """Ask a job to stop."""
@@ -276,7 +287,7 @@ class Actions(QObject):
     def _start(self, job: Job, path: Path) -> None:
         self._paths[job.job_id] = path
         limit = self.settings.worker_memory_limit_mb << 20
-        self.jobs.start(replace(job, memory_limit_bytes=limit), _TITLES[job.name])
+        self.jobs.start(replace(job, memory_limit_bytes=limit))
 
     def _succeeded(self, job_id: str, result: Any) -> None:
         running_path = self._paths.get(job_id)
@@ -284,22 +295,42 @@ class Actions(QObject):
             return
         if job_id in self._asked:
             self.answered.emit(self._asked[job_id], result)
+        elif "contents" in result:
+            self._show_contents(contents_of(result))
         elif "record" in result:
-            self._show_inspection(running_path, result)
+            self._show_inspection(running_path, result, self._selections.get(job_id, {}))
         elif "volumes" in result:
             self._show_volume(running_path, result)
         elif "case_folder" in result:
-            self._read_analysed(Path(result["case_folder"]), last=True)
+            self.reader.read_analysed(Path(result["case_folder"]), last=True)
         else:
             self.said.emit("The PDF was saved.")
 
-    def _show_inspection(self, path: Path, result: dict[str, Any]) -> None:
+    def _show_contents(self, contents: Contents) -> None:
+        """Open the only thing that can be analysed, or ask which."""
+        candidates = contents.candidates
+        if len(contents.choices) == 1 and not contents.choices[0].openable:
+            choice = contents.choices[0]
+            self.messages.tell(
+                ScanError(choice.obstacle, "Choose another scan.", code="gui.not_usable")
+            )
+        elif len(candidates) == 1 == len(contents.choices) and not candidates[0].question:
+            self.open_choice(candidates[0])
+        else:
+            self.choice_wanted.emit(contents)
+
+    def _show_inspection(self, path: Path, result: dict[str, Any], selection: Selection) -> None:
         found = inspection_of(result)
         self.session.show_preview(
-            ScanPreview(path, found.scan, found.findings, None, dict(found.participant))
+            ScanPreview(
+                path, found.scan, found.findings, None, dict(found.participant), dict(selection)
+            )
         )
         self._remember(path)
-        self._start(preview_job(path, self._scratch_folder(), found.scan), path)
+        if found.scan.is_image:
+            series = str(selection.get("series", ""))
+            job = preview_job(path, self._scratch_folder(), found.scan, series=series)
+            self._start(job, path)
 
     def _show_volume(self, path: Path, result: dict[str, Any]) -> None:
         preview = self.session.preview
@@ -313,28 +344,9 @@ class Actions(QObject):
 
     def _announced(self, job_id: str, name: str, facts: dict[str, str]) -> None:
         if name == "case_updated" and job_id in self._paths:
-            self._read_analysed(Path(facts["case_folder"]), last=False)
+            self.reader.read_analysed(Path(facts["case_folder"]), last=False)
 
-    def _read_analysed(self, folder: Path, *, last: bool) -> None:
-        """Read what an analysis has written; a later announcement replaces an earlier one."""
-
-        def read() -> OpenCase | None:
-            opened = OpenCase.read(folder)
-            if not last and overrides_quality(opened.case):
-                return None  # shown when it is whole and in the audit log
-            if last:
-                log_override(opened.case, folder)
-            return opened
-
-        def tell(found: OpenCase | AppError | None) -> None:
-            if isinstance(found, OpenCase):
-                self._show_analysed(found, folder, last=last)
-            elif found is not None and last:
-                self.messages.tell(found)
-
-        self.reader.read(_ANALYSED, read, tell)
-
-    def _show_analysed(self, opened: OpenCase, folder: Path, *, last: bool) -> None:
+    def _show_analysed(self, opened: OpenCase, folder: Path, last: bool) -> None:
         shown = self.session.case
         scan = self.session.preview.scan if self.session.preview is not None else None
         expected = shown.case.scan.sha256 if shown is not None else scan.sha256 if scan else ""
@@ -346,11 +358,15 @@ class Actions(QObject):
             self.step_wanted.emit("predict")
 
     def _failed(self, job_id: str, error: AppError) -> None:
-        if job_id in self._paths:
-            self.messages.tell(error)
+        if job_id not in self._paths:
+            return
+        self.messages.tell(error)
+        if error.code in _ASK_REPETITION_TIME and job_id in self._selections:
+            self.repetition_time_wanted.emit(self._paths[job_id], self._selections[job_id], error)
 
     def _finished(self, job_id: str) -> None:
         self._paths.pop(job_id, None)
+        self._selections.pop(job_id, None)
         self._asked.pop(job_id, None)
 
     # small things --------------------------------------------------------------------

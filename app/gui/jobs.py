@@ -19,6 +19,17 @@ from app.core.progress import ProgressEvent
 from app.worker.protocol import Job, JobAnnouncement, JobProgress
 
 _JOIN_S = 5.0
+TITLES = {  # what the user reads while a job of that name runs
+    "look": "Looking through the folder",
+    "inspect": "Opening the scan",
+    "preview": "Opening the scan",
+    "analyse": "Analysis",
+    "report": "Writing the PDF",
+    "bundle_card": "Reading the model card",
+    "bundle_export": "Exporting the model",
+    "bundle_import": "Checking and installing the model",
+    "devices": "Asking for devices",
+}
 
 
 class WorkerLike(Protocol):
@@ -88,7 +99,7 @@ class Jobs(QObject):
         for other in [r.job for r in self._running.values() if r.job.name == job.name]:
             self.abandon(other.job_id)
         thread = threading.Thread(target=self._run, args=(job,), name=f"job {job.name}")
-        self._running[job.job_id] = Running(job, thread, title or job.name)
+        self._running[job.job_id] = Running(job, thread, title or TITLES.get(job.name, job.name))
         self.started.emit(job.job_id)
         thread.start()
         return job.job_id

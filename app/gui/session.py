@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PySide6.QtCore import QObject, QTimer, Signal
@@ -185,6 +186,7 @@ class ScanPreview:
     findings: tuple[Finding, ...]
     volume: Floats | Ints | None = None  # (x, y, z), RAS+ native grid; None while it decodes
     participant: dict[str, object] = field(default_factory=dict)  # what the file names told
+    selection: dict[str, Any] = field(default_factory=dict)  # series, table or atlas chosen
 
 
 class Turns(QObject):
@@ -279,6 +281,13 @@ class Session(QObject):
         if self.preview is not None:
             return wording.stamps(simulated=self.preview.scan.simulated, research_only=False)
         return ()
+
+    @property
+    def no_image(self) -> bool:
+        """Whether only parcel series are open: there is no picture to wait for."""
+        if self.preview is not None:
+            return not self.preview.scan.is_image
+        return self.case is not None and not self.case.case.scan.is_image
 
     # the selection ----------------------------------------------------------
 

@@ -14,7 +14,7 @@ from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtWidgets import QComboBox, QPushButton, QTabWidget
 
 from app.core.request import AnalysisRequest
-from app.core.results import Outcome, QualityMetric, Verdict
+from app.core.results import PARCEL_SPACE, Outcome, QualityMetric, Verdict
 from app.gui.dialogs.override import OverrideDialog
 from app.gui.main_window.window import MainWindow
 from app.gui.session import OpenCase
@@ -332,7 +332,7 @@ def test_that_the_route_is_told_with_both_scores() -> None:
 
     def with_told(**told: object) -> Any:
         assert case.provenance is not None
-        parameters = {**case.provenance.parameters, **told}
+        parameters = {**case.provenance.parameters, "preprocessing": told}
         return replace(case, provenance=replace(case.provenance, parameters=parameters))
 
     direct = with_told(registration_route="direct", registration_route_scores={"direct": 0.61})
@@ -344,6 +344,8 @@ def test_that_the_route_is_told_with_both_scores() -> None:
     assert "EPI to template 0.612, through the T1 image 0.655" in route_text(both)
     elsewhere = replace(case, scan=replace(case.scan, space="MNI152NLin6Asym"))
     assert route_text(elsewhere) == "derivatives: the run already lies in MNI152NLin6Asym"
+    series = replace(case, scan=replace(case.scan, space=PARCEL_SPACE))
+    assert route_text(series) == "parcel series: no image was opened"
     rows = dict(record_rows(with_told(override_reason="pilot", slice_timing_reference_s=None)))
     assert rows["Verdict overruled"] == "in research mode: pilot"
     assert rows["Slice timing"] == "not corrected"

@@ -8,7 +8,7 @@ from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QPushButton, QWidget
 
 from app.core import wording
-from app.core.results import Case
+from app.core.results import PREPROCESSING, Case
 from app.gui.session import Session
 from app.gui.widgets.facts import FactsArea
 from app.gui.widgets.view import View
@@ -59,7 +59,7 @@ class RecordView(View):
 
 def record_rows(case: Case) -> list[tuple[str, str]]:
     """How a case was preprocessed; what was not recorded is left out, never guessed."""
-    told = case.provenance.parameters if case.provenance is not None else {}
+    told = steps_of(case)
     signals, quality, motion = case.signals, case.quality, case.motion
     rows = [
         ("Route", route_text(case)),
@@ -94,9 +94,19 @@ def record_rows(case: Case) -> list[tuple[str, str]]:
     return [(name, text) for name, text in rows if text]
 
 
+def steps_of(case: Case) -> dict[str, object]:
+    """Parameters of the run together with the record of its preprocessing."""
+    if case.provenance is None:
+        return {}
+    steps = case.provenance.parameters.get(PREPROCESSING)
+    return {**case.provenance.parameters, **(steps if isinstance(steps, Mapping) else {})}
+
+
 def route_text(case: Case) -> str:
     """Which way the scan came into the template; with both scores where two were tried."""
-    told = case.provenance.parameters if case.provenance is not None else {}
+    told = steps_of(case)
+    if not case.scan.is_image:
+        return "parcel series: no image was opened"
     if case.scan.space != "scanner":
         return f"derivatives: the run already lies in {case.scan.space}"
     route = _text(told, "registration_route")

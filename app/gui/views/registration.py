@@ -14,7 +14,7 @@ from app.gui.session import Session
 from app.gui.widgets.fields import choice, muted, set_choice
 from app.gui.widgets.overlay import coverage_overlay, coverage_text
 from app.gui.widgets.slice_content import Outline, SliceContent
-from app.gui.widgets.slice_view import SliceView
+from app.gui.widgets.slice_view import NO_IMAGE, SliceView
 
 _CAPTIONS = {"boldref": "Participant", "template": "Template", "tsnr": "tSNR map"}
 PICTURES = {"boldref": "Participant's BOLD", "template": "Template T1", "tsnr": "tSNR map"}
@@ -105,6 +105,8 @@ class RegistrationView(SliceView):
     def reason(self) -> str:
         """Why there is no picture."""
         opened = self.session.case
+        if self.session.no_image and self.current_picture() != "template":
+            return NO_IMAGE
         if opened is not None and opened.view.affine is not None and self.picture_shown == "tsnr":
             if opened.view.mask is None:
                 return "This case was written before the tSNR map was kept. Run it again for it."

@@ -9,7 +9,7 @@ from app.gui.session import OVERLAYS, Point, Session
 from app.gui.widgets.fields import choice, muted, set_choice, share_slider
 from app.gui.widgets.overlay import current_overlay
 from app.gui.widgets.slice_content import SliceContent
-from app.gui.widgets.slice_view import SliceView
+from app.gui.widgets.slice_view import NO_IMAGE, SliceView
 
 _UNDERLAYS = {"template": "Template T1", "boldref": "Participant's BOLD"}
 
@@ -99,6 +99,8 @@ class SlicesView(SliceView):
 
     def reason(self) -> str:
         """Why there is no picture; a scan may still be on its way."""
+        if self.session.no_image:
+            return NO_IMAGE
         waiting = self.source == "native" and self.session.preview is not None
         return "Decoding the scan…" if waiting else self.empty_reason()
 

@@ -18,6 +18,8 @@ from app.gui.widgets.slice_content import SliceContent
 from app.gui.widgets.slice_stage import SliceStage
 from app.gui.widgets.view import ElidedLabel, View
 
+NO_IMAGE = "Parcel series were opened: there is no image."
+
 
 class SliceView(View):
     """Slices with crosshair and read-out; subclasses say which volume and what lies on it."""
