@@ -1,6 +1,9 @@
 """The large accuracy studies, one command each.
 
-    python -m tests.accuracy.run registration [--heads 1000] [--wrong-places 4] [--out FILE]
+    python -m tests.accuracy.run registration [--heads 1000] [--wrong-places 4]
+    python -m tests.accuracy.run motion [--participants 5] [--frames 6] [--peers ants,SimpleITK]
+    python -m tests.accuracy.run routes [--participants 10]
+    python -m tests.accuracy.run slices|steady|storage|series|real [--participants 20]
 
 Each writes one JSON record a line to --out and goes on where it stopped; at the end it prints what
 the records say. `README.md` beside this file holds the figures measured.
@@ -54,8 +57,89 @@ def registration(options: argparse.Namespace) -> list[str]:
     )
 
 
+def motion(options: argparse.Namespace) -> list[str]:
+    """Default participants, ours and the peers on the same volumes, still heads and jumps."""
+    from tests.accuracy.motion import motion_record, summarise
+
+    peers = tuple(name for name in options.peers.split(",") if name)
+    return summarise(
+        people(options, lambda seed: motion_record(seed, frames=options.frames, peers=peers))
+    )
+
+
+def routes(options: argparse.Namespace) -> list[str]:
+    """The direct and the T1 route, with right and wrong T1 images."""
+    from tests.accuracy.routes import route_record, summarise
+
+    return summarise(people(options, route_record))
+
+
+def slices(options: argparse.Namespace) -> list[str]:
+    """Planted slice times, read back before and after correction."""
+    from tests.accuracy.timing import slice_record, summarise_slices
+
+    return summarise_slices(people(options, slice_record))
+
+
+def steady(options: argparse.Namespace) -> list[str]:
+    """Planted approaches to the steady state."""
+    from tests.accuracy.timing import steady_record, summarise_steady
+
+    return summarise_steady(people(options, steady_record))
+
+
+def series(options: argparse.Namespace) -> list[str]:
+    """Default participants, whole recipe, beside the oracle's transform."""
+    from tests.accuracy.series import series_record, summarise
+
+    return summarise(people(options, series_record))
+
+
+def real(options: argparse.Namespace) -> list[str]:
+    """Real BOLD dynamics (package brainspace) through the whole recipe."""
+    from tests.accuracy.series import real_record
+
+    record = keep_going(options.out, 1, lambda seed: {"seed": seed, **real_record()})[0]
+    return [f"{name}: {value}" for name, value in record.items() if name != "seed"]
+
+
+def storage(options: argparse.Namespace) -> list[str]:
+    """All 48 storage orders, the place found anew for each."""
+    import tempfile
+
+    from tests.accuracy.heads import scan_head
+    from tests.accuracy.storage import (
+        placed_series,
+        relative_difference,
+        storage_orders,
+        stored_as,
+    )
+
+    head = scan_head(1)
+    plain = placed_series(head, head.image)
+
+    def one(number: int) -> Record:
+        codes = storage_orders()[number - 1]
+        with tempfile.TemporaryDirectory() as folder:
+            found = placed_series(head, stored_as(head, codes, Path(folder)))
+        return {"seed": number, "codes": codes, "difference": relative_difference(found, plain)}
+
+    records = keep_going(options.out, len(storage_orders()), one, options.seconds)
+    worst = max(records, key=lambda record: record["difference"])
+    return [
+        f"{len(records)} storage orders, place found anew: parcel series differ by at most "
+        f"{worst['difference']:.1e} of their size ({worst['codes']})"
+    ]
+
+
+def people(options: argparse.Namespace, make: Callable[[int], Record]) -> list[Record]:
+    """Records of that many participants."""
+    return keep_going(options.out, options.participants, make, options.seconds)
+
+
 STUDIES: dict[str, Callable[[argparse.Namespace], list[str]]] = {
-    "registration": registration,
+    study.__name__: study
+    for study in (registration, motion, routes, slices, steady, series, real, storage)
 }
 
 
