@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from app.analysis.making import Making, beside_of, making_of, stages_of
+from app.analysis.opening import facts_about, open_images
 from app.analysis.repetition_time import with_repetition_time
 from app.connectome.atlases import Atlas, load_atlas
 from app.connectome.connectivity import gram_connectivity, pearson_connectivity
@@ -36,9 +37,8 @@ from app.preprocessing.chain import Preprocessed, TemplateImages, preprocess
 from app.preprocessing.presets import CleaningPreset, find_preset
 from app.preprocessing.sampling import preprocessing_device
 from app.preprocessing.steps import stage_weights
-from app.scans.bids import participant_of
-from app.scans.nifti import read_nifti
 
+NOT_STATED = "not stated"  # the preset of parcel series that do not say how they were cleaned
 OPEN_SECONDS = 1.5  # typical share of the time, for progress
 
 
@@ -59,15 +59,16 @@ class Measured:
     participant: Participant
     scan: Scan
     findings: tuple[Finding, ...]
-    motion: Motion
+    motion: Motion | None  # None where nothing is known of it
     signals: CleanSignals
     quality: QualityReport
     connectome: Connectome
-    boldref: Image3D
-    mask: Image3D
-    spatial_map: SpatialMap
+    boldref: Image3D | None  # None where there are parcel series only
+    mask: Image3D | None
+    spatial_map: SpatialMap | None
     atlas: Atlas
     template: Template
+    route: str = "raw run"
     made: Making | None = None  # None where there was no raw run
 
 
@@ -91,12 +92,7 @@ def measure(request: AnalysisRequest, wanted: Measurement, progress: Progress) -
     preset = find_preset(wanted.preset)
     with tempfile.TemporaryDirectory(prefix=private_prefix()) as private:
         with progress.stage("open"):
-            loaded = read_nifti(
-                request.scan_path,
-                cache_dir=Path(private),
-                stated_repetition_time_s=request.repetition_time_s,
-                progress=progress,
-            )
+            loaded = open_images(request, Path(private), progress)
         done = preprocess(
             loaded.image,
             atlas.points,
@@ -118,17 +114,17 @@ def measure(request: AnalysisRequest, wanted: Measurement, progress: Progress) -
             threads=thread_count(request),
         )
     signals = _signals(atlas, wanted.preset, done, loaded.scan)
-    participant, findings = _participant(request)
+    participant, findings = participant_and_findings(request)
     return Measured(
         participant=participant,
         scan=loaded.scan,
-        findings=(*loaded.findings, *findings, *done.findings, *_motion_findings(signals)),
+        findings=(*loaded.findings, *findings, *done.findings, *motion_findings(signals)),
         motion=done.motion,
         signals=signals,
         quality=with_repetition_time(
             done.quality, loaded.scan, loaded.findings, wanted.repetition_time_s
         ),
-        connectome=_connectome(signals, preset),
+        connectome=connectome_of(signals, preset),
         boldref=done.boldref,
         mask=done.mask,
         spatial_map=done.spatial_map,
@@ -138,7 +134,7 @@ def measure(request: AnalysisRequest, wanted: Measurement, progress: Progress) -
     )
 
 
-def _connectome(signals: CleanSignals, preset: CleaningPreset) -> Connectome:
+def connectome_of(signals: CleanSignals, preset: CleaningPreset) -> Connectome:
     """The measure that the preset fixes: correlation of the good frames, or X X' of all."""
     if preset.connectivity == "gram":
         return gram_connectivity(signals.cleaned)
@@ -173,7 +169,7 @@ def _signals(atlas: Atlas, preset: str, done: Preprocessed, scan: Scan) -> Clean
     )
 
 
-def _motion_findings(signals: CleanSignals) -> tuple[Finding, ...]:
+def motion_findings(signals: CleanSignals) -> tuple[Finding, ...]:
     """Says it where head motion left nothing that could be cleaned."""
     if np.isfinite(signals.cleaned).all(axis=0).any():
         return ()
@@ -189,9 +185,9 @@ def _motion_findings(signals: CleanSignals) -> tuple[Finding, ...]:
     )
 
 
-def _participant(request: AnalysisRequest) -> tuple[Participant, tuple[Finding, ...]]:
+def participant_and_findings(request: AnalysisRequest) -> tuple[Participant, tuple[Finding, ...]]:
     """Who was scanned: what the request states, then what lies beside the scan."""
-    facts = participant_of(request.scan_path)
+    facts = facts_about(request)
     return (
         Participant(
             uuid=request.participant_uuid or str(uuid.uuid4()),

@@ -28,29 +28,16 @@ def measured_files(case: Case, measured: Measured) -> FileContents:
     assert signals is not None
     stem, template, atlas = case.stem(), measured.template, measured.atlas
     grid = template.t1_2mm
-    boldref = warp_volume_to_template(
-        measured.boldref, measured.spatial_map, grid.affine, grid.data.shape, order=3
-    )
     order = network_order(signals.networks, signals.hemispheres)
     # what was sampled has a row, also where motion left nothing to clean
     finite = np.asarray(np.isfinite(signals.raw).all(axis=0), np.bool_)
     covered = order[finite[order]]
     files: FileContents = {
-        f"{stem}_boldref.nii.gz": nifti_bytes(measured.boldref),
-        f"{stem}_desc-brain_mask.nii.gz": nifti_bytes(measured.mask),
-        f"{stem}_space-{template.name}_boldref.nii.gz": nifti_bytes(boldref),
-        f"{stem}_from-{template.name}_to-boldref_mode-image_xfm.npz": transform(
-            measured.spatial_map
-        ),
         "view/template.npy": np.clip(grid.data * (255.0 / grid.data.max()), 0, 255).astype(
             np.uint8
         ),
-        "view/boldref.npy": np.asarray(boldref.data, np.float32),
         "view/labels.npy": np.asarray(atlas.labels_2mm.data, np.int16),
         "view/view.json": {"affine": grid.affine.tolist(), "template": template.name},
-        "view/native_boldref.npy": np.asarray(measured.boldref.data, np.float32),
-        "view/native_mask.npy": np.asarray(measured.mask.data, np.bool_),
-        "view/native.json": {"affine": measured.boldref.affine.tolist()},
         "view/surface.npz": load_fsaverage5(atlas),
         "view/carpet_before.npy": carpet_rows(signals.raw, covered),
         "view/carpet_after.npy": carpet_rows(signals.cleaned, covered),
@@ -58,16 +45,36 @@ def measured_files(case: Case, measured: Measured) -> FileContents:
     }
     return {
         **files,
+        **_image_files(stem, measured),
         **_raw_run_images(stem, measured),
         **derivative_files(case, measured),
         **image_sidecars(case, measured),
     }
 
 
+def _image_files(stem: str, measured: Measured) -> FileContents:
+    """What only a scan has; nothing where parcel series were opened."""
+    boldref, mask, spatial_map = measured.boldref, measured.mask, measured.spatial_map
+    if boldref is None or mask is None or spatial_map is None:
+        return {}
+    name, grid = measured.template.name, measured.template.t1_2mm
+    placed = warp_volume_to_template(boldref, spatial_map, grid.affine, grid.data.shape, order=3)
+    return {
+        f"{stem}_boldref.nii.gz": nifti_bytes(boldref),
+        f"{stem}_desc-brain_mask.nii.gz": nifti_bytes(mask),
+        f"{stem}_space-{name}_boldref.nii.gz": nifti_bytes(placed),
+        f"{stem}_from-{name}_to-boldref_mode-image_xfm.npz": transform(spatial_map),
+        "view/boldref.npy": np.asarray(placed.data, np.float32),
+        "view/native_boldref.npy": np.asarray(boldref.data, np.float32),
+        "view/native_mask.npy": np.asarray(mask.data, np.bool_),
+        "view/native.json": {"affine": boldref.affine.tolist()},
+    }
+
+
 def _raw_run_images(stem: str, measured: Measured) -> FileContents:
     """Tissue masks, signal-to-noise map and the transform for other tools, of a raw run."""
-    made = measured.made
-    if made is None:
+    made, spatial_map = measured.made, measured.spatial_map
+    if made is None or spatial_map is None:
         return {}
     name = measured.template.name
     reference = {"Sources": [f"bids::{stem}_boldref.nii.gz"]}
@@ -82,7 +89,7 @@ def _raw_run_images(stem: str, measured: Measured) -> FileContents:
             "Description": "Mean over standard deviation in time, quadratic trend left out",
             **reference,
         },
-        **_itk_files(f"{stem}_from-boldref_to-{name}_mode-image", name, measured.spatial_map),
+        **_itk_files(f"{stem}_from-boldref_to-{name}_mode-image", name, spatial_map),
     }
 
 

@@ -15,14 +15,16 @@ from typing import TYPE_CHECKING
 
 from app import __version__
 from app.analysis.measure import (
+    NOT_STATED,
     Measured,
     Measurement,
-    measure,
     measurement_weights,
     thread_count,
 )
+from app.analysis.opening import source_sha256
 from app.analysis.outputs import attribution_files, measured_files
 from app.analysis.override import reason_used, research_allowed
+from app.analysis.routes import measure_source
 from app.analysis.template_run import TEMPLATE_RUN_SECONDS, add_template_run, template_run_name
 from app.core.folders import private_prefix
 from app.core.progress import Progress
@@ -36,9 +38,10 @@ from app.study.files import check_writable
 if TYPE_CHECKING:
     from app.models.bundle import Bundle
 
+# Where things lie; what a series or table is named is in the hash of the source.
 _NOT_THE_ANSWER = (
     "scan_path", "out_dir", "threads", "participant_uuid", "write_pdf", "t1_path", "stage_cache",
-    "write_mni_bold",
+    "write_mni_bold", "series", "confounds_path", "atlas",
 )  # fmt: skip
 NOT_EXPLAINED = Finding(
     "model.no_explanation",
@@ -83,7 +86,7 @@ def analyse(request: AnalysisRequest, progress: Progress | None = None) -> Case:
     if _is_finished(folder, request):
         return read_case(folder)
     check_writable(request.out_dir)
-    measured = measure(request, measurement_of(bundle), progress)
+    measured = measure_source(request, measurement_of(bundle), progress)
     with progress.stage("predict"):
         case = _predicted(name, request, measured, bundle, progress)
     files = measured_files(case, measured)
@@ -133,17 +136,12 @@ def _case_id(request: AnalysisRequest, bundle: Bundle) -> str:
         if key not in _NOT_THE_ANSWER
     }
     if request.t1_path is not None:
-        settings["t1_sha256"] = _scan_sha256(request.t1_path)
+        settings["t1_sha256"] = file_sha256(request.t1_path)
     return case_id(
-        scan_sha256=_scan_sha256(request.scan_path),
+        scan_sha256=source_sha256(request),
         settings=settings,
         model_sha256=bundle.identity_sha256,
     )
-
-
-def _scan_sha256(path: Path) -> str:
-    """Hash of the bytes on disk; what cannot be read is told by the scan door in its own words."""
-    return file_sha256(path) if path.is_file() else "0" * 64
 
 
 def _is_finished(folder: Path, request: AnalysisRequest) -> bool:
@@ -246,7 +244,7 @@ def _provenance(
 ) -> Provenance:
     from app.models.device import TORCH_THREADS
 
-    spatial_map, preset = measured.spatial_map, find_preset(measured.signals.preset)
+    spatial_map = measured.spatial_map
     return Provenance(
         app_version=__version__,
         versions=software_versions(),
@@ -257,14 +255,11 @@ def _provenance(
             "device_notes": list(notes),
             "deterministic": True,
             "finished_utc": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-            "high_pass_hz": preset.high_pass_hz,
-            "low_pass_hz": preset.low_pass_hz,
-            "flag_fd_power_mm": preset.flag_fd_power_mm,
-            "flag_std_dvars": preset.flag_std_dvars,
-            "preset": preset.name,
+            **_preset_facts(measured.signals.preset),
             "quality_table": measured.quality.table_version,
-            "registration": spatial_map.method,
-            "registration_notes": list(spatial_map.notes),
+            "registration": "none" if spatial_map is None else spatial_map.method,
+            "registration_notes": [] if spatial_map is None else list(spatial_map.notes),
+            "route": measured.route,
             "repetition_time_source": measured.scan.repetition_time_source,
             "research": request.research,
             **_making_record(measured),
@@ -286,10 +281,24 @@ def _provenance(
     )
 
 
+def _preset_facts(name: str) -> dict[str, object]:
+    """Filter and limits in force; only the name where parcel series do not say how they came."""
+    if name == NOT_STATED:
+        return {"preset": name}
+    preset = find_preset(name)
+    return {
+        "high_pass_hz": preset.high_pass_hz,
+        "low_pass_hz": preset.low_pass_hz,
+        "flag_fd_power_mm": preset.flag_fd_power_mm,
+        "flag_std_dvars": preset.flag_std_dvars,
+        "preset": preset.name,
+    }
+
+
 def _making_record(measured: Measured) -> dict[str, object]:
     """How the run was preprocessed; what was recalled from the cache changes nothing here."""
     made, motion, spatial_map = measured.made, measured.motion, measured.spatial_map
-    if made is None:
+    if made is None or motion is None or spatial_map is None:
         return {}
     return {
         "preset_sha256": made.preset_sha256,

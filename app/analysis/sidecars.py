@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from app import __version__
-from app.analysis.measure import Measured
+from app.analysis.measure import NOT_STATED, Measured
 from app.core.results import Case
 from app.core.wording import RUO_LINE
 from app.preprocessing.framewise import JENKINSON_RADIUS_MM, POWER_RADIUS_MM
@@ -45,7 +45,6 @@ def derivative_files(case: Case, measured: Measured) -> dict[str, Any]:
     measure = "pearsoncorrelation" if measure == "pearson" else measure
     series = f"{atlas}_stat-mean_desc-{family}_timeseries"
     confounds = f"{stem}_desc-confounds_timeseries"
-    preset = find_preset(signals.preset)
     source = [f"urn:sha256:{case.scan.sha256}"]
     files: dict[str, Any] = {
         "dataset_description.json": dataset_description(case),
@@ -54,13 +53,7 @@ def derivative_files(case: Case, measured: Measured) -> dict[str, Any]:
             "SamplingFrequency": 1.0 / signals.repetition_time_s,
             "Units": "percent of the parcel's mean" if signals.units == "percent" else "arbitrary",
             "NumberOfVolumesDiscardedByUser": signals.first_frame,
-            "SoftwareFilters": {
-                "high_pass_hz": preset.high_pass_hz,
-                "low_pass_hz": preset.low_pass_hz,
-            },
-            "Preset": preset.name,
-            "PresetSHA256": preset.sha256,
-            "ConfoundRegressors": list(preset.regressors),
+            **_preset_record(signals.preset),
             "ResidualDegreesOfFreedom": _finite(signals.residual_degrees_of_freedom),
             "FlaggedFrames": [int(row) for row in (~signals.good_frames).nonzero()[0]],
             "Sources": [*source, f"bids::{confounds}.tsv"],
@@ -77,6 +70,22 @@ def derivative_files(case: Case, measured: Measured) -> dict[str, Any]:
         f"{stem}_desc-qc_bold.json": quality_record(case, measured),
     }
     return files
+
+
+def _preset_record(name: str) -> dict[str, Any]:
+    """Filter and regressors; only the name where parcel series do not say how they came."""
+    if name == NOT_STATED:
+        return {"Preset": name}
+    preset = find_preset(name)
+    return {
+        "SoftwareFilters": {
+            "high_pass_hz": preset.high_pass_hz,
+            "low_pass_hz": preset.low_pass_hz,
+        },
+        "Preset": preset.name,
+        "PresetSHA256": preset.sha256,
+        "ConfoundRegressors": list(preset.regressors),
+    }
 
 
 def dataset_description(case: Case) -> dict[str, Any]:
@@ -148,6 +157,8 @@ def quality_record(case: Case, measured: Measured) -> dict[str, Any]:
 
 def image_sidecars(case: Case, measured: Measured) -> dict[str, Any]:
     """Sidecars of the images: what each is and what it was made from."""
+    if measured.boldref is None:
+        return {}
     stem, template = case.stem(), measured.template.name
     source = [f"urn:sha256:{case.scan.sha256}"]
     reference = f"bids::{stem}_boldref.nii.gz"

@@ -6,13 +6,13 @@ import tempfile
 from pathlib import Path
 
 from app.analysis.measure import Measured, thread_count
+from app.analysis.opening import open_images
 from app.core.folders import private_prefix
 from app.core.progress import Progress
 from app.core.request import AnalysisRequest
 from app.core.results import Case
 from app.preprocessing.slice_timing import correct_slice_timing
 from app.preprocessing.template_bold import write_template_bold
-from app.scans.nifti import read_nifti
 from app.study.case_store import update_case
 
 TEMPLATE_RUN_SECONDS = 60.0
@@ -38,14 +38,10 @@ def add_template_run(
     """
     signals, made = measured.signals, measured.made
     assert made is not None
+    assert measured.spatial_map is not None
     name = template_run_name(case)
     with tempfile.TemporaryDirectory(prefix=private_prefix(), dir=request.out_dir) as private:
-        loaded = read_nifti(
-            request.scan_path,
-            cache_dir=Path(private),
-            stated_repetition_time_s=request.repetition_time_s,
-            progress=progress,
-        )
+        loaded = open_images(request, Path(private), progress)
         image, threads = loaded.image, thread_count(request)
         if made.slice_time_s is not None:
             image = correct_slice_timing(

@@ -7,6 +7,7 @@ from argparse import ArgumentParser, Namespace
 from dataclasses import replace
 from pathlib import Path
 
+from app.cli import choose
 from app.cli.command import (
     DONE,
     Command,
@@ -17,8 +18,7 @@ from app.cli.command import (
     positive_number,
 )
 from app.cli.console import case_lines
-from app.cli.work import run_analysis
-from app.core.provenance import file_sha256
+from app.cli.work import look, run_analysis
 from app.core.request import AnalysisRequest, Question
 from app.study.case_store import read_case
 from app.study.database import open_index
@@ -29,9 +29,12 @@ LARGEST_REPETITION_TIME_S = 30.0
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Scan, target and how."""
-    parser.add_argument("scan", type=Path, help="4-D scan (.nii or .nii.gz)")
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR",
-                        help="folder that receives <case>/")  # fmt: skip
+    parser.add_argument("scan", type=Path, metavar="PATH",
+                        help="scan (.nii, .nii.gz), DICOM folder, BIDS dataset, fMRIPrep "
+                        "derivatives, or parcel series (.tsv, .csv, .npy)")  # fmt: skip
+    parser.add_argument("--out", type=Path, metavar="DIR",
+                        help="folder that receives <case>/ (required unless --list)")  # fmt: skip
+    choose.add_arguments(parser)
     parser.add_argument("--model", default="simulated-demo", metavar="ID",
                         help="model to ask (default: %(default)s)")  # fmt: skip
     for option, what in (
@@ -77,11 +80,17 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(arguments: Namespace, _window: Window | None) -> int:
     """Analyse the scan, print the answer and where it lies."""
+    if arguments.list:
+        path = existing_file(arguments.scan)
+        print("\n".join(choose.table_lines(look(path, in_process=arguments.in_process))))
+        return DONE
     request = request_of(arguments)
     record = arguments.study or bool(request.override_reason)  # an override is always logged
     if record:
+        from app.analysis.opening import scan_sha256
+
         with open_index() as index:
-            known = index.participant_of_scan(file_sha256(request.scan_path))
+            known = index.participant_of_scan(scan_sha256(request))
         request = replace(request, participant_uuid=known or "")
     folder = run_analysis(request, in_process=arguments.in_process)
     case = read_case(folder)
@@ -113,11 +122,15 @@ def request_of(arguments: Namespace) -> AnalysisRequest:
             "Add --research, or leave --override-reason out.",
             code="cli.override",
         )
+    if arguments.out is None:
+        raise UsageError("No folder for the results is named.", "Add --out DIR.",
+                         code="cli.no_out")  # fmt: skip
+    label = participant_label(arguments.participant)
     return AnalysisRequest(
-        scan_path=existing_file(arguments.scan),
+        **choose.chosen_source(arguments),
         out_dir=arguments.out.absolute(),
         model_id=arguments.model,
-        participant_label=participant_label(arguments.participant),
+        participant_label=label,
         repetition_time_s=arguments.tr,
         t1_path=None if arguments.t1 is None else existing_file(arguments.t1),
         research=arguments.research,

@@ -29,7 +29,7 @@ class AnalysisRequest:
     and such a case gets no participant summary.
     """
 
-    scan_path: Path
+    scan_path: Path  # a file, or the folder of a DICOM series
     out_dir: Path
     model_id: str = "simulated-demo"
     participant_label: str = ""  # "" = taken from the file name or "sub-unnamed"
@@ -51,6 +51,9 @@ class AnalysisRequest:
     attribution: bool = True
     write_pdf: bool = True
     question: Question = field(default_factory=Question)
+    series: str = ""  # key, number or UID of a DICOM series
+    confounds_path: Path | None = None  # the table that the user chose for an fMRIPrep run
+    atlas: str = ""  # of parcel series whose file does not say
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,8 @@ from enum import StrEnum
 
 from app.core.arrays import Bools, Floats
 
+PARCEL_SPACE = "parcel series"
+
 
 class Severity(StrEnum):
     """How much a finding matters."""
@@ -68,17 +70,22 @@ class Scan:
     voxel_size_mm: tuple[float, float, float]
     affine: Floats  # (4, 4), RAS+ voxel -> mm
     repetition_time_s: float
-    repetition_time_source: str  # "sidecar", "header", "user"
+    repetition_time_source: str  # "sidecar", "header", "user", "DICOM header"
     storage_orientation: str  # axis codes as stored, e.g. "LAS"
     sform_code: int
     qform_code: int
     stored_dtype: str
-    space: str  # "scanner" or a template name (already preprocessed)
+    space: str  # "scanner", a template name (already preprocessed) or PARCEL_SPACE
     task: str  # "rest" if known
     simulated: bool  # written by this program's simulator (sidecar says so)
     scanner: str  # manufacturer and model, or ""
     field_strength_t: float | None
     slice_times_s: tuple[float, ...] = ()
+
+    @property
+    def is_image(self) -> bool:
+        """False where only parcel series were opened: there is no grid and no picture."""
+        return self.space != PARCEL_SPACE
 
 
 @dataclass(frozen=True, slots=True)

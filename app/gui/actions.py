@@ -25,11 +25,22 @@ from app.core.settings import (
 from app.gui.jobs import Jobs
 from app.gui.messages import Messages
 from app.gui.session import OpenCase, ScanPreview, Session
+from app.scans.contents import Choice, Contents, SourceKind
+from app.scans.sources import source_kind
 from app.worker.protocol import Job
-from app.worker.requests import analyse_job, inspect_job, inspection_of, preview_job, report_job
+from app.worker.requests import (
+    analyse_job,
+    contents_of,
+    inspect_job,
+    inspection_of,
+    look_job,
+    preview_job,
+    report_job,
+)
 from app.worker.scratch import close_scratch, open_scratch
 
 _TITLES = {
+    "look": "Looking through the folder",
     "inspect": "Opening the scan",
     "preview": "Opening the scan",
     "analyse": "Analysis",
@@ -39,6 +50,9 @@ _TITLES = {
     "bundle_import": "Checking and installing the model",
     "devices": "Asking for devices",
 }
+# Faults that the user can lift by stating the repetition time.
+_ASK_REPETITION_TIME = ("scan.tr_missing", "scan.tr_out_of_range", "dicom.tr_conflict")
+Selection = dict[str, Any]  # series, confounds_path, atlas: as `AnalysisRequest` names them
 
 
 class Actions(QObject):
@@ -46,6 +60,8 @@ class Actions(QObject):
 
     step_wanted = Signal(str)  # show this step
     said = Signal(str)  # one short sentence for the status banner
+    choice_wanted = Signal(object)  # Contents: which series or run?
+    repetition_time_wanted = Signal(object, object, object)  # Path, Selection, AppError
     answered = Signal(str, object)  # name of a job that only dialogs wait for, its answer
 
     def __init__(
@@ -64,6 +80,7 @@ class Actions(QObject):
         self.settings = settings
         self._scratch: Path | None = None
         self._paths: dict[str, Path] = {}  # job id -> the scan, or the PDF to write
+        self._selections: dict[str, Selection] = {}  # job id -> what was chosen of it
         self._asked: dict[str, str] = {}  # job id -> name, of jobs that only dialogs wait for
         session.set_research_wanted(settings.research_mode)
         session.set_display(
@@ -79,29 +96,37 @@ class Actions(QObject):
     # opening -------------------------------------------------------------------------
 
     def open_path(self, path: Path) -> None:
-        """Open a scan or a case folder, or say in one sentence why not."""
+        """Open a scan, a folder of scans or a case folder, or say in one sentence why not."""
         if (path / "case.json").is_file():
             self.open_case(path)
         elif path.name == "case.json" and path.is_file():
             self.open_case(path.parent)
         elif path.is_dir():
-            self.messages.tell(
-                ScanError(
-                    "This folder is not a case folder.",
-                    "Drop one scan (.nii or .nii.gz), or a folder that holds case.json.",
-                    code="gui.not_a_case",
-                )
-            )
-        elif path.name.lower().endswith((".nii", ".nii.gz")):
-            self.open_scan(path)
+            self._look(path)
         else:
-            self.messages.tell(
-                ScanError(
-                    "This kind of file cannot be opened.",
-                    "Open a NIfTI scan (.nii or .nii.gz) or a case folder.",
-                    code="gui.not_a_scan",
-                )
-            )
+            try:
+                kind = source_kind(path)
+            except ScanError as error:
+                self.messages.tell(error)
+                return
+            if kind in (SourceKind.NIFTI, SourceKind.PARCELS):
+                self.open_scan(path)
+            else:
+                self._look(path)
+
+    def open_choice(self, choice: Choice, confounds: Path | None = None) -> None:
+        """Open one row of a folder's table."""
+        selection: Selection = {}
+        if choice.source is SourceKind.DICOM:
+            selection["series"] = choice.key
+        if confounds is not None:
+            selection["confounds_path"] = confounds
+        self.open_scan(choice.path, None, selection)
+
+    def _look(self, path: Path) -> None:
+        """List a folder in the worker."""
+        self.cancel_all()
+        self._start(look_job(path), path)
 
     def open_case(self, folder: Path) -> None:
         """Show a case folder."""
@@ -115,13 +140,24 @@ class Actions(QObject):
         self._remember(folder)
         self.step_wanted.emit("predict")
 
-    def open_scan(self, path: Path, repetition_time_s: float | None = None) -> None:
+    def open_scan(
+        self,
+        path: Path,
+        repetition_time_s: float | None = None,
+        selection: Selection | None = None,
+    ) -> None:
         """Look at a scan in the worker, then show its header and first picture."""
-        if not path.is_file():
+        if not path.exists():
             self.messages.tell(ScanError("The file is not there.", "Choose another one."))
             return
         self.cancel_all()
-        job = inspect_job(path, self._scratch_folder(), repetition_time_s=repetition_time_s)
+        job = inspect_job(
+            path,
+            self._scratch_folder(),
+            repetition_time_s=repetition_time_s,
+            **(selection or {}),
+        )
+        self._selections[job.job_id] = selection or {}
         self._start(job, path)
         self.step_wanted.emit("load")
 
@@ -148,6 +184,7 @@ class Actions(QObject):
             repetition_time_s=stated,
             device=self.settings.device,
             threads=self.settings.threads,
+            **preview.selection,
             stage_cache=True,
             **values,
         )
@@ -249,8 +286,10 @@ class Actions(QObject):
             return
         if job_id in self._asked:
             self.answered.emit(self._asked[job_id], result)
+        elif "contents" in result:
+            self._show_contents(contents_of(result))
         elif "record" in result:
-            self._show_inspection(running_path, result)
+            self._show_inspection(running_path, result, self._selections.get(job_id, {}))
         elif "volumes" in result:
             self._show_volume(running_path, result)
         elif "case_folder" in result:
@@ -258,13 +297,31 @@ class Actions(QObject):
         else:
             self.said.emit("The PDF was saved.")
 
-    def _show_inspection(self, path: Path, result: dict[str, Any]) -> None:
+    def _show_contents(self, contents: Contents) -> None:
+        """Open the only thing that can be analysed, or ask which."""
+        candidates = contents.candidates
+        if len(contents.choices) == 1 and not contents.choices[0].openable:
+            choice = contents.choices[0]
+            self.messages.tell(
+                ScanError(choice.obstacle, "Choose another scan.", code="gui.not_usable")
+            )
+        elif len(candidates) == 1 == len(contents.choices) and not candidates[0].question:
+            self.open_choice(candidates[0])
+        else:
+            self.choice_wanted.emit(contents)
+
+    def _show_inspection(self, path: Path, result: dict[str, Any], selection: Selection) -> None:
         found = inspection_of(result)
         self.session.show_preview(
-            ScanPreview(path, found.scan, found.findings, None, dict(found.participant))
+            ScanPreview(
+                path, found.scan, found.findings, None, dict(found.participant), dict(selection)
+            )
         )
         self._remember(path)
-        self._start(preview_job(path, self._scratch_folder(), found.scan), path)
+        if found.scan.is_image:
+            series = str(selection.get("series", ""))
+            job = preview_job(path, self._scratch_folder(), found.scan, series=series)
+            self._start(job, path)
 
     def _show_volume(self, path: Path, result: dict[str, Any]) -> None:
         preview = self.session.preview
@@ -298,11 +355,15 @@ class Actions(QObject):
             self.step_wanted.emit("predict")
 
     def _failed(self, job_id: str, error: AppError) -> None:
-        if job_id in self._paths:
-            self.messages.tell(error)
+        if job_id not in self._paths:
+            return
+        self.messages.tell(error)
+        if error.code in _ASK_REPETITION_TIME and job_id in self._selections:
+            self.repetition_time_wanted.emit(self._paths[job_id], self._selections[job_id], error)
 
     def _finished(self, job_id: str) -> None:
         self._paths.pop(job_id, None)
+        self._selections.pop(job_id, None)
         self._asked.pop(job_id, None)
 
     # small things --------------------------------------------------------------------

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PySide6.QtCore import QObject, Signal
@@ -158,6 +159,7 @@ class ScanPreview:
     findings: tuple[Finding, ...]
     volume: Floats | Ints | None = None  # (x, y, z), RAS+ native grid; None while it decodes
     participant: dict[str, object] = field(default_factory=dict)  # what the file names told
+    selection: dict[str, Any] = field(default_factory=dict)  # series, table or atlas chosen
 
 
 class Session(QObject):

@@ -272,6 +272,22 @@ def judge_quality(
     return QualityReport(metrics, verdict, TABLE_VERSION, told)
 
 
+def judge_known(
+    values: Mapping[str, float], moved_limits: Mapping[str, tuple[float, float]] | None = None
+) -> QualityReport:
+    """Judge only the metrics that are known, by name, where there were no images to measure on.
+
+    What is missing is not judged here: the caller says so and blocks the number.
+    """
+    moved = moved_limits or {}
+    metrics = tuple(
+        _judge(limit, values[limit.name], moved.get(limit.name))
+        for limit in LIMITS
+        if limit.name in values
+    )
+    return QualityReport(metrics, worst(metric.verdict for metric in metrics), TABLE_VERSION)
+
+
 def worst(verdicts: Iterable[Verdict]) -> Verdict:
     """The strictest of the verdicts given; pass when there is none."""
     order = [Verdict.PASS, Verdict.ATTENTION, Verdict.WITHHELD]

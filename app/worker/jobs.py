@@ -9,26 +9,46 @@ from pathlib import Path
 from typing import Any
 
 from app.core.progress import Progress
+from app.core.request import AnalysisRequest
 from app.study.files import replace_file, storage_errors
 from app.worker.bundle_jobs import BUNDLE_JOBS
 from app.worker.model_jobs import MODEL_JOBS
 from app.worker.requests import Inspection, pack, packed_encode_request, packed_request
 
 
+def look(arguments: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
+    """What a file or folder holds: series, runs, problems."""
+    from app.scans.sources import contents_of
+
+    progress.set_weights({"Look": 1.0})
+    with progress.stage("Look"):
+        return {"contents": pack(contents_of(Path(arguments["path"]), progress))}
+
+
 def inspect(arguments: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
     """Header, findings and participant facts of a scan; `inspection_of` rebuilds the answer."""
-    from app.scans.bids import participant_of
+    from app.analysis import opening
+    from app.scans.contents import SourceKind
+    from app.scans.sources import source_kind
 
+    request = _request(arguments)
+    kind = source_kind(request.scan_path)
     progress.set_weights({"Open": 1.0})
     with progress.stage("Open"):
-        loaded = _load(arguments, progress)
-        facts = participant_of(Path(arguments["path"]))
+        if kind is SourceKind.PARCELS:
+            scan, findings = opening.describe_series(request)
+        else:
+            if kind is SourceKind.DERIVATIVES:
+                opening.checked_derivative(request)
+            loaded = _load(arguments, progress)
+            scan, findings = loaded.scan, loaded.findings
+        facts = opening.facts_about(request)
     known = {
         field.name: getattr(facts, field.name)
         for field in dataclasses.fields(facts)
         if field.name != "findings"
     }
-    return pack(Inspection(loaded.scan, (*loaded.findings, *facts.findings), known))
+    return pack(Inspection(scan, (*findings, *facts.findings), known))
 
 
 def preview(arguments: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
@@ -117,13 +137,21 @@ def warm_up(_arguments: Mapping[str, Any], progress: Progress) -> dict[str, Any]
 
 
 def _load(arguments: Mapping[str, Any], progress: Progress) -> Any:
-    from app.scans.nifti import read_nifti
+    from app.analysis.opening import open_images
 
-    return read_nifti(
-        Path(arguments["path"]),
-        cache_dir=Path(arguments["scratch"]),
-        stated_repetition_time_s=arguments["repetition_time_s"],
-        progress=progress,
+    return open_images(_request(arguments), Path(arguments["scratch"]), progress)
+
+
+def _request(arguments: Mapping[str, Any]) -> AnalysisRequest:
+    """What was chosen, as the recipe's own question."""
+    table = arguments.get("confounds_path")
+    return AnalysisRequest(
+        scan_path=Path(arguments["path"]),
+        out_dir=Path(arguments["scratch"]),
+        repetition_time_s=arguments["repetition_time_s"],
+        series=arguments.get("series", ""),
+        confounds_path=None if table is None else Path(table),
+        atlas=arguments.get("atlas", ""),
     )
 
 
@@ -133,6 +161,7 @@ def _plain_dtype(dtype: Any) -> Any:
 
 
 JOBS = {
+    "look": look,
     "inspect": inspect,
     "preview": preview,
     "analyse": analyse,

@@ -12,11 +12,14 @@ import numpy as np
 
 from app.core.request import AnalysisRequest, EncodeRequest
 from app.core.results import Finding, Scan
+from app.scans.contents import Contents
 from app.study.codec import decode, encode
 from app.worker.protocol import Job
 
-INSPECT_LIMIT_S = 180.0
+LOOK_LIMIT_S = 600.0
+INSPECT_LIMIT_S = 600.0  # a DICOM series is converted
 PREVIEW_LIMIT_S = 600.0
+WARM_UP_LIMIT_S = 180.0
 ANALYSE_LIMIT_S = 3600.0
 ENCODE_LIMIT_S = 24 * 3600.0  # many scans through the largest encoder on a slow CPU
 REPORT_LIMIT_S = 300.0
@@ -32,22 +35,48 @@ class Inspection:
     participant: dict[str, object]  # facts from BIDS names and participants.tsv
 
 
-def inspect_job(path: Path, scratch: Path, *, repetition_time_s: float | None = None) -> Job:
-    """Read a scan's header, check it, and say what was found."""
+def look_job(path: Path) -> Job:
+    """List what a file or folder holds; `contents_of` rebuilds the answer."""
+    return Job("look", {"path": str(path.absolute())}, new_job_id(), time_limit_s=LOOK_LIMIT_S)
+
+
+def contents_of(result: Mapping[str, Any]) -> Contents:
+    """The answer of a "look" job."""
+    contents: Contents = unpack(Contents, result["contents"])
+    return contents
+
+
+def inspect_job(
+    path: Path,
+    scratch: Path,
+    *,
+    repetition_time_s: float | None = None,
+    series: str = "",
+    confounds_path: Path | None = None,
+    atlas: str = "",
+) -> Job:
+    """Read a scan's header, check it, and say what was found.
+
+    `series`, `confounds_path` and `atlas` are what the user chose (see `AnalysisRequest`).
+    """
     arguments = {
         "path": str(path.absolute()),
         "scratch": str(scratch),
         "repetition_time_s": repetition_time_s,
+        "series": series,
+        "confounds_path": None if confounds_path is None else str(confounds_path.absolute()),
+        "atlas": atlas,
     }
     return Job("inspect", arguments, new_job_id(), time_limit_s=INSPECT_LIMIT_S)
 
 
-def preview_job(path: Path, scratch: Path, scan: Scan) -> Job:
+def preview_job(path: Path, scratch: Path, scan: Scan, *, series: str = "") -> Job:
     """Decode a scan into a private file that the window maps into memory."""
     arguments = {
         "path": str(path.absolute()),
         "scratch": str(scratch),
         "repetition_time_s": scan.repetition_time_s,
+        "series": series,
     }
     return Job(
         "preview", arguments, new_job_id(), scan_sha256=scan.sha256, time_limit_s=PREVIEW_LIMIT_S
@@ -80,7 +109,7 @@ def report_job(case_folder: Path, out_pdf: Path, *, scan_sha256: str = "") -> Jo
 
 def warm_up_job() -> Job:
     """Import what an analysis needs, so that the first one starts at once."""
-    return Job("warm_up", {}, new_job_id(), time_limit_s=INSPECT_LIMIT_S)
+    return Job("warm_up", {}, new_job_id(), time_limit_s=WARM_UP_LIMIT_S)
 
 
 def new_job_id() -> str:

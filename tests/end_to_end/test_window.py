@@ -11,13 +11,15 @@ import pytest
 from PySide6.QtCore import Qt, QTimer
 
 from app.core.results import Case
-from app.core.settings import Settings
+from app.core.settings import Settings, recent_files
 from app.gui.application import make_application, make_window
 from app.gui.main_window.window import MainWindow
 from app.gui.messages import Messages
 from app.simulation.participant import SimulatedParticipant
 from app.study.case_store import verify_case
 from app.worker.process import Worker
+from tests import dicom_files as dicom
+from tests.unit.scans.nifti_files import write
 
 WHOLE_JOB_MS = 400_000
 
@@ -116,3 +118,24 @@ def test_that_cancel_stops_the_work_and_the_window_goes_on(
     assert time.perf_counter() - began < 5.0
     assert opened.session.case is None
     _open(opened, participant.paths.bold, qtbot)
+
+
+def test_that_a_dicom_folder_and_a_nifti_file_open_and_a_text_is_refused_in_one_sentence(
+    opened: MainWindow, tmp_path: Path, qtbot: Any
+) -> None:
+    protocol = dicom.oblique(frames=20, slices=4)
+    folder = dicom.save(dicom.mosaic(protocol, dicom.truth_voxels(protocol)), tmp_path / "dicom")
+    _open(opened, folder, qtbot)
+    preview = opened.session.preview
+    assert preview is not None
+    assert preview.scan.shape == (6, 7, 4, 20)
+    assert preview.scan.repetition_time_source == "DICOM header"
+    scan = write(tmp_path / "sub-03_task-rest_bold.nii.gz")
+    opened.actions_.open_path(scan)
+    qtbot.waitUntil(lambda: opened.session.preview.path == scan, timeout=60_000)
+    qtbot.waitUntil(lambda: opened.session.preview.volume is not None, timeout=60_000)
+    (tmp_path / "notes.txt").write_text("words")
+    opened.actions_.open_path(tmp_path / "notes.txt")
+    assert opened.errors.message.text() == "This kind of file cannot be opened."
+    assert opened.session.preview.path == scan
+    assert recent_files() == (scan, folder)

@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QMessageBox, QWidget
+from PySide6.QtGui import QIcon
+from PySide6.QtWidgets import (
+    QDialog,
+    QDialogButtonBox,
+    QDoubleSpinBox,
+    QLabel,
+    QMessageBox,
+    QVBoxLayout,
+    QWidget,
+)
 
 
 def ask_stop(parent: QWidget, work: str, stop: Callable[[], None]) -> QMessageBox:
@@ -23,6 +32,44 @@ def ask_stop(parent: QWidget, work: str, stop: Callable[[], None]) -> QMessageBo
     leave.clicked.connect(lambda _checked=False: stop())
     box.open()
     return box
+
+
+def ask_repetition_time(parent: QWidget, why: str, stated: Callable[[float], None]) -> QDialog:
+    """Ask for the seconds between volumes; `stated` is called with them."""
+    dialog = QDialog(parent)
+    dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+    dialog.setWindowTitle("State the repetition time")
+    column = QVBoxLayout(dialog)
+    words = QLabel(f"{why}\n\nCheck the protocol of the scan. What you state is written into the "
+                   "case as stated by the user.")  # fmt: skip
+    words.setTextFormat(Qt.TextFormat.PlainText)
+    words.setWordWrap(True)
+    words.setMinimumWidth(420)
+    seconds = QDoubleSpinBox()
+    seconds.setAccessibleName("Repetition time in seconds")
+    seconds.setDecimals(4)
+    seconds.setRange(0.0, 6.0)  # 0 stands for "not stated"
+    seconds.setSpecialValueText("seconds")
+    seconds.setSuffix(" s")
+    buttons = QDialogButtonBox(
+        QDialogButtonBox.StandardButton.Open | QDialogButtonBox.StandardButton.Cancel
+    )
+    for button in buttons.buttons():
+        button.setIcon(QIcon())
+    opening = buttons.button(QDialogButtonBox.StandardButton.Open)
+    opening.setEnabled(False)
+    seconds.valueChanged.connect(lambda value: opening.setEnabled(value >= 0.2))
+
+    def accept() -> None:
+        dialog.accept()
+        stated(seconds.value())
+
+    buttons.accepted.connect(accept)
+    buttons.rejected.connect(dialog.reject)
+    for widget in (words, seconds, buttons):
+        column.addWidget(widget)
+    dialog.open()
+    return dialog
 
 
 def ask_remove(parent: QWidget, what: str, remove: Callable[[], None]) -> QMessageBox:

@@ -52,7 +52,7 @@ class Menus:
     def _file(self, menu: QMenu) -> None:
         window = self.window
         self._add(menu, "&Open scan…", "Ctrl+O", window.ask_scan)
-        self._add(menu, "Open &case folder…", "Ctrl+Shift+O", window.ask_case)
+        self._add(menu, "Open &folder…", "Ctrl+Shift+O", window.ask_case)
         self.recent = menu.addMenu("Open &recent")
         self.recent.aboutToShow.connect(self.fill_recent)
         menu.addSeparator()

@@ -43,10 +43,12 @@ class StartPanel(QWidget):
         outer = QVBoxLayout(self)
         outer.addStretch(1)
         outer.addWidget(_Sign(), 0, Qt.AlignmentFlag.AlignHCenter)
-        title = QLabel("Drop a scan or a case folder here")
+        title = QLabel("Drop a scan or a folder here")
         title.setFont(font(self.font(), scale=1.7, bold=True))
         outer.addWidget(title, 0, Qt.AlignmentFlag.AlignHCenter)
-        words = QLabel("One resting-state run as NIfTI (.nii, .nii.gz), or a case made before.")
+        words = QLabel(
+            "NIfTI, a DICOM folder, a BIDS dataset, fMRIPrep derivatives, parcel series, or a case."
+        )
         words.setObjectName("muted")
         outer.addWidget(words, 0, Qt.AlignmentFlag.AlignHCenter)
         outer.addSpacing(14)
@@ -55,7 +57,7 @@ class StartPanel(QWidget):
         scan = QPushButton("Open scan…")
         scan.setObjectName("primary")
         scan.clicked.connect(self.scan_asked)
-        case = QPushButton("Open case folder…")
+        case = QPushButton("Open folder…")
         case.clicked.connect(self.case_asked)
         buttons.addWidget(scan)
         buttons.addWidget(case)
@@ -83,7 +85,7 @@ class StartPanel(QWidget):
         self._recent.addWidget(title, 0, Qt.AlignmentFlag.AlignHCenter)
         for path in paths[:_SHOWN_RECENT]:
             there = path.exists()
-            name = f"Case {path.name}" if path.is_dir() else path.name
+            name = f"Case {path.name}" if (path / "case.json").is_file() else path.name
             button = QPushButton(name if there else f"{name} (missing)")
             button.setFlat(True)
             button.setEnabled(there)

@@ -21,7 +21,7 @@ def step_states(session: Session, running: frozenset[str]) -> dict[str, State]:
         states["predict"] = _predict_state(session)
         states["explain"] = _explain_state(session)
         states["report"] = _report_state(session)
-    if running & {"inspect", "preview"}:
+    if running & {"look", "inspect", "preview"}:
         states["load"] = ("running", "The scan is being opened.")
     if "analyse" in running:
         waiting = [key for key in ("check", "predict", "explain") if states[key][0] != "done"]
@@ -30,6 +30,10 @@ def step_states(session: Session, running: frozenset[str]) -> dict[str, State]:
     if "report" in running:
         states["report"] = ("running", "The PDF is being written.")
     return states
+
+
+# First words of the codes of what was found while a scan was opened.
+_DOORS = ("scan.", "dicom.", "derivative.", "series.", "bids.")
 
 
 def _report_state(session: Session) -> State:
@@ -48,7 +52,7 @@ def _load_state(session: Session) -> State:
         return "idle", "Open a scan or a case folder."
     for severity, state in ((Severity.BLOCKING, "blocked"), (Severity.WARNING, "attention")):
         for finding in findings:
-            if finding.severity is severity and finding.code.startswith("scan."):
+            if finding.severity is severity and finding.code.startswith(_DOORS):
                 return state, f"{finding.message} {finding.hint}".strip()
     return "done", "A scan is open."
 

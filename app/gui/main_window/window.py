@@ -27,6 +27,7 @@ from app.gui.dialogs.about import AboutDialog
 from app.gui.dialogs.questions import ask_stop
 from app.gui.dialogs.shortcuts import ShortcutsDialog
 from app.gui.jobs import Jobs
+from app.gui.main_window.asking import Asking, open_dropped
 from app.gui.main_window.menus import Menus
 from app.gui.main_window.start import StartPanel
 from app.gui.main_window.states import step_states
@@ -140,6 +141,7 @@ class MainWindow(QMainWindow):
         self.progress.cancel_asked.connect(actions.cancel)
         actions.step_wanted.connect(self.show_step)
         actions.said.connect(self.say)
+        Asking(self)
         self.steps.chosen.connect(self.show_step)
         self.start.scan_asked.connect(self.ask_scan)
         self.start.case_asked.connect(self.ask_case)
@@ -205,14 +207,14 @@ class MainWindow(QMainWindow):
     def ask_scan(self) -> None:
         """Choose a scan."""
         name, _ = QFileDialog.getOpenFileName(
-            self, "Open scan", "", "NIfTI scans (*.nii *.nii.gz);;All files (*)"
+            self, "Open scan", "", "Scans (*.nii *.nii.gz *.dcm *.IMA *.tsv *.csv *.npy);;All (*)"
         )
         if name:
             self.actions_.open_path(Path(name))
 
     def ask_case(self) -> None:
         """Choose a case folder."""
-        name = QFileDialog.getExistingDirectory(self, "Open case folder")
+        name = QFileDialog.getExistingDirectory(self, "Open DICOM, BIDS or case folder")
         if name:
             self.actions_.open_path(Path(name))
 
@@ -354,14 +356,12 @@ class MainWindow(QMainWindow):
             event.acceptProposedAction()
 
     def dropEvent(self, event: QDropEvent) -> None:
-        """Open the first thing that was dropped."""
+        """Open what was dropped: one thing, or the folder of several files."""
         paths = [Path(u.toLocalFile()) for u in event.mimeData().urls() if u.isLocalFile()]
         if not paths:
             return
         event.acceptProposedAction()
-        if len(paths) > 1:
-            self.say("Only the first of the dropped files is opened.")
-        self.actions_.open_path(paths[0])
+        open_dropped(self, paths)
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Ask first where work is running; then stop everything that we started."""

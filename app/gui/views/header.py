@@ -103,6 +103,8 @@ def participant_rows(person: Participant) -> list[tuple[str, str]]:
 def scan_rows(scan: Scan) -> list[tuple[str, str]]:
     """The header's facts in reading order."""
     x, y, z, frames = scan.shape
+    if not scan.is_image:
+        return _series_rows(scan)
     minutes, seconds = divmod(round(frames * scan.repetition_time_s), 60)
     voxel = " × ".join(f"{size:.2f}" for size in scan.voxel_size_mm)
     rows = [
@@ -126,6 +128,21 @@ def scan_rows(scan: Scan) -> list[tuple[str, str]]:
         rows.append(("Slice times", f"given for {len(scan.slice_times_s)} slices"))
     rows.append(("SHA-256", f"{scan.sha256[:16]}…"))
     return rows
+
+
+def _series_rows(scan: Scan) -> list[tuple[str, str]]:
+    """Parcel series have no grid."""
+    minutes, seconds = divmod(round(scan.shape[3] * scan.repetition_time_s), 60)
+    return [
+        ("Content", f"parcel series: {scan.shape[0]} parcels, {scan.shape[3]} frames; no image"),
+        (
+            "Repetition time",
+            f"{scan.repetition_time_s:g} s (from the {scan.repetition_time_source})",
+        ),
+        ("Duration", f"{minutes} min {seconds} s"),
+        ("Task", scan.task or "not stated"),
+        ("SHA-256", f"{scan.sha256[:16]}…"),
+    ]
 
 
 def _words(text: str) -> QLabel:

@@ -155,9 +155,7 @@ class SlicesView(View):
         self._show_stamps()
         if found is None:
             self.overlay = None
-            waiting = self.source == "native" and self.session.preview is not None
-            reason = "Decoding the scan…" if waiting else self.empty_reason()
-            self.stage.show_content(None, display, reason)
+            self.stage.show_content(None, display, self._nothing_reason())
             self.bar.set_scale(None)
             self.region.set_full_text("")
             self.read_out.set_full_text("")
@@ -196,6 +194,15 @@ class SlicesView(View):
             set_choice(self.underlay_box, display.underlay)
             self._match_sliders()
         self._crosshair_changed()
+
+    def _nothing_reason(self) -> str:
+        """Why there is no picture."""
+        opened, preview = self.session.case, self.session.preview
+        scan = preview.scan if preview is not None else opened.case.scan if opened else None
+        if scan is not None and not scan.is_image:
+            return "Parcel series were opened: there is no image."
+        waiting = self.source == "native" and preview is not None
+        return "Decoding the scan…" if waiting else self.empty_reason()
 
     def _hidden_text(self) -> str:
         if self.overlay is not None:

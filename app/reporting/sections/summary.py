@@ -65,10 +65,10 @@ def _scan_facts(case: Case) -> Fields:
                 f"{scan.repetition_time_s:g} s (from {scan.repetition_time_source})",
             ),
             ("Task", scan.task or "not stated"),
-            ("Matrix", " × ".join(str(n) for n in scan.shape[:3])),
-            ("Voxel", f"{x:g} × {y:g} × {z:g} mm"),
+            ("Matrix", " × ".join(str(n) for n in scan.shape[:3]) if scan.is_image else "no image"),
+            ("Voxel", f"{x:g} × {y:g} × {z:g} mm" if scan.is_image else "parcel series only"),
             ("Volumes used", used),
-            ("Storage order", scan.storage_orientation),
+            ("Storage order", scan.storage_orientation if scan.is_image else "no image"),
         ),
         columns=3,
     )

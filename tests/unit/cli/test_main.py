@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from app.analysis import opening
 from app.cli import console, demo, predict, verify, work
 from app.cli.commands import COMMANDS
 from app.cli.main import main
@@ -144,7 +145,7 @@ def test_that_a_number_against_a_gate_is_stamped(tmp_path: Path) -> None:
 def test_that_study_reuses_the_participant_of_a_scan(
     scan: Path, tmp_path: Path, requests_seen: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(predict, "file_sha256", lambda path: "9f" * 32)
+    monkeypatch.setattr(opening, "scan_sha256", lambda request: "9f" * 32)
     words = ["predict", str(scan), "--out", str(tmp_path / "out"), "--study"]
     assert main(words) == 0
     assert main(words) == 0

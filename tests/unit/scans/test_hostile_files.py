@@ -44,6 +44,7 @@ VOLUME = 7 * 8 * 9 * 2
     ],
 )
 def test_that_what_is_no_image_is_refused(tmp_path, refused, content, code):
+    """[N8] Kinds that are no image."""
     path = tmp_path / "John_Smith.nii"
     path.write_bytes(content)
     error = refused(path)
@@ -53,6 +54,7 @@ def test_that_what_is_no_image_is_refused(tmp_path, refused, content, code):
 
 
 def test_that_folders_pipes_and_missing_files_are_refused(tmp_path, refused):
+    """[N2, N8] A .gz that is not gzip, pipes, halves of pairs."""
     (tmp_path / "folder.nii").mkdir()
     assert refused(tmp_path / "folder.nii").code == "scan.not_an_image"
     assert refused(tmp_path / "absent.nii").code == "scan.missing"
@@ -69,6 +71,7 @@ CUTS = [*range(1, 353, 13), *range(352, len(GOOD), 1777), len(GOOD) - 1]
 
 @pytest.mark.parametrize("cut", CUTS)
 def test_that_a_truncated_file_names_the_missing_volumes(tmp_path, refused, cut):
+    """[N3] Cut in the header and in the body, plain."""
     path = tmp_path / "run.nii"
     path.write_bytes(GOOD[:cut])
     error = refused(path)
@@ -83,6 +86,7 @@ PACKED = gzip.compress(GOOD)
 
 @pytest.mark.parametrize("cut", [*range(2, len(PACKED), len(PACKED) // 40), len(PACKED) - 1])
 def test_that_a_truncated_gzip_file_is_refused_at_every_cut(tmp_path, refused, cut):
+    """[N3] Cut anywhere, compressed."""
     path = tmp_path / "run.nii.gz"
     path.write_bytes(PACKED[:cut])
     error = refused(path)
@@ -93,6 +97,7 @@ def test_that_a_truncated_gzip_file_is_refused_at_every_cut(tmp_path, refused, c
 
 
 def test_that_damaged_gzip_is_refused(tmp_path, refused):
+    """[N2] Checksum, junk and further members."""
     path = tmp_path / "run.nii.gz"
     for position in (len(PACKED) // 2, len(PACKED) - 6, 40):
         broken = bytearray(PACKED)
@@ -106,6 +111,7 @@ def test_that_damaged_gzip_is_refused(tmp_path, refused):
 
 
 def test_that_data_after_the_last_volume_is_refused(tmp_path, refused):
+    """[N2] More bytes than the header claims."""
     path = tmp_path / "run.nii"
     path.write_bytes(GOOD + b"\0\0\1")
     assert refused(path).code == "scan.trailing_junk"
@@ -170,6 +176,7 @@ SINGULAR = [[3, 3, 0, 0], [3, 3, 0, 0], [0, 0, 4, 0]]
 )
 @pytest.mark.parametrize("name", ["run.nii", "run.nii.gz"])
 def test_that_a_bad_header_is_refused_by_kind(tmp_path, refused, name, fields, code):
+    """[N1, N4, N5, N6, N8] One header field at a time."""
     fields = dict(fields)
     gap = b"\0" * 4
     content = header1(**fields) + gap + body(voxels())
@@ -179,6 +186,7 @@ def test_that_a_bad_header_is_refused_by_kind(tmp_path, refused, name, fields, c
 
 
 def test_that_milliseconds_called_seconds_get_a_hint(tmp_path, refused, load):
+    """[N6] Milliseconds for seconds."""
     path = write(tmp_path / "run.nii", pixdim=(1, 3, 3.5, 4, 2000, 0, 0, 0))
     assert "2 s" in refused(path).hint
     loaded = load(path, stated_repetition_time_s=2.0)
@@ -203,6 +211,7 @@ def test_that_milliseconds_called_seconds_get_a_hint(tmp_path, refused, load):
 def test_that_the_sidecar_wins_and_every_difference_is_told(
     tmp_path, load, refused, sidecar, header_s, expected_s, codes
 ):
+    """[N6] Header, sidecar and user against each other."""
     path = write(tmp_path / "run.nii", pixdim=(1, 3, 3.5, 4, header_s, 0, 0, 0))
     if sidecar is not None:
         (tmp_path / "run.json").write_text(json.dumps({"RepetitionTime": sidecar}))
@@ -215,6 +224,7 @@ def test_that_the_sidecar_wins_and_every_difference_is_told(
 
 
 def test_that_all_faults_are_told_at_once(tmp_path, refused):
+    """[N5, N6] Collected, not one after another."""
     path = write(tmp_path / "run.nii", pixdim=(1, 0, 3.5, 4, 0, 0, 0, 0), bitpix=8)
     message = refused(path).message
     assert "contradicts itself" in message
@@ -223,6 +233,7 @@ def test_that_all_faults_are_told_at_once(tmp_path, refused):
 
 
 def test_that_voxels_without_signal_are_refused(tmp_path, refused):
+    """[N4] NaN, constant, empty, unchanging."""
     path = tmp_path / "run.nii"
     assert refused(write(path, np.zeros(SHAPE, "i2"))).code == "scan.constant"
     assert refused(write(path, np.full(SHAPE, 7, "i2"))).code == "scan.constant"
@@ -315,6 +326,7 @@ def in_child(path: Path, cache: Path, extra_mib: int = 50, file_limit: int = 0):
 
 
 def test_that_a_tiny_file_that_claims_gigabytes_takes_neither_memory_nor_time(tmp_path):
+    """[N1, R1] In a child with a limited address space."""
     claim = header1(dim=(4, 512, 512, 512, 24, 1, 1, 1), datatype=16, bitpix=32)
     small = gzip.compress(claim + b"\0" * 4 + os.urandom(64))
     (tmp_path / "claim.nii.gz").write_bytes(small)
@@ -332,6 +344,7 @@ def test_that_a_tiny_file_that_claims_gigabytes_takes_neither_memory_nor_time(tm
 
 
 def test_that_a_gzip_bomb_is_stopped_with_bounded_memory(tmp_path):
+    """[N2] 1,029 to 1 and more."""
     path = tmp_path / "bomb.nii.gz"
     squeeze = zlib.compressobj(9, zlib.DEFLATED, 31)
     with path.open("wb") as handle:
@@ -366,6 +379,7 @@ def test_that_a_file_size_limit_ends_in_no_space(tmp_path):
     packed=st.booleans(),
 )
 def test_that_every_mutated_header_is_refused_or_sane(tmp_path, changes, packed):
+    """[N1, N5] Any bytes of the header."""
     content = bytearray(GOOD)
     for position, value in changes:
         content[position] = value

@@ -26,6 +26,7 @@ REFERENCE = Path(__file__).parents[2] / "reference" / "nifti_valid_odd"
 @pytest.mark.parametrize("endian", "<>")
 @pytest.mark.parametrize("name", ["run.nii", "run.nii.gz"])
 def test_that_every_real_type_and_byte_order_loads_exactly(tmp_path, load, dtype, endian, name):
+    """[N8] Every type and byte order."""
     data = voxels(dtype)
     loaded = load(write(tmp_path / name, data, endian))
     np.testing.assert_array_equal(loaded.image.data, data)
@@ -39,6 +40,7 @@ def test_that_every_real_type_and_byte_order_loads_exactly(tmp_path, load, dtype
 @pytest.mark.parametrize("endian", "<>")
 @pytest.mark.parametrize("packed", [False, True])
 def test_that_nifti_2_loads_exactly(tmp_path, load, endian, packed):
+    """[N8] NIfTI-2."""
     data = voxels("i2")
     content = header2(SHAPE, "i2", endian) + b"\0" * 4 + body(data, endian)
     path = tmp_path / ("run.nii.gz" if packed else "run.nii")
@@ -49,6 +51,7 @@ def test_that_nifti_2_loads_exactly(tmp_path, load, endian, packed):
 @pytest.mark.parametrize("chosen", ["run.hdr", "run.img"])
 @pytest.mark.parametrize("packed", [False, True])
 def test_that_either_half_of_a_pair_opens_it(tmp_path, load, chosen, packed):
+    """[N8] .hdr and .img."""
     data = voxels("i2")
     parts = {"run.hdr": header1(magic=b"ni1\0", vox_offset=0), "run.img": body(data)}
     digest = hashlib.sha256()
@@ -84,6 +87,7 @@ ORIENTATIONS = [
 @pytest.mark.parametrize(("axes", "flips"), ORIENTATIONS)
 @pytest.mark.parametrize("form", ["sform", "qform"])
 def test_that_all_48_storage_orientations_give_the_same_image(tmp_path, load, axes, flips, form):
+    """[N7] 48 orientations, by sform and by qform."""
     truth = voxels("i2")
     # Stored array: axis k of the store runs along world axis axes[k], backwards if flips[k] < 0.
     stored = truth.transpose(*axes, 3)[tuple(slice(None, None, f) for f in flips)]
@@ -117,6 +121,7 @@ def test_that_all_48_storage_orientations_give_the_same_image(tmp_path, load, ax
 
 @pytest.mark.parametrize("seed", range(5))
 def test_that_an_oblique_run_keeps_its_angles_as_nibabel_sees_them(tmp_path, load, seed):
+    """[N7] Oblique."""
     rng = np.random.default_rng(seed)
     rotation = np.linalg.qr(rng.standard_normal((3, 3)))[0]
     affine = np.eye(4)
@@ -135,6 +140,7 @@ def test_that_an_oblique_run_keeps_its_angles_as_nibabel_sees_them(tmp_path, loa
 
 
 def test_that_a_repetition_time_in_ms_or_us_is_read_by_its_unit(tmp_path, load):
+    """[N6] Unit codes."""
     for units, value in ((16, 2400.0), (24, 2.4e6)):
         pixdim = (1, 3.0, 3.5, 4.0, value, 0, 0, 0)
         loaded = load(write(tmp_path / "run.nii", pixdim=pixdim, units=2 | units))
@@ -143,6 +149,7 @@ def test_that_a_repetition_time_in_ms_or_us_is_read_by_its_unit(tmp_path, load):
 
 
 def test_that_lengths_in_metres_are_converted_and_said(tmp_path, load):
+    """[N5] Metres for millimetres."""
     fields = {"pixdim": (1, 3e-3, 3.5e-3, 4e-3, 2, 0, 0, 0), "srow": AFFINE[:3] / 1000}
     loaded = load(write(tmp_path / "run.nii", units=1 | 8, **fields))
     np.testing.assert_allclose(loaded.scan.affine, AFFINE, atol=1e-5)
@@ -165,6 +172,7 @@ def test_that_header_extensions_are_passed_over(tmp_path, load):
 
 
 def test_that_gzip_in_several_members_and_with_zero_padding_loads(tmp_path, load):
+    """[N2] Valid members are no bomb."""
     data = voxels("i2")
     content = header1() + b"\0" * 4 + body(data)
     cuts = [0, 100, 349, 5000, len(content)]
@@ -195,6 +203,7 @@ def test_that_the_unpacked_voxels_are_private_and_uncompressed(tmp_path, load, c
 
 
 def test_that_values_outside_the_field_of_view_may_be_nan(tmp_path, load):
+    """[N4] Masked, and said."""
     data = voxels("f4")
     data[0, :2, 3, :] = np.nan
     data[4, 4, 4, 7] = np.inf
@@ -224,6 +233,7 @@ def test_that_an_unknown_orientation_blocks_but_can_be_seen(tmp_path, load):
 
 
 def test_that_a_mirrored_qform_is_told_and_the_sform_used(tmp_path, load):
+    """[N5, N7] sform against qform."""
     # qfac -1 with a half turn about z: x runs to the left, as in many Siemens conversions.
     path = write(
         tmp_path / "run.nii", qform_code=1, quatern=(0, 1, 0), pixdim=(-1, 3, 3.5, 4, 2, 0, 0, 0)

@@ -13,6 +13,7 @@ import pytest
 from app.core.errors import ScanError
 from app.worker import requests
 from app.worker.process import Worker
+from tests import dicom_files as dicom
 
 
 @pytest.fixture(scope="module")
@@ -63,3 +64,30 @@ def test_that_a_file_that_is_no_image_is_one_typed_error(worker: Worker, tmp_pat
     with pytest.raises(ScanError) as caught:
         worker.run(requests.inspect_job(path, tmp_path / "scratch"))
     assert "sub-07" not in str(caught.value)
+
+
+def test_that_a_dicom_series_is_inspected_and_previewed_exactly(
+    worker: Worker, tmp_path: Path
+) -> None:
+    protocol = dicom.oblique(frames=20, slices=4)
+    voxels = dicom.truth_voxels(protocol)
+    folder = dicom.save(dicom.mosaic(protocol, voxels), tmp_path / "in")
+    contents = requests.contents_of(worker.run(requests.look_job(folder)))
+    series = contents.candidates[0].key
+    job = requests.inspect_job(contents.path, tmp_path / "scratch", series=series)
+    inspection = requests.inspection_of(worker.run(job))
+    assert inspection.scan.shape == (6, 7, 4, 20)
+    assert inspection.participant["sex"] == "F"
+    job = requests.preview_job(contents.path, tmp_path / "scratch", inspection.scan, series=series)
+    volumes = np.load(worker.run(job)["volumes"], mmap_mode="r")
+    assert sorted(np.unique(volumes)) == sorted(np.unique(voxels))
+
+
+def test_that_parcel_series_are_inspected_without_an_image(worker: Worker, tmp_path: Path) -> None:
+    path = tmp_path / "sub-07_task-rest_atlas-HCPEx_timeseries.tsv"
+    random = np.random.default_rng(1).normal(0, 1, (30, 426))
+    path.write_text("\n".join("\t".join(map(str, row)) for row in random) + "\n")
+    job = requests.inspect_job(path, tmp_path / "scratch", repetition_time_s=2.0)
+    inspection = requests.inspection_of(worker.run(job))
+    assert not inspection.scan.is_image and inspection.scan.shape == (426, 1, 1, 30)
+    assert "series.order_by_position" in {finding.code for finding in inspection.findings}

@@ -1,0 +1,1 @@
+"""DICOM: from a folder of foreign files to one series whose geometry was checked by us."""
