@@ -1,1 +1,1 @@
-"""Accuracy on known truth: quick versions as tests, large ones by ``python -m tests.accuracy.run``."""
+"""Accuracy on known truth: quick versions are tests, large ones run by ``tests.accuracy.run``."""

@@ -33,7 +33,7 @@ from app.preprocessing.spatial_map import to_scanner
 from app.simulation.cohort import CohortSettings
 from app.simulation.scan import SimulatedVolumes, simulate_volumes
 from app.simulation.scanner import SMALL_SCANNER, ParticipantSettings, ScannerSettings
-from tests.end_to_end.truth import distortion_at, seen_points
+from tests.accuracy.truth import distortion_at, seen_points
 
 Array = NDArray[Any]
 

@@ -165,7 +165,9 @@ def summarise(records: list[Record]) -> list[str]:
             f"same side of {limit} mm: {alike} of {judged} frames ({100 * alike / judged:.2f} %)"
         )
     stills = [r["still"] for r in records]
-    lines.append(f"still head, mean FD: at most {max(s['still_mean_fd_mm'] for s in stills):.4f} mm")
+    lines.append(
+        f"still head, mean FD: at most {max(s['still_mean_fd_mm'] for s in stills):.4f} mm"
+    )
     for name in ("20 mm", "20 degrees"):
         jumps = [s["jumps"][name] for s in stills]
         good = sum(j["error_mm"] <= 0.5 for j in jumps)

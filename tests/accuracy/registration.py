@@ -96,9 +96,7 @@ def wrong_place_records(head: Head, placed: Placed, count: int, seed: int) -> li
         kind = "none" if index == 0 else KINDS[int(rng.integers(len(KINDS)))]
         size = 0.0 if index == 0 else float(rng.choice(SIZES_MM))
         wrong = placed.spatial_map if index == 0 else moved(head, placed, kind, size, rng)
-        scored = with_scores(
-            wrong, moving, head.mask.image, images.epi_contrast, images.brain_mask
-        )
+        scored = with_scores(wrong, moving, head.mask.image, images.epi_contrast, images.brain_mask)
         again = finish_placement(head.boldref, head.mask, scored, images)
         edges = route_parts(scored, moving, head.mask.image, templates)[0]
         records.append(

@@ -72,9 +72,7 @@ def both_routes(
     assert images.t1 is not None
     templates = T1Templates(images.t1, images.brain_mask, images.epi_contrast)
     try:
-        other = register_through_t1(
-            head.boldref, head.mask.image, t1, templates, seed=1, warp=warp
-        )
+        other = register_through_t1(head.boldref, head.mask.image, t1, templates, seed=1, warp=warp)
     except PreprocessingError as error:
         assert error.code == "preprocessing.t1_unusable", error.code
         return direct, None
