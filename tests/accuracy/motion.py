@@ -63,7 +63,7 @@ def planted_run(
     settings: ParticipantSettings, motion: Array, *, threads: int = 1
 ) -> SimulatedVolumes:
     """A run of the simulator whose head moves as given, (frame, 6) mm and rad."""
-    with mock.patch.object(scanning, "draw_motion", lambda *_a, **_k: np.array(motion)):
+    with mock.patch.object(scanning, "draw_motion", return_value=np.array(motion)):
         return simulate_volumes(settings, threads=threads)
 
 

@@ -74,7 +74,8 @@ def both_routes(
     try:
         other = register_through_t1(head.boldref, head.mask.image, t1, templates, seed=1, warp=warp)
     except PreprocessingError as error:
-        assert error.code == "preprocessing.t1_unusable", error.code
+        if error.code != "preprocessing.t1_unusable":
+            raise
         return direct, None
     return choose_route(direct, other, head.boldref, head.mask.image, templates), other
 
