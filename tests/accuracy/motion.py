@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 from unittest import mock
@@ -15,6 +17,7 @@ from app.preprocessing.framewise import framewise_displacement_power
 from app.preprocessing.geometry import displacement_at_radius_mm, rigid_matrices, rigid_matrix
 from app.preprocessing.motion import estimate_motion
 from app.simulation import scan as scanning
+from app.simulation import series as dynamics
 from app.simulation.cohort import CohortSettings
 from app.simulation.scan import ScanTruth, SimulatedVolumes, simulate_volumes
 from app.simulation.scanner import ParticipantSettings, ScannerSettings
@@ -52,6 +55,8 @@ def displacement_record(motion: Motion, truth: ScanTruth, first_frame: int = 0) 
         "slope": float(np.polyfit(true, found, 1)[0]) if true.std() > 0 else float("nan"),
         "true_mean_mm": float(true.mean()),
         "found_mean_mm": float(found.mean()),
+        "true_mm": [round(float(value), 4) for value in true],
+        "found_mm": [round(float(value), 4) for value in found],
         "sides": {
             str(limit): [int(((found > limit) == (true > limit))[far].sum()), int(far.sum())]
             for limit, far in judged.items()
@@ -72,11 +77,18 @@ def image_of(volumes: SimulatedVolumes) -> Image4D:
     return Image4D(volumes.data, volumes.affine, volumes.repetition_time_s)
 
 
+@contextmanager
+def silent_brain() -> Iterator[None]:
+    """The brain's own fluctuation switched off: only noise changes between frames."""
+    with mock.patch.object(dynamics, "SIGNAL_SD_PERCENT", 0.0):
+        yield
+
+
 def still_with_jumps(scanner: ScannerSettings, frames: int = 24, seed: int = 3) -> Record:
     """A still head that lies 20 mm and 20 degrees off for one frame each.
 
-    Returns what was found: error of each jump, whether it was flagged, and the mean FD that
-    the still frames seem to have.
+    Within `silent_brain`, and without physiology, only thermal noise is left. Returns what was
+    found: error of each jump, whether it was flagged, and the mean FD of the still frames.
     """
     settled = replace(scanner, discarded_frames=8)
     settings = ParticipantSettings(CohortSettings(count=1, seed=seed, frames=frames), 0, settled)
@@ -120,6 +132,9 @@ def motion_record(
         "uncertain": len(found.uncertain_frames),
         "still": still_with_jumps(settings.scanner, seed=seed),
     }
+    with silent_brain():
+        quiet = replace(settings.scanner, physiology=0.0)
+        record["still_noise_only"] = still_with_jumps(quiet, seed=seed)
     if peers and frames:
         record["same_volumes"] = beside_peers(image, volumes.truth, frames, peers)
     return record
@@ -152,8 +167,18 @@ def summarise(records: list[Record]) -> list[str]:
             f"{np.median(errors[:, column]):.3f}, worst {errors[:, column].max():.3f} mm"
         )
     shown = [r["displacement"] for r in records]
+    true, found = (np.concatenate([d[name] for d in shown]) for name in ("true_mm", "found_mm"))
     lines.append(
-        f"FD: least r {min(d['r'] for d in shown):.4f}, slope "
+        f"FD, frames of all participants: r {np.corrcoef(true, found)[0, 1]:.4f}, slope "
+        f"{np.polyfit(true, found, 1)[0]:.3f}"
+    )
+    for d, r in zip(shown, records, strict=True):
+        lines.append(
+            f"  participant {r['seed']}: r {d['r']:.4f}, slope {d['slope']:.3f}; planted FD "
+            f"{d['true_mean_mm']:.3f} mm on average, standard deviation {np.std(d['true_mm']):.3f}"
+        )
+    lines.append(
+        f"FD, one participant at a time: least r {min(d['r'] for d in shown):.4f}, slope "
         f"{min(d['slope'] for d in shown):.3f} to {max(d['slope'] for d in shown):.3f}, "
         f"mean FD {min(d['true_mean_mm'] for d in shown):.2f} to "
         f"{max(d['true_mean_mm'] for d in shown):.2f} mm"
@@ -164,10 +189,10 @@ def summarise(records: list[Record]) -> list[str]:
         lines.append(
             f"same side of {limit} mm: {alike} of {judged} frames ({100 * alike / judged:.2f} %)"
         )
+    for what, name in (("thermal noise alone", "still_noise_only"), ("BOLD, breathing", "still")):
+        seems = max(r[name]["still_mean_fd_mm"] for r in records)
+        lines.append(f"still head ({what}), mean FD: at most {seems:.4f} mm")
     stills = [r["still"] for r in records]
-    lines.append(
-        f"still head, mean FD: at most {max(s['still_mean_fd_mm'] for s in stills):.4f} mm"
-    )
     for name in ("20 mm", "20 degrees"):
         jumps = [s["jumps"][name] for s in stills]
         good = sum(j["error_mm"] <= 0.5 for j in jumps)

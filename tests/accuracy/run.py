@@ -1,6 +1,6 @@
 """The large accuracy studies, one command each.
 
-    python -m tests.accuracy.run registration [--heads 1000] [--wrong-places 4]
+    python -m tests.accuracy.run registration [--heads 1000] [--wrong-places 4] [--full-grid]
     python -m tests.accuracy.run motion [--participants 5] [--frames 6] [--peers ants,SimpleITK]
     python -m tests.accuracy.run routes [--participants 10]
     python -m tests.accuracy.run slices|steady|storage|series|real [--participants 20]
@@ -44,14 +44,16 @@ def keep_going(
 
 
 def registration(options: argparse.Namespace) -> list[str]:
-    """Small-grid heads through the direct route."""
+    """Heads through the direct route, on the small grid unless the full one is asked for."""
+    from app.simulation.scanner import SMALL_SCANNER, ScannerSettings
     from tests.accuracy.registration import head_record, summarise
 
+    grid = ScannerSettings(fine_mm=2.0) if options.full_grid else SMALL_SCANNER
     return summarise(
         keep_going(
             options.out,
             options.heads,
-            lambda seed: head_record(seed, wrong_places=options.wrong_places),
+            lambda seed: head_record(seed, grid, wrong_places=options.wrong_places),
             options.seconds,
         )
     )
@@ -109,13 +111,14 @@ def storage(options: argparse.Namespace) -> list[str]:
 
     from tests.accuracy.heads import scan_head
     from tests.accuracy.storage import (
+        FRAMES,
         placed_series,
         relative_difference,
         storage_orders,
         stored_as,
     )
 
-    head = scan_head(1)
+    head = scan_head(1, frames=FRAMES)
     plain = placed_series(head, head.image)
 
     def one(number: int) -> Record:
@@ -151,6 +154,7 @@ def main() -> None:
     parser.add_argument("study", choices=sorted(STUDIES))
     parser.add_argument("--heads", type=int, default=1000)
     parser.add_argument("--wrong-places", type=int, default=4, help="planted a head")
+    parser.add_argument("--full-grid", action="store_true", help="of `registration`")
     parser.add_argument("--participants", type=int, default=5)
     parser.add_argument("--frames", type=int, default=6, help="that the peers of `motion` align")
     parser.add_argument("--peers", default="ants,SimpleITK", help="of `motion`; may be empty")

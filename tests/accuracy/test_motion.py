@@ -5,13 +5,14 @@ from __future__ import annotations
 import pytest
 
 from app.simulation.scanner import ScannerSettings
-from tests.accuracy.motion import Record, still_with_jumps
+from tests.accuracy.motion import Record, silent_brain, still_with_jumps
 
 
 @pytest.fixture(scope="module")
 def still() -> Record:
-    """The default protocol: only noise, breathing and pulse change between frames."""
-    told = still_with_jumps(ScannerSettings(fine_mm=2.0), frames=12)
+    """The default grid with thermal noise alone; what brain and breath add is told by `run`."""
+    with silent_brain():
+        told = still_with_jumps(ScannerSettings(fine_mm=2.0, physiology=0.0), frames=16)
     print(told)
     return told
 

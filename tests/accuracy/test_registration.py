@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from app.simulation.scanner import SMALL_SCANNER
 from tests.accuracy import registration
-from tests.accuracy.heads import scan_head
 from tests.accuracy.registration import Record, head_record, worst_of
 
 HEADS = 20
-MIRRORED = 4  # of them are also read with a header that lies
+QUICK_SCANNER = replace(SMALL_SCANNER, fine_mm=2.5)
+MIRRORED = 3  # of them are also read with a header that lies
 PLANTED = 2  # wrong places of each of the first heads
 
 
 @pytest.fixture(scope="module")
-def records() -> Iterator[list[Record]]:
+def records() -> list[Record]:
     found = [
         head_record(
             seed,
+            QUICK_SCANNER,
             with_mirrored=seed <= MIRRORED,
             wrong_places=PLANTED if seed <= MIRRORED else 0,
         )
@@ -61,21 +63,17 @@ def test_that_a_header_that_lies_about_left_and_right_is_never_taken_for_granted
 
 
 def test_that_the_gate_passes_right_places_and_stops_wrong_ones(records: list[Record]) -> None:
+    """How many of 4 and 5 mm are caught is calibrated on many by ``tests.accuracy.run``."""
     tried = [place for r in records for place in r.get("wrong_places", [])]
     right = [worst_of(p["gate"]) for p in tried if p["kind"] == "none"]
-    assert set(right) == {"pass"}
-    for place in tried:
-        if place["planted_mm"] >= registration.MISREGISTERED_MM:
-            assert place["error_mm"] > registration.MISREGISTERED_MM - 1.0
-            assert worst_of(place["gate"]) != "pass", place
+    assert right == ["pass"] * MIRRORED
+    large = [p for p in tried if p["planted_mm"] > registration.MISREGISTERED_MM + 1.0]
+    assert large
+    for place in large:
+        assert place["error_mm"] > registration.MISREGISTERED_MM
+        assert worst_of(place["gate"]) != "pass", place
 
 
 def test_that_an_upper_bound_follows_the_rule_of_three() -> None:
     assert registration.at_most(0, 1000) == pytest.approx(3.0 / 1000, rel=0.01)
     assert registration.at_most(5, 5) == 1.0
-
-
-def test_that_heads_differ_and_lie_differently() -> None:
-    first, second = scan_head(1, frames=2), scan_head(2, frames=2)
-    assert np.abs(first.volumes.affine - second.volumes.affine).max() > 0.1
-    assert first.settings.scanner.phase_encoding != second.settings.scanner.phase_encoding

@@ -8,7 +8,7 @@ from tests.accuracy.timing import GUARD_PERCENT, slice_record, steady_record
 
 
 def test_that_planted_slice_times_are_recovered_and_taken_out() -> None:
-    told = slice_record(2, frames=120)
+    told = slice_record(2, frames=100)
     before, after, moved = (100 * np.abs(told[name]) for name in ("before", "after", "moved"))
     print(
         f"{told['slices']} slices, % of TR: {before.max():.2f} {after.max():.2f} {moved.max():.2f}"
@@ -22,11 +22,11 @@ def test_that_planted_slice_times_are_recovered_and_taken_out() -> None:
 
 
 def test_that_the_first_steady_frame_is_exact_in_95_percent_and_never_two_late() -> None:
-    runs = [steady_record(seed) for seed in range(1, 151)]
+    runs = [steady_record(seed) for seed in range(1, 101)]
     clear = [run for run in runs if run["nearest_percent"] > GUARD_PERCENT]
     over = np.array([run["found"] - run["planted"] for run in clear])
     print(f"exact {np.mean(over == 0):.3f} of {len(clear)}, most over {over.max()}")
-    assert len(clear) > 100
+    assert len(clear) > 70
     assert {run["planted"] for run in clear} >= {0, 1, 2}
     assert np.mean(over == 0) >= 0.95
     assert over.max() <= 1
