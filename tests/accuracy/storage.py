@@ -15,6 +15,7 @@ from app.preprocessing.brain_mask import find_brain_mask
 from app.preprocessing.placement import Placed
 from app.preprocessing.reference import make_boldref
 from app.preprocessing.sampling import sample_parcels
+from app.preprocessing.spatial_map import to_scanner
 from app.scans.nifti import read_nifti
 from app.simulation.bids import write_nifti
 from tests.accuracy.heads import Head, atlas_and_template, place
@@ -56,11 +57,16 @@ def series_of(image: Image4D, placed: Placed) -> Array:
     return np.asarray(sampled.series)
 
 
-def placed_series(head: Head, image: Image4D) -> Array:
-    """Parcel series with the place found anew from this image."""
+def placed_anew(head: Head, image: Image4D) -> Placed:
+    """The place found from this image as it was opened."""
     boldref = make_boldref(image, None)
-    again = replace(head, image=image, boldref=boldref, mask=find_brain_mask(boldref))
-    return series_of(image, place(again))
+    return place(replace(head, image=image, boldref=boldref, mask=find_brain_mask(boldref)))
+
+
+def centres_mm(placed: Placed) -> Array:
+    """Where a place puts the parcels' centres, (parcel, 3) scanner mm."""
+    atlas, _ = atlas_and_template()
+    return np.asarray(to_scanner(placed.spatial_map, np.asarray(atlas.centroids_mm, float)))
 
 
 def relative_difference(first: Array, second: Array) -> float:

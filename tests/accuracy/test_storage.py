@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from app.preprocessing.placement import Placed
@@ -11,7 +12,8 @@ from tests.accuracy.heads import Head, place, scan_head
 from tests.accuracy.storage import (
     FRAMES,
     Array,
-    placed_series,
+    centres_mm,
+    placed_anew,
     relative_difference,
     series_of,
     storage_orders,
@@ -48,9 +50,15 @@ def test_that_the_storage_order_changes_no_parcel_series(
     assert relative_difference(found, plain) <= TOLERANCE
 
 
-@pytest.mark.parametrize("codes", ["ILA"])
-def test_that_it_changes_nothing_with_the_place_found_anew(
-    head: Head, plain: Array, codes: str, tmp_path: Path
+def test_that_the_place_found_anew_moves_by_less_than_a_twentieth_of_a_millimetre(
+    head: Head, placed: Placed, plain: Array, tmp_path: Path
 ) -> None:
-    found = placed_series(head, stored_as(head, codes, tmp_path))
-    assert relative_difference(found, plain) <= TOLERANCE
+    """Headers hold 32-bit places, so affines differ by 1e-5 mm; the registration enlarges that."""
+    image = stored_as(head, "ILA", tmp_path)
+    np.testing.assert_allclose(image.affine, head.image.affine, atol=1e-4)
+    again = placed_anew(head, image)
+    apart = np.linalg.norm(centres_mm(again) - centres_mm(placed), axis=1)
+    difference = relative_difference(series_of(image, again), plain)
+    print(f"centres up to {apart.max():.4f} mm apart, series {difference:.1e}")
+    assert apart.max() <= 0.05
+    assert difference <= 5e-3

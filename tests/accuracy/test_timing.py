@@ -26,7 +26,7 @@ def test_that_the_first_steady_frame_is_exact_in_95_percent_and_never_two_late()
     clear = [run for run in runs if run["nearest_percent"] > GUARD_PERCENT]
     over = np.array([run["found"] - run["planted"] for run in clear])
     print(f"exact {np.mean(over == 0):.3f} of {len(clear)}, most over {over.max()}")
-    assert len(clear) > 70
-    assert {run["planted"] for run in clear} >= {0, 1, 2}
+    assert len(clear) > 60
+    assert {run["planted"] for run in clear} >= {0, 1, 3}
     assert np.mean(over == 0) >= 0.95
     assert over.max() <= 1

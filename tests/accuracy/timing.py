@@ -24,6 +24,7 @@ BAND_HZ = (0.01, 0.1)
 LEAST_SHARE = 0.6  # of a voxel's signal that comes from one parcel
 LEAST_VOXELS = 40  # of a slice that is judged
 REPETITION_TIMES_S = (1.4, 2.0, 2.5, 3.0)
+STEADY_TIMES_S = (0.5, 0.735, 1.0, *REPETITION_TIMES_S)
 FLIP_ANGLES_DEG = (30.0, 50.0, 62.0, 77.0, 90.0)
 MOST_PLANTED = 6
 BRIGHT = 1.01  # a frame counts as not settled above that, times the settled signal
@@ -128,7 +129,7 @@ def steady_record(seed: int, *, frames: int = 120) -> Record:
     """Planted and found count of leading bright frames of one run's mean brain signal."""
     rng = np.random.default_rng([seed, 9])
     while True:
-        tr = float(rng.choice(REPETITION_TIMES_S))
+        tr = float(rng.choice(STEADY_TIMES_S))
         flip = float(rng.choice(FLIP_ANGLES_DEG))
         discarded = int(rng.integers(0, 7))
         mix = brain_mix()
