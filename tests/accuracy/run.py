@@ -134,8 +134,8 @@ def storage(options: argparse.Namespace) -> list[str]:
     records = keep_going(options.out, len(orders.storage_orders()), one, options.seconds)
     worst = {name: max(r[name] for r in records) for name in ("same_place", "anew", "apart_mm")}
     return [
-        f"{len(records)} storage orders: parcel series differ by at most {worst['same_place']:.1e} of "
-        f"their size at one place, {worst['anew']:.1e} with the place found anew (centres up to "
+        f"{len(records)} storage orders: parcel series differ by at most "
+        f"{worst['same_place']:.1e} of their size at one place, {worst['anew']:.1e} with the place found anew (centres up to "
         f"{worst['apart_mm']:.3f} mm apart)"
     ]
 
