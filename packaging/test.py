@@ -40,8 +40,16 @@ def main(arguments: list[str]) -> int:
     print(f"Environment ready after {time.monotonic() - started_s:.0f} s.", flush=True)
     with virtual_screen() as display:
         variables = {**os.environ, **display}
-        command = [str(env.python), "-m", "pytest", *for_pytest]
+        command = [str(env.python), "-m", "pytest", *(for_pytest or whole_suite())]
         return subprocess.run(command, cwd=ROOT, env=variables).returncode
+
+
+def whole_suite() -> list[str]:
+    """pytest's arguments for everything: two processes where there are two cores.
+
+    What shares costly fixtures stays in one process (tests/conftest.py names the groups).
+    """
+    return ["-n", "2", "--dist", "loadgroup"] if (os.cpu_count() or 1) > 1 else []
 
 
 def _ensure_system(libraries: ModuleType) -> None:

@@ -30,7 +30,7 @@ from app.core.folders import private_prefix
 from app.core.progress import Progress
 from app.core.provenance import file_sha256, software_versions
 from app.core.request import AnalysisRequest
-from app.core.results import Case, Finding, Provenance, Severity, overrides_quality
+from app.core.results import PREPROCESSING, Case, Finding, Provenance, Severity, overrides_quality
 from app.preprocessing.presets import find_preset
 from app.study.case_store import case_id, damaged_files, read_case, update_case, write_case
 from app.study.files import check_writable
@@ -262,7 +262,7 @@ def _provenance(
             "route": measured.route,
             "repetition_time_source": measured.scan.repetition_time_source,
             "research": request.research,
-            **_making_record(measured),
+            PREPROCESSING: _making_record(measured),
             **(
                 {"override_reason": reason}
                 if (reason := reason_used(request, measured.quality))

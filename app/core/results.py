@@ -11,6 +11,7 @@ from enum import StrEnum
 
 from app.core.arrays import Bools, Floats
 
+PREPROCESSING = "preprocessing"  # key of the record of steps in `Provenance.parameters`
 PARCEL_SPACE = "parcel series"
 
 

@@ -135,7 +135,8 @@ def storage(options: argparse.Namespace) -> list[str]:
     worst = {name: max(r[name] for r in records) for name in ("same_place", "anew", "apart_mm")}
     return [
         f"{len(records)} storage orders: parcel series differ by at most "
-        f"{worst['same_place']:.1e} of their size at one place, {worst['anew']:.1e} with the place found anew (centres up to "
+        f"{worst['same_place']:.1e} of their size at one place, "
+        f"{worst['anew']:.1e} with the place found anew (centres up to "
         f"{worst['apart_mm']:.3f} mm apart)"
     ]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from app.core import wording
-from app.core.results import Case, ModelSummary, Provenance
+from app.core.results import PREPROCESSING, Case, ModelSummary, Provenance
 from app.reporting.blocks import Block, Fields, Heading, Missing, Section, Table, Text
 from app.reporting.context import ReportContext
 from app.reporting.sections.quality import severity_rank
@@ -149,7 +149,10 @@ def _provenance(context: ReportContext, provenance: Provenance) -> list[Block]:
         ("Scan SHA-256", case.scan.sha256),
     ]
     left += [(f"{k} SHA-256", v) for k, v in sorted(provenance.hashes.items()) if k != "scan"]
-    parameters = tuple(_flat(provenance.parameters)) or (("Parameters", "none"),)
+    # The record of every step (keys, counts, scores) stands in the attached JSON; here it would
+    # bury what a reader looks for.
+    printed = {key: item for key, item in provenance.parameters.items() if key != PREPROCESSING}
+    parameters = tuple(_flat(printed)) or (("Parameters", "none"),)
     return [
         Fields(tuple(left), columns=2),
         Heading("Parameters as executed"),

@@ -7,7 +7,7 @@ import pytest
 
 from app.core.images import SpatialMap
 from app.core.results import QualityReport, Verdict
-from app.preprocessing.quality import LIMITS, judge_quality, worst
+from app.preprocessing.quality import INFORMING, LIMITS, judge_quality, worst
 
 GOOD_MAP = SpatialMap("T", np.eye(4), None, None, "affine", 0.8, 0.8, 0.95, (0.8, 1.2))
 
@@ -85,3 +85,23 @@ def test_that_a_model_card_moves_a_limit_and_says_so() -> None:
 def test_that_the_worst_verdict_decides() -> None:
     assert worst([]) is Verdict.PASS
     assert worst([Verdict.PASS, Verdict.WITHHELD, Verdict.ATTENTION]) is Verdict.WITHHELD
+
+
+def test_that_degrees_of_freedom_are_not_judged_where_nothing_is_cleaned_by_contract() -> None:
+    report = _judge(residual_degrees_of_freedom=None)
+    assert report.verdict is Verdict.PASS
+    assert "residual_degrees_of_freedom" not in {metric.name for metric in report.metrics}
+
+
+def test_that_informing_measures_change_no_verdict_and_carry_their_source() -> None:
+    report = _judge(informing={"global_correlation": 0.9, "quality_index": float("nan")})
+    assert report.verdict is Verdict.PASS
+    assert [metric.name for metric in report.informing] == ["global_correlation", "quality_index"]
+    assert all(metric.source and "informs only" in metric.limit for metric in report.informing)
+    assert {metric.name for metric in report.metrics} == {limit.name for limit in LIMITS}
+
+
+def test_that_every_limit_names_its_source() -> None:
+    assert all(limit.source for limit in LIMITS)
+    assert all(item.source for item in INFORMING)
+    assert len({item.name for item in (*LIMITS, *INFORMING)}) == len(LIMITS) + len(INFORMING)
