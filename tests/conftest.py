@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 # Before numpy, ITK, torch and Qt are first imported.
 for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
@@ -24,7 +24,12 @@ if not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
 import psutil
 import pytest
 
+if TYPE_CHECKING:
+    from app.analysis.measure import Measured
+    from app.simulation.participant import SimulatedParticipant
+
 LEFTOVER_GRACE_S = 3.0
+DEFAULT_SEED = 1  # of the participant that end-to-end and accuracy tests share
 ONE_PROCESS = {"end_to_end": "end_to_end", "accuracy": "end_to_end", "gui": "window"}
 
 
@@ -57,6 +62,33 @@ def isolated_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     home = tmp_path / "neuroresponder-home"
     monkeypatch.setenv("NEURORESPONDER_HOME", str(home))
     return home
+
+
+# ---------------------------------------------------------------------------- one participant
+
+
+@pytest.fixture(scope="session")
+def participant(tmp_path_factory: pytest.TempPathFactory) -> SimulatedParticipant:
+    """The default participant of the demonstration: full grid, default noise and motion."""
+    from app.simulation.cohort import CohortSettings
+    from app.simulation.participant import simulate_participant
+    from app.simulation.scanner import ParticipantSettings
+
+    settings = ParticipantSettings(CohortSettings(count=1, seed=DEFAULT_SEED), 0)
+    return simulate_participant(settings, tmp_path_factory.mktemp("dataset"))
+
+
+@pytest.fixture(scope="session")
+def measured(
+    participant: SimulatedParticipant, tmp_path_factory: pytest.TempPathFactory
+) -> Measured:
+    """That participant after the recipe, short of a model."""
+    from app.analysis.measure import Measurement, measure
+    from app.core.progress import Progress
+    from app.core.request import AnalysisRequest
+
+    request = AnalysisRequest(participant.paths.bold, tmp_path_factory.mktemp("unused"), threads=2)
+    return measure(request, Measurement(), Progress())
 
 
 # ---------------------------------------------------------------------------- network

@@ -10,7 +10,8 @@ from app.core.images import Image4D
 SEARCHED_FRAMES = 50
 OUTLIER_LIMIT = 3.5
 MOST_FRAMES = 20
-LEAST_EXCESS = 0.004  # of the settled mean; below it a step is ordinary fluctuation
+LEAST_EXCESS = 0.01  # of the settled mean; the resting brain's own mean wanders by half of that
+SLOWEST_DECAY = 0.8  # each frame's excess over the one before; even CSF at 0.8 s, 30 deg gives 0.7
 
 
 def global_signal(
@@ -38,9 +39,11 @@ def first_steady_frame(signal: Floats) -> int:
 
     The rule is fMRIPrep's (niworkflows ``is_outlier``): leading values of the global signal
     among the first 50 whose modified z-score ``0.6745 |x - median| / MAD`` exceeds 3.5
-    (Iglewicz and Hoaglin 1993). Here only values *above* the median by at least 0.4 % count
-    (T1 saturation always starts bright), and median and MAD come from the second half of the
-    window after its linear trend is taken out, so that a slow drift is not an outlier.
+    (Iglewicz and Hoaglin 1993). Here only values *above* the median by at least 1 % count
+    (T1 saturation always starts bright), each at most 0.8 of the one before (it falls
+    geometrically; a slow wave of the resting brain does not), and median and MAD come from the
+    second half of the window after its linear trend is taken out, so that a slow drift is not
+    an outlier.
 
     Parameters
     ----------
@@ -66,6 +69,7 @@ def first_steady_frame(signal: Floats) -> int:
     excess = residual - np.median(residual[late])
     score = 0.6745 * excess / max(spread, 1e-12 * abs(level) + 1e-300)
     outlier = (score > OUTLIER_LIMIT) & (excess > LEAST_EXCESS * abs(level))
+    outlier[1:] &= excess[1:] <= SLOWEST_DECAY * excess[:-1]
     settled = np.flatnonzero(~outlier)
     first = int(settled[0]) if settled.size else 0
     return min(first, MOST_FRAMES)

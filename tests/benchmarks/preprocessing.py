@@ -39,7 +39,7 @@ from app.scans.nifti import read_nifti
 from app.simulation.cohort import CohortSettings
 from app.simulation.participant import SimulatedParticipant, simulate_participant
 from app.simulation.scanner import ParticipantSettings
-from tests.end_to_end.truth import distortion_at, seen_points
+from tests.accuracy.truth import distortion_at, seen_points
 
 Tables = list[dict[str, Any]]
 FULL_VOXEL_POINTS = 8  # parcels with fewer voxels at 2 mm are sampled more finely by us

@@ -41,7 +41,7 @@ from app.preprocessing.chain import Preprocessed, preprocess
 from app.preprocessing.sampling import sample_parcels
 from app.scans.nifti import read_nifti
 from tests.benchmarks.preprocessing import Bench, _ants_run
-from tests.end_to_end.truth import column_correlations, oracle_map, true_motion
+from tests.accuracy.truth import column_correlations, oracle_map, true_motion
 
 MINIMUM_POINTS = 20
 

@@ -1,4 +1,4 @@
-"""One default participant and its case, made once for the whole run."""
+"""Cases made once for the whole run; `tests/conftest.py` has the default participant."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from app.analysis import analyse
-from app.analysis.measure import Measured, Measurement, measure
 from app.core.progress import Progress
 from app.core.request import AnalysisRequest
 from app.core.results import Case
@@ -16,24 +15,7 @@ from app.simulation.cohort import CohortSettings
 from app.simulation.participant import SimulatedParticipant, simulate_participant
 from app.simulation.scanner import SMALL_SCANNER, ParticipantSettings
 
-DEFAULT_SEED = 1
 SMALL_SEED, SMALL_FRAMES, SMALL_DISCARDED = 1, 200, 6
-
-
-@pytest.fixture(scope="session")
-def participant(tmp_path_factory: pytest.TempPathFactory) -> SimulatedParticipant:
-    """The default participant of the demonstration: full grid, default noise and motion."""
-    settings = ParticipantSettings(CohortSettings(count=1, seed=DEFAULT_SEED), 0)
-    return simulate_participant(settings, tmp_path_factory.mktemp("dataset"))
-
-
-@pytest.fixture(scope="session")
-def measured(
-    participant: SimulatedParticipant, tmp_path_factory: pytest.TempPathFactory
-) -> Measured:
-    """That participant after the recipe, short of a model."""
-    request = AnalysisRequest(participant.paths.bold, tmp_path_factory.mktemp("unused"), threads=2)
-    return measure(request, Measurement(), Progress())
 
 
 @pytest.fixture(scope="session")
