@@ -138,6 +138,8 @@ def sample_view_files() -> dict[str, Any]:
     template = np.clip(template * (255.0 / template.max()), 0, 255).astype(np.uint8)
     inside = template > 20
     boldref = np.where(inside, 900.0 - 2.0 * template + rng.normal(0, 25, template.shape), 15.0)
+    mask = inside & (np.arange(template.shape[2]) > 14)  # the lowest slices were not scanned
+    snr = np.where(mask, 20.0 + 0.3 * template + rng.normal(0, 4, template.shape), 0.0)
     x, y, z = np.meshgrid(*(np.linspace(-1, 1, n) for n in (64, 64, 36)), indexing="ij")
     head = (x / 0.62) ** 2 + (y / 0.78) ** 2 + (z / 0.85) ** 2 < 1.0
     native = np.where(head, 800.0 + 120.0 * x + 60.0 * np.sin(9 * y) * np.cos(7 * z), 20.0)
@@ -149,6 +151,9 @@ def sample_view_files() -> dict[str, Any]:
         "view/template.npy": template,
         "view/boldref.npy": boldref.astype(np.float32),
         "view/labels.npy": labels,
+        "view/mask.npy": mask,
+        "view/template_mask.npy": inside,
+        "view/tsnr.npy": np.maximum(snr, 0.0).astype(np.float32),
         "view/view.json": {
             "affine": GRID_AFFINE.tolist(),
             "template": "MNI152NLin2009cAsym",

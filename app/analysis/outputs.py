@@ -42,6 +42,7 @@ def measured_files(case: Case, measured: Measured) -> FileContents:
         "view/carpet_before.npy": carpet_rows(signals.raw, covered),
         "view/carpet_after.npy": carpet_rows(signals.cleaned, covered),
         "view/carpet_rows.npy": covered.astype(np.int16),
+        **_registration_pictures(measured),
     }
     return {
         **files,
@@ -50,6 +51,26 @@ def measured_files(case: Case, measured: Measured) -> FileContents:
         **derivative_files(case, measured),
         **image_sidecars(case, measured),
     }
+
+
+def _registration_pictures(measured: Measured) -> FileContents:
+    """Both brain masks and the signal-to-noise map on the template's 2 mm grid, of a scan."""
+    grid, spatial_map = measured.template.t1_2mm, measured.spatial_map
+    if measured.mask is None or spatial_map is None:
+        return {}
+    shape = grid.data.shape
+    mask = warp_volume_to_template(measured.mask, spatial_map, grid.affine, shape, order=0)
+    files: FileContents = {
+        "view/mask.npy": np.asarray(mask.data, np.bool_),
+        "view/template_mask.npy": np.asarray(measured.template.brain_mask_2mm.data, np.bool_),
+    }
+    if measured.made is not None:
+        snr = warp_volume_to_template(
+            measured.made.temporal_snr, spatial_map, grid.affine, shape, order=1
+        )
+        # Linear, and only inside the warped mask: the map is 0 outside the scan's own mask.
+        files["view/tsnr.npy"] = np.where(mask.data, snr.data, 0.0).astype(np.float32)
+    return files
 
 
 def _image_files(stem: str, measured: Measured) -> FileContents:

@@ -27,6 +27,7 @@ from app.analysis.override import reason_used, research_allowed
 from app.analysis.routes import measure_source
 from app.analysis.template_run import TEMPLATE_RUN_SECONDS, add_template_run, template_run_name
 from app.core.folders import private_prefix
+from app.core.model_wording import NO_EXPLANATION
 from app.core.progress import Progress
 from app.core.provenance import file_sha256, software_versions
 from app.core.request import AnalysisRequest
@@ -46,7 +47,7 @@ _NOT_THE_ANSWER = (
 NOT_EXPLAINED = Finding(
     "model.no_explanation",
     Severity.NOTE,
-    "This model cannot be explained: it gives no gradients, or its two inputs do not add up.",
+    NO_EXPLANATION,
     "Its number stands without an explanation.",
 )
 PREDICT_SECONDS, EXPLAIN_SECONDS, REPORT_SECONDS = 3.0, 20.0, 6.0

@@ -22,6 +22,11 @@ from app.core.progress import Progress
 from app.core.results import Attribution, BranchAttribution
 
 TARGET = "uncalibrated log-odds of meeting the responder definition"
+METHOD_SUM = "integrated gradients, series and matrix treated as independent inputs"
+METHOD_JOINT = (
+    "integrated gradients, series and matrix treated as independent inputs; they interact in the "
+    "model: mean over both orders (Shapley)"
+)
 
 
 class ExplainableModel(Protocol):
@@ -127,7 +132,7 @@ def explain(model: ExplainableModel, *, progress: Progress | None = None) -> Att
                 told=told,
             )
         )
-    branches = _branches(series, matrix)
+    branches = _branches(series, matrix, joint=isinstance(model, JointlyExplainable))
     whole = _scan(scan)
     agreement, disagreeing = agreement_of(
         branches.per_parcel, whole.per_parcel, model.present.cpu().numpy()
@@ -142,10 +147,12 @@ def explain(model: ExplainableModel, *, progress: Progress | None = None) -> Att
     )
 
 
-def _branches(series: PathAttribution, matrix: PathAttribution) -> BranchAttribution:
+def _branches(
+    series: PathAttribution, matrix: PathAttribution, *, joint: bool
+) -> BranchAttribution:
     connections = _numpy(matrix.values)
     return BranchAttribution(
-        method="integrated gradients, series and matrix treated as independent inputs",
+        method=METHOD_JOINT if joint else METHOD_SUM,
         per_parcel_series=frozen(_numpy(series.values).sum(axis=0) + np.diagonal(connections)),
         per_parcel_frame=frozen(np.ascontiguousarray(_numpy(series.values).T)),
         per_connection=frozen(_pairs(connections)),

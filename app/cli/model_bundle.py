@@ -64,10 +64,10 @@ def list_lines() -> list[str]:
     A card that cannot be used is listed with its fault.
     """
     from app.models.card import read_card
-    from app.models.installed import bundle_folder, installed_models
+    from app.models.installed import MODELS, bundle_folder
 
     lines = []
-    for name in installed_models():
+    for name in ids():
         try:
             summary = read_card(bundle_folder(name)).summary
         except ModelError as error:
@@ -75,16 +75,22 @@ def list_lines() -> list[str]:
             continue
         lines.append(
             f"{name}: {summary.drug}; {summary.responder_definition}; {summary.population} "
-            f"(n = {summary.training_count})"
+            f"(n = {summary.training_count}); "
+            + ("delivered with the program" if name in MODELS else "installed")
         )
     return lines
 
 
 def is_bundle(model_id: str) -> bool:
     """Whether an id is that of an installed bundle."""
+    return model_id in ids()
+
+
+def ids() -> tuple[str, ...]:
+    """Of all bundles, delivered ones first."""
     from app.models.installed import installed_models
 
-    return model_id in installed_models()
+    return installed_models()
 
 
 def run_remove(model_id: str) -> int:

@@ -1,4 +1,4 @@
-"""`models`: published encoders and atlases, installed with the user's consent.
+"""`models`: models that can be asked; published encoders and atlases, with the user's consent.
 
 A further sub-command is one entry of `ACTIONS`; a further kind of file for ``import`` is one
 entry of `IMPORTS`.
@@ -51,11 +51,12 @@ def add_arguments(parser: ArgumentParser) -> None:
     """The sub-commands."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.description = (
-        "Published encoders and atlases, which are not part of this program.\n\n"
+        "Models that can be asked, and published encoders and atlases, which are not part of\n"
+        "this program.\n\n"
         "Only `models install` uses the network, and only for the files that `models show` names.\n"
         "Without a connection, carry the files in and use `models import`."
     )
-    words = parser.add_subparsers(dest="models_action", metavar="ACTION", required=True)
+    words = parser.add_subparsers(dest="models_action", metavar="ACTION")
     for action in ACTIONS:
         one = words.add_parser(action.name, help=action.summary, description=action.summary)
         action.add_arguments(one)
@@ -63,6 +64,12 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(arguments: Namespace, _window: Window | None) -> int:
     """Run the sub-command."""
+    if arguments.models_action is None:
+        raise UsageError(
+            "Say what to do with models.",
+            f"One of: {', '.join(action.name for action in ACTIONS)} (models ACTION --help).",
+            code="cli.models",
+        )
     action = next(a for a in ACTIONS if a.name == arguments.models_action)
     return action.run(arguments)
 
@@ -71,18 +78,21 @@ def run(arguments: Namespace, _window: Window | None) -> int:
 
 
 def _list(_arguments: Namespace) -> int:
+    print("Models that can be asked (details: models card ID):")
+    print("\n".join(model_bundle.list_lines()))
+    print("\nPublished by others (details: models show ID):")
     print(f"{'id':<17}{'kind':<9}{'size':>17}  {'licence':<38}state")
     for entry in CATALOGUE:
         state = state_of(entry)
         licence = textwrap.shorten(entry.licence.name, 36, placeholder="...")
         print(f"{entry.id:<17}{entry.kind:<9}{entry.size_words:>17}  {licence:<38}{state.words}")
-    print(f"\nInstalled below {data_folder()}. Details: models show ID.")
-    print("\nModels that can be asked (details: models card ID):")
-    print("\n".join(model_bundle.list_lines()))
+    print(f"\nInstalled below {data_folder()}")
     return DONE
 
 
 def _show(arguments: Namespace) -> int:
+    if model_bundle.is_bundle(arguments.id):
+        return model_bundle.run_card(arguments)
     print("\n".join(description(_entry(arguments.id))))
     return DONE
 
@@ -102,7 +112,31 @@ def description(entry: Published) -> list[str]:
 # install, import, verify, remove --------------------------------------------------------
 
 
+def _card(arguments: Namespace) -> int:
+    _refuse_published(arguments.id, "It has no card: models show ID tells what is known of it.")
+    return model_bundle.run_card(arguments)
+
+
+def _export(arguments: Namespace) -> int:
+    _refuse_published(arguments.id, "Others install it from its source; it is never passed on.")
+    return model_bundle.run_export(arguments)
+
+
+def _refuse_published(name: str, hint: str) -> None:
+    """A published encoder or atlas is no model that can be asked."""
+    found = next((entry for entry in CATALOGUE if entry.id.lower() == name.lower()), None)
+    if found is not None:
+        raise UsageError(
+            f"{found.id} is an {found.kind} that others published, not a model that can be asked.",
+            hint,
+            code="cli.not_a_model",
+        )
+
+
 def _install(arguments: Namespace) -> int:
+    if model_bundle.is_bundle(arguments.id):
+        print(f"{arguments.id} is here already: models card {arguments.id}")
+        return DONE
     entry = _entry(arguments.id)
     if state_of(entry).installed:
         print(f"{entry.id} is installed already.")
@@ -133,21 +167,31 @@ def _import_published(arguments: Namespace, paths: Sequence[Path]) -> int:
 
 
 def _verify(arguments: Namespace) -> int:
-    if arguments.id:
-        entries = [_entry(arguments.id)]
-        if not folder_of(entries[0]).exists():
-            raise UsageError(f"{entries[0].id} is not installed.", code="cli.not_installed")
-    else:
+    entries, bundles = [], list(model_bundle.ids())
+    if not arguments.id:
         entries = [entry for entry in CATALOGUE if folder_of(entry).exists()]
-    if not entries:
-        print("Nothing is installed.")
-        return DONE
-    troubles = work("models_verify", ids=[entry.id for entry in entries])["troubles"]
-    for entry in entries:
-        words = troubles[entry.id]
-        print(f"{entry.id}: " + (f"DAMAGED. {words}" if words else "sound, as it was installed."))
+    elif arguments.id in bundles:
+        bundles = [arguments.id]
+    else:
+        entries, bundles = [_entry(arguments.id)], []
+        if not folder_of(entries[0]).exists():
+            raise UsageError(
+                f"{entries[0].id} is not installed.",
+                f"Install it: models install {entries[0].id}",
+                code="cli.not_installed",
+            )
+    troubles: dict[str, str] = {}
+    if bundles:
+        troubles |= work("bundle_verify", ids=bundles)["troubles"]
+    if entries:
+        troubles |= work("models_verify", ids=[entry.id for entry in entries])["troubles"]
+    for name, words in troubles.items():
+        print(f"{name}: " + (f"DAMAGED. {words}" if words else "sound, as it was installed."))
     if any(troubles.values()):
-        print("Install what is damaged again: models remove ID, then models install ID.")
+        print(
+            "Install what is damaged again: models remove ID, then models install ID or "
+            "models import FILE."
+        )
         return FAILED
     return DONE
 
@@ -208,7 +252,8 @@ def _entry(name: str) -> Published:
     try:
         return find_published(name)
     except AppError as error:
-        raise UsageError(error.message, error.hint, code=error.code) from error
+        hint = f"{error.hint} Models that can be asked: {', '.join(model_bundle.ids())}."
+        raise UsageError(error.message, hint, code=error.code) from error
 
 
 def _told(entry: Published) -> int:
@@ -264,12 +309,14 @@ IMPORTS: tuple[ImportKind, ...] = (
 )
 ACTIONS: tuple[Action, ...] = (
     Action("list", "what there is and what of it is installed", _nothing, _list),
-    Action("show", "one entry with its files, hashes and licence", _one_id, _show),
+    Action(
+        "show", "one entry with its files, hashes and licence, or a model's card", _one_id, _show
+    ),
     Action(
         "card",
         "a model's card as a page, limitations first",
         model_bundle.add_card_arguments,
-        model_bundle.run_card,
+        _card,
     ),
     Action("install", "fetch, check and install (resumes)", _install_arguments, _install),
     Action("import", "take over files that were carried in", _import_arguments, _import),
@@ -277,9 +324,11 @@ ACTIONS: tuple[Action, ...] = (
         "export",
         "write a model as one file for another machine",
         model_bundle.add_export_arguments,
-        model_bundle.run_export,
+        _export,
     ),
     Action("verify", "read installed files again and compare", _some_id, _verify),
     Action("remove", "delete what was installed", _one_id, _remove),
 )
-COMMAND = Command("models", "published encoders and atlases, with your consent", add_arguments, run)
+COMMAND = Command(
+    "models", "models that can be asked; published encoders and atlases", add_arguments, run
+)

@@ -223,6 +223,29 @@ class SignedScale:
         return bool(np.nanmax(np.abs(values), initial=0.0) > self.limit)
 
 
+@dataclass(frozen=True, slots=True)
+class MagnitudeScale:
+    """Mapping of values from 0 to `limit` to the sequential table; larger ones are clipped.
+
+    `mark` is a value that the bar names besides its ends, such as a limit of the quality table.
+    """
+
+    limit: float
+    unit: str
+    mark: float | None = None
+
+    def rgb(self, values: Floats) -> Ints:
+        """Colour of each value, shape (..., 3), uint8; NaN is drawn as 0."""
+        clean = np.nan_to_num(np.asarray(values, dtype=np.float64), nan=0.0)
+        place = np.rint(np.clip(clean / self.limit, 0.0, 1.0) * 255.0).astype(np.int64)
+        colours: Ints = sequential_table()[place]
+        return colours
+
+    def clipped(self, values: Floats) -> bool:
+        """True when a value lies beyond the upper end of the bar."""
+        return bool(np.nanmax(values, initial=0.0) > self.limit)
+
+
 def signed_scale(
     values: Floats, *, top_share: float = TOP_SHARE, unit: str = "log-odds"
 ) -> SignedScale:

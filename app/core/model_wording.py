@@ -9,6 +9,16 @@ NO_CONTROL_SENTENCE = (
 )
 
 
+NO_EXPLANATION = (
+    "This model cannot be explained: it gives no gradients, or it scales each scan by itself, "
+    "so that there is nothing to start from."
+)
+SHARES_SHAPLEY = (
+    "The inputs interact: each share is a Shapley value, the input's mean effect over the orders "
+    "of adding it to the mean training participant."
+)
+
+
 def treatment_text(model: ModelSummary) -> str:
     """Drug with dose, route and arm where the card states them."""
     stated = [part for part in (model.dose_and_route, model.arm) if part and part != "none"]

@@ -226,6 +226,7 @@ class Prediction:
     contributions: dict[str, float] | None  # modality -> signed log-odds, sums with "bias"
     novelty: Novelty | None
     research_only: bool = False  # computed by override: stamp every view and export
+    contributions_exact: bool = True  # False: Shapley values, since the inputs interact
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ import math
 from collections.abc import Sequence
 
 from app.core.model_wording import NO_CONTROL_SENTENCE as NO_CONTROL_SENTENCE
+from app.core.model_wording import SHARES_SHAPLEY as SHARES_SHAPLEY
 from app.core.model_wording import control_arm_sentence as control_arm_sentence
 from app.core.model_wording import gain_text as gain_text
 from app.core.model_wording import treatment_text as treatment_text
@@ -333,6 +334,7 @@ def health_lines(attribution: Attribution) -> tuple[tuple[str, str], ...]:
     rows = []
     for name, branch in (("(a) branches", attribution.branches), ("(b) scan", attribution.scan)):
         state = "converged" if branch.converged else "not converged"
+        rows.append((f"Method {name}", branch.method))
         rows.append(
             (
                 f"Completeness error {name}",

@@ -22,6 +22,7 @@ from app.core.settings import (
     remember_file,
     save_settings,
 )
+from app.gui.case_reader import CaseReader
 from app.gui.jobs import Jobs
 from app.gui.messages import Messages
 from app.gui.session import OpenCase, ScanPreview, Session
@@ -39,17 +40,6 @@ from app.worker.requests import (
 )
 from app.worker.scratch import close_scratch, open_scratch
 
-_TITLES = {
-    "look": "Looking through the folder",
-    "inspect": "Opening the scan",
-    "preview": "Opening the scan",
-    "analyse": "Analysis",
-    "report": "Writing the PDF",
-    "bundle_card": "Reading the model card",
-    "bundle_export": "Exporting the model",
-    "bundle_import": "Checking and installing the model",
-    "devices": "Asking for devices",
-}
 # Faults that the user can lift by stating the repetition time.
 _ASK_REPETITION_TIME = ("scan.tr_missing", "scan.tr_out_of_range", "dicom.tr_conflict")
 Selection = dict[str, Any]  # series, confounds_path, atlas: as `AnalysisRequest` names them
@@ -76,10 +66,16 @@ class Actions(QObject):
         self.session = session
         self.jobs = jobs
         self.downloads = jobs.sibling()
+        self.reader = CaseReader(self)
+        self.reader.opened.connect(self._show_opened)
+        self.reader.analysed.connect(self._show_analysed)
+        self.reader.failed.connect(lambda error: messages.tell(error))
+        self.reader.slow.connect(self.said)
         self.messages = messages
         self.settings = settings
         self._scratch: Path | None = None
         self._paths: dict[str, Path] = {}  # job id -> the scan, or the PDF to write
+        self.requests: dict[str, AnalysisRequest] = {}  # hash of a scan -> last asked of it
         self._selections: dict[str, Selection] = {}  # job id -> what was chosen of it
         self._asked: dict[str, str] = {}  # job id -> name, of jobs that only dialogs wait for
         session.set_research_wanted(settings.research_mode)
@@ -129,12 +125,10 @@ class Actions(QObject):
         self._start(look_job(path), path)
 
     def open_case(self, folder: Path) -> None:
-        """Show a case folder."""
-        try:
-            opened = OpenCase.read(folder)
-        except AppError as error:
-            self.messages.tell(error)
-            return
+        """Read a case folder in the background, then show it or say why not."""
+        self.reader.open_case(folder)
+
+    def _show_opened(self, opened: OpenCase, folder: Path) -> None:
         self.cancel_all()
         self.session.show_case(opened)
         self._remember(folder)
@@ -188,8 +182,21 @@ class Actions(QObject):
             stage_cache=True,
             **values,
         )
-        self._start(analyse_job(request, scan_sha256=scan.sha256), preview.path)
-        self.step_wanted.emit("check")
+        self.analyse(request, scan.sha256)
+
+    def analyse(self, request: AnalysisRequest, scan_sha256: str) -> None:
+        """Start the recipe; one that overrules a verdict only where that can be logged."""
+
+        def start(participant_uuid: str) -> None:
+            asked = replace(request, participant_uuid=participant_uuid)
+            self.requests[scan_sha256] = asked
+            self._start(analyse_job(asked, scan_sha256=scan_sha256), request.scan_path)
+            self.step_wanted.emit("check")
+
+        if request.override_reason and not request.participant_uuid:
+            self.reader.with_participant(scan_sha256, start)
+        else:
+            start(request.participant_uuid)
 
     def cancel(self, job_id: str) -> None:
         """Ask a job to stop."""
@@ -197,6 +204,7 @@ class Actions(QObject):
 
     def cancel_all(self) -> None:
         """Stop everything and drop its answers: something else is opened."""
+        self.reader.forget()
         for running in self.jobs.running():
             self.jobs.abandon(running.job.job_id)
 
@@ -230,6 +238,7 @@ class Actions(QObject):
 
     def close(self) -> None:
         """Stop all work and remove private files."""
+        self.reader.close()
         self.jobs.close()
         self.downloads.close()
         if self._scratch is not None:
@@ -278,7 +287,7 @@ class Actions(QObject):
     def _start(self, job: Job, path: Path) -> None:
         self._paths[job.job_id] = path
         limit = self.settings.worker_memory_limit_mb << 20
-        self.jobs.start(replace(job, memory_limit_bytes=limit), _TITLES[job.name])
+        self.jobs.start(replace(job, memory_limit_bytes=limit))
 
     def _succeeded(self, job_id: str, result: Any) -> None:
         running_path = self._paths.get(job_id)
@@ -293,7 +302,7 @@ class Actions(QObject):
         elif "volumes" in result:
             self._show_volume(running_path, result)
         elif "case_folder" in result:
-            self._show_analysed(Path(result["case_folder"]), last=True)
+            self.reader.read_analysed(Path(result["case_folder"]), last=True)
         else:
             self.said.emit("The PDF was saved.")
 
@@ -335,15 +344,9 @@ class Actions(QObject):
 
     def _announced(self, job_id: str, name: str, facts: dict[str, str]) -> None:
         if name == "case_updated" and job_id in self._paths:
-            self._show_analysed(Path(facts["case_folder"]), last=False)
+            self.reader.read_analysed(Path(facts["case_folder"]), last=False)
 
-    def _show_analysed(self, folder: Path, *, last: bool) -> None:
-        try:
-            opened = OpenCase.read(folder)
-        except AppError as error:
-            if last:
-                self.messages.tell(error)
-            return  # a later announcement replaces this one
+    def _show_analysed(self, opened: OpenCase, folder: Path, last: bool) -> None:
         shown = self.session.case
         scan = self.session.preview.scan if self.session.preview is not None else None
         expected = shown.case.scan.sha256 if shown is not None else scan.sha256 if scan else ""

@@ -66,6 +66,7 @@ def make_window(
     """A window with its own jobs."""
     jobs = Jobs(make_worker)
     window = MainWindow(jobs, messages, settings)
+    window.session.turns.on = True
     jobs.setParent(window)
     return window
 

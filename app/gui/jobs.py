@@ -1,4 +1,4 @@
-"""What is running: the window's only threads, each waiting for the worker process.
+"""What is running: the window's only threads. Each waits for the worker process or for the disk.
 
 A job's thread never touches a widget: it turns what the worker says into one internal signal,
 and this object, which lives in the window's thread, tells the rest. Connect first, then start.
@@ -13,12 +13,23 @@ from typing import Any, Protocol
 
 from PySide6.QtCore import QObject, Qt, Signal, Slot
 
-from app.core.errors import AppError, CancelledError, WorkerError
+from app.core.errors import AppError, CancelledError, StorageError, WorkerError
 from app.core.logs import log_fault
 from app.core.progress import ProgressEvent
 from app.worker.protocol import Job, JobAnnouncement, JobProgress
 
 _JOIN_S = 5.0
+TITLES = {  # what the user reads while a job of that name runs
+    "look": "Looking through the folder",
+    "inspect": "Opening the scan",
+    "preview": "Opening the scan",
+    "analyse": "Analysis",
+    "report": "Writing the PDF",
+    "bundle_card": "Reading the model card",
+    "bundle_export": "Exporting the model",
+    "bundle_import": "Checking and installing the model",
+    "devices": "Asking for devices",
+}
 
 
 class WorkerLike(Protocol):
@@ -88,7 +99,7 @@ class Jobs(QObject):
         for other in [r.job for r in self._running.values() if r.job.name == job.name]:
             self.abandon(other.job_id)
         thread = threading.Thread(target=self._run, args=(job,), name=f"job {job.name}")
-        self._running[job.job_id] = Running(job, thread, title or job.name)
+        self._running[job.job_id] = Running(job, thread, title or TITLES.get(job.name, job.name))
         self.started.emit(job.job_id)
         thread.start()
         return job.job_id
@@ -167,3 +178,84 @@ class Jobs(QObject):
         else:
             self.succeeded.emit(job_id, said)
         self.finished.emit(job_id)
+
+
+class Reader(QObject):
+    """Reads from the disk in a thread, so that the window never waits for it.
+
+    Only the newest question of a kind is answered; an answer that comes after a newer question
+    or after `forget` is dropped. With `inline` set the reading happens at once, in the caller's
+    thread, for tests of what follows from it.
+    """
+
+    _arrived = Signal(str, int, object)
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.inline = False
+        self.dropped = 0  # answers that came too late
+        self._asked = 0
+        self._waiting: dict[str, tuple[int, Callable[[Any], None]]] = {}
+        self._threads: dict[int, threading.Thread] = {}
+        self._arrived.connect(self._deliver, Qt.ConnectionType.QueuedConnection)
+
+    def read(self, kind: str, work: Callable[[], Any], tell: Callable[[Any], None]) -> None:
+        """Do `work` in the background; `tell` gets its result, or its `AppError`, afterwards.
+
+        A question of the same kind that is still open becomes stale.
+        """
+        self._asked += 1
+        number = self._asked
+        self._waiting[kind] = (number, tell)
+        if self.inline:
+            self._deliver(kind, number, _answer(work))
+            return
+        thread = threading.Thread(
+            target=lambda: self._arrived.emit(kind, number, _answer(work)), name=f"read {kind}"
+        )
+        self._threads[number] = thread
+        thread.start()
+
+    def busy(self) -> bool:
+        """Whether an answer is still wanted."""
+        return bool(self._waiting)
+
+    def forget(self, kind: str = "") -> None:
+        """Drop the answers that are still to come, of one kind or of all."""
+        for key in [kind] if kind else list(self._waiting):
+            self._waiting.pop(key, None)
+
+    def close(self) -> None:
+        """Drop all answers and wait for the threads."""
+        self.forget()
+        for thread in self._threads.values():
+            thread.join(_JOIN_S)
+        self._threads.clear()
+
+    @Slot(str, int, object)
+    def _deliver(self, kind: str, number: int, answer: object) -> None:
+        """In the window's thread."""
+        thread = self._threads.pop(number, None)
+        if thread is not None:
+            thread.join()
+        asked, tell = self._waiting.get(kind, (0, None))
+        if asked != number or tell is None:
+            self.dropped += 1
+            return
+        del self._waiting[kind]
+        tell(answer)
+
+
+def _answer(work: Callable[[], Any]) -> Any:
+    """What the work gives, or the error that says why not."""
+    try:
+        return work()
+    except AppError as error:
+        return error
+    except Exception as fault:  # noqa: BLE001  the thread's net: the window must hear of it
+        log_fault("gui.read_fault", fault)
+        return StorageError(
+            f"The reading stopped with an unexpected fault ({type(fault).__name__}).",
+            "Try again; if it happens again, send the diagnostic report.",
+            code="gui.read_fault",
+        )

@@ -6,22 +6,32 @@ by a signal. Nothing here draws, computes on voxels, or knows any widget.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QObject, QTimer, Signal
 
 from app.core import wording
 from app.core.arrays import Floats, Ints
 from app.core.colours import TOP_SHARE, display_order
-from app.core.results import Attribution, Case, Finding, Outcome, Scan
+from app.core.results import (
+    Attribution,
+    Case,
+    Finding,
+    Outcome,
+    Scan,
+    Verdict,
+    overrides_quality,
+)
 from app.study.case_store import read_case
 from app.study.case_view import CaseView, open_view
 
 Point = tuple[float, float, float]
+BRAIN_GREY = 20  # of 255 in the template's picture; darker is background
 
 OVERLAYS = {
     "branches": "(a) each branch",
@@ -87,7 +97,10 @@ class OpenCase:
         StorageError
             When the folder is not a case or a file in it was changed.
         """
-        return cls(read_case(folder), folder, open_view(folder))
+        opened = cls(read_case(folder), folder, open_view(folder))
+        # Derived here too, so that a thread that reads does it and not the first paint.
+        _ = opened.order, opened.brain_box, opened._centres_mm
+        return opened
 
     @property
     def summary_pdf(self) -> Path:
@@ -112,6 +125,20 @@ class OpenCase:
         if signals is None:
             return np.zeros(0, dtype=np.int64)
         return display_order(signals.networks, signals.hemispheres)
+
+    @cached_property
+    def brain_box(self) -> tuple[Point, Point] | None:
+        """First and last voxel of the template grid that holds brain; None without a template."""
+        if self.view.template is None:
+            return None
+        inside = np.asarray(self.view.template) > BRAIN_GREY
+        ends = []
+        for axis in range(3):
+            other = tuple(a for a in range(3) if a != axis)
+            found = np.flatnonzero(inside.any(axis=other))
+            ends.append((found[0], found[-1]) if found.size else (0, inside.shape[axis] - 1))
+        (x0, x1), (y0, y1), (z0, z1) = ((float(a), float(b)) for a, b in ends)
+        return (x0, y0, z0), (x1, y1, z1)
 
     @cached_property
     def _centres_mm(self) -> Floats:
@@ -162,6 +189,37 @@ class ScanPreview:
     selection: dict[str, Any] = field(default_factory=dict)  # series, table or atlas chosen
 
 
+class Turns(QObject):
+    """Does long drawing in short parts, so that the event loop turns between them.
+
+    Off until the application switches it on: then what follows from a change does not stand at
+    once but a few turns of the loop later.
+    """
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.on = False
+        self._waiting: dict[int, Iterator[None]] = {}  # by identity of who draws
+        self._timer = QTimer(self)
+        self._timer.setInterval(0)
+        self._timer.timeout.connect(self._turn)
+
+    def add(self, who: QObject, parts: Iterator[None], *, first: bool) -> None:
+        """Queue the parts of `who`; parts that it still waits for are dropped."""
+        self._waiting.pop(id(who), None)
+        rest = self._waiting
+        self._waiting = {id(who): parts, **rest} if first else {**rest, id(who): parts}
+        self._timer.start()
+
+    def _turn(self) -> None:
+        if not self._waiting:
+            self._timer.stop()
+            return
+        key, parts = next(iter(self._waiting.items()))
+        if next(parts, self) is self:
+            self._waiting.pop(key, None)
+
+
 class Session(QObject):
     """The open case, the selection and the display settings, with one signal for each."""
 
@@ -184,6 +242,7 @@ class Session(QObject):
         self.native_mm: Point = (0.0, 0.0, 0.0)
         self.display = Display()
         self.research_wanted = False
+        self.turns = Turns(self)
 
     # what is open -----------------------------------------------------------
 
@@ -222,6 +281,13 @@ class Session(QObject):
         if self.preview is not None:
             return wording.stamps(simulated=self.preview.scan.simulated, research_only=False)
         return ()
+
+    @property
+    def no_image(self) -> bool:
+        """Whether only parcel series are open: there is no picture to wait for."""
+        if self.preview is not None:
+            return not self.preview.scan.is_image
+        return self.case is not None and not self.case.case.scan.is_image
 
     # the selection ----------------------------------------------------------
 
@@ -283,3 +349,15 @@ class Session(QObject):
         if display != self.display:
             self.display = display
             self.display_changed.emit()
+
+
+def may_overrule(session: Session) -> bool:
+    """Whether overruling is offered: research mode, a verdict that withholds, not overruled yet."""
+    case = session.case.case if session.case is not None else None
+    return (
+        session.research_wanted
+        and case is not None
+        and case.quality is not None
+        and case.quality.verdict is Verdict.WITHHELD
+        and not overrides_quality(case)
+    )

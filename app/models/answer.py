@@ -26,8 +26,9 @@ class Answer:
     windows: Floats  # (window,)
     probability: float
     interval: tuple[float, float]
-    contributions: dict[str, float] | None  # None where the model's fusion is not a sum
+    contributions: dict[str, float] | None  # None where the model gives no shares
     novelty: Novelty
+    contributions_exact: bool = True  # False: Shapley values, since the inputs interact
 
 
 class ScanModel(Protocol):

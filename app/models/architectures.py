@@ -11,16 +11,23 @@ import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from app.core.provenance import array_sha256, file_sha256
 from app.models.answer import ScanModel
+from app.models.brainlm_config import BrainLMConfig
+from app.models.brainlm_vit_config import BrainLMVitConfig
 from app.models.card import Card, card_error
+from app.models.differentiable_normalisation import NAMES, READINGS
 from app.models.fitted_response import FittedResponse, check_sizes, statistics_shapes
 from app.models.fmm_tc import ENCODER, Sizes, expected_shapes
+from app.models.interface import ResponseModel
 from app.models.network_statistics import NetworkStatistics
+from app.models.repetition_time import POLICIES
+from app.models.series_encoder import FAMILY_VIT
 from app.models.strict_loading import check_tensors
 
 Tensors = Mapping[str, Tensor]
@@ -69,12 +76,14 @@ def _build_network_statistics(
 
 
 def transformer_bytes(card: Card, batch: int) -> int:
-    """Memory of an encoder's pass with gradients, estimated from its sizes.
+    """Memory of an encoder's pass with gradients, estimated from its sizes."""
+    return _pass_bytes(card.encoder, batch)
 
-    Every layer keeps about ten activations of the model's width and two of the inner width for
+
+def _pass_bytes(config: BrainLMConfig | BrainLMVitConfig, batch: int) -> int:
+    """Every layer keeps about ten activations of the model's width and two of the inner width for
     each token; weights are counted twice, and half is added for what a library holds back.
     """
-    config = card.encoder
     per_token = 10 * config.hidden_size + 2 * config.intermediate_size
     activations = 4 * (config.token_count + 1) * per_token * (config.num_hidden_layers + 1)
     width, inner = config.hidden_size, config.intermediate_size
@@ -82,16 +91,42 @@ def transformer_bytes(card: Card, batch: int) -> int:
     return (3 * (batch * activations + 2 * weights)) // 2
 
 
+def _network_bytes(card: Card, batch: int) -> int:
+    """As `transformer_bytes` for either family; little where there is no encoder."""
+    stated = card.fields.encoder
+    if stated is None:
+        return _small(card, batch)
+    if stated.family != FAMILY_VIT:
+        return _small(card, batch) + transformer_bytes(card, batch)
+    try:
+        config = BrainLMVitConfig.from_mapping(stated.config)
+    except ValueError as error:
+        raise card_error(f"encoder.config: {error}") from error
+    return _small(card, batch) + _pass_bytes(config, batch)
+
+
 def _check_response(card: Card, _weights: Tensors, statistics: Tensors) -> None:
     check_sizes(card)
     check_tensors(statistics, statistics_shapes(card))
+    if card.fields.encoder is not None:
+        _network_bytes(card, 1)  # sizes that no file can fill are refused here
 
 
 def _small(_card: Card, _batch: int) -> int:
     return 64 << 20
 
 
-def response(name: str, place: str, summary: str, branch: str = "") -> Architecture:
+def response(
+    name: str,
+    place: str,
+    summary: str,
+    branch: str = "",
+    *,
+    normalisations: tuple[str, ...] = ("percent",),
+    policies: tuple[str, ...] = ("frames",),
+    need_bytes: Callable[[Card, int], int] = _small,
+    devices: tuple[str, ...] = ("cpu",),
+) -> Architecture:
     """An entry for a class that follows `ResponseModel`.
 
     Parameters
@@ -99,33 +134,73 @@ def response(name: str, place: str, summary: str, branch: str = "") -> Architect
     name, summary
         As in the table.
     place
-        "module:Class".
+        "module:Class", whose `load` takes the path; or "module:function", which takes card, path
+        and device and compares the model with its card.
     branch
         "series" or "connectivity" where the model looks at that input alone and has gradients,
-        so that it can be explained; "" = no explanation.
+        so that it can be explained; "" = as the model says (`ExplainedResponse`), or not.
+    normalisations, policies, need_bytes, devices
+        What the card may state; memory; where it computes.
     """
 
+    def load(card: Card, weights: Path, device: str) -> ResponseModel:
+        module, _, kind = place.partition(":")
+        found: Any = getattr(importlib.import_module(module), kind)
+        takes_path = isinstance(found, type)
+        model: ResponseModel = found.load(weights) if takes_path else found(card, weights, device)
+        return model
+
     def build(
-        card: Card, _weights: Tensors, statistics: Tensors, file: Path, _device: torch.device
+        card: Card, _weights: Tensors, statistics: Tensors, file: Path, device: torch.device
     ) -> ScanModel:
         if file_sha256(file) != card.fields.weights.sha256:  # it may have changed since
             raise card_error("weights.sha256 is not the hash of the weights file")
-        module, _, kind = place.partition(":")
-        return FittedResponse.build(
-            getattr(importlib.import_module(module), kind), card, statistics, file, branch
-        )
+        return FittedResponse.build(load, card, statistics, file, branch, str(device))
 
     return Architecture(
         name=name,
         summary=summary,
         own_file=True,
-        normalisations=("percent",),
-        repetition_time_policies=("frames",),
+        normalisations=normalisations,
+        repetition_time_policies=policies,
         connectivity_kinds=("pearson",),
         check=_check_response,
         build=build,
-        need_bytes=_small,
-        devices=("cpu",),
+        need_bytes=need_bytes,
+        devices=devices,
+    )
+
+
+# Entries of `BASELINES` that answer from what an analysis measures, and the input that each
+# looks at. Covariates alone and the base rate stand beside every answer anyway; volumes are not
+# measured.
+RIVALS: tuple[tuple[str, str], ...] = (
+    ("pearson-logistic", "connectivity"),
+    ("pearson-ridge", "connectivity"),
+    ("pearson-svm", "connectivity"),
+    ("tangent-logistic", "connectivity"),
+    ("tangent-ridge", "connectivity"),
+    ("tangent-svm", "connectivity"),
+    ("connectome-predictive", "connectivity"),
+    ("encoder-logistic", "series"),
+    ("brainnetcnn", "connectivity"),
+    ("brain-network-transformer", "connectivity"),
+    ("series-convolutional", "series"),
+    ("series-recurrent", "series"),
+    ("series-transformer", "series"),
+)
+
+
+def _rival(name: str, branch: str) -> Architecture:
+    reads_encoder = name == "encoder-logistic"
+    return response(
+        name,
+        "app.models.bundled_models:load_named_rival",
+        f"rival '{name}' on {branch}, CPU only",
+        branch,
+        normalisations=READINGS if reads_encoder else ("percent",),
+        policies=POLICIES if reads_encoder else ("frames",),
+        need_bytes=_network_bytes if reads_encoder else _small,
     )
 
 
@@ -144,9 +219,13 @@ ARCHITECTURES: tuple[Architecture, ...] = (
     ),
     response(
         "fmm-tc-network",
-        "app.models.fmm_tc_network:FmmTcNetwork",
-        "FMM_TC trained on people, corrected mode: own or no encoder, any connectivity and fusion",
+        "app.models.bundled_models:load_network",
+        "FMM_TC trained on people, corrected: any encoder or none, any connectivity and fusion",
+        normalisations=NAMES,
+        policies=POLICIES,
+        need_bytes=_network_bytes,
     ),
+    *(_rival(name, branch) for name, branch in RIVALS),
 )
 
 
@@ -177,5 +256,7 @@ def find_architecture(card: Card, table: tuple[Architecture, ...] | None = None)
         ("contract.connectivity_kind", contract.connectivity_kind, found.connectivity_kinds),
     ):
         if value not in able:
-            raise card_error(f"{field} '{value}' is not one that {found.name} can do: {able[0]}")
+            raise card_error(
+                f"{field} '{value}' is not one that {found.name} can do: {', '.join(able)}"
+            )
     return found

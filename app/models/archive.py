@@ -40,6 +40,8 @@ from app.models.installed import (
     user_models_path,
 )
 from app.models.limits import MAX_CARD_BYTES, MAX_FILE_BYTES
+from app.models.safetensors_header import read_header
+from app.models.seal import write_seal
 
 SUFFIX = ".nrmodel"
 MANIFEST_FILE = "manifest.json"
@@ -123,7 +125,9 @@ def import_bundle(source: Path, progress: Progress | None = None) -> str:
             if model_id in installed_models() or (place / model_id).exists():
                 raise ModelError(
                     f"A model named '{model_id}' is installed already.",
-                    "Remove it first; a model is never replaced silently.",
+                    "It is part of the program."
+                    if model_id in MODELS
+                    else "Remove it first; a model is never replaced silently.",
                     code="model.exists",
                 )
             with _storage("The model could not be installed."):
@@ -134,6 +138,7 @@ def import_bundle(source: Path, progress: Progress | None = None) -> str:
         _check_loads(private, model_id)
         progress.step(0.95, "installing")
         with _storage("The model could not be installed."):
+            write_seal(private)
             private.chmod(0o755)
             os.rename(private, place / model_id)
     finally:
@@ -172,7 +177,8 @@ def refuse_third_party(bundle: Bundle) -> None:
     encoder = bundle.card.fields.encoder
     if encoder is None:
         return
-    carried = any(key.startswith(ENCODER) for key in bundle.tensors)
+    names = [entry.name for entry in read_header(bundle.folder / WEIGHTS_FILE)]
+    carried = any(name.startswith(ENCODER) for name in names)
     restricted = re.search(r"\b(NC|ND)\b|non-?commercial|unclear", encoder.licence, re.IGNORECASE)
     if carried and (encoder.source == "installed" or restricted):
         raise ModelError(

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from app.core.errors import ModelError
+from app.core.model_wording import NO_EXPLANATION
 from app.core.progress import Progress
 from app.core.provenance import record_sha256
 from app.core.request import Question
@@ -56,6 +57,7 @@ from app.models.installed import (
     bundle_folder,
 )
 from app.models.scan_functions import ScanFunctions
+from app.models.seal import SEAL_FILE
 from app.models.strict_loading import read_tensors
 
 __all__ = ["MODELS", "WEIGHTS_FILE", "Bundle", "load_bundle"]
@@ -226,8 +228,7 @@ class Bundle:
         found = self._scan_functions(signals, connectome, choose_device(device)[0])
         if found is None:
             raise ModelError(
-                "This model cannot be explained: it gives no gradients, or its two inputs do "
-                "not add up.",
+                NO_EXPLANATION,
                 "Its number stands without an explanation.",
                 code="model.no_gradients",
             )
@@ -321,6 +322,7 @@ class Bundle:
                 self.card, rival, asked.participant, asked.signals
             ),
             contributions=answer.contributions,
+            contributions_exact=answer.contributions_exact,
             novelty=answer.novelty,
             research_only=outcome is Outcome.WITHHELD,
         )
@@ -358,7 +360,7 @@ def load_bundle(model_id_or_dir: str | Path) -> Bundle:
         folder = bundle_folder(model_id_or_dir)
     stamps = tuple(
         (folder / name).stat().st_mtime_ns if (folder / name).is_file() else 0
-        for name in (CARD_FILE, WEIGHTS_FILE, STATISTICS_FILE)
+        for name in (CARD_FILE, WEIGHTS_FILE, STATISTICS_FILE, SEAL_FILE)
     )
     return _load(folder.resolve(), stamps)
 

@@ -24,6 +24,7 @@ from app.core.results import ModelSummary
 from app.models.brainlm_config import BrainLMConfig
 from app.models.card_schema import FORMAT, CardFields, Contract
 from app.models.limits import MAX_CARD_BYTES, MAX_FILE_BYTES
+from app.models.seal import check_seal
 
 __all__ = ["FORMAT", "Calibration", "Card", "Contract", "read_card", "sha256_of_names"]
 
@@ -98,7 +99,8 @@ def read_card(folder: Path) -> Card:
     Raises
     ------
     ModelError
-        ``model.missing`` or ``model.card``, naming the fields and what they must be.
+        ``model.missing``; ``model.card``, naming the fields and what they must be;
+        ``model.hash`` when the card of an installed model was changed.
     """
     path = folder / CARD_FILE
     if not path.is_file():
@@ -109,7 +111,9 @@ def read_card(folder: Path) -> Card:
         )
     if path.stat().st_size > MAX_CARD_BYTES:
         raise card_error("it is larger than 1 MiB")
-    return parse_card(path.read_bytes())
+    card = parse_card(path.read_bytes())
+    check_seal(folder, card.sha256)
+    return card
 
 
 def parse_card(content: bytes) -> Card:

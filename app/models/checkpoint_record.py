@@ -55,3 +55,11 @@ def _read(folder: Path) -> dict[str, Any]:
             return tomllib.loads(handle.read(_LARGEST_RECORD_BYTES).decode("utf-8"))
     except (OSError, ValueError, RecursionError):
         return {}
+
+
+def recorded_sha256(folder: Path, name: str) -> str:
+    """SHA-256 that the installation recorded of a file; "" where it recorded none."""
+    files = _read(folder).get("files")
+    item = files.get(name) if isinstance(files, dict) else None
+    found = item.get("sha256") if isinstance(item, dict) else None
+    return found if isinstance(found, str) else ""

@@ -8,7 +8,7 @@ parcel belongs to, novelty statistics and the covariate-only rival. The interval
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,12 +29,18 @@ from app.models.features import (
     pooling_weights,
     prepared_series,
 )
-from app.models.interface import DifferentiableResponse, ResponseModel
+from app.models.interface import (
+    DetailedResponse,
+    DifferentiableResponse,
+    ExplainedResponse,
+    ResponseModel,
+)
 from app.models.network_statistics import made_up_scan
 from app.models.novelty import novelty_of, novelty_shapes
 from app.models.scan_functions import ScanFunctions
 
 NORMAL_95 = 1.959964
+Load = Callable[[Card, Path, str], ResponseModel]  # card, weights file, device
 
 
 def statistics_shapes(card: Card) -> dict[str, tuple[int, ...]]:
@@ -71,19 +77,20 @@ class FittedResponse:
     card: Card
     statistics: Mapping[str, Tensor]
     model: Any  # a `ResponseModel`
-    branch: str  # the one input that can be explained, or ""
+    branch: str  # the one input that can be explained; "" = the model says itself, or none
 
     @classmethod
     def build(
         cls,
-        kind: type[ResponseModel],
+        load: Load,
         card: Card,
         statistics: Mapping[str, Tensor],
         weights: Path,
         branch: str = "",
+        device: str = "cpu",
     ) -> FittedResponse:
-        """Let the model read its own file."""
-        return cls(card, statistics, kind.load(weights), branch)
+        """Let the model read its own file, encoder and all."""
+        return cls(card, statistics, load(card, weights, device), branch)
 
     def answer(
         self,
@@ -95,7 +102,12 @@ class FittedResponse:
     ) -> Answer:
         """One scan's numbers."""
         progress.step(0.1, "model")
-        log_odds = self._log_odds(signals.cleaned, connectome.matrix, covariates)
+        detail = None
+        if isinstance(self.model, DetailedResponse):
+            detail = self.model.detail(signals.cleaned, connectome.matrix)
+            log_odds = detail.log_odds
+        else:
+            log_odds = self._log_odds(signals.cleaned, connectome.matrix, covariates)
         progress.step(0.9, "novelty")
         spread = NORMAL_95 * (self.card.fields.uncertainty.log_odds_sd or 0.0)
         low, middle, high = calibrated(
@@ -103,17 +115,24 @@ class FittedResponse:
         )
         return Answer(
             log_odds=log_odds,
-            windows=frozen(np.array([log_odds])),
+            windows=frozen(np.array([log_odds]) if detail is None else detail.window_log_odds),
             probability=float(middle),
             interval=(float(low), float(high)),
-            contributions=None,
+            contributions=None if detail is None else detail.contributions,
+            contributions_exact=detail is None or detail.exact_contributions,
             novelty=novelty_of(self.card, self.statistics, self._novelty(signals, connectome)),
         )
 
     def scan_functions(
         self, signals: CleanSignals, connectome: Connectome, *, sparing: bool = False
     ) -> ScanFunctions | None:
-        """Both parts as functions of this scan; None unless the model has one input only."""
+        """This scan as functions with gradients; None where the model has none or no baseline."""
+        if isinstance(self.model, ExplainedResponse):
+            return self.model.scan_functions(
+                signals.cleaned, connectome.matrix, signals.good_frames
+            )
+        if getattr(self.model, "self_scaled", False):
+            return None
         if not self.branch or not isinstance(self.model, DifferentiableResponse):
             return None
         return OneInput.of(self, self.branch, signals, connectome)

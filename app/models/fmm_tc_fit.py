@@ -82,7 +82,7 @@ def fit_people(
         if settings.mode == "faithful"
         else fitting.corrected(parcels, scaler, progress)
     )
-    short = sum(len(one) < settings.window_frames for one in series)
+    short = sum(len(one) < settings.window_frames for one in ready)
     return Fitted(
         parcels=parcels,
         encoder=source,

@@ -10,8 +10,15 @@ from torch import Tensor
 
 from app.core.arrays import Floats
 from app.core.errors import ModelError
+from app.models.differentiable_normalisation import (
+    SELF_SCALED,
+    UNCENTRED,
+    normalise,
+    on_physical_axis,
+)
 from app.models.features import window_starts
 from app.models.fmm_tc_settings import FmmTcSettings
+from app.models.parcel_statistics import demeaned_frames, quartiles
 
 REFLECTED = "short scan: mirrored in time to one window"
 ZERO_PADDED = "short scan: zeros appended as released"
@@ -21,7 +28,7 @@ RAW_RATIO = 3.0  # |mean| over standard deviation: raw BOLD is near 100, cleaned
 
 @dataclass(frozen=True, slots=True)
 class SeriesStatistics:
-    """Training statistics of `robust_cohort`, (parcel,) each, percent."""
+    """Training statistics of `robust_cohort`, (parcel,) each, percent; see `normalisation.py`."""
 
     median: Floats
     interquartile: Floats
@@ -30,11 +37,11 @@ class SeriesStatistics:
 def fit_series_statistics(series: list[Floats]) -> SeriesStatistics:
     """Median and interquartile range of each parcel over all training people's frames.
 
-    A parcel that nobody has gets 0 and 1.
+    Each scan's own parcel means are taken off first. A parcel that nobody has gets 0 and 1.
     """
-    rows = np.concatenate([np.asarray(one, np.float64) for one in series])
+    rows = demeaned_frames(series)
     lost = np.isnan(rows).all(axis=0)
-    low, median, high = np.nanpercentile(np.where(lost, 0.0, rows), [25, 50, 75], axis=0)
+    low, median, high = quartiles(np.where(lost, 0.0, rows))
     spread = high - low
     return SeriesStatistics(median, np.where(spread > 0, spread, 1.0))
 
@@ -70,6 +77,13 @@ def check_series(series: Floats, parcels: int, settings: FmmTcSettings) -> int:
             "Check the coverage of the scan.",
             code="model.missing_parcels",
         )
+    if missing and settings.normalisation in UNCENTRED and "series" in settings.branches:
+        raise ModelError(
+            f"{missing} parcels are missing, and 0 is no neutral value under "
+            f"'{settings.normalisation}'.",
+            "Use a model with a centred normalisation, or a scan that covers all parcels.",
+            code="model.missing_parcels",
+        )
     used = np.asarray(series, np.float64)[:, present]
     ratio = float(np.median(np.abs(used.mean(axis=0)) / used.std(axis=0)))
     raw = settings.mode == "faithful"
@@ -87,21 +101,37 @@ def check_series(series: Floats, parcels: int, settings: FmmTcSettings) -> int:
 def normalised(
     series: Tensor, settings: FmmTcSettings, statistics: SeriesStatistics | None
 ) -> Tensor:
-    """The named normalisation, gaps as the training centre (0), differentiable.
+    """The model's time axis and named normalisation, gaps as the training centre (0).
 
-    `series` (frame, parcel): percent of the parcel's mean, or raw in faithful mode, where gaps
-    become 0 as released.
+    Differentiable. `series` (frame, parcel): percent of the parcel's mean, or raw in faithful
+    mode, where gaps become 0 as released. Under the policy "physical" the answer has other
+    frames.
     """
     present = torch.isfinite(series).all(dim=0)
     whole = torch.where(present, series, torch.zeros_like(series))
-    if settings.normalisation == "percent_scaled":
-        return whole / settings.series_scale_percent
-    if settings.normalisation == "robust_cohort":
-        assert statistics is not None
-        middle = torch.from_numpy(np.asarray(statistics.median)).to(whole)
-        spread = torch.from_numpy(np.asarray(statistics.interquartile)).to(whole)
-        return torch.where(present, (whole - middle) / spread, torch.zeros_like(whole))
-    return whole
+    if settings.repetition_time_policy == "physical":
+        assert settings.repetition_time_s is not None
+        whole = on_physical_axis(whole, settings.repetition_time_s)
+    if settings.normalisation == "raw":
+        return whole
+    table = None
+    if statistics is not None:
+        columns = (statistics.median, statistics.interquartile)
+        table = tuple(torch.from_numpy(np.asarray(one)).to(whole) for one in columns)
+    scaled = normalise(
+        settings.normalisation,
+        whole,
+        scale_percent=settings.series_scale_percent,
+        statistics=None if table is None else (table[0], table[1]),
+    )
+    ready = torch.where(present, scaled, torch.zeros_like(scaled))
+    if settings.normalisation in SELF_SCALED and not bool(torch.isfinite(ready).all()):
+        raise ModelError(
+            f"A parcel has no spread of its own, so '{settings.normalisation}' cannot scale it.",
+            "Leave such parcels out as missing, or use a model with another normalisation.",
+            code="model.normalisation",
+        )
+    return ready
 
 
 def evaluation_windows(series: Tensor, settings: FmmTcSettings) -> tuple[list[Tensor], str]:
@@ -147,7 +177,9 @@ def _lengthened(series: Tensor, settings: FmmTcSettings) -> tuple[Tensor, str]:
         mirrored = torch.arange(frames - 2, 2 * frames - size - 2, -1)
         return torch.cat([series, series[mirrored.to(series.device)]]), REFLECTED
     raise ModelError(
-        f"The scan has {frames} usable frames; the model needs {size}"
+        f"The scan has {frames} usable frames"
+        + (" at 0.735 s" if settings.repetition_time_policy == "physical" else "")
+        + f"; the model needs {size}"
         + (" (or more than half to mirror)." if settings.short_scans == "reflect" else "."),
         "Use a longer scan.",
         code="model.too_short",

@@ -20,6 +20,7 @@ from app.core.arrays import Bools, Floats
 from app.core.errors import ModelError
 from app.core.progress import Progress
 from app.models.device import fixed_threads
+from app.models.differentiable_normalisation import SELF_SCALED
 from app.models.fmm_tc_fit import fit_people
 from app.models.fmm_tc_inputs import (
     check_series,
@@ -27,6 +28,7 @@ from app.models.fmm_tc_inputs import (
 )
 from app.models.fmm_tc_parts import NetworkParts, ResponseDetail
 from app.models.fusion import Gated
+from app.models.scan_functions import ScanFunctions
 from app.models.series_encoder import EncoderSource
 from app.models.structural import check_volumes, structural_statistics
 
@@ -189,6 +191,19 @@ class FmmTcNetwork(NetworkParts):
             rows = self._member_features(member, inputs)[branch]
             parts.append(member.fusion.part(branch, rows).mean())
         return torch.stack(parts).mean()
+
+    def scan_functions(
+        self, series: Floats, connectivity: Floats, good_frames: Bools
+    ) -> ScanFunctions | None:
+        """One scan for attribution; None where each scan is scaled by itself.
+
+        A variant whose branches interact comes as a joint model (`JointNetwork`).
+        """
+        from app.models.differentiable_network import explainable
+
+        if self.settings.normalisation in SELF_SCALED and "series" in self.settings.branches:
+            return None
+        return explainable(self, series, connectivity, good_frames)
 
     # ------------------------------------------------------------------ storing
 

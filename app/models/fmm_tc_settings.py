@@ -11,6 +11,8 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from app.core.errors import ModelError
+from app.models.differentiable_normalisation import NAMES
+from app.models.repetition_time import LONGEST_TR_S, POLICIES, SHORTEST_TR_S
 
 MODES = ("corrected", "faithful")
 BRANCHES = ("series", "connectivity", "structural")
@@ -18,7 +20,7 @@ FOUNDATIONS = ("pretrained", "random", "scratch")
 CONNECTIVITY = ("pearson", "partial", "tangent", "gram")
 CONNECTIVITY_ENCODERS = ("linear", "compact", "resnet18")
 FUSIONS = ("concat", "gated", "late")
-NORMALISATIONS = ("raw", "percent_scaled", "robust_cohort")
+NORMALISATIONS = ("raw", *NAMES)
 SHORT_SCANS = ("refuse", "reflect", "neufom")
 LARGEST_FOLDS = 20
 STRUCTURAL_UNITS = ("mm3", "intracranial_fraction")
@@ -80,6 +82,8 @@ class FmmTcSettings:
     normalisation: str = "percent_scaled"
     series_scale_percent: float = 1.0  # of percent_scaled
     window_frames: int = 200
+    repetition_time_policy: str = "frames"  # or "physical": resampled to 0.735 s
+    repetition_time_s: float | None = None  # of the series; needed by "physical"
     short_scans: str = "refuse"
     shrinkage: float | None = None  # of partial and tangent; None = fitted on training people
     structural_unit: str = "mm3"
@@ -120,6 +124,7 @@ class FmmTcSettings:
             ("connectivity_encoder", CONNECTIVITY_ENCODERS),
             ("fusion", FUSIONS),
             ("normalisation", NORMALISATIONS),
+            ("repetition_time_policy", POLICIES),
             ("short_scans", SHORT_SCANS),
             ("structural_unit", STRUCTURAL_UNITS),
         ):
@@ -138,6 +143,11 @@ class FmmTcSettings:
             raise _refusal(f"shrinkage is {self.shrinkage}", "a value between 0 and 1")
         if not self.series_scale_percent > 0:
             raise _refusal("series_scale_percent is not positive", "a value above 0")
+        seconds = self.repetition_time_s
+        if seconds is not None and not SHORTEST_TR_S <= seconds <= LONGEST_TR_S:
+            raise _refusal(f"repetition_time_s is {seconds}", "seconds, 0.1 to 10")
+        if self.repetition_time_policy == "physical" and seconds is None:
+            raise _refusal("the policy is physical without repetition_time_s", "the series' own")
         self._check_mode()
         return self
 
@@ -148,6 +158,7 @@ class FmmTcSettings:
             "connectivity_encoder": "resnet18",
             "normalisation": "raw",
             "fusion": "concat",
+            "repetition_time_policy": "frames",
         }
         if self.mode == "faithful":
             for name, value in released.items():
@@ -181,7 +192,8 @@ class FmmTcSettings:
         mode = "corrected" if self.mode == "corrected" else "faithful, for comparison only"
         parts = []
         if "series" in self.branches:
-            parts.append(f"series ({self.foundation} encoder, {self.normalisation})")
+            axis = ", 0.735 s a frame" if self.repetition_time_policy == "physical" else ""
+            parts.append(f"series ({self.foundation} encoder, {self.normalisation}{axis})")
         if "connectivity" in self.branches:
             parts.append(f"connectivity ({self.connectivity}, {self.connectivity_encoder})")
         if "structural" in self.branches:

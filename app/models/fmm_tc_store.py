@@ -25,6 +25,7 @@ from app.models.fmm_tc_settings import FmmTcSettings
 from app.models.fmm_tc_training import MemberRecord
 from app.models.limits import MAX_FILE_BYTES
 from app.models.reference_series import FREQUENCIES, SeriesSummary
+from app.models.safetensors_header import read_header
 from app.models.series_encoder import EncoderSource, built, module_of, weights_sha256
 from app.models.strict_loading import check_tensors, read_tensors
 
@@ -109,15 +110,40 @@ def write(model: FmmTcNetwork, path: Path) -> None:
 def read(path: Path, *, encoder: EncoderSource | None, device: str) -> FmmTcNetwork:
     """Read a file that `write` wrote."""
     tensors = read_tensors(path)
+    return network_of(_stored(path), tensors, encoder=encoder, device=device)
+
+
+def wanted_encoder(path: Path) -> tuple[str, dict[str, Any]] | None:
+    """Hash and description of the published encoder that a file refers to; None: it needs none.
+
+    Raises
+    ------
+    ModelError
+        ``model.damaged``.
+    """
+    found = _stored(path).get("encoder")
+    if not isinstance(found, dict) or found.get("third_party") is not True:
+        return None
+    sha256, build = found.get("sha256"), found.get("build")
+    if not isinstance(sha256, str) or not isinstance(build, dict):
+        raise _damaged("it does not name its encoder")
+    return sha256, build
+
+
+def _stored(path: Path) -> dict[str, Any]:
+    """The settings in the header; the file itself was read strictly before or is next."""
+    read_header(path)
     from safetensors import safe_open
 
     with safe_open(str(path), framework="pt") as archive:
         facts = archive.metadata() or {}
     try:
         settings = json.loads(facts[METADATA_KEY])
-    except (KeyError, json.JSONDecodeError) as error:
+    except (KeyError, json.JSONDecodeError, RecursionError) as error:
         raise _damaged("it holds no settings of FMM_TC") from error
-    return network_of(settings, tensors, encoder=encoder, device=device)
+    if not isinstance(settings, dict):
+        raise _damaged("it holds no settings of FMM_TC")
+    return settings
 
 
 def network_of(

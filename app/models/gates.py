@@ -31,6 +31,7 @@ from app.models.covariates import scan_covariates
 from app.models.earned import unearned_reason
 
 NOT_FOR_PEOPLE = "Withheld: no model trained on people is installed"
+TOO_FEW_GOOD_FRAMES = "scan.too_few_good_frames"  # a finding of the cleaning
 COVARIATE_WORDS = {
     "age_years": "the age",
     "sex_female": "the sex (F or M)",
@@ -295,6 +296,12 @@ def missing_parcels(signals: CleanSignals, connectome: Connectome) -> Bools:
 
 
 def _shape_reasons(card: Card, asked: Asked) -> tuple[str, ...]:
-    found = [r for shape in SHAPES for r in shape(card, asked.signals, asked.connectome)]
+    shapes, found = list(SHAPES), []
+    for finding in asked.findings:
+        if finding.code == TOO_FEW_GOOD_FRAMES and _coverage in shapes:
+            # Motion left nothing to clean: every parcel is empty, and coverage is not why.
+            shapes.remove(_coverage)
+            found = [f"Withheld: {finding.message} {finding.hint}".rstrip(" .")]
+    found += [r for shape in shapes for r in shape(card, asked.signals, asked.connectome)]
     wrong_size = [reason for reason in found if "contract.parcel_count" in reason]
     return tuple(wrong_size or found)

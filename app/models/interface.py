@@ -14,6 +14,7 @@ from torch import Tensor
 
 from app.core.arrays import Bools, Floats
 from app.core.progress import Progress
+from app.models.scan_functions import ScanFunctions
 
 
 @runtime_checkable
@@ -86,3 +87,41 @@ class DifferentiableResponse(Protocol):
 
     def log_odds_of(self, series: Tensor, connectivity: Tensor) -> Tensor:
         """(frame, parcel) series and (parcel, parcel) matrix of one person -> scalar."""
+
+
+class Detail(Protocol):
+    """One person's answer with what lies behind it."""
+
+    @property
+    def log_odds(self) -> float:
+        """Uncalibrated."""
+
+    @property
+    def window_log_odds(self) -> Floats:
+        """(window,)."""
+
+    @property
+    def contributions(self) -> dict[str, float]:
+        """Signed log-odds of each input and "bias"; they sum to the log-odds."""
+
+    @property
+    def exact_contributions(self) -> bool:
+        """False where the inputs interact: then they are Shapley values."""
+
+
+@runtime_checkable
+class DetailedResponse(Protocol):
+    """A fitted model that says what its inputs contribute."""
+
+    def detail(self, series: Floats, connectivity: Floats) -> Detail:
+        """One person's, inputs as in `ResponseModel.fit`."""
+
+
+@runtime_checkable
+class ExplainedResponse(Protocol):
+    """A fitted model that prepares a scan for attribution itself, whatever its fusion."""
+
+    def scan_functions(
+        self, series: Floats, connectivity: Floats, good_frames: Bools
+    ) -> ScanFunctions | None:
+        """One person's; None where it has no baseline to start from."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -20,6 +21,7 @@ from app.models.parcel_statistics import ParcelStatistics
 GLOBAL_SD = 41.44047
 PERCENTILE_99 = 111.13143061224855
 
+Array = TypeVar("Array", bound=Any)  # a numpy array or a torch tensor
 Function = Callable[[Floats, ParcelStatistics | None], Floats]
 
 
@@ -39,12 +41,20 @@ def _raw(series: Floats, _table: ParcelStatistics | None) -> Floats:
     return series
 
 
-def _demeaned(series: Floats) -> Floats:
-    return np.asarray(series - series.mean(axis=0))
+def demeaned(series: Array) -> Array:
+    """(frame, parcel) minus each parcel's mean over the scan; of an array or a tensor."""
+    centred: Array = series - series.mean(0)
+    return centred
+
+
+def robust_scaled(series: Array, median: Array, spread: Array) -> Array:
+    """``(x - mean - median) / IQR`` per parcel; of arrays or of tensors with gradients."""
+    scaled: Array = (demeaned(series) - median) / spread
+    return scaled
 
 
 def _over(divisor: float) -> Function:
-    return lambda series, _table: _demeaned(series) / divisor
+    return lambda series, _table: np.asarray(demeaned(series) / divisor)
 
 
 def _minmax_scan(series: Floats, _table: ParcelStatistics | None) -> Floats:
@@ -71,7 +81,7 @@ def _between(series: Floats, low: Floats | float, high: Floats | float) -> Float
 
 def _robust(series: Floats, table: ParcelStatistics | None) -> Floats:
     median, spread = _needed(table).need("median", "iqr")
-    return np.asarray((_demeaned(series) - median) / spread)
+    return np.asarray(robust_scaled(series, median, spread))
 
 
 def _robust_clipped(series: Floats, table: ParcelStatistics | None) -> Floats:
@@ -80,7 +90,7 @@ def _robust_clipped(series: Floats, table: ParcelStatistics | None) -> Floats:
 
 
 def _robust_scan(series: Floats, _table: ParcelStatistics | None) -> Floats:
-    centred = _demeaned(series)
+    centred = np.asarray(demeaned(series))
     low, median, high = np.percentile(centred, [25, 50, 75], axis=0)
     flat = int(np.count_nonzero(~(high > low)))
     if flat:

@@ -98,8 +98,8 @@ def fitted_statistics(series: Sequence[Floats]) -> ParcelStatistics:
     series
         (frame, parcel) arrays, one a person; finite.
     """
-    demeaned = np.concatenate([np.asarray(one) - np.mean(one, axis=0) for one in series])
-    low, median, high = np.percentile(demeaned, [25, 50, 75], axis=0)
+    demeaned = demeaned_frames(series)
+    low, median, high = quartiles(demeaned)
     # A parcel without spread is refused by name in `checked`, not by a warning here.
     spread = np.where(high > low, high - low, np.nan)
     robust = np.percentile((demeaned - median) / spread, [1, 99], axis=0)
@@ -112,6 +112,18 @@ def fitted_statistics(series: Sequence[Floats]) -> ParcelStatistics:
         "maximum": np.max([np.max(one, axis=0) for one in series], axis=0),
     }
     return checked(ParcelStatistics(columns, f"fitted on {len(series)} training people", ""))
+
+
+def demeaned_frames(series: Sequence[Floats]) -> Floats:
+    """All frames of all people, (frame, parcel), each scan minus its own parcel means."""
+    return np.concatenate(
+        [np.asarray(one, np.float64) - np.mean(one, axis=0, dtype=np.float64) for one in series]
+    )
+
+
+def quartiles(frames: Floats) -> Floats:
+    """(3, parcel): 25th, 50th and 75th percentile over the frames that are not NaN."""
+    return np.asarray(np.nanpercentile(frames, [25, 50, 75], axis=0))
 
 
 def checked(statistics: ParcelStatistics) -> ParcelStatistics:

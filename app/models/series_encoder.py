@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -21,9 +21,12 @@ from app.core.errors import ModelError
 from app.core.provenance import array_sha256, record_sha256
 from app.models.brainlm import BrainLM
 from app.models.brainlm_config import BrainLMConfig
+from app.models.brainlm_vit import BrainLMVit
+from app.models.brainlm_vit_config import BrainLMVitConfig
 from app.models.features import pooling_weights, series_features
 
 FAMILY_13M = "BrainLM 13M"
+FAMILY_VIT = "BrainLM ViT-MAE"
 LARGEST = {  # of a description read from a file: no more memory than published models need
     "hidden_size": 2048,
     "num_hidden_layers": 48,
@@ -106,7 +109,7 @@ class BrainLMSeriesEncoder(nn.Module):
         found = []
         for order in orders:
             if self.network_of_parcel is None:
-                found.append(self.model.tokens(windows, xyz, order)[0])
+                found.append(self.model.cls(windows, xyz, order))
                 continue
             present = torch.ones(windows.shape[1], dtype=torch.bool, device=windows.device)
             count = int(self.network_of_parcel.max()) + 1
@@ -155,6 +158,20 @@ class OrderFreeEncoder(nn.Module):
         return self._read(self.module, windows, xyz)
 
 
+def _vit_cls(module: nn.Module, windows: Tensor, xyz: Tensor) -> Tensor:
+    assert isinstance(module, BrainLMVit)
+    return module.cls(windows, xyz)
+
+
+class VitSeriesEncoder(OrderFreeEncoder):
+    """BrainLM ViT-MAE: its CLS token, every size from the configuration."""
+
+    def __init__(self, model: BrainLMVit) -> None:
+        config = model.config
+        super().__init__(model, _vit_cls, config.hidden_size, config.num_timepoints_per_voxel)
+        self.parcel_count = config.num_brain_voxels
+
+
 @dataclass(frozen=True, slots=True)
 class EncoderSource:
     """An encoder and where its weights come from."""
@@ -178,6 +195,13 @@ class EncoderSource:
         build = {"family": FAMILY_13M, "config": model.config.as_mapping(), "networks": networks}
         return cls(encoder, file_sha256 or weights_sha256(encoder), file_sha256 is not None, build)
 
+    @classmethod
+    def of_vit(cls, model: BrainLMVit, *, file_sha256: str | None = None) -> EncoderSource:
+        """ViT-MAE; as `of_brainlm`."""
+        encoder = VitSeriesEncoder(model)
+        build = {"family": FAMILY_VIT, "config": asdict(model.config)}
+        return cls(encoder, file_sha256 or weights_sha256(encoder), file_sha256 is not None, build)
+
     def restarted(self, seed: int) -> EncoderSource:
         """The same architecture with random weights: the ablation's other arms."""
         encoder = copy.deepcopy(module_of(self.encoder))
@@ -191,7 +215,7 @@ class EncoderSource:
         return record_sha256([self.sha256, self.build, type(self.encoder).__name__])
 
 
-def built(build: Mapping[str, Any]) -> BrainLMSeriesEncoder:
+def built(build: Mapping[str, Any]) -> BrainLMSeriesEncoder | VitSeriesEncoder:
     """An encoder without its weights, from what `EncoderSource.build` recorded.
 
     Raises
@@ -199,32 +223,45 @@ def built(build: Mapping[str, Any]) -> BrainLMSeriesEncoder:
     ModelError
         ``model.encoder_missing`` when the family cannot be made from the record alone.
     """
-    if build.get("family") != FAMILY_13M:
+    family = build.get("family")
+    if family not in (FAMILY_13M, FAMILY_VIT):
         raise ModelError(
             "The model needs an encoder that its file does not describe.",
             "Install the encoder that the model names.",
             code="model.encoder_missing",
         )
     try:
+        if family == FAMILY_VIT:
+            return VitSeriesEncoder(BrainLMVit(BrainLMVitConfig.from_mapping(build["config"])))
         config = BrainLMConfig.from_mapping(build["config"])
         for name, largest in LARGEST.items():
             if not 0 < int(getattr(config, name)) <= largest:
                 raise ValueError(f"{name} is out of range")
-        model = BrainLM(config)
-        networks = None if build["networks"] is None else np.asarray(build["networks"], np.int64)
-        if networks is not None and (
-            networks.shape != (config.num_brain_voxels,)
-            or networks.min() < 0
-            or networks.max() >= LARGEST_NETWORKS
-        ):
-            raise ValueError("networks do not fit the parcels")
+        return BrainLMSeriesEncoder(
+            BrainLM(config), checked_networks(build["networks"], config.num_brain_voxels)
+        )
     except (KeyError, TypeError, ValueError) as error:
         raise ModelError(
             "The model's description of its encoder is damaged.",
             "Install the model again.",
             code="model.damaged",
         ) from error
-    return BrainLMSeriesEncoder(model, networks)
+
+
+def checked_networks(networks: Any, parcels: int) -> Ints | None:
+    """(parcel,) network of each parcel as a file describes it; None where it names none.
+
+    Raises
+    ------
+    ValueError
+        When they do not fit the parcels.
+    """
+    if networks is None:
+        return None
+    found = np.asarray(networks, np.int64)
+    if found.shape != (parcels,) or found.min() < 0 or found.max() >= LARGEST_NETWORKS:
+        raise ValueError("networks do not fit the parcels")
+    return found
 
 
 def module_of(encoder: SeriesEncoder) -> nn.Module:

@@ -30,8 +30,9 @@ class Surface:
 class CaseView:
     """Arrays behind slices, surface and carpet; None where a stage did not come that far.
 
-    All are read-only; volumes and carpets are memory-mapped, so opening costs nothing and a
-    slice reads only what it shows.
+    The masks and the signal-to-noise map are missing from cases of earlier versions, the latter
+    also where the run was preprocessed elsewhere. All are read-only; volumes and carpets are
+    memory-mapped, so opening costs nothing and a slice reads only what it shows.
     """
 
     template_name: str
@@ -39,6 +40,9 @@ class CaseView:
     template: Ints | None  # (x, y, z) uint8
     boldref: Floats | None  # (x, y, z), the participant in the template
     labels: Ints | None  # (x, y, z) int16, 1-based parcel, 0 outside
+    mask: Bools | None  # (x, y, z), the participant's brain mask in the template
+    template_mask: Bools | None  # (x, y, z), the template's own
+    tsnr: Floats | None  # (x, y, z) mean / standard deviation in time, 0 outside the mask
     native_affine: Floats | None  # (4, 4), voxel -> scanner mm
     native_boldref: Floats | None  # (x, y, z) of the scanner's grid, RAS+
     native_mask: Bools | None
@@ -66,6 +70,9 @@ def open_view(folder: Path) -> CaseView:
             template=_mapped(view / "template.npy"),
             boldref=_mapped(view / "boldref.npy"),
             labels=_mapped(view / "labels.npy"),
+            mask=_mapped(view / "mask.npy"),
+            template_mask=_mapped(view / "template_mask.npy"),
+            tsnr=_mapped(view / "tsnr.npy"),
             native_affine=_affine(native),
             native_boldref=_mapped(view / "native_boldref.npy"),
             native_mask=_mapped(view / "native_mask.npy"),

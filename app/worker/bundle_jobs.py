@@ -1,4 +1,4 @@
-"""Jobs about bundles and devices: a card as a page, export, import, what this machine has."""
+"""Jobs about bundles and devices: card, export, import, verify, what this machine has."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from app.core.errors import ModelError
 from app.core.progress import Progress
 
 
@@ -50,6 +51,23 @@ def bundle_import(arguments: Mapping[str, Any], progress: Progress) -> dict[str,
     return {"imported": model_id}
 
 
+def bundle_verify(arguments: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
+    """Read models again: hashes, every array, the made-up scan; a sentence for each fault."""
+    from app.models.bundle import load_bundle
+
+    troubles = {}
+    progress.set_weights({"Verify": 1.0})
+    with progress.stage("Verify"):
+        for number, model_id in enumerate(arguments["ids"]):
+            progress.step(number / len(arguments["ids"]), model_id)
+            try:
+                load_bundle(model_id)
+                troubles[model_id] = ""
+            except ModelError as error:
+                troubles[model_id] = f"{error.message} {error.hint}".rstrip()
+    return {"troubles": troubles}
+
+
 def devices(_arguments: Mapping[str, Any], _progress: Progress) -> dict[str, Any]:
     """Name and memory of each device; the window itself never imports torch."""
     from app.models.device import device_facts
@@ -61,5 +79,6 @@ BUNDLE_JOBS = {
     "bundle_card": bundle_card,
     "bundle_export": bundle_export,
     "bundle_import": bundle_import,
+    "bundle_verify": bundle_verify,
     "devices": devices,
 }

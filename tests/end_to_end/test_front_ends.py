@@ -207,7 +207,7 @@ def test_that_a_case_folder_holds_every_file_of_the_contract(planted: Planted) -
         *(f"view/{name}" for name in (
             "template.npy", "boldref.npy", "labels.npy", "view.json", "native_boldref.npy",
             "native_mask.npy", "native.json", "surface.npz", "carpet_before.npy",
-            "carpet_after.npy", "carpet_rows.npy",
+            "carpet_after.npy", "carpet_rows.npy", "mask.npy", "template_mask.npy", "tsnr.npy",
         )),
     ]  # fmt: skip
     assert [name for name in wanted if not (planted.folder / name).is_file()] == []

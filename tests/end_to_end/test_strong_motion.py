@@ -40,6 +40,9 @@ def test_that_strong_motion_is_withheld_with_its_reason(moved: tuple[Case, Path]
     assert {"mean_fd_power_mm", "flagged_percent", "residual_degrees_of_freedom"} <= failed
     assert any("framewise displacement" in reason for reason in case.prediction.reasons)
     assert "scan.too_few_good_frames" in {finding.code for finding in case.findings}
+    reasons = " ".join(case.prediction.reasons)
+    assert "free of head motion" in reasons
+    assert "not covered" not in reasons  # every parcel is empty, and coverage is not why
 
 
 def test_that_nothing_is_made_up_where_nothing_could_be_cleaned(

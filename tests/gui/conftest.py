@@ -87,6 +87,8 @@ def session(qapp: Any, case_folders: dict[str, Path]) -> Session:
 @pytest.fixture
 def window(qapp: Any, worker: FakeWorker, messages: Messages, qtbot: Any) -> Iterator[MainWindow]:
     made = make_window(lambda: worker, Settings(theme="dark"), messages)
+    made.actions_.reader.inline = True  # what follows from an opened case stands at once
+    made.session.turns.on = False
     made.resize(1280, 720)
     made.show()
     qtbot.waitExposed(made)

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from app.gui.widgets.plane import axis_letters, edge_letters, plane
-from app.gui.widgets.slice_canvas import SliceCanvas, SliceContent
+from app.gui.widgets.slice_canvas import SliceCanvas
+from app.gui.widgets.slice_content import SliceContent
 
 AFFINE = np.array([[3.0, 0, 0, -12], [0, 2, 0, -9], [0, 0, 4, -8], [0, 0, 0, 1]])
 

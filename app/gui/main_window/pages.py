@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QHBoxLayout, QSplitter, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QSplitter, QTabWidget, QVBoxLayout, QWidget
 
 from app.gui.session import Session
 from app.gui.views import (
     CardView,
+    CoverageView,
     GatesView,
     HeaderView,
     IntakeView,
     MatrixView,
     MotionView,
+    RecordView,
     RegionsView,
+    RegistrationView,
     SlicesView,
     SummaryView,
     SurfaceView,
@@ -50,6 +53,17 @@ def _split(orientation: Qt.Orientation, *parts: tuple[QWidget, int]) -> QSplitte
     return splitter
 
 
+def _tabs(*views: View) -> QTabWidget:
+    """Views behind each other; the tab carries the title."""
+    tabs = QTabWidget()
+    tabs.setDocumentMode(True)
+    for view in views:
+        tabs.addTab(view, view.title)
+        view.title_label.hide()
+    tabs.setAccessibleName(", ".join(view.title for view in views))
+    return tabs
+
+
 _ACROSS, _DOWN = Qt.Orientation.Horizontal, Qt.Orientation.Vertical
 
 
@@ -75,10 +89,13 @@ def load_page(session: Session, run: Callable[[dict[str, object]], None]) -> Pag
     return page
 
 
-def check_page(session: Session) -> Page:
-    """Motion and carpet; gates; the participant in the template."""
+def check_page(session: Session, overrule: Callable[[], None]) -> Page:
+    """Motion and carpet; gates, coverage and record; the participant in the template."""
     page = Page("Check")
-    right = _split(_DOWN, (GatesView(session), 5), (SlicesView(session, source="boldref"), 4))
+    gates = GatesView(session)
+    gates.override_asked.connect(overrule)
+    told = _tabs(gates, CoverageView(session), RecordView(session))
+    right = _split(_DOWN, (told, 5), (RegistrationView(session), 4))
     page.row.addWidget(_split(_ACROSS, (MotionView(session), 6), (right, 5)))
     return page
 

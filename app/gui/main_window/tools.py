@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject
 from PySide6.QtWidgets import QFileDialog
 
+from app.core.errors import ScanError
+from app.core.results import Verdict
 from app.gui.dialogs.model_card import ModelCardDialog
+from app.gui.dialogs.override import OverrideDialog
 from app.gui.dialogs.settings import SettingsDialog
+from app.gui.session import may_overrule
 from app.worker.bundle_requests import (
     bundle_card_job,
     bundle_export_job,
@@ -71,6 +76,37 @@ class Tools(QObject):
         if name:
             target = Path(name).absolute().with_suffix(".nrmodel")
             self.window_.actions_.ask_worker(bundle_export_job(model_id, target))
+
+    def ask_override(self) -> None:
+        """Ask for the reason to overrule the open case's quality verdict; research mode only."""
+        session = self.window_.session
+        quality = session.case.case.quality if session.case is not None else None
+        if quality is None or not may_overrule(session):
+            return
+        failed = [m for m in quality.metrics if m.verdict is Verdict.WITHHELD]
+        dialog = OverrideDialog(failed, self.window_)
+        dialog.confirmed.connect(self.overrule)
+        dialog.open()
+
+    def overrule(self, reason: str) -> None:
+        """Analyse the open case's scan again in research mode, against its quality verdict."""
+        session, actions = self.window_.session, self.window_.actions_
+        if session.case is None or not may_overrule(session):
+            return
+        case = session.case.case
+        request = actions.requests.get(case.scan.sha256)
+        if request is None or not request.scan_path.exists():
+            actions.messages.tell(
+                ScanError(
+                    "Where this case's scan lies is not known: a case does not keep it.",
+                    "Open the scan, tick research mode and state the reason below it.",
+                    code="gui.scan_not_known",
+                )
+            )
+            return
+        uuid = case.participant.uuid
+        wanted = replace(request, research=True, override_reason=reason, participant_uuid=uuid)
+        actions.analyse(wanted, case.scan.sha256)
 
     # what the worker answers -------------------------------------------------------------
 

@@ -169,7 +169,7 @@ class MainWindow(QMainWindow):
 
             made = {
                 "load": lambda: pages.load_page(self.session, self.actions_.run_analysis),
-                "check": lambda: pages.check_page(self.session),
+                "check": lambda: pages.check_page(self.session, self.tools.ask_override),
                 "predict": lambda: pages.predict_page(self.session, self.tools.show_card),
                 "explain": lambda: pages.explain_page(self.session),
                 "report": lambda: pages.report_page(

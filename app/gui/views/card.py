@@ -232,6 +232,8 @@ class CardView(View):
             if found.log_odds is not None:
                 words = f"Sum {wording.signed(found.log_odds)} before calibration."
                 column.addWidget(_text(words, small=True, muted=True))
+            if not found.contributions_exact:
+                column.addWidget(_text(wording.SHARES_SHAPLEY, small=True, muted=True))
         else:
             column.addWidget(_text("Not available for this model.", small=True))
         column.addWidget(_text(wording.NON_CAUSAL_CAPTION, small=True, muted=True))

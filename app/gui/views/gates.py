@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QColor
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QHeaderView,
+    QPushButton,
     QTableWidget,
     QTableWidgetItem,
     QVBoxLayout,
@@ -14,8 +15,14 @@ from PySide6.QtWidgets import (
 )
 
 from app.core import wording
-from app.core.results import QualityMetric, Severity, Verdict
-from app.gui.session import Session
+from app.core.results import (
+    QualityMetric,
+    QualityReport,
+    Severity,
+    Verdict,
+    overrides_quality,
+)
+from app.gui.session import Session, may_overrule
 from app.gui.widgets.fields import muted
 from app.gui.widgets.icons import icon, state_colour
 from app.gui.widgets.theme import font
@@ -25,16 +32,28 @@ _COLUMNS = ("Gate, limit and its source", "Value", "Verdict")
 _SIGNS = {Verdict.PASS: "done", Verdict.ATTENTION: "attention", Verdict.WITHHELD: "blocked"}
 
 
+INFORMING_TITLE = "Informs only: no limit; compare within one protocol"
+
+
 class GatesView(View):
-    """A table of all gates, the worst verdict above, findings below."""
+    """A table of all gates, then what informs only; the worst verdict above, findings below."""
+
+    override_asked = Signal()
 
     name = "gates"
     title = "Quality gates"
+    takes_turns = True
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(session, parent)
         self.verdict = muted("")
         self.tools.addWidget(self.verdict)
+        self.override = QPushButton("Overrule…")
+        self.override.setToolTip("Research mode: compute a number against this verdict")
+        self.override.setAccessibleName("Overrule the quality verdict, research mode")
+        self.override.clicked.connect(self.override_asked)
+        self.tools.addWidget(self.override)
+        session.research_wanted_changed.connect(self._follow_research)
         self.table = QTableWidget(0, len(_COLUMNS))
         self.table.setHorizontalHeaderLabels(list(_COLUMNS))
         self.table.verticalHeader().hide()
@@ -61,36 +80,71 @@ class GatesView(View):
         opened = self.session.case
         quality = opened.case.quality if opened is not None else None
         self.table.setRowCount(0)
+        self.table.clearSpans()
+        self._follow_research()
         if opened is None or quality is None:
             self.verdict.setText(self.empty_reason())
             self.findings.set_full_text("")
             return
-        self.verdict.setText(f"Overall: {wording.VERDICT_WORDS[quality.verdict]}")
-        colours = self.tokens()
-        self.table.setRowCount(len(quality.metrics))
-        for row, metric in enumerate(quality.metrics):
-            state = _SIGNS[metric.verdict]
+        words = f"Overall: {wording.VERDICT_WORDS[quality.verdict]}"
+        if overrides_quality(opened.case):
+            words += ", overruled in research mode"
+        self.verdict.setText(f"{words}  ·  table {quality.table_version}")
+        for metric in quality.metrics:
+            self._add_row(metric, judged=True)
+        if quality.informing:
+            row = self.table.rowCount()
+            self.table.insertRow(row)
+            self.table.setSpan(row, 0, 1, len(_COLUMNS))
+            title = QTableWidgetItem(INFORMING_TITLE)
+            title.setFont(font(self.font(), bold=True))
+            title.setFlags(Qt.ItemFlag.ItemIsEnabled)
+            self.table.setItem(row, 0, title)
+            self.table.setRowHeight(row, self.fontMetrics().height() + 14)
+        for metric in quality.informing:
+            self._add_row(metric, judged=False)
+        self._show_worst(quality)
+        noted = [f for f in opened.case.findings if f.severity is not Severity.NOTE]
+        words = "  ".join(f"{wording.SEVERITY_WORDS[f.severity]}: {f.message}" for f in noted)
+        self.findings.set_full_text(words or "No warnings.")
+
+    def _add_row(self, metric: QualityMetric, *, judged: bool) -> None:
+        row = self.table.rowCount()
+        self.table.insertRow(row)
+        self.table.setItem(row, 0, QTableWidgetItem())
+        self.table.setCellWidget(row, 0, self._gate(metric, judged=judged))
+        self.table.setItem(row, 1, QTableWidgetItem(wording.metric_value(metric)))
+        if judged:
+            state, colours = _SIGNS[metric.verdict], self.tokens()
             colour = state_colour(state, colours)
-            self.table.setItem(row, 0, QTableWidgetItem())
-            self.table.setCellWidget(row, 0, self._gate(metric))
-            value = QTableWidgetItem(wording.metric_value(metric))
             verdict = QTableWidgetItem(wording.VERDICT_WORDS[metric.verdict])
             verdict.setIcon(icon(f"state-{state}", colour, 16))
             verdict.setForeground(QColor(colour))
-            self.table.setItem(row, 1, value)
-            self.table.setItem(row, 2, verdict)
-            self.table.setRowHeight(row, 2 * self.fontMetrics().height() + 9)
-        noted = [f for f in opened.case.findings if f.severity is not Severity.NOTE]
-        words = "  ".join(f"{wording.SEVERITY_WORDS[f.severity]}: {f.message}" for f in noted)
-        self.findings.set_full_text(words or "No findings.")
+        else:
+            verdict = QTableWidgetItem("informs")
+            verdict.setForeground(QColor(self.tokens().muted))
+        self.table.setItem(row, 2, verdict)
+        self.table.setRowHeight(row, 2 * self.fontMetrics().height() + 9)
 
-    def _gate(self, metric: QualityMetric) -> QWidget:
+    def _show_worst(self, quality: QualityReport) -> None:
+        """The first gate that decides the verdict is in sight."""
+        self.table.scrollToTop()
+        if quality.verdict is not Verdict.PASS:
+            rows = [i for i, m in enumerate(quality.metrics) if m.verdict is quality.verdict]
+            if rows:
+                self.table.scrollTo(self.table.model().index(rows[0], 0))
+
+    def _follow_research(self) -> None:
+        self.override.setVisible(may_overrule(self.session))
+
+    def _gate(self, metric: QualityMetric, *, judged: bool) -> QWidget:
         """The gate's name over its limit and where that comes from."""
         cell = QWidget()
         column = QVBoxLayout(cell)
         column.setContentsMargins(4, 3, 4, 3)
         column.setSpacing(0)
-        limit = ElidedLabel(wording.join((metric.limit, metric.source)))
+        words = (wording.limit_text(metric), metric.source) if judged else (metric.source,)
+        limit = ElidedLabel(wording.join(words))
         limit.setObjectName("muted")
         limit.setFont(font(self.font(), scale=0.9))
         column.addWidget(ElidedLabel(metric.label))

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication
-from PySide6.QtWidgets import QGridLayout, QLabel, QPushButton, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QPushButton, QWidget
 
 from app.core import wording
-from app.core.results import Finding, Participant, Scan, Severity
+from app.core.results import Finding, Participant, Scan
 from app.gui.session import Session
-from app.gui.widgets.icons import StateSign
+from app.gui.widgets.facts import FactsArea
 from app.gui.widgets.view import View
-
-_SIGNS = {Severity.NOTE: "idle", Severity.WARNING: "attention", Severity.BLOCKING: "blocked"}
 
 
 class HeaderView(View):
@@ -27,10 +24,7 @@ class HeaderView(View):
         copy.setToolTip("Copy the header as text")
         copy.clicked.connect(self._copy)
         self.tools.addWidget(copy)
-        self.area = QScrollArea()
-        self.area.setWidgetResizable(True)
-        self.area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.area.viewport().setAutoFillBackground(False)
+        self.area = FactsArea()
         self.body.addWidget(self.area, 1)
         self.refresh()
 
@@ -49,37 +43,7 @@ class HeaderView(View):
 
     def refresh(self) -> None:
         """Write the facts of the open scan."""
-        content = QWidget()
-        column = QVBoxLayout(content)
-        column.setContentsMargins(0, 2, 6, 2)
-        column.setSpacing(6)
-        grid = QGridLayout()
-        grid.setHorizontalSpacing(14)
-        grid.setVerticalSpacing(4)
-        grid.setColumnStretch(1, 1)
-        for row, (name, value) in enumerate(self.rows()):
-            label = QLabel(name)
-            label.setObjectName("muted")
-            grid.addWidget(label, row, 0, Qt.AlignmentFlag.AlignTop)
-            grid.addWidget(_words(value), row, 1)
-        column.addLayout(grid)
-        if self.findings():
-            title = QLabel("Findings")
-            title.setObjectName("title")
-            column.addSpacing(4)
-            column.addWidget(title)
-        findings = QGridLayout()
-        findings.setHorizontalSpacing(8)
-        findings.setColumnStretch(1, 1)
-        for row, finding in enumerate(self.findings()):
-            sign = StateSign(_SIGNS[finding.severity])
-            findings.addWidget(sign, row, 0, Qt.AlignmentFlag.AlignTop)
-            word = wording.SEVERITY_WORDS[finding.severity]
-            findings.addWidget(_words(f"{word}: {finding.message} {finding.hint}".strip()), row, 1)
-        column.addLayout(findings)
-        column.addStretch(1)
-        self.area.setWidget(content)
-        content.setAutoFillBackground(False)  # setWidget turned it on; the panel shows through
+        self.area.show_facts(self.rows(), self.findings())
 
     def _copy(self) -> None:
         lines = [f"{name}\t{value}" for name, value in self.rows()]
@@ -143,12 +107,3 @@ def _series_rows(scan: Scan) -> list[tuple[str, str]]:
         ("Task", scan.task or "not stated"),
         ("SHA-256", f"{scan.sha256[:16]}…"),
     ]
-
-
-def _words(text: str) -> QLabel:
-    label = QLabel(text)
-    label.setTextFormat(Qt.TextFormat.PlainText)
-    label.setWordWrap(True)
-    label.setMinimumWidth(80)
-    label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-    return label

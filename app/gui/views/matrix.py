@@ -28,6 +28,7 @@ class MatrixView(View):
 
     name = "matrix"
     title = "Connectivity"
+    takes_turns = True
 
     def __init__(
         self, session: Session, parent: QWidget | None = None, *, compact: bool = False
@@ -56,9 +57,9 @@ class MatrixView(View):
         self.body.addWidget(self.read_out)
         self.canvas.hovered.connect(self._hovered)
         self.canvas.clicked.connect(session.select_edge)
-        session.parcel_changed.connect(self._selection_changed)
-        session.edge_changed.connect(self._selection_changed)
-        session.display_changed.connect(self._display_changed)
+        self.listen(session.parcel_changed, self._selection_changed)
+        self.listen(session.edge_changed, self._selection_changed)
+        self.listen(session.display_changed, self._display_changed)
         self.refresh()
 
     def refresh(self) -> None:

@@ -15,6 +15,7 @@ class RegionsView(View):
 
     name = "regions"
     title = "Regions, log-odds"
+    takes_turns = True
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(session, parent)
@@ -48,7 +49,7 @@ class RegionsView(View):
         header.setMinimumSectionSize(34)
         self.body.addWidget(self.table, 1)
         self.table.selectionModel().currentRowChanged.connect(self._row_changed)
-        session.parcel_changed.connect(self._parcel_changed)
+        self.listen(session.parcel_changed, self._parcel_changed)
         self.refresh()
 
     def refresh(self) -> None:

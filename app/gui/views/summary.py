@@ -6,6 +6,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from app.core import wording
+from app.core.results import overrides_quality
 from app.gui.session import OpenCase, Session
 from app.gui.widgets.icons import StateSign
 from app.gui.widgets.theme import font
@@ -64,10 +65,16 @@ class SummaryView(View):
         self.body.replaceWidget(self.content, fresh)
         self.content.deleteLater()
         self.content = fresh
-        for button in (self.export, self.folder):
-            button.setEnabled(opened is not None)
+        overruled = opened is not None and overrides_quality(opened.case)
+        self.export.setEnabled(opened is not None and not overruled)
+        self.folder.setEnabled(opened is not None)
         if opened is None:
             self.state.setText("")
+        elif overruled:
+            self.state.setText(
+                "No participant summary: the quality verdict of this case was overruled in "
+                "research mode. Its tables and images are in the case folder."
+            )
         elif opened.summary_pdf.is_file():
             self.state.setText(
                 "The PDF lies in the case folder. It holds the pseudonym only: no name, no date of "

@@ -29,6 +29,7 @@ class SurfaceView(View):
 
     name = "surface"
     title = "Surface"
+    takes_turns = True
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(session, parent)
@@ -54,8 +55,8 @@ class SurfaceView(View):
         self.body.addLayout(row, 1)
         self.canvas.picked.connect(session.select_parcel)
         self.canvas.view_asked.connect(self.look_from)
-        session.parcel_changed.connect(self._parcel_changed)
-        session.display_changed.connect(self._draw)
+        self.listen(session.parcel_changed, self._parcel_changed)
+        self.listen(session.display_changed, self._draw)
         self.refresh()
 
     def refresh(self) -> None:

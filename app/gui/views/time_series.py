@@ -22,6 +22,7 @@ class TimeSeriesView(View):
 
     name = "time_series"
     title = "Time series"
+    takes_turns = True
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(session, parent)
@@ -38,8 +39,8 @@ class TimeSeriesView(View):
         self._cursors: list[pg.InfiniteLine] = []
         self._curves: list[pg.PlotDataItem] = []
         self.graphics.scene().sigMouseClicked.connect(self._clicked)
-        session.parcel_changed.connect(self._parcel_changed)
-        session.frame_changed.connect(self._frame_changed)
+        self.listen(session.parcel_changed, self._parcel_changed)
+        self.listen(session.frame_changed, self._frame_changed)
         self.refresh()
 
     def refresh(self) -> None:

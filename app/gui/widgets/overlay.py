@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from app.core import wording
 from app.core.arrays import Bools, Floats
-from app.core.colours import CORRELATION_LIMIT, SignedScale, signed_scale
+from app.core.colours import CORRELATION_LIMIT, MagnitudeScale, SignedScale, signed_scale
 from app.gui.session import OVERLAYS, OpenCase, Session
+from app.preprocessing.quality import PARCEL_COVERAGE_LIMIT
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,13 +21,15 @@ class Overlay:
     kind: str
     title: str
     values: Floats  # (parcel,)
-    scale: SignedScale
+    scale: SignedScale | MagnitudeScale
     shown: Bools  # (parcel,) at or above the threshold
     disagreeing: Bools  # (parcel,) hatched
 
     @property
     def hidden_text(self) -> str:
         """Such as "381 of 426 parcels below threshold"."""
+        if self.kind == "coverage":
+            return coverage_text(self.values / 100.0)
         return wording.hidden_text(int((~self.shown).sum()), len(self.values), "parcels")
 
     def rgb(self) -> NDArray[np.uint8]:
@@ -83,4 +86,30 @@ def current_overlay(session: Session) -> Overlay | None:
         scale,
         scale.shown(values),
         np.asarray(hatched, dtype=bool),
+    )
+
+
+def coverage_text(coverage: Floats) -> str:
+    """How many parcels, of shares 0..1, the scan covers partly or not at all, in words."""
+    values = np.asarray(coverage, dtype=float)
+    missing = int((values <= 0.0).sum())
+    partly = int((values < 1.0).sum()) - missing
+    if not missing and not partly:
+        return f"all {values.size} parcels fully covered"
+    return f"{partly} of {values.size} parcels partly covered, {missing} missing"
+
+
+def coverage_overlay(opened: OpenCase) -> Overlay | None:
+    """Parcels that the scan does not cover wholly, in percent; missing ones are hatched."""
+    signals = opened.case.signals
+    if signals is None:
+        return None
+    values = 100.0 * np.asarray(signals.coverage, dtype=float)
+    return Overlay(
+        "coverage",
+        "Coverage",
+        values,
+        MagnitudeScale(100.0, "covered, %", 100.0 * PARCEL_COVERAGE_LIMIT),
+        np.asarray(values < 100.0, dtype=bool),
+        np.asarray(values <= 0.0, dtype=bool),
     )

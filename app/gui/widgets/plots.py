@@ -85,3 +85,11 @@ def curve(
     values = np.asarray(y, dtype=float)
     across = np.arange(values.size) if x is None else x
     return item.plot(across, values, pen=pen(colour, width), connect="finite")
+
+
+def legend(item: pg.PlotItem, entries: tuple[tuple[str, str], ...]) -> None:
+    """Names in the colours of their lines, in the upper left corner of a plot."""
+    squares = [f'<span style="color:{hue}">&#9644; {name}</span>' for name, hue in entries]
+    words = pg.LabelItem("&nbsp; ".join(squares), size="8pt")
+    words.setParentItem(item.getViewBox())
+    words.anchor(itemPos=(0, 0), parentPos=(0, 0), offset=(8, -3))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QPointF, QRectF, Qt, Signal
@@ -19,37 +17,13 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QWidget
 
-from app.core.arrays import Floats, Ints
-from app.gui.widgets.overlay import Overlay
+from app.core.arrays import Floats
 from app.gui.widgets.plane import Plane, edge_letters, voxel_size_mm
+from app.gui.widgets.slice_content import SliceContent, outline_pixels, parcel_pixels
 from app.gui.widgets.theme import font
 
 _CROSS = QColor(96, 220, 130)
-_SELECTED = (255, 235, 59)  # outline of the selected parcel; in no colour table
-_OUTLINE = (64, 224, 232)  # border of the atlas over the participant's brain
-_HATCH_STEP_PX = 5
 _MARGIN_MM = 9.0  # room for the letters around the brain
-
-
-Corner = tuple[float, float, float]
-
-
-@dataclass(frozen=True, slots=True)
-class SliceContent:
-    """What the three canvases of a view share."""
-
-    volume: Ints | Floats  # (x, y, z), RAS+ grid
-    affine: Floats  # (4, 4)
-    levels: tuple[float, float]  # black and white
-    labels: Ints | None = None  # (x, y, z) 1-based parcels on the same grid
-    overlay: Overlay | None = None
-    opacity: float = 1.0
-    selected: int | None = None  # 0-based parcel
-    convention_word: str = "Radiological"
-    secondary_letters: bool = True
-    orientation_known: bool = True
-    box: tuple[Corner, Corner] | None = None  # voxels that should fill the canvas; None = all
-    atlas_outline: bool = False  # draw the border of all parcels together
 
 
 class SliceCanvas(QWidget):
@@ -167,7 +141,13 @@ class SliceCanvas(QWidget):
         grey = np.clip((cut - low) * (255.0 / max(high - low, 1e-9)), 0.0, 255.0)
         pixels = np.ascontiguousarray(np.nan_to_num(grey).astype(np.uint8))
         rows, columns = pixels.shape
-        image = QImage(pixels.data, columns, rows, columns, QImage.Format.Format_Grayscale8)
+        colours = self.content.colours
+        if colours is None:
+            image = QImage(pixels.data, columns, rows, columns, QImage.Format.Format_Grayscale8)
+        else:
+            # What was not measured is 0 and stays black; the lowest colour would look measured.
+            rgb = np.ascontiguousarray(colours[pixels] * (cut > 0)[..., None].astype(np.uint8))
+            image = QImage(rgb.data, columns, rows, 3 * columns, QImage.Format.Format_RGB888)
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
         painter.drawImage(self.picture_rect(), image)
 
@@ -175,26 +155,36 @@ class SliceCanvas(QWidget):
         content = self.content
         assert content is not None
         wanted = content.overlay is not None or content.selected is not None
-        if content.labels is None or not (wanted or content.atlas_outline):
-            return
-        ratio = self.devicePixelRatioF()
         rect = self.picture_rect().intersected(QRectF(self.rect()))
         if rect.isEmpty():
             return
-        whole = self.picture_rect()
-        cut = self._cut(np.asanyarray(content.labels))
+        if content.labels is not None and wanted:
+            label = self._at_pixels(np.asanyarray(content.labels), rect).astype(np.int64)
+            thick = max(1, round(self.devicePixelRatioF()))
+            self._paint_pixels(painter, rect, parcel_pixels(label, content, thick))
+        for outline in content.outlines:
+            inside = self._at_pixels(np.asanyarray(outline.mask), rect).astype(bool)
+            thick = max(1, round(self.devicePixelRatioF()))
+            self._paint_pixels(painter, rect, outline_pixels(inside, outline, thick))
+
+    def _at_pixels(self, volume: NDArray[np.generic], rect: QRectF) -> NDArray[np.generic]:
+        """The voxel under each device pixel of `rect`: nearest neighbour, sharp edges."""
+        ratio, whole = self.devicePixelRatioF(), self.picture_rect()
+        cut = self._cut(volume)
         width, height = round(rect.width() * ratio), round(rect.height() * ratio)
-        # The voxel under each device pixel: whole parcels, nearest neighbour, sharp edges.
         x = (np.arange(width) + 0.5) / ratio + rect.left() - whole.left()
         y = (np.arange(height) + 0.5) / ratio + rect.top() - whole.top()
         column = np.clip((x / whole.width() * cut.shape[1]).astype(int), 0, cut.shape[1] - 1)
         row = np.clip((y / whole.height() * cut.shape[0]).astype(int), 0, cut.shape[0] - 1)
-        label = np.asarray(cut[np.ix_(row, column)], dtype=np.int64)
-        pixels = _parcel_pixels(label, content, max(1, round(ratio)))
+        found: NDArray[np.generic] = cut[np.ix_(row, column)]
+        return found
+
+    def _paint_pixels(self, painter: QPainter, rect: QRectF, pixels: NDArray[np.uint32]) -> None:
+        height, width = pixels.shape
         image = QImage(
             pixels.data, width, height, 4 * width, QImage.Format.Format_ARGB32_Premultiplied
         )
-        image.setDevicePixelRatio(ratio)
+        image.setDevicePixelRatio(self.devicePixelRatioF())
         painter.drawImage(rect.topLeft(), image)
 
     def _paint_crosshair(self, painter: QPainter) -> None:
@@ -233,6 +223,10 @@ class SliceCanvas(QWidget):
         _shadowed(painter, full, corner, content.convention_word, dim)
         index = round(self.voxel[self.plane.through])
         _shadowed(painter, full, flag.AlignLeft | flag.AlignTop, self.plane.name, dim)
+        if content.caption:
+            below = full.adjusted(0, round(1.4 * painter.fontMetrics().height()), 0, 0)
+            place = flag.AlignLeft | flag.AlignTop
+            _shadowed(painter, below, place, content.caption, QColor("#ffffff"))
         _shadowed(painter, full, flag.AlignRight | flag.AlignTop, f"slice {index}", dim)
 
     # mouse and keys -------------------------------------------------------------
@@ -318,65 +312,6 @@ def _panning(event: QMouseEvent) -> bool:
     middle = event.buttons() & Qt.MouseButton.MiddleButton
     left = event.buttons() & Qt.MouseButton.LeftButton and event.modifiers() & keys
     return bool(middle or left)
-
-
-def _parcel_pixels(
-    label: NDArray[np.int64], content: SliceContent, thick: int
-) -> NDArray[np.uint32]:
-    """Premultiplied ARGB of parcels, outlines and hatching; label (row, column) is 1-based."""
-    pixels = np.zeros(label.shape, dtype=np.uint32)
-    edge = np.zeros(label.shape, dtype=bool)
-    edge[:, thick:] |= label[:, thick:] != label[:, :-thick]
-    edge[:, :-thick] |= label[:, thick:] != label[:, :-thick]
-    edge[thick:] |= label[thick:] != label[:-thick]
-    edge[:-thick] |= label[thick:] != label[:-thick]
-    overlay = content.overlay
-    if overlay is not None:
-        count = len(overlay.values)
-        alpha = np.zeros(count + 1, dtype=np.float64)
-        alpha[1:] = np.where(overlay.shown, content.opacity, 0.0)
-        colour = np.zeros((count + 1, 3))
-        colour[1:] = overlay.rgb()
-        table = _premultiplied(colour, alpha)
-        bounded = np.where(label <= count, label, 0)
-        pixels = table[bounded]
-        shown = alpha[bounded] > 0
-        pixels[edge & shown] = _argb(10, 12, 16, content.opacity)
-        hatched = np.zeros(count + 1, dtype=bool)
-        hatched[1:] = overlay.disagreeing & overlay.shown
-        rows, columns = np.indices(label.shape, sparse=True)
-        stripe = (rows + columns) % (_HATCH_STEP_PX * thick) < thick
-        pixels[hatched[bounded] & stripe] = _argb(120, 124, 130, 1.0)
-    if content.atlas_outline:
-        pixels[_rim(label > 0, thick)] = _argb(*_OUTLINE, 0.9)
-    if content.selected is not None:
-        inside = label == content.selected + 1
-        pixels[_rim(inside, 2 * thick)] = _argb(*_SELECTED, 1.0)
-    return np.ascontiguousarray(pixels)
-
-
-def _rim(inside: NDArray[np.bool_], width: int) -> NDArray[np.bool_]:
-    """The outer rim of a region, `width` pixels wide, so that small parcels stay visible."""
-    grown = inside.copy()
-    for _ in range(width):
-        last = grown.copy()
-        grown[1:] |= last[:-1]
-        grown[:-1] |= last[1:]
-        grown[:, 1:] |= last[:, :-1]
-        grown[:, :-1] |= last[:, 1:]
-    return grown & ~inside
-
-
-def _premultiplied(rgb: NDArray[np.float64], alpha: NDArray[np.float64]) -> NDArray[np.uint32]:
-    scaled = np.rint(rgb * alpha[:, None]).astype(np.uint32)
-    opaque = np.rint(alpha * 255).astype(np.uint32)
-    argb = (opaque << 24) | (scaled[:, 0] << 16) | (scaled[:, 1] << 8) | scaled[:, 2]
-    return np.asarray(argb, dtype=np.uint32)
-
-
-def _argb(red: int, green: int, blue: int, alpha: float) -> int:
-    a = round(alpha * 255)
-    return a << 24 | round(red * alpha) << 16 | round(green * alpha) << 8 | round(blue * alpha)
 
 
 def _shadowed(

@@ -8,7 +8,8 @@ from PySide6.QtWidgets import QWidget
 
 from app.gui.session import Display
 from app.gui.widgets.plane import PLANES, plane
-from app.gui.widgets.slice_canvas import SliceCanvas, SliceContent
+from app.gui.widgets.slice_canvas import SliceCanvas
+from app.gui.widgets.slice_content import SliceContent
 
 _GAP_PX = 3
 

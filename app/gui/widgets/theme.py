@@ -147,6 +147,7 @@ def _style_sheet(t: Tokens) -> str:
     QCheckBox::indicator:checked {{ background: {t.accent}; border-color: {t.accent};
         image: url({tick}); }}
     QCheckBox:focus {{ color: {t.accent}; }}
+    QLabel#cover {{ background: {t.surface}; color: {t.muted}; border-radius: 6px; }}
     QLabel#muted {{ color: {t.muted}; }}
     QLabel#title {{ font-weight: 600; }}
     QLabel#stamp {{ color: {t.attention}; }}
@@ -167,6 +168,13 @@ def _style_sheet(t: Tokens) -> str:
         gridline-color: {t.border}; border: 0; }}
     QHeaderView::section {{ background: {t.surface}; color: {t.muted}; border: 0;
         border-bottom: 1px solid {t.border}; padding: 3px 6px; }}
+    QTabWidget::pane {{ border: 0; }}
+    QTabBar {{ qproperty-drawBase: 0; }}
+    QTabBar::tab {{ background: transparent; color: {t.muted}; border: 0;
+        border-bottom: 2px solid transparent; padding: 4px 12px; }}
+    QTabBar::tab:selected {{ color: {t.text}; font-weight: 600;
+        border-bottom: 2px solid {t.accent}; }}
+    QTabBar::tab:focus {{ color: {t.accent}; }}
     QProgressBar {{ background: {t.raised}; border: 1px solid {t.border}; border-radius: 4px;
         text-align: center; color: {t.text}; max-height: 10px; }}
     QProgressBar::chunk {{ background: {t.accent}; border-radius: 3px; }}

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from PySide6.QtCore import QEvent, Qt, QTimer
+from PySide6.QtCore import QEvent, Qt, QTimer, SignalInstance
 from PySide6.QtGui import QPainter, QPaintEvent, QPalette, QPixmap
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
 from app.core import wording
 from app.gui.session import Session
 from app.gui.widgets.theme import Tokens, font, tokens
+
+_COVER_PX = 10000  # larger than any view, so that no change of size uncovers one
 
 
 class ElidedLabel(QLabel):
@@ -64,6 +67,7 @@ class View(QWidget):
 
     name = ""  # stable name, used for files and tests
     title = ""
+    takes_turns = False  # drawing a case takes long enough to be done in turns of its own
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -94,8 +98,23 @@ class View(QWidget):
         self._restyle_later.setSingleShot(True)
         self._restyle_later.timeout.connect(self._restyle_if_changed)
         self._dark = self.tokens().dark
+        self._stale = False
+        self._shown_case = ""
+        self._cover = QLabel(self)
+        self._cover.setObjectName("cover")
+        self._cover.setGeometry(0, 0, _COVER_PX, _COVER_PX)
+        self._cover.hide()
         session.case_changed.connect(self._case_changed)
         self._show_stamps()
+
+    def listen(self, signal: SignalInstance, handler: Callable[[], None]) -> None:
+        """Follow a signal of the session, except while another case waits to be drawn."""
+
+        def heard() -> None:
+            if not self._stale:
+                handler()
+
+        signal.connect(heard)
 
     def tokens(self) -> Tokens:
         """The colours of the theme that is on."""
@@ -103,6 +122,11 @@ class View(QWidget):
 
     def refresh(self) -> None:
         """Show the session's case; called when another one was opened."""
+
+    def refreshing(self) -> Iterator[None]:
+        """`refresh` in parts, each short; the event loop turns at every yield."""
+        self.refresh()
+        yield
 
     def restyle(self) -> None:
         """Take over the colours of the theme; called when it changed."""
@@ -139,11 +163,37 @@ class View(QWidget):
     def _restyle_if_changed(self) -> None:
         if self.tokens().dark != self._dark:
             self._dark = self.tokens().dark
-            self.restyle()
+            if self._stale:
+                self.session.turns.add(self, self._in_turns(), first=self.isVisible())
+            else:
+                self.restyle()
 
     def _case_changed(self) -> None:
         self._show_stamps()
-        self.refresh()
+        if not (self.takes_turns and self.session.turns.on):
+            self.refresh()
+            return
+        opened = self.session.case
+        now = opened.case.case_id if opened is not None else ""
+        self._stale = True
+        if now != self._shown_case:
+            # Nothing of another person stays in sight, not for a moment.
+            self._cover.raise_()
+            self._cover.show()
+        self._shown_case = now
+        self.session.turns.add(self, self._in_turns(), first=self.isVisible())
+
+    def _in_turns(self) -> Iterator[None]:
+        try:
+            yield from self.refreshing()
+        except Exception:
+            self._uncover()
+            raise
+        self._uncover()  # not where these turns were dropped for those of a newer case
+
+    def _uncover(self) -> None:
+        self._stale = False
+        self._cover.hide()
 
     def _show_stamps(self) -> None:
         self.stamp_label.set_full_text(self._stamp_text())

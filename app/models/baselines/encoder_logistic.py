@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar, Protocol, Self
 
@@ -21,6 +21,7 @@ from app.core.arrays import Floats, Ints
 from app.core.errors import ModelError
 from app.core.progress import Progress
 from app.core.provenance import array_sha256, record_sha256
+from app.models.baselines.encoder_reading import ReadEncoder, Reading
 from app.models.baselines.linear_response import LinearRival
 from app.models.baselines.people import People
 from app.models.baselines.rival import parcels_of
@@ -124,6 +125,7 @@ class EncoderSettings:
     encoder_sha256: str
     width: int
     parcels: int = 0
+    reading: Reading | None = None  # None: an encoder that the file cannot describe
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
@@ -138,10 +140,14 @@ class EncoderLogistic(LinearRival):
         self.settings = EncoderSettings("", 0)
         self.encoder: FrozenEncoder | None = None
         self.input: SeriesInput | None = None
+        self.places: tuple[Floats, Ints] | None = None  # coordinates and orders of a `Reading`
         self._cache = FeatureCache(cache)
         if encoder is not None:
             self.settings = EncoderSettings(encoder.sha256, encoder.width)
             self.encoder = encoder
+        if isinstance(encoder, ReadEncoder):
+            self.settings = replace(self.settings, reading=encoder.reading)
+            self.places = encoder.centroids_mm, encoder.orders
 
     def attach(self, encoder: FrozenEncoder) -> Self:
         """Give a loaded model the encoder that it was fitted with.
@@ -172,9 +178,7 @@ class EncoderLogistic(LinearRival):
     def _learn_features(self, people: People, progress: Progress) -> Floats:
         self._attached()
         self.input = SeriesInput.fit(people)
-        self.settings = EncoderSettings(
-            self.settings.encoder_sha256, self.settings.width, parcels_of(people)
-        )
+        self.settings = replace(self.settings, parcels=parcels_of(people))
         rows = []
         for number in range(len(people)):
             progress.step(number / len(people), f"encoder, participant {number + 1}")
@@ -206,17 +210,40 @@ class EncoderLogistic(LinearRival):
     def _tensors(self) -> Mapping[str, Tensor]:
         assert self.input is not None
         own = {"neighbours": to_tensor(self.input.neighbours), "scale": to_tensor(self.input.scale)}
+        if self.places is not None:
+            own["reading.centroids_mm"] = torch.from_numpy(self.places[0].copy())
+            own["reading.token_orders"] = torch.from_numpy(self.places[1].copy())
         return {**super()._tensors(), **own}
 
     def _more_expected(self, stored: Stored) -> dict[str, tuple[tuple[int, ...], torch.dtype]]:
         parcels = self.settings.parcels
-        return {
+        expected = {
             "neighbours": ((parcels, parcels), torch.float64),
             "scale": ((parcels,), torch.float64),
         }
+        if self.settings.reading is not None:
+            orders = stored.tensors.get("reading.token_orders", torch.zeros(0, 0))
+            expected["reading.centroids_mm"] = ((parcels, 3), torch.float32)
+            expected["reading.token_orders"] = (tuple(orders.shape), torch.int64)
+        return expected
 
     def _restore_features(self, arrays: Mapping[str, Tensor]) -> None:
         self.input = SeriesInput(arrays["neighbours"].numpy(), arrays["scale"].numpy())
+        if self.settings.reading is not None:
+            found = arrays["reading.centroids_mm"].numpy(), arrays["reading.token_orders"].numpy()
+            if found[1].ndim != 2:
+                raise ModelError(
+                    "The model's token orders are damaged.",
+                    "Train the model again.",
+                    code="model.damaged",
+                )
+            self.places = found
+
+    @property
+    def self_scaled(self) -> bool:
+        """Whether each scan is scaled by itself: then the zero series explains nothing."""
+        reading = self.settings.reading
+        return reading is not None and reading.self_scaled
 
     @classmethod
     def _from_settings(cls, stored: Stored) -> Self:

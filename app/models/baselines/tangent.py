@@ -122,7 +122,9 @@ class TangentLinear(LinearRival):
         with torch.no_grad():
             least = float(torch.linalg.eigvalsh(whole)[0])
         # A person's own correlation matrix has no negative eigenvalue; an imputed one may have.
-        share = max(self.settings.shrinkage, (SMALLEST_EIGENVALUE - least) / (1.0 - least))
+        share: float = self.settings.shrinkage
+        if least < SMALLEST_EIGENVALUE:  # the identity, from a series of zeros, has 1
+            share = max(share, (SMALLEST_EIGENVALUE - least) / (1.0 - least))
         shrunk: Tensor = (1.0 - share) * whole + share * eye
         return shrunk
 

@@ -194,11 +194,14 @@ def _likeness(prediction: Prediction) -> list[Block]:
 
 
 def _contributions(prediction: Prediction) -> tuple[Block, ...]:
-    """Field 9: exact for a linear head, signed, in log-odds."""
+    """Field 9: signed, in log-odds; exact for a sum of inputs, Shapley values otherwise."""
     head = Heading("Contribution of each input")
     if not prediction.contributions:
         return (head, Missing("Contributions", "This model gives no contribution of its inputs."))
     height = 11.0 + 5.0 * (len(prediction.contributions) + 1)
+    caption = wording.NON_CAUSAL_CAPTION
+    if not prediction.contributions_exact:
+        caption = f"{caption} {wording.SHARES_SHAPLEY}"
     spoken = "; ".join(
         f"{wording.modality_word(key)} {wording.signed(value)}"
         for key, value in prediction.contributions.items()
@@ -210,7 +213,7 @@ def _contributions(prediction: Prediction) -> tuple[Block, ...]:
             87.0,
             height,
             alt=f"Signed contributions in log-odds: {spoken}.",
-            caption=wording.NON_CAUSAL_CAPTION,
+            caption=caption,
         ),
     )
 

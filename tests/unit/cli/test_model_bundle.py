@@ -70,9 +70,14 @@ def test_that_a_bundle_goes_out_and_comes_back_through_the_worker(
     assert model_bundle.accepts([target])
     assert not model_bundle.accepts([tmp_path / "x.safetensors"])
     assert model_bundle.run_import(Namespace(), [target]) == 0
-    assert {path.name: path.read_bytes() for path in bundle_folder("mini").iterdir()} == before
+    after = {path.name: path.read_bytes() for path in bundle_folder("mini").iterdir()}
+    assert after.pop("installed.toml")  # the seal, written here
+    assert after == before
     assert "Installed: mini." in capsys.readouterr().out
-    (bundle_folder("mini") / "card.toml").write_text("format = 1")
+    card = bundle_folder("mini") / "card.toml"
+    card.write_text(card.read_text().replace("slope = 0.8", "slope = 8.0"))
+    assert "card.toml has changed" in model_bundle.list_lines()[1]
+    card.write_text("format = 1")
     assert "UNUSABLE" in model_bundle.list_lines()[1]
     with pytest.raises(ModelError):
         model_bundle.run_remove("simulated-demo")

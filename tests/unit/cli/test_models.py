@@ -14,7 +14,9 @@ from app.cli import models
 from app.cli.command import DONE, FAILED, USAGE
 from app.cli.main import main
 from app.core.errors import DownloadError
+from app.models.installed import user_models_path
 from app.worker.published import CATALOGUE, find_published, folder_of
+from tests.unit.models.conftest import write_mini
 
 A424_FILES = Path(__file__).parents[4] / "shared" / "data" / "a424"
 
@@ -163,8 +165,9 @@ def test_that_another_kind_of_file_goes_to_its_own_importer(
 
 
 def test_that_verify_fails_where_something_is_damaged(work: Work, capsys: Any) -> None:
+    work.answers["bundle_verify"] = {"troubles": {"simulated-demo": ""}}
     assert main(["models", "verify"]) == DONE
-    assert "Nothing is installed" in capsys.readouterr().out
+    assert "simulated-demo: sound" in capsys.readouterr().out
     folder_of(find_published("A424")).mkdir(parents=True)
     work.answers["models_verify"] = {"troubles": {"A424": "Its file x is missing."}}
     assert main(["models", "verify"]) == FAILED
@@ -181,3 +184,33 @@ def test_that_the_atlas_goes_in_and_out_through_the_real_worker(capsys: Any) -> 
     assert main(["models", "install", "A424"]) == DONE  # it is there: nothing to accept or fetch
     assert main(["models", "remove", "A424"]) == DONE
     assert not folder_of(find_published("A424")).exists()
+
+
+def test_that_list_says_of_models_where_they_come_from(capsys: Any) -> None:
+    assert main(["models", "list"]) == DONE
+    (line,) = [x for x in capsys.readouterr().out.splitlines() if x.startswith("simulated-demo")]
+    assert line.endswith("delivered with the program")
+
+
+def test_that_a_model_and_an_encoder_are_told_apart(work: Work, capsys: Any) -> None:
+    assert main(["models", "show", "simulated-demo"]) == DONE
+    assert "Limitations" in capsys.readouterr().out
+    assert main(["models", "install", "simulated-demo"]) == DONE
+    for words in (["card", "vitmae_111M"], ["export", "VITMAE_111m", "x.nrmodel"]):
+        assert main(["models", *words]) == USAGE
+        assert "vitmae_111M is an encoder that others published" in capsys.readouterr().err
+    assert main(["models", "remove", "nobody"]) == USAGE
+    assert "simulated-demo" in capsys.readouterr().err
+    assert main(["models"]) == USAGE
+    assert "verify, remove" in capsys.readouterr().err
+    assert work.asked == []
+
+
+def test_that_a_changed_model_is_found_by_verify(capsys: Any) -> None:
+    folder = write_mini(user_models_path() / "mini")
+    assert main(["models", "verify", "mini"]) == DONE
+    (folder / "weights.safetensors").write_bytes(b"x")
+    assert main(["models", "verify", "mini"]) == FAILED
+    told = capsys.readouterr().out
+    assert "mini: sound" in told
+    assert "mini: DAMAGED. The weights file is not the one" in told

@@ -16,6 +16,7 @@ from app.core.provenance import file_sha256
 from app.models.archive import export_bundle, import_bundle, remove_bundle
 from app.models.bundle import load_bundle
 from app.models.installed import bundle_folder, installed_models, user_models_path
+from app.models.seal import SEAL_FILE
 from tests.unit.models.conftest import MiniScan, write_mini
 from tests.unit.models.hostile_archives import CARD, HOSTILE, WEIGHTS, Members, packed
 
@@ -31,6 +32,14 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def installed(home: Path) -> Path:
     """The mini bundle, installed by hand as this user's."""
     return write_mini(user_models_path() / "mini")
+
+
+@pytest.fixture
+def carried(good: Members, home: Path, tmp_path: Path) -> Path:
+    """The mini bundle as a file."""
+    path = tmp_path / "mini.nrmodel"
+    path.write_bytes(packed(good))
+    return path
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +85,7 @@ def test_that_a_good_archive_is_installed_and_answers_with_the_same_bits(
     assert installed_models() == ("simulated-demo", "mini")
     folder = bundle_folder("mini")
     assert {name: (folder / name).read_bytes() for name in (CARD, WEIGHTS)} == good
-    assert sorted(p.name for p in folder.iterdir()) == [CARD, WEIGHTS]
+    assert sorted(p.name for p in folder.iterdir()) == [CARD, SEAL_FILE, WEIGHTS]
     assert scan.asked(load_bundle("mini")).probability is not None
     with pytest.raises(ModelError) as caught:
         import_bundle(path)
@@ -93,7 +102,10 @@ def test_that_export_and_import_give_the_same_bytes_and_files(
     remove_bundle("mini")
     assert installed_models() == ("simulated-demo",)
     assert import_bundle(first) == "mini"
-    assert {path.name: path.read_bytes() for path in bundle_folder("mini").iterdir()} == before
+    after = {path.name: path.read_bytes() for path in bundle_folder("mini").iterdir()}
+    assert after.pop(SEAL_FILE)  # written here, never carried
+    assert after == before
+    assert file_sha256(export_bundle("mini", tmp_path / "three.nrmodel")) == file_sha256(again)
     assert not [path for path in tmp_path.rglob("*") if path.name.startswith(".")]
 
 
@@ -172,3 +184,37 @@ def test_that_a_bundle_made_of_arrays_is_what_was_packed(good: Members, tmp_path
     path = tmp_path / "w.safetensors"
     path.write_bytes(good[WEIGHTS])
     assert np.isfinite(load_file(path)["head.series"].numpy()).all()
+
+
+@pytest.mark.parametrize(
+    ("table", "field", "value"),
+    [
+        ("calibration", "slope", 1.6),
+        ("contract", "series_scale_percent", 0.25),
+        ("protocol", "cutoff", 0.4),
+    ],
+)
+def test_that_an_edited_card_of_an_installed_model_is_noticed(
+    carried: Path, table: str, field: str, value: float
+) -> None:
+    name = import_bundle(carried)
+    path = user_models_path() / name / "card.toml"
+    load_bundle(name)
+    card = tomllib.loads(path.read_text())
+    assert card[table][field] != value
+    card[table][field] = value
+    path.write_text(tomli_w.dumps(card))
+    with pytest.raises(ModelError, match=r"card\.toml has changed") as caught:
+        load_bundle(name)
+    assert caught.value.code == "model.hash"
+    assert "models import" in caught.value.hint
+    remove_bundle(name)
+    assert import_bundle(carried) == name
+
+
+def test_that_a_damaged_seal_is_no_way_round(carried: Path) -> None:
+    name = import_bundle(carried)
+    (user_models_path() / name / "installed.toml").write_text("card_sha256 = ")
+    with pytest.raises(ModelError, match="seal") as caught:
+        load_bundle(name)
+    assert caught.value.code == "model.hash"

@@ -18,7 +18,14 @@ import tomli_w
 
 from app.core.errors import ModelError
 from app.core.request import Question
-from app.core.results import Outcome, QualityMetric, QualityReport, Verdict
+from app.core.results import (
+    Finding,
+    Outcome,
+    QualityMetric,
+    QualityReport,
+    Severity,
+    Verdict,
+)
 from app.models.bundle import load_bundle
 from app.models.earned import unearned_reason
 from tests.unit.models.conftest import MiniScan, mini_scan, write_mini
@@ -261,3 +268,19 @@ def test_that_a_model_made_from_people_refuses_simulated_scans(tmp_path: Path) -
 def test_that_a_model_must_earn_the_right_to_a_number(gain: Any, words: str) -> None:
     assert words in unearned_reason(gain)
     assert unearned_reason((0.01, 0.2)) == ""
+
+
+def test_that_strong_motion_is_not_told_as_missing_coverage(bundle_dir: Path) -> None:
+    scan, finding = mini_scan(), Finding(
+        "scan.too_few_good_frames", Severity.WARNING, "Only 9 of 57 frames are good.", "Repeat it."
+    )  # fmt: skip
+    empty = replace(
+        scan,
+        signals=replace(scan.signals, cleaned=np.full_like(scan.signals.cleaned, np.nan)),
+        connectome=replace(scan.connectome, matrix=np.full_like(scan.connectome.matrix, np.nan)),
+    )
+    bundle = load_bundle(bundle_dir)
+    assert "12 parcels are not covered" in " ".join(empty.asked(bundle).reasons)
+    answer = empty.asked(bundle, findings=(finding,), research=True)
+    assert answer.reasons == ("Withheld: Only 9 of 57 frames are good. Repeat it",)
+    assert answer.probability is None

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from pypdf import PdfReader
 
+from app.attribution.explain import METHOD_JOINT
 from app.core import wording
 from app.core.errors import CancelledError, StorageError
 from app.core.results import Case, Outcome, Prediction
@@ -360,3 +361,23 @@ def test_that_the_first_page_holds_the_summary_whole_down_to_the_signature(
     assert "Date and signature" in texts[0]
     assert texts[1].count("Explanation") == 1
     assert len(texts) == 4
+
+
+def test_that_shares_of_inputs_that_interact_are_called_what_they_are(
+    case: Case, folder: Path, result_pdf: Path, tmp_path: Path
+) -> None:
+    assert "Shapley" not in whole_text(result_pdf)
+    assert "Method (a) branches" in whole_text(result_pdf)
+    assert case.prediction is not None
+    assert case.attribution is not None
+    branches = dataclasses.replace(case.attribution.branches, method=METHOD_JOINT)
+    joint = dataclasses.replace(
+        case,
+        prediction=dataclasses.replace(case.prediction, contributions_exact=False),
+        attribution=dataclasses.replace(case.attribution, branches=branches),
+    )
+    path = tmp_path / "joint.pdf"
+    write_summary(joint, folder, path)
+    assert "each share is a Shapley value" in whole_text(path)
+    assert "mean over both orders (Shapley)" in whole_text(path)
+    assert len(page_texts(path)) == len(page_texts(result_pdf))

@@ -17,6 +17,7 @@ def test_that_a_view_has_the_agreed_shapes_and_is_mapped(tmp_path: Path) -> None
     grid = (97, 115, 97)
     for array, dtype in (
         (view.template, "uint8"), (view.boldref, "float32"), (view.labels, "int16"),
+        (view.mask, "bool"), (view.template_mask, "bool"), (view.tsnr, "float32"),
     ):  # fmt: skip
         assert isinstance(array, np.memmap)
         assert not array.flags.writeable
@@ -34,6 +35,17 @@ def test_that_a_view_has_the_agreed_shapes_and_is_mapped(tmp_path: Path) -> None
     assert set(np.unique(right.labels)) <= {0, *range(181, 361)}
     assert view.carpet_rows is not None
     assert sorted(view.carpet_rows) == list(range(426))
+
+
+def test_that_a_case_of_an_earlier_version_opens_without_masks_and_noise_map(
+    tmp_path: Path,
+) -> None:
+    folder = make_sample_case(tmp_path)
+    for name in ("mask", "template_mask", "tsnr"):
+        (folder / "view" / f"{name}.npy").unlink()
+    view = open_view(folder)
+    assert (view.mask, view.template_mask, view.tsnr) == (None, None, None)
+    assert view.boldref is not None
 
 
 def test_that_a_folder_without_pictures_opens_empty(tmp_path: Path) -> None:

@@ -1,0 +1,68 @@
+"""Named facts under each other, wrapped and selectable, in a scrolling area."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QGridLayout, QLabel, QScrollArea, QVBoxLayout, QWidget
+
+from app.core import wording
+from app.core.results import Finding, Severity
+from app.gui.widgets.icons import StateSign
+
+SIGNS = {Severity.NOTE: "idle", Severity.WARNING: "attention", Severity.BLOCKING: "blocked"}
+
+
+class FactsArea(QScrollArea):
+    """Names at the left, what is known at the right; findings with their signs below."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setWidgetResizable(True)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.viewport().setAutoFillBackground(False)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+
+    def show_facts(self, rows: Sequence[tuple[str, str]], findings: Sequence[Finding] = ()) -> None:
+        """Write everything anew."""
+        content = QWidget()
+        column = QVBoxLayout(content)
+        column.setContentsMargins(0, 2, 6, 2)
+        column.setSpacing(6)
+        grid = QGridLayout()
+        grid.setHorizontalSpacing(14)
+        grid.setVerticalSpacing(4)
+        grid.setColumnStretch(1, 1)
+        for row, (name, value) in enumerate(rows):
+            label = QLabel(name)
+            label.setObjectName("muted")
+            grid.addWidget(label, row, 0, Qt.AlignmentFlag.AlignTop)
+            grid.addWidget(wrapped(value), row, 1)
+        column.addLayout(grid)
+        if findings:
+            title = QLabel("Findings")
+            title.setObjectName("title")
+            column.addSpacing(4)
+            column.addWidget(title)
+        told = QGridLayout()
+        told.setHorizontalSpacing(8)
+        told.setColumnStretch(1, 1)
+        for row, finding in enumerate(findings):
+            told.addWidget(StateSign(SIGNS[finding.severity]), row, 0, Qt.AlignmentFlag.AlignTop)
+            word = wording.SEVERITY_WORDS[finding.severity]
+            told.addWidget(wrapped(f"{word}: {finding.message} {finding.hint}".strip()), row, 1)
+        column.addLayout(told)
+        column.addStretch(1)
+        self.setWidget(content)
+        content.setAutoFillBackground(False)  # setWidget turned it on; the panel shows through
+
+
+def wrapped(text: str) -> QLabel:
+    """Plain words that wrap and can be selected."""
+    label = QLabel(text)
+    label.setTextFormat(Qt.TextFormat.PlainText)
+    label.setWordWrap(True)
+    label.setMinimumWidth(80)
+    label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+    return label
