@@ -10,6 +10,7 @@ from typing import Any
 from app.core.errors import ScanError
 from app.gui.main_window.window import MainWindow
 from app.gui.session import ScanPreview
+from app.gui.views import IntakeView
 from app.worker.protocol import Job
 from tests.gui.conftest import FakeWorker
 from tests.gui.test_main_window import drop
@@ -102,7 +103,14 @@ def test_that_a_cancelled_analysis_runs_again_as_it_was_asked(
     assert not window.resume.isVisible()
     assert worker.jobs[0].arguments == worker.jobs[1].arguments
     cancel(window, qtbot)
+    form = window.page("load").findChildren(IntakeView)[0]
+    form.pain.setText("11")
+    window.resume.again.click()  # what was typed since is not passed over
+    assert window.banner.text() == form.problem() != ""
+    assert len(worker.jobs) == 2
+    form.pain.setText("8")
     start_analysis(window, worker, qtbot)  # the form's own run works too
+    assert worker.jobs[2].arguments["request"]["baseline_pain"] == 8.0
     window.actions_.cancel_all()
 
 

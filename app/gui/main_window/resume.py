@@ -15,7 +15,8 @@ FINISH, RUN = "Finish analysis", "Run analysis"
 class ResumeBar(QWidget):
     """Says that the user cancelled an analysis and offers to do it after all.
 
-    It asks for exactly what was asked before. Stages that were done are recalled from the cache.
+    While the scan's form can still be seen, what it says now counts; where a part of the case is
+    shown, what was asked before. Stages that were done are recalled from the cache.
     """
 
     changed = Signal()  # what is offered
@@ -33,7 +34,6 @@ class ResumeBar(QWidget):
         self._scan_sha256 = ""  # of the scan whose analysis was cancelled
         self.words = QLabel("The analysis was cancelled. Nothing half-written remains.")
         self.again = QPushButton(RUN)
-        self.again.clicked.connect(self.resume)
         close = QPushButton("Close")
         close.clicked.connect(self._forget)
         row = QHBoxLayout(self)

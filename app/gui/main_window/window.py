@@ -136,6 +136,7 @@ class MainWindow(QMainWindow):
         jobs.finished.connect(self._job_finished)
         self.progress.cancel_asked.connect(self.resume.told_to_stop)
         self.progress.cancel_asked.connect(actions.cancel)
+        self.resume.again.clicked.connect(lambda _checked=False: self.run_from_menu())
         actions.begun.connect(self.errors.hide)
         actions.step_wanted.connect(self.show_step)
         actions.said.connect(self.say)

@@ -19,6 +19,7 @@ class Banner(QLabel):
         self.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.setFont(font(self.font(), scale=1.3, bold=True))
         self.hide()
+        self._window = parent
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.timeout.connect(self.hide)
@@ -28,8 +29,7 @@ class Banner(QLabel):
         self.setText(words)
         self.adjustSize()
         width = self.width() + 60
-        room = self.parentWidget().width()
-        self.setGeometry((room - width) // 2, 90, width, self.height() + 16)
+        self.setGeometry((self._window.width() - width) // 2, 90, width, self.height() + 16)
         self.raise_()
         self.show()
         self._timer.start(_SHOWN_MS)

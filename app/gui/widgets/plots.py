@@ -19,7 +19,7 @@ pg.setConfigOptions(imageAxisOrder="row-major", antialias=True)
 AXIS_WIDTH_PX = 58
 
 
-class FrameAxis(pg.AxisItem):
+class FrameAxis(pg.AxisItem):  # type: ignore[misc]
     """An axis over the kept frames (first = 0) that counts volumes as the file does."""
 
     def __init__(self, first_frame: int) -> None:
