@@ -12,6 +12,7 @@ from app.core import wording
 from app.core.colours import SignedScale, signed_scale
 from app.core.provenance import record_sha256
 from app.core.results import Case
+from app.core.sides import ORIENTATION_UNKNOWN, UNKNOWN_MEANING, without_unknown_sides
 from app.reporting.files import ViewFiles, read_view
 from app.reporting.privacy import reportable
 from app.reporting.record import record_bytes, report_record
@@ -25,7 +26,7 @@ class ReportContext:
 
     case: Case  # without anything that a withheld outcome hides
     view: ViewFiles
-    convention: str  # wording.RADIOLOGICAL or wording.NEUROLOGICAL
+    convention: str  # wording.RADIOLOGICAL, wording.NEUROLOGICAL or sides.ORIENTATION_UNKNOWN
     printed_utc: str  # ISO 8601, "" when not known
     record: dict[str, Any]  # the attached JSON
     record_sha256: str
@@ -35,6 +36,11 @@ class ReportContext:
     def shows_number(self) -> bool:
         """Whether this report has a probability in it."""
         return wording.shows_number(self.case.prediction)
+
+    @property
+    def convention_meaning(self) -> str:
+        """Which side of a picture is the participant's left."""
+        return wording.CONVENTION_MEANING.get(self.convention, UNKNOWN_MEANING)
 
     @property
     def stamps(self) -> tuple[str, ...]:
@@ -56,7 +62,9 @@ def make_context(
     """Strip what may not be printed, read the pictures' data, make the attached record."""
     import hashlib
 
-    safe = reportable(case)
+    safe = without_unknown_sides(reportable(case))
+    if not safe.scan.orientation_known:
+        convention = ORIENTATION_UNKNOWN  # no picture of it has a left
     record = report_record(safe, convention=convention)
     digest = hashlib.sha256(record_bytes(record)).hexdigest()
     return ReportContext(

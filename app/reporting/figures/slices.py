@@ -14,7 +14,8 @@ import numpy as np
 
 from app.core.arrays import Bools, Floats, Ints
 from app.core.colours import ACCENT, HATCH, INK, MUTED, OUTLINE, SignedScale
-from app.core.wording import RADIOLOGICAL
+from app.core.sides import ORIENTATION_UNKNOWN, UNKNOWN
+from app.core.wording import NEUROLOGICAL
 from app.reporting.files import ViewFiles
 from app.reporting.theme import axes_mm, bare, new_figure, unit
 
@@ -42,10 +43,15 @@ class Cut:
 
 
 def cut(plane: str, convention: str) -> Cut:
-    """The page layout of a plane: nose to the left in sagittal, left/right by convention."""
+    """The page layout of a plane: nose to the left in sagittal, left/right by convention.
+
+    Where orientation is unknown the letters are "?".
+    """
     axis = PLANES.index(plane)
     across, upward = [other for other in range(3) if other != axis]
-    flip = across == 1 or convention == RADIOLOGICAL
+    flip = across == 1 or convention != NEUROLOGICAL
+    if convention == ORIENTATION_UNKNOWN:
+        return Cut(axis, flip, (UNKNOWN,) * 4)
     low, high = LETTERS[across]
     left, right = (high, low) if flip else (low, high)
     bottom, top = LETTERS[upward]
@@ -161,10 +167,10 @@ def _cropped(view: ViewFiles) -> tuple[dict[str, Any], Floats]:
     return volumes, view.affine[:3, :3] @ low + view.affine[:3, 3]
 
 
-def _position(axis: int, value: float) -> str:
-    """ "x = −12 mm (left)"."""
+def _position(axis: int, value: float, *, sided: bool) -> str:
+    """ "x = −12 mm (left)"; the side only if it is wanted."""
     text = f"{'xyz'[axis]} = {value:+.0f} mm".replace("-", "\N{MINUS SIGN}").replace("+0 ", "0 ")
-    if axis == 0 and abs(value) >= 1:
+    if sided and axis == 0 and abs(value) >= 1:
         text += " (left)" if value < 0 else " (right)"
     return text
 
@@ -240,8 +246,9 @@ def attribution_slices(
             _letters(axes, layout, wide, high)
             _crosshair(axes, layout, place, shape)
             millimetres = float(origin[layout.axis] + index * step[layout.axis])
+            sided = convention != ORIENTATION_UNKNOWN
             axes.text(
-                0.5, -4.9 / high, _position(layout.axis, millimetres),
+                0.5, -4.9 / high, _position(layout.axis, millimetres, sided=sided),
                 transform=axes.transAxes, ha="center", va="center", fontsize=7, color=unit(MUTED),
             )  # fmt: skip
             left += wide + 7.0
@@ -308,7 +315,7 @@ def registration_edges(
         )  # fmt: skip
         _letters(axes, layout, wide, high)
         axes.text(
-            0.5, -4.9 / high, _position(axis, origin[axis] + index * step[axis]).split(" (")[0],
+            0.5, -4.9 / high, _position(axis, origin[axis] + index * step[axis], sided=False),
             transform=axes.transAxes, ha="center", va="center", fontsize=6.8, color=unit(MUTED),
         )  # fmt: skip
         left += wide + 7.0

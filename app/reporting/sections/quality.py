@@ -142,7 +142,8 @@ def _registration(
             height_mm,
             alt="The participant's mean volume with the template's outlines.",
             caption=(
-                f"{context.convention}. Grey: the participant's reference volume in "
+                f"{context.convention}: {context.convention_meaning}. Grey: the participant's "
+                "reference volume in "
                 f"{view.template_name}; lines: the template's brain edge (amber) and the edge of "
                 "its bright tissue (blue)."
             ),

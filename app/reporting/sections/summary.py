@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from app.core import wording
-from app.core.results import Case, ModelSummary, Outcome, Prediction
+from app.core.results import Case, ModelSummary, Outcome, Prediction, Scan
+from app.core.sides import UNKNOWN_SENTENCE
 from app.reporting.blocks import (
     Band,
     Block,
@@ -68,10 +69,18 @@ def _scan_facts(case: Case) -> Fields:
             ("Matrix", " × ".join(str(n) for n in scan.shape[:3]) if scan.is_image else "no image"),
             ("Voxel", f"{x:g} × {y:g} × {z:g} mm" if scan.is_image else "parcel series only"),
             ("Volumes used", used),
-            ("Storage order", scan.storage_orientation if scan.is_image else "no image"),
+            _order(scan),
         ),
         columns=3,
     )
+
+
+def _order(scan: Scan) -> tuple[str, str]:
+    if not scan.is_image:
+        return ("Storage order", "no image")
+    if not scan.orientation_known:
+        return ("Storage order", UNKNOWN_SENTENCE)
+    return ("Storage order", scan.storage_orientation)
 
 
 def _with_number(context: ReportContext, prediction: Prediction) -> list[Block]:

@@ -18,7 +18,12 @@ from app.core.errors import CancelledError, StorageError
 from app.core.results import Case, Outcome, Prediction
 from app.reporting.html import write_html
 from app.reporting.report import write_summary
-from tests.unit.reporting.small_case import CANARIES, WITHHELD_NUMBERS, withheld
+from tests.unit.reporting.small_case import (
+    CANARIES,
+    WITHHELD_NUMBERS,
+    orientation_unknown,
+    withheld,
+)
 
 
 def page_texts(path: Path) -> list[str]:
@@ -222,6 +227,43 @@ def test_that_missing_stages_and_files_are_named_where_they_would_stand(
     text = whole_text(write_summary(empty, tmp_path, tmp_path / "b.pdf"))
     for needed in ("Prediction: not shown.", "Requirements: not shown.", "Provenance: not shown."):
         assert needed in text
+
+
+# --- left and right unknown ----------------------------------------------------------------------
+
+
+def test_that_a_report_of_unknown_orientation_names_no_left_or_right(
+    case: Case, folder: Path, tmp_path: Path
+) -> None:
+    unknown = orientation_unknown(case)
+    path = write_summary(unknown, folder, tmp_path / "u.pdf")
+    page = write_html(unknown, folder, tmp_path / "u.html").read_text()
+    texts = page_texts(path)
+    for text in (*texts, re.sub(r"base64,[^\"]*", "", page)):
+        assert "Orientation unknown" in text
+        for forbidden in ("Radiological", "Neurological", " (left)", "RAS"):
+            assert forbidden not in text, forbidden
+    assert "orientation unknown: left and right cannot be told" in texts[0]
+    quality = next(text for text in texts if "Registration" in text)
+    assert "Orientation unknown: left and right cannot be told" in quality
+    assert quality.count("?") >= 12  # four letters of each of the three planes
+    record = json.loads(attached(path))
+    assert record["convention"] == "Orientation unknown"
+    assert record["scan"]["storage_orientation"] is None
+
+
+def test_that_a_number_with_unknown_orientation_has_regions_without_sides(
+    case: Case, folder: Path, tmp_path: Path
+) -> None:
+    scan = dataclasses.replace(case.scan, sform_code=0, qform_code=0)
+    path = write_summary(dataclasses.replace(case, scan=scan), folder, tmp_path / "u.pdf")
+    text = page_texts(path)[1]
+    assert "Largest upward: Box 0, side unknown" in text
+    assert "One side, lateral" in text
+    for forbidden in ("Left,", "Right,", ", left", ", right", " L ", "(left)", "Radiological"):
+        assert forbidden not in text, forbidden
+    names = json.loads(attached(path))["attribution"]["parcel_names"]
+    assert names == [f"Box_{number}" for number in range(8)]
 
 
 # --- privacy, record, file ---------------------------------------------------------------------
