@@ -11,11 +11,12 @@ import pytest
 
 from app.core.results import Outcome
 from app.gui.main_window.window import MainWindow
-from app.gui.views import HeaderView, RegionsView, RegistrationView, SlicesView
+from app.gui.views import HeaderView, RegionsView, SlicesView
 from app.gui.views.surface import SurfaceView
 from app.gui.widgets.plane import axis_letters, edge_letters, plane
 from app.gui.widgets.slice_canvas import SliceCanvas
 from app.gui.widgets.slice_content import SliceContent
+from app.gui.widgets.slice_view import SliceView
 from app.study.case_store import write_case
 from tests.sample_case import sample_case, sample_view_files
 
@@ -124,7 +125,7 @@ def test_that_no_page_tells_left_from_right_where_orientation_is_unknown(
     slices = [
         view
         for step in ("load", "check", "explain")
-        for view in window.page(step).findChildren((SlicesView, RegistrationView))
+        for view in window.page(step).findChildren(SliceView)
     ]
     assert len(slices) >= 3
     for view in slices:
@@ -155,8 +156,8 @@ def test_that_a_known_orientation_brings_its_sides_back(
     window: MainWindow, unknown_folder: Path, case_folders: dict[str, Path]
 ) -> None:
     window.actions_.open_path(unknown_folder)
+    (surface,) = window.page("explain").findChildren(SurfaceView)
     window.actions_.open_path(case_folders["result"])
-    (surface,) = window.findChildren(SurfaceView)
     assert surface.view_box.itemText(0) == "Left"
     assert surface.side_box.itemText(1) == "Left side"
     (view,) = window.page("explain").findChildren(SlicesView)
