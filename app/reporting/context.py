@@ -27,7 +27,8 @@ class ReportContext:
     case: Case  # without anything that a withheld outcome hides
     view: ViewFiles
     convention: str  # wording.RADIOLOGICAL, wording.NEUROLOGICAL or sides.ORIENTATION_UNKNOWN
-    printed_utc: str  # ISO 8601, "" when not known
+    computed_utc: str  # when the numbers were finished, as the case says; "" when not known
+    printed_utc: str  # when the report was written, if told; no clock is read
     record: dict[str, Any]  # the attached JSON
     record_sha256: str
     report_id: str
@@ -71,7 +72,8 @@ def make_context(
         safe,
         read_view(case_folder),
         convention,
-        printed_utc or _time_of(safe),
+        _time_of(safe),
+        printed_utc,
         record,
         digest,
         record_sha256([safe.case_id, digest])[:12],
@@ -79,7 +81,7 @@ def make_context(
 
 
 def _time_of(case: Case) -> str:
-    """When the case was finished, as its provenance says; never the clock of this machine."""
+    """When the numbers were finished, as provenance says; never the clock of this machine."""
     parameters = case.provenance.parameters if case.provenance else {}
     for key in TIME_KEYS:
         value = parameters.get(key)

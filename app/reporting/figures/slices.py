@@ -175,6 +175,36 @@ def _position(axis: int, value: float, *, sided: bool) -> str:
     return text
 
 
+APART = 4  # voxels between the slices of two rows, so that each row shows another place
+_SEARCHED = 3  # further voxels among which the fullest slice is chosen
+
+
+def _informative(
+    place: int, axis: int, taken: list[int], labels: Ints, label: int, shown: Bools
+) -> int:
+    """The slice through `place`; where another row shows it already, a near one of the region.
+
+    Of the slices that are far enough from those `taken`, the one that cuts most of the parcel
+    `label`; where none cuts it, most of all painted parcels.
+    """
+
+    def free(index: int) -> bool:
+        return all(abs(index - other) >= APART for other in taken)
+
+    if free(place):
+        return place
+    reach = range(APART + _SEARCHED + 1)
+    near = sorted({place + sign * step for step in reach for sign in (1, -1)})
+    found = [index for index in near if 0 <= index < labels.shape[axis] and free(index)]
+    if not found:
+        return place
+    painted_in = np.concatenate([[False], shown])[labels]
+    others = tuple(other for other in range(3) if other != axis)
+    own_area = (labels == label).sum(axis=others) if label else np.zeros(labels.shape[axis])
+    all_area = painted_in.sum(axis=others)
+    return max(found, key=lambda i: (int(own_area[i]), int(all_area[i]), -abs(i - place)))
+
+
 def _crosshair(axes: Axes, layout: Cut, place: Ints, shape: tuple[int, ...]) -> None:
     """Thin lines with a gap around the chosen point."""
     across, upward = [axis for axis in range(3) if axis != layout.axis]
@@ -215,6 +245,7 @@ def attribution_slices(
     colours, shown = scale.rgb(values), scale.shown(values)
     figure = new_figure(width_mm, height_mm)
     row_mm = height_mm / len(points)
+    taken: dict[str, list[int]] = {plane: [] for plane in PLANES}
     for row, (title, point) in enumerate(points):
         place = np.clip(np.rint((point - origin) / step).astype(int), 0, np.array(shape) - 1)
         left = 4.0
@@ -234,7 +265,11 @@ def attribution_slices(
             lift = base + 6.0 + (tall * per_voxel - high) / 2
             axes = axes_mm(figure, left, lift, wide, high)
             bare(axes)
-            index = int(place[layout.axis])
+            index = _informative(
+                int(place[layout.axis]), layout.axis, taken[plane], volumes["labels"],
+                int(volumes["labels"][tuple(place)]), shown,
+            )  # fmt: skip
+            taken[plane].append(index)
             picture = painted(
                 layout.page(volumes["template"], index), layout.page(volumes["labels"], index),
                 colours, shown, unstable, window,

@@ -68,9 +68,9 @@ def _limits_line(case: Case) -> str:
     model = prediction.model if prediction else None
     if model is None:
         return wording.NON_CAUSAL_CAPTION
-    return f"Limits: n = {model.training_count}. {wording.metric_text(model)}. " + " ".join(
-        model.limits[:1]
-    )
+    first = "".join(f" {limit.rstrip('.')}." for limit in model.limits[:1])
+    more = " All limits stand under Model and provenance." if len(model.limits) > 1 else ""
+    return f"Limits: n = {model.training_count}. {wording.metric_text(model)}.{first}{more}"
 
 
 def _peaks(

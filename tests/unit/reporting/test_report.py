@@ -229,6 +229,55 @@ def test_that_missing_stages_and_files_are_named_where_they_would_stand(
         assert needed in text
 
 
+# --- what a reader asks ---------------------------------------------------------------------------
+
+
+def test_that_the_covariates_behind_the_covariates_only_figure_are_printed(
+    case: Case, folder: Path, result_pdf: Path, tmp_path: Path
+) -> None:
+    text = page_texts(result_pdf)[0]
+    for needed in ("Age 51 years", "Sex female", "Baseline pain 6 of 10"):
+        assert needed in text, needed
+    person = dataclasses.replace(case.participant, age_years=None, sex=None, baseline_pain=None)
+    nobody = dataclasses.replace(withheld(case), participant=person)
+    text = page_texts(write_summary(nobody, folder, tmp_path / "n.pdf"))[0]
+    for needed in ("Age not stated", "Sex not stated", "Baseline pain not stated"):
+        assert needed in text, needed
+
+
+def test_that_the_limits_beside_an_explanation_end_and_say_where_the_rest_is(
+    case: Case, folder: Path, result_pdf: Path, tmp_path: Path
+) -> None:
+    assert page_texts(result_pdf)[1].count("No external test.") == 1
+    assert case.prediction is not None
+    assert case.prediction.model is not None
+    model = dataclasses.replace(case.prediction.model, limits=("No external test", "Few people"))
+    two = dataclasses.replace(case, prediction=dataclasses.replace(case.prediction, model=model))
+    text = page_texts(write_summary(two, folder, tmp_path / "two.pdf"))[1]
+    assert "No external test. All limits stand under Model and provenance." in text
+
+
+def test_that_times_and_stages_are_called_what_they_are(
+    case: Case, folder: Path, tmp_path: Path
+) -> None:
+    assert case.provenance is not None
+    provenance = dataclasses.replace(
+        case.provenance,
+        parameters={
+            **case.provenance.parameters,
+            "preprocessing": {"slice_timing_reference_s": None, "stages_recalled": ["reference"]},
+        },
+        stage_seconds={"brain_mask": 2.5, "slice_timing": 0.0, "reference": 0.01, "motion": 1.5},
+    )
+    changed = dataclasses.replace(withheld(case), provenance=provenance)
+    path = write_summary(changed, folder, tmp_path / "x.pdf", printed_utc="2031-05-06T07:08:09Z")
+    text = whole_text(path)
+    assert "Numbers computed (UTC) 2026-01-02T03:04:05Z" in text
+    assert "Report written (UTC) 2031-05-06T07:08:09Z" in text
+    assert "finished utc" not in text
+    assert "brain mask 2.5, motion 1.5" in text
+
+
 # --- left and right unknown ----------------------------------------------------------------------
 
 
