@@ -165,14 +165,14 @@ def _provenance(context: ReportContext, provenance: Provenance) -> list[Block]:
 
 
 def _seconds(provenance: Provenance) -> str:
-    """Seconds of each stage that was done in this run; what was recalled or left out is not."""
+    """Seconds of each stage that was done; older cases list slice timing also where it was not."""
     made = provenance.parameters.get(PREPROCESSING)
-    made = made if isinstance(made, dict) else {}
-    recalled = made.get("stages_recalled")
-    left_out = {str(name) for name in recalled} if isinstance(recalled, (list, tuple)) else set()
-    if made.get("slice_timing_reference_s") is None:
-        left_out.add("slice_timing")  # only decided against
-    done = {k: v for k, v in provenance.stage_seconds.items() if k not in left_out}
+    corrected = isinstance(made, dict) and made.get("slice_timing_reference_s") is not None
+    done = {
+        name: seconds
+        for name, seconds in provenance.stage_seconds.items()
+        if corrected or name != "slice_timing"
+    }
     return (
         ", ".join(f"{name.replace('_', ' ')} {seconds:.1f}" for name, seconds in done.items())
         or "not recorded"

@@ -265,9 +265,9 @@ def test_that_times_and_stages_are_called_what_they_are(
         case.provenance,
         parameters={
             **case.provenance.parameters,
-            "preprocessing": {"slice_timing_reference_s": None, "stages_recalled": ["reference"]},
+            "preprocessing": {"slice_timing_reference_s": None},
         },
-        stage_seconds={"brain_mask": 2.5, "slice_timing": 0.0, "reference": 0.01, "motion": 1.5},
+        stage_seconds={"brain_mask": 2.5, "slice_timing": 0.0, "motion": 1.5},
     )
     changed = dataclasses.replace(withheld(case), provenance=provenance)
     path = write_summary(changed, folder, tmp_path / "x.pdf", printed_utc="2031-05-06T07:08:09Z")
