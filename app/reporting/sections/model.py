@@ -138,8 +138,8 @@ def _provenance(context: ReportContext, provenance: Provenance) -> list[Block]:
     left = [
         ("Report", context.report_id),
         ("Case", case.case_id),
-        ("Numbers computed (UTC)", context.computed_utc or "not recorded"),
-        *([("Report written (UTC)", context.printed_utc)] if context.printed_utc else []),
+        ("Computed (UTC)", context.computed_utc or "not recorded"),
+        *([("Written (UTC)", context.printed_utc)] if context.printed_utc else []),
         ("Language", "English"),
         ("Program", f"NeuroResponder {provenance.app_version}"),
         ("Device, threads", f"{provenance.device}, {provenance.threads}"),

@@ -33,7 +33,7 @@ def build(context: ReportContext) -> Section:
         blocks += [*_registration(context, WIDE_PLAN, 180.0, 40.0), *_likeness(case)]
     else:
         # page 2 with the matrix is left out: it stands here
-        right = (*_registration(context, NARROW_PLAN, 116.0, 37.0), *_likeness(case))
+        right = (*_registration(context, NARROW_PLAN, 116.0, 48.0), *_likeness(case))
         blocks.append(Columns((connectivity_blocks(case, case.signals, 54.0), right), (60, 116)))
     return Section("Quality", tuple(blocks))
 

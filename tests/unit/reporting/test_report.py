@@ -272,8 +272,8 @@ def test_that_times_and_stages_are_called_what_they_are(
     changed = dataclasses.replace(withheld(case), provenance=provenance)
     path = write_summary(changed, folder, tmp_path / "x.pdf", printed_utc="2031-05-06T07:08:09Z")
     text = whole_text(path)
-    assert "Numbers computed (UTC) 2026-01-02T03:04:05Z" in text
-    assert "Report written (UTC) 2031-05-06T07:08:09Z" in text
+    assert "Computed (UTC) 2026-01-02T03:04:05Z" in text
+    assert "Written (UTC) 2031-05-06T07:08:09Z" in text
     assert "finished utc" not in text
     assert "brain mask 2.5, motion 1.5" in text
 
