@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from app.analysis.stage_store import FolderStore
@@ -34,6 +35,14 @@ class Making:
     stages_recalled: tuple[str, ...]
     preset_sha256: str
     t1_sha256: str
+
+
+def seconds_of_done(stage_seconds: Mapping[str, float], making: Making | None) -> dict[str, float]:
+    """Seconds of each stage that this run did: none of what was recalled or decided against."""
+    not_done = set() if making is None else set(making.stages_recalled)
+    if making is not None and making.slice_time_s is None:
+        not_done.add("slice_timing")
+    return {name: round(s, 3) for name, s in stage_seconds.items() if name not in not_done}
 
 
 def beside_of(request: AnalysisRequest, scan: Scan) -> Beside:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from app import __version__
+from app.analysis.making import seconds_of_done
 from app.analysis.measure import (
     NOT_STATED,
     Measured,
@@ -292,7 +293,7 @@ def _provenance(
             "weights": bundle.weights_sha256,
             "model_card": bundle.card.sha256,
         },
-        stage_seconds={key: round(value, 3) for key, value in progress.stage_seconds.items()},
+        stage_seconds=seconds_of_done(progress.stage_seconds, measured.made),
     )
 
 

@@ -88,6 +88,14 @@ class Scan:
         """False where only parcel series were opened: there is no grid and no picture."""
         return self.space != PARCEL_SPACE
 
+    @property
+    def orientation_known(self) -> bool:
+        """False for an image whose header gives no orientation: left and right are unknown.
+
+        Parcel series without an image have the sides of their atlas.
+        """
+        return not self.is_image or self.sform_code > 0 or self.qform_code > 0
+
 
 @dataclass(frozen=True, slots=True)
 class Motion:

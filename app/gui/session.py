@@ -27,6 +27,7 @@ from app.core.results import (
     Verdict,
     overrides_quality,
 )
+from app.core.sides import ORIENTATION_UNKNOWN, without_unknown_sides
 from app.study.case_store import read_case
 from app.study.case_view import CaseView, open_view
 
@@ -74,7 +75,7 @@ class Display:
 
     @property
     def convention_word(self) -> str:
-        """The word that stands in the corner of every slice."""
+        """The chosen convention in a word."""
         if self.convention == "radiological":
             return wording.RADIOLOGICAL
         return wording.NEUROLOGICAL
@@ -97,7 +98,7 @@ class OpenCase:
         StorageError
             When the folder is not a case or a file in it was changed.
         """
-        opened = cls(read_case(folder), folder, open_view(folder))
+        opened = cls(without_unknown_sides(read_case(folder)), folder, open_view(folder))
         # Derived here too, so that a thread that reads does it and not the first paint.
         _ = opened.order, opened.brain_box, opened._centres_mm
         return opened
@@ -245,6 +246,18 @@ class Session(QObject):
         self.turns = Turns(self)
 
     # what is open -----------------------------------------------------------
+
+    @property
+    def orientation_known(self) -> bool:
+        """Whether left and right of what is open are known; also in the template's space."""
+        if self.preview is not None:
+            return self.preview.scan.orientation_known
+        return self.case is None or self.case.case.scan.orientation_known
+
+    @property
+    def convention_word(self) -> str:
+        """The word in the corner of every slice: the convention, where there is a left."""
+        return self.display.convention_word if self.orientation_known else ORIENTATION_UNKNOWN
 
     def show_case(self, opened: OpenCase | None) -> None:
         """Make a case the open one; the selection starts at its strongest parcel."""

@@ -12,6 +12,7 @@ from app.core import wording
 from app.core.colours import SignedScale, signed_scale
 from app.core.provenance import record_sha256
 from app.core.results import Case
+from app.core.sides import ORIENTATION_UNKNOWN, UNKNOWN_MEANING, without_unknown_sides
 from app.reporting.files import ViewFiles, read_view
 from app.reporting.privacy import reportable
 from app.reporting.record import record_bytes, report_record
@@ -25,8 +26,9 @@ class ReportContext:
 
     case: Case  # without anything that a withheld outcome hides
     view: ViewFiles
-    convention: str  # wording.RADIOLOGICAL or wording.NEUROLOGICAL
-    printed_utc: str  # ISO 8601, "" when not known
+    convention: str  # wording.RADIOLOGICAL, wording.NEUROLOGICAL or sides.ORIENTATION_UNKNOWN
+    computed_utc: str  # when the numbers were finished, as the case says; "" when not known
+    printed_utc: str  # when the report was written, if told; no clock is read
     record: dict[str, Any]  # the attached JSON
     record_sha256: str
     report_id: str
@@ -35,6 +37,11 @@ class ReportContext:
     def shows_number(self) -> bool:
         """Whether this report has a probability in it."""
         return wording.shows_number(self.case.prediction)
+
+    @property
+    def convention_meaning(self) -> str:
+        """Which side of a picture is the participant's left."""
+        return wording.CONVENTION_MEANING.get(self.convention, UNKNOWN_MEANING)
 
     @property
     def stamps(self) -> tuple[str, ...]:
@@ -56,14 +63,17 @@ def make_context(
     """Strip what may not be printed, read the pictures' data, make the attached record."""
     import hashlib
 
-    safe = reportable(case)
+    safe = without_unknown_sides(reportable(case))
+    if not safe.scan.orientation_known:
+        convention = ORIENTATION_UNKNOWN  # no picture of it has a left
     record = report_record(safe, convention=convention)
     digest = hashlib.sha256(record_bytes(record)).hexdigest()
     return ReportContext(
         safe,
         read_view(case_folder),
         convention,
-        printed_utc or _time_of(safe),
+        _time_of(safe),
+        printed_utc,
         record,
         digest,
         record_sha256([safe.case_id, digest])[:12],
@@ -71,7 +81,7 @@ def make_context(
 
 
 def _time_of(case: Case) -> str:
-    """When the case was finished, as its provenance says; never the clock of this machine."""
+    """When the numbers were finished, as provenance says; never the clock of this machine."""
     parameters = case.provenance.parameters if case.provenance else {}
     for key in TIME_KEYS:
         value = parameters.get(key)

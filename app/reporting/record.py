@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from app.core import wording
-from app.core.results import Attribution, Case, CleanSignals, Motion
+from app.core.results import Attribution, Case, CleanSignals, Motion, Scan
 from app.reporting.privacy import scrubbed
 from app.reporting.ranking import network_sums, top_connections, top_regions
 
@@ -34,7 +34,7 @@ def report_record(case: Case, *, convention: str) -> dict[str, Any]:
         "convention": convention,
         "case_id": case.case_id,
         "participant": _plain(case.participant),
-        "scan": _plain(case.scan),
+        "scan": _scan(case.scan),
         "findings": _plain(case.findings),
         "motion": _motion(case.motion),
         "signals": _signals(case.signals),
@@ -76,6 +76,12 @@ def _plain(value: Any) -> Any:
     if value is None or isinstance(value, (bool, int, str)):
         return value
     return str(value)
+
+
+def _scan(scan: Scan) -> Any:
+    """The scan; an order of storage that nobody knows is null."""
+    known = scan.orientation_known
+    return {**_plain(scan), **({} if known else {"storage_orientation": None})}
 
 
 def _motion(motion: Motion | None) -> Any:

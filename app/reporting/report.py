@@ -40,7 +40,8 @@ def write_summary(
     convention
         `wording.RADIOLOGICAL` or `wording.NEUROLOGICAL`, for all slices.
     printed_utc
-        Time to print, ISO 8601; "" takes it from the case's provenance. No clock is read.
+        Time of writing to print, ISO 8601; "" prints none, beside when the case was computed.
+        No clock is read, so the same case gives the same bytes.
     paper
         "A4" or "Letter".
     told

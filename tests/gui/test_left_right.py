@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from app.core.results import Outcome
+from app.gui.main_window.window import MainWindow
+from app.gui.views import HeaderView, RegionsView, SlicesView
+from app.gui.views.surface import SurfaceView
 from app.gui.widgets.plane import axis_letters, edge_letters, plane
 from app.gui.widgets.slice_canvas import SliceCanvas
 from app.gui.widgets.slice_content import SliceContent
+from app.gui.widgets.slice_view import SliceView
+from app.study.case_store import write_case
+from tests.sample_case import sample_case, sample_view_files
 
 AFFINE = np.array([[3.0, 0, 0, -12], [0, 2, 0, -9], [0, 0, 4, -8], [0, 0, 0, 1]])
 
@@ -93,3 +102,64 @@ def test_that_letters_come_from_the_affine() -> None:
 def test_that_unknown_orientation_shows_question_marks() -> None:
     drawn = plane("axial", convention="radiological", nose="left")
     assert set(edge_letters(drawn, np.eye(4), known=False).values()) == {"?"}
+
+
+@pytest.fixture(scope="module")
+def unknown_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A case of a file with sform and qform codes of 0."""
+    case = sample_case(Outcome.WITHHELD)
+    scan = replace(case.scan, sform_code=0, qform_code=0, storage_orientation="RAS")
+    place = tmp_path_factory.mktemp("unknown")
+    return write_case(replace(case, scan=scan), place, files=sample_view_files())
+
+
+def test_that_no_page_tells_left_from_right_where_orientation_is_unknown(
+    window: MainWindow, unknown_folder: Path
+) -> None:
+    window.actions_.open_path(unknown_folder)
+    opened = window.session.case
+    assert opened is not None
+    assert opened.case.signals is not None
+    window.session.select_parcel(0)
+    assert window.convention.text() == "Orientation unknown: left and right cannot be told"
+    slices = [
+        view
+        for step in ("load", "check", "explain")
+        for view in window.page(step).findChildren(SliceView)
+    ]
+    assert len(slices) >= 3
+    for view in slices:
+        content = view.stage.content
+        assert content is not None
+        assert not content.orientation_known
+        assert content.convention_word == "Orientation unknown"
+        assert view.footnote() == "Orientation unknown: left and right cannot be told"
+        assert view.read_out.full_text().startswith("x ")
+        if content.labels is not None:
+            assert ", side unknown" in view.region.full_text()
+    (regions,) = window.page("explain").findChildren(RegionsView)
+    name = regions.proxy.data(regions.proxy.index(0, list(regions.regions.columns).index("Region")))
+    assert not name.endswith((" L", " R"))
+    (header,) = window.page("load").findChildren(HeaderView)
+    rows = dict(header.rows())
+    assert rows["Storage order"] == "unknown"
+    assert rows["Left and right"] == "orientation unknown: left and right cannot be told"
+    (surface,) = window.findChildren(SurfaceView)
+    texts = [
+        box.itemText(i) for box in (surface.side_box, surface.view_box) for i in range(box.count())
+    ]
+    assert not any("Left" in text or "Right" in text for text in texts)
+    assert surface.canvas.footnote() == "3D, orientation unknown: left and right cannot be told"
+
+
+def test_that_a_known_orientation_brings_its_sides_back(
+    window: MainWindow, unknown_folder: Path, case_folders: dict[str, Path]
+) -> None:
+    window.actions_.open_path(unknown_folder)
+    (surface,) = window.page("explain").findChildren(SurfaceView)
+    window.actions_.open_path(case_folders["result"])
+    assert surface.view_box.itemText(0) == "Left"
+    assert surface.side_box.itemText(1) == "Left side"
+    (view,) = window.page("explain").findChildren(SlicesView)
+    assert view.read_out.full_text()[0] in "LR"
+    assert "Radiological" in window.convention.text()

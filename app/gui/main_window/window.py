@@ -22,6 +22,7 @@ from app.core.errors import StorageError
 from app.core.folders import config_folder
 from app.core.progress import ProgressEvent
 from app.core.settings import Settings
+from app.core.sides import UNKNOWN_MEANING
 from app.gui.actions import Actions
 from app.gui.dialogs.about import AboutDialog
 from app.gui.dialogs.questions import ask_stop
@@ -329,8 +330,9 @@ class MainWindow(QMainWindow):
         else:
             self.person.set_full_text("")
             self.person_facts.setText("")
-        words = self.session.display.convention_word
-        self.convention.setText(f"{words}: {wording.CONVENTION_MEANING[words]}")
+        words = self.session.convention_word
+        meaning = wording.CONVENTION_MEANING.get(words, UNKNOWN_MEANING)
+        self.convention.setText(f"{words}: {meaning}")
 
     def _display_changed(self) -> None:
         if self.session.display.theme != self._theme:

@@ -7,6 +7,7 @@ from PySide6.QtWidgets import QPushButton, QWidget
 
 from app.core import wording
 from app.core.results import Finding, Participant, Scan
+from app.core.sides import UNKNOWN_SENTENCE
 from app.gui.session import Session
 from app.gui.widgets.facts import FactsArea
 from app.gui.widgets.view import View
@@ -80,8 +81,9 @@ def scan_rows(scan: Scan) -> list[tuple[str, str]]:
         ),
         ("Duration", f"{minutes} min {seconds} s"),
         ("Space", scan.space),
-        ("Storage order", scan.storage_orientation),
+        ("Storage order", scan.storage_orientation if scan.orientation_known else "unknown"),
         ("sform / qform code", f"{scan.sform_code} / {scan.qform_code}"),
+        *([] if scan.orientation_known else [("Left and right", UNKNOWN_SENTENCE)]),
         ("Stored as", scan.stored_dtype),
         ("Task", scan.task or "not stated"),
     ]

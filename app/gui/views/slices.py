@@ -120,10 +120,10 @@ class SlicesView(SliceView):
             overlay=self.overlay,
             opacity=display.opacity,
             selected=self.session.parcel if inside else None,
-            convention_word=display.convention_word,
+            convention_word=self.session.convention_word,
             secondary_letters=display.secondary_letters,
             box=opened.brain_box if opened is not None and inside else None,
-            orientation_known=self._orientation_known(),
+            orientation_known=self.session.orientation_known,
         )
 
     def hidden_text(self) -> str:
@@ -144,13 +144,6 @@ class SlicesView(SliceView):
             blocked = slider.blockSignals(True)
             slider.setValue(round(share * 100))
             slider.blockSignals(blocked)
-
-    def _orientation_known(self) -> bool:
-        opened, preview = self.session.case, self.session.preview
-        if self.in_template():
-            return True
-        scan = preview.scan if preview is not None else opened.case.scan if opened else None
-        return scan is None or scan.sform_code > 0 or scan.qform_code > 0
 
     # selection -------------------------------------------------------------------
 

@@ -23,6 +23,8 @@ _SHAPES = {"pial": "Pial", "inflated": "Inflated"}
 _SIDES = {"both": "Both sides", "left": "Left side", "right": "Right side"}
 _VIEWS = {name: name for name in ("Left", "Right", "Front", "Back", "Top", "Bottom")}
 
+_UNKNOWN = {"left": "One side", "right": "Other side", "Left": "One side", "Right": "Other side"}
+
 
 class SurfaceView(View):
     """The only view that needs VTK, which is loaded when it is first shown."""
@@ -59,8 +61,17 @@ class SurfaceView(View):
         self.listen(session.display_changed, self._draw)
         self.refresh()
 
+    def _name_sides(self) -> None:
+        """No left and right in the choices where the scan's are unknown."""
+        known = self.session.orientation_known
+        self.canvas.orientation_known = known
+        for box, texts in ((self.side_box, _SIDES), (self.view_box, _VIEWS)):
+            for key, text in texts.items():
+                box.setItemText(box.findData(key), text if known else _UNKNOWN.get(key, text))
+
     def refresh(self) -> None:
         """Show the case that is open, once the view is on screen."""
+        self._name_sides()
         if self.isVisible():
             self._later.start()
         self._draw()

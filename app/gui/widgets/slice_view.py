@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QHBoxLayout, QToolButton, QWidget
 
 from app.core import wording
 from app.core.arrays import Floats, Ints
+from app.core.sides import UNKNOWN_SENTENCE, side_word
 from app.gui.session import Point, Session
 from app.gui.widgets.colour_bar import ColourBar
 from app.gui.widgets.fields import muted
@@ -106,8 +107,9 @@ class SliceView(View):
         self._draw()
 
     def footnote(self) -> str:
-        """The convention, in words."""
-        return self.session.display.convention_word
+        """The convention, in words, or that left and right are unknown."""
+        known = self.session.orientation_known
+        return self.session.convention_word if known else UNKNOWN_SENTENCE.capitalize()
 
     def in_template(self) -> bool:
         """Whether the picture lies in the template, where the parcels are."""
@@ -170,15 +172,18 @@ class SliceView(View):
         self.stage.show_voxel((i, j, k))
         self.read_out.set_full_text(self._place_text(mm, (int(i), int(j), int(k)), data))
         self.region.set_full_text(self._region_text(mm))
-        self.stage.setAccessibleDescription(f"{self.region.full_text()}; {position(mm)}")
+        self.stage.setAccessibleDescription(f"{self.region.full_text()}; {self._position(mm)}")
 
     def _place_text(self, mm: Point, voxel: tuple[int, int, int], data: Ints | Floats) -> str:
         parts = [
-            f"{position(mm)} ({self.space_word()})",
+            f"{self._position(mm)} ({self.space_word()})",
             self.value_text(float(data[voxel])),
             f"voxel {voxel[0]},{voxel[1]},{voxel[2]} (first = 0)",
         ]
         return "  ·  ".join(parts)
+
+    def _position(self, mm: Point) -> str:
+        return position(mm, known=self.session.orientation_known)
 
     def _region_text(self, mm: Point) -> str:
         opened = self.session.case
@@ -188,7 +193,7 @@ class SliceView(View):
         parcel = opened.parcel_at(mm)
         if parcel is None or parcel >= len(signals.parcel_names):
             return "Outside the atlas"
-        side = {"L": "left", "R": "right"}.get(signals.hemispheres[parcel], "midline")
+        side = side_word(signals.hemispheres[parcel])
         name = signals.parcel_names[parcel]
         name = name[:-2] if name.endswith(("_L", "_R")) else name
         parts = [f"{name.replace('_', ' ')}, {side}", signals.networks[parcel]]
@@ -228,8 +233,11 @@ class SliceView(View):
         self._draw()
 
 
-def position(mm: Point) -> str:
-    """World mm with letters, such as "R 17.6 A 35.3 S 12.1 mm"."""
+def position(mm: Point, *, known: bool = True) -> str:
+    """World mm with letters, such as "R 17.6 A 35.3 S 12.1 mm"; bare axes if not known."""
+    if not known:
+        axes = zip("xyz", mm, strict=True)
+        return ", ".join(f"{axis} {wording.signed(value, 1)}" for axis, value in axes) + " mm"
     letters = (("R", "L"), ("A", "P"), ("S", "I"))
     parts = [
         f"{pair[0] if value >= 0 else pair[1]} {abs(value):.1f}"

@@ -17,6 +17,7 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QWidget
 
+from app.core.sides import UNKNOWN, UNKNOWN_SENTENCE
 from app.gui.widgets.theme import font
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class SurfaceCanvas(QWidget):
         super().__init__(parent)
         self.scene: SurfaceScene | None = None
         self.reason = ""
+        self.orientation_known = True
         self._image: QImage | None = None
         self._letters: dict[str, tuple[float, float, float]] = {}
         self._pressed: QPointF | None = None
@@ -47,6 +49,10 @@ class SurfaceCanvas(QWidget):
         self.setMinimumSize(120, 100)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setAccessibleName("Cortical surface")
+
+    def footnote(self) -> str:
+        """The words in the corner."""
+        return "3D, never mirrored" if self.orientation_known else f"3D, {UNKNOWN_SENTENCE}"
 
     def redraw(self) -> None:
         """Draw the scene again soon; many calls make one picture."""
@@ -101,13 +107,14 @@ class SurfaceCanvas(QWidget):
             )
             box = QRectF(at.x() - 12, at.y() - 12, 24, 24)
             painter.setPen(QColor(0, 0, 0))
-            painter.drawText(box.translated(1, 1), flag.AlignCenter, letter)
+            shown = letter if self.orientation_known else UNKNOWN
+            painter.drawText(box.translated(1, 1), flag.AlignCenter, shown)
             painter.setPen(QColor("#ffffff"))
-            painter.drawText(box, flag.AlignCenter, letter)
+            painter.drawText(box, flag.AlignCenter, shown)
         painter.setFont(font(self.font(), scale=0.82))
         painter.setPen(QColor("#c8d0d8"))
         box = QRectF(self.rect()).adjusted(5, 3, -5, -3)
-        painter.drawText(box, flag.AlignLeft | flag.AlignBottom, "3D, never mirrored")
+        painter.drawText(box, flag.AlignLeft | flag.AlignBottom, self.footnote())
         if self.hasFocus():
             painter.setPen(QColor("#5fb0ee"))
             painter.drawRect(self.rect().adjusted(0, 0, -1, -1))

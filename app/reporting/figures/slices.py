@@ -14,7 +14,8 @@ import numpy as np
 
 from app.core.arrays import Bools, Floats, Ints
 from app.core.colours import ACCENT, HATCH, INK, MUTED, OUTLINE, SignedScale
-from app.core.wording import RADIOLOGICAL
+from app.core.sides import ORIENTATION_UNKNOWN, UNKNOWN
+from app.core.wording import NEUROLOGICAL
 from app.reporting.files import ViewFiles
 from app.reporting.theme import axes_mm, bare, new_figure, unit
 
@@ -42,10 +43,15 @@ class Cut:
 
 
 def cut(plane: str, convention: str) -> Cut:
-    """The page layout of a plane: nose to the left in sagittal, left/right by convention."""
+    """The page layout of a plane: nose to the left in sagittal, left/right by convention.
+
+    Where orientation is unknown the letters are "?".
+    """
     axis = PLANES.index(plane)
     across, upward = [other for other in range(3) if other != axis]
-    flip = across == 1 or convention == RADIOLOGICAL
+    flip = across == 1 or convention != NEUROLOGICAL
+    if convention == ORIENTATION_UNKNOWN:
+        return Cut(axis, flip, (UNKNOWN,) * 4)
     low, high = LETTERS[across]
     left, right = (high, low) if flip else (low, high)
     bottom, top = LETTERS[upward]
@@ -161,12 +167,42 @@ def _cropped(view: ViewFiles) -> tuple[dict[str, Any], Floats]:
     return volumes, view.affine[:3, :3] @ low + view.affine[:3, 3]
 
 
-def _position(axis: int, value: float) -> str:
-    """ "x = −12 mm (left)"."""
+def _position(axis: int, value: float, *, sided: bool) -> str:
+    """ "x = −12 mm (left)"; the side only if it is wanted."""
     text = f"{'xyz'[axis]} = {value:+.0f} mm".replace("-", "\N{MINUS SIGN}").replace("+0 ", "0 ")
-    if axis == 0 and abs(value) >= 1:
+    if sided and axis == 0 and abs(value) >= 1:
         text += " (left)" if value < 0 else " (right)"
     return text
+
+
+APART = 4  # voxels between the slices of two rows, so that each row shows another place
+_SEARCHED = 3  # further voxels among which the fullest slice is chosen
+
+
+def _informative(
+    place: int, axis: int, taken: list[int], labels: Ints, label: int, shown: Bools
+) -> int:
+    """The slice through `place`; where another row shows it already, a near one of the region.
+
+    Of the slices that are far enough from those `taken`, the one that cuts most of the parcel
+    `label`; where none cuts it, most of all painted parcels.
+    """
+
+    def free(index: int) -> bool:
+        return all(abs(index - other) >= APART for other in taken)
+
+    if free(place):
+        return place
+    reach = range(APART + _SEARCHED + 1)
+    near = sorted({place + sign * step for step in reach for sign in (1, -1)})
+    found = [index for index in near if 0 <= index < labels.shape[axis] and free(index)]
+    if not found:
+        return place
+    painted_in = np.concatenate([[False], shown])[labels]
+    others = tuple(other for other in range(3) if other != axis)
+    own_area = (labels == label).sum(axis=others) if label else np.zeros(labels.shape[axis])
+    all_area = painted_in.sum(axis=others)
+    return max(found, key=lambda i: (int(own_area[i]), int(all_area[i]), -abs(i - place)))
 
 
 def _crosshair(axes: Axes, layout: Cut, place: Ints, shape: tuple[int, ...]) -> None:
@@ -209,6 +245,7 @@ def attribution_slices(
     colours, shown = scale.rgb(values), scale.shown(values)
     figure = new_figure(width_mm, height_mm)
     row_mm = height_mm / len(points)
+    taken: dict[str, list[int]] = {plane: [] for plane in PLANES}
     for row, (title, point) in enumerate(points):
         place = np.clip(np.rint((point - origin) / step).astype(int), 0, np.array(shape) - 1)
         left = 4.0
@@ -228,7 +265,11 @@ def attribution_slices(
             lift = base + 6.0 + (tall * per_voxel - high) / 2
             axes = axes_mm(figure, left, lift, wide, high)
             bare(axes)
-            index = int(place[layout.axis])
+            index = _informative(
+                int(place[layout.axis]), layout.axis, taken[plane], volumes["labels"],
+                int(volumes["labels"][tuple(place)]), shown,
+            )  # fmt: skip
+            taken[plane].append(index)
             picture = painted(
                 layout.page(volumes["template"], index), layout.page(volumes["labels"], index),
                 colours, shown, unstable, window,
@@ -240,8 +281,9 @@ def attribution_slices(
             _letters(axes, layout, wide, high)
             _crosshair(axes, layout, place, shape)
             millimetres = float(origin[layout.axis] + index * step[layout.axis])
+            sided = convention != ORIENTATION_UNKNOWN
             axes.text(
-                0.5, -4.9 / high, _position(layout.axis, millimetres),
+                0.5, -4.9 / high, _position(layout.axis, millimetres, sided=sided),
                 transform=axes.transAxes, ha="center", va="center", fontsize=7, color=unit(MUTED),
             )  # fmt: skip
             left += wide + 7.0
@@ -308,7 +350,7 @@ def registration_edges(
         )  # fmt: skip
         _letters(axes, layout, wide, high)
         axes.text(
-            0.5, -4.9 / high, _position(axis, origin[axis] + index * step[axis]).split(" (")[0],
+            0.5, -4.9 / high, _position(axis, origin[axis] + index * step[axis], sided=False),
             transform=axes.transAxes, ha="center", va="center", fontsize=6.8, color=unit(MUTED),
         )  # fmt: skip
         left += wide + 7.0

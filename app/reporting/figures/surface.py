@@ -15,6 +15,7 @@ import numpy as np
 
 from app.core.arrays import Bools, Floats, Ints
 from app.core.colours import HATCH, INK, OUTLINE, SignedScale
+from app.core.sides import UNKNOWN
 from app.reporting.theme import axes_mm, bare, new_figure, unit
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ VIEWS = (
     ("Left, medial", "left", 1),
     ("Right, medial", "right", -1),
 )
+_UNSIDED = ("One side, lateral", "Other side, lateral", "One side, medial", "Other side, medial")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +104,13 @@ def surface_figure(
     scale: SignedScale,
     width_mm: float,
     height_mm: float,
+    *,
+    sides_known: bool = True,
 ) -> Figure:
-    """Four views, two by two; subcortical parcels do not lie on this surface."""
+    """Four views, two by two; subcortical parcels do not lie on this surface.
+
+    No view is called left or right unless `sides_known`.
+    """
     figure = new_figure(width_mm, height_mm)
     scenes = [
         project(mesh[f"inflated_{side}"], np.asarray(mesh[f"faces_{side}"]), viewer)
@@ -118,11 +125,12 @@ def surface_figure(
         base = height_mm - (number // 2 + 1) * row
         axes = axes_mm(figure, left, base + (row - 4.5 - high) / 2, wide, high)
         colours = face_colours(scene, mesh, view[1], values, unstable, scale)
-        _draw(axes, scene, colours, view, wide)
+        letters = ("A", "P") if view[2] < 0 else ("P", "A")
+        _draw(axes, scene, colours, letters if sides_known else (UNKNOWN, UNKNOWN), wide)
         figure.text(
             ((number % 2) + 0.5) * column / width_mm,
             (base + row - 0.3) / height_mm,
-            view[0],
+            view[0] if sides_known else _UNSIDED[number],
             ha="center",
             va="top",
             fontsize=7.5,
@@ -132,7 +140,7 @@ def surface_figure(
 
 
 def _draw(
-    axes: Axes, scene: Projected, colours: Floats, view: tuple[str, str, int], wide_mm: float
+    axes: Axes, scene: Projected, colours: Floats, letters: tuple[str, str], wide_mm: float
 ) -> None:
     """One view with its letters at both ends."""
     from matplotlib.collections import PolyCollection
@@ -151,7 +159,7 @@ def _draw(
     corners = scene.polygons.reshape(-1, 2)
     axes.set_xlim(corners[:, 0].min(), corners[:, 0].max())
     axes.set_ylim(corners[:, 1].min(), corners[:, 1].max())
-    first, last = ("A", "P") if view[2] < 0 else ("P", "A")
+    first, last = letters
     for place, letter in ((-1.6 / wide_mm, first), (1 + 1.6 / wide_mm, last)):
         axes.text(
             place,

@@ -8,6 +8,7 @@ from app.core import wording
 from app.core.arrays import Floats
 from app.core.colours import CORRELATION_LIMIT, SignedScale, signed_scale
 from app.core.results import Attribution, Case, CleanSignals
+from app.core.sides import side_word
 from app.reporting.blocks import (
     Block,
     Columns,
@@ -67,9 +68,9 @@ def _limits_line(case: Case) -> str:
     model = prediction.model if prediction else None
     if model is None:
         return wording.NON_CAUSAL_CAPTION
-    return f"Limits: n = {model.training_count}. {wording.metric_text(model)}. " + " ".join(
-        model.limits[:1]
-    )
+    first = "".join(f" {limit.rstrip('.')}." for limit in model.limits[:1])
+    more = " All limits stand under Model and provenance." if len(model.limits) > 1 else ""
+    return f"Limits: n = {model.training_count}. {wording.metric_text(model)}.{first}{more}"
 
 
 def _peaks(
@@ -82,7 +83,7 @@ def _peaks(
         parcel = int(np.argmax(signed))
         if signed[parcel] <= 0.0:
             continue
-        side = {"L": "left", "R": "right"}.get(signals.hemispheres[parcel], "midline")
+        side = side_word(signals.hemispheres[parcel])
         name = readable(signals.parcel_names[parcel])
         points.append(
             (
@@ -106,7 +107,6 @@ def _slices(
     points = _peaks(attribution, signals, values)
     height = 51.0 * len(points)
     hidden = int(values.size - scale.shown(values).sum())
-    meaning = wording.CONVENTION_MEANING[context.convention]
     return [
         Picture(
             attribution_slices(
@@ -119,7 +119,8 @@ def _slices(
             height,
             alt="Slices of the template with painted regions. " + "; ".join(p[0] for p in points),
             caption=(
-                f"{context.convention}: {meaning}. {signals.template}, {signals.atlas}. "
+                f"{context.convention}: {context.convention_meaning}. "
+                f"{signals.template}, {signals.atlas}. "
                 f"{wording.ATTRIBUTION_SCAN_CAPTION} "
                 f"{wording.hidden_text(hidden, values.size)} "
                 f"(|value| < {wording.number(scale.threshold)} log-odds)."
@@ -139,6 +140,7 @@ def _surface(
                 context.view.surface, values, np.asarray(attribution.disagreeing), scale,
                 RIGHT_MM,
                 SURFACE_MM,
+                sides_known=context.case.scan.orientation_known,
             ),
             RIGHT_MM,
             SURFACE_MM,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from app.core import wording
 from app.core.results import PREPROCESSING, Case, ModelSummary, Provenance
 from app.reporting.blocks import Block, Fields, Heading, Missing, Section, Table, Text
-from app.reporting.context import ReportContext
+from app.reporting.context import TIME_KEYS, ReportContext
 from app.reporting.sections.quality import severity_rank
 
 LONGEST = 240  # characters of one parameter
@@ -138,7 +138,8 @@ def _provenance(context: ReportContext, provenance: Provenance) -> list[Block]:
     left = [
         ("Report", context.report_id),
         ("Case", case.case_id),
-        ("Made (UTC)", context.printed_utc or "not recorded"),
+        ("Computed (UTC)", context.computed_utc or "not recorded"),
+        *([("Written (UTC)", context.printed_utc)] if context.printed_utc else []),
         ("Language", "English"),
         ("Program", f"NeuroResponder {provenance.app_version}"),
         ("Device, threads", f"{provenance.device}, {provenance.threads}"),
@@ -151,7 +152,8 @@ def _provenance(context: ReportContext, provenance: Provenance) -> list[Block]:
     left += [(f"{k} SHA-256", v) for k, v in sorted(provenance.hashes.items()) if k != "scan"]
     # The record of every step (keys, counts, scores) stands in the attached JSON; here it would
     # bury what a reader looks for.
-    printed = {key: item for key, item in provenance.parameters.items() if key != PREPROCESSING}
+    left_out = (PREPROCESSING, *TIME_KEYS)  # the time stands above
+    printed = {key: item for key, item in provenance.parameters.items() if key not in left_out}
     parameters = tuple(_flat(printed)) or (("Parameters", "none"),)
     return [
         Fields(tuple(left), columns=2),
@@ -163,7 +165,15 @@ def _provenance(context: ReportContext, provenance: Provenance) -> list[Block]:
 
 
 def _seconds(provenance: Provenance) -> str:
+    """Seconds of each stage that was done; older cases list slice timing also where it was not."""
+    made = provenance.parameters.get(PREPROCESSING)
+    corrected = isinstance(made, dict) and made.get("slice_timing_reference_s") is not None
+    done = {
+        name: seconds
+        for name, seconds in provenance.stage_seconds.items()
+        if corrected or name != "slice_timing"
+    }
     return (
-        ", ".join(f"{name} {seconds:.1f}" for name, seconds in provenance.stage_seconds.items())
+        ", ".join(f"{name.replace('_', ' ')} {seconds:.1f}" for name, seconds in done.items())
         or "not recorded"
     )

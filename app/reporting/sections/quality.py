@@ -33,7 +33,7 @@ def build(context: ReportContext) -> Section:
         blocks += [*_registration(context, WIDE_PLAN, 180.0, 40.0), *_likeness(case)]
     else:
         # page 2 with the matrix is left out: it stands here
-        right = (*_registration(context, NARROW_PLAN, 116.0, 37.0), *_likeness(case))
+        right = (*_registration(context, NARROW_PLAN, 116.0, 48.0), *_likeness(case))
         blocks.append(Columns((connectivity_blocks(case, case.signals, 54.0), right), (60, 116)))
     return Section("Quality", tuple(blocks))
 
@@ -142,7 +142,8 @@ def _registration(
             height_mm,
             alt="The participant's mean volume with the template's outlines.",
             caption=(
-                f"{context.convention}. Grey: the participant's reference volume in "
+                f"{context.convention}: {context.convention_meaning}. Grey: the participant's "
+                "reference volume in "
                 f"{view.template_name}; lines: the template's brain edge (amber) and the edge of "
                 "its bright tissue (blue)."
             ),

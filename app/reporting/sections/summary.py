@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from app.core import wording
-from app.core.results import Case, ModelSummary, Outcome, Prediction
+from app.core.results import Case, ModelSummary, Outcome, Participant, Prediction, Scan
+from app.core.sides import UNKNOWN_SENTENCE
 from app.reporting.blocks import (
     Band,
     Block,
@@ -23,6 +24,8 @@ from app.reporting.blocks import (
 )
 from app.reporting.context import ReportContext, minutes
 from app.reporting.figures.probability import contribution_figure, probability_figure
+
+_SEX_WORDS = {"F": "female", "M": "male", "O": "other"}
 
 
 def build(context: ReportContext) -> Section:
@@ -57,6 +60,7 @@ def _scan_facts(case: Case) -> Fields:
             ("Participant", person.label),
             ("Visit", person.session or "not stated"),
             ("Site", person.site or "not stated"),
+            *_covariates(person),
             ("Scan date", "not kept (a date can identify)"),
             ("Scanner", scan.scanner or "not stated"),
             ("Field", f"{scan.field_strength_t:g} T" if scan.field_strength_t else "not stated"),
@@ -68,10 +72,28 @@ def _scan_facts(case: Case) -> Fields:
             ("Matrix", " × ".join(str(n) for n in scan.shape[:3]) if scan.is_image else "no image"),
             ("Voxel", f"{x:g} × {y:g} × {z:g} mm" if scan.is_image else "parcel series only"),
             ("Volumes used", used),
-            ("Storage order", scan.storage_orientation if scan.is_image else "no image"),
+            _order(scan),
         ),
         columns=3,
     )
+
+
+def _covariates(person: Participant) -> tuple[tuple[str, str], ...]:
+    """What the covariates-only estimate was made from, or that it is not stated."""
+    age, pain, missing = person.age_years, person.baseline_pain, "not stated"
+    return (
+        ("Age", missing if age is None else f"{age:g} years"),
+        ("Sex", _SEX_WORDS.get(person.sex or "", person.sex or missing)),
+        ("Baseline pain", missing if pain is None else f"{pain:g} of 10"),
+    )
+
+
+def _order(scan: Scan) -> tuple[str, str]:
+    if not scan.is_image:
+        return ("Storage order", "no image")
+    if not scan.orientation_known:
+        return ("Storage order", UNKNOWN_SENTENCE)
+    return ("Storage order", scan.storage_orientation)
 
 
 def _with_number(context: ReportContext, prediction: Prediction) -> list[Block]:

@@ -250,6 +250,12 @@ WITHHELD_NUMBERS = (
 )  # fmt: skip
 
 
+def orientation_unknown(case: Case) -> Case:
+    """The same scan from a file whose header gives no orientation, so withheld."""
+    scan = dataclasses.replace(case.scan, sform_code=0, qform_code=0, storage_orientation="RAS")
+    return dataclasses.replace(withheld(case), scan=scan)
+
+
 def withheld(case: Case) -> Case:
     """The same case failing a gate, with its numbers carelessly left inside."""
     assert case.quality is not None

@@ -16,7 +16,7 @@ from app.core.results import Case
 from app.core.wording import NEUROLOGICAL, RADIOLOGICAL
 from app.reporting.figures.colour_bar import signed_bar_figure
 from app.reporting.figures.matrix import matrix_figure
-from app.reporting.figures.slices import attribution_slices, cut, painted
+from app.reporting.figures.slices import APART, _informative, attribution_slices, cut, painted
 from app.reporting.figures.surface import face_colours, project, surface_figure
 from app.reporting.files import ViewFiles, read_view
 from app.reporting.ranking import network_sums, readable, top_connections, top_regions
@@ -146,6 +146,18 @@ def test_that_only_parcels_over_the_threshold_are_painted_and_unstable_ones_are_
     first, second = striped[8:22, 8:12], striped[8:22, 23:27]
     assert len(np.unique(first.reshape(-1, 4), axis=0)) == 2
     assert len(np.unique(second.reshape(-1, 4), axis=0)) == 1
+
+
+def test_that_a_second_row_shows_another_slice_of_its_region() -> None:
+    labels = parcel_boxes()  # parcel 3 lies at z 3 to 14
+    shown = np.ones(8, dtype=bool)
+    assert _informative(6, 2, [], labels, 3, shown) == 6
+    assert _informative(6, 2, [1], labels, 3, shown) == 6
+    other = _informative(6, 2, [6], labels, 3, shown)
+    assert abs(other - 6) == APART
+    assert (labels[..., other] == 3).any()
+    # 4 below would leave the parcel: the slice is sought above
+    assert _informative(4, 2, [4], labels, 3, shown) == 4 + APART
 
 
 # --- surface -----------------------------------------------------------------------------------

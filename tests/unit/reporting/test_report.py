@@ -18,7 +18,12 @@ from app.core.errors import CancelledError, StorageError
 from app.core.results import Case, Outcome, Prediction
 from app.reporting.html import write_html
 from app.reporting.report import write_summary
-from tests.unit.reporting.small_case import CANARIES, WITHHELD_NUMBERS, withheld
+from tests.unit.reporting.small_case import (
+    CANARIES,
+    WITHHELD_NUMBERS,
+    orientation_unknown,
+    withheld,
+)
 
 
 def page_texts(path: Path) -> list[str]:
@@ -222,6 +227,92 @@ def test_that_missing_stages_and_files_are_named_where_they_would_stand(
     text = whole_text(write_summary(empty, tmp_path, tmp_path / "b.pdf"))
     for needed in ("Prediction: not shown.", "Requirements: not shown.", "Provenance: not shown."):
         assert needed in text
+
+
+# --- what a reader asks ---------------------------------------------------------------------------
+
+
+def test_that_the_covariates_behind_the_covariates_only_figure_are_printed(
+    case: Case, folder: Path, result_pdf: Path, tmp_path: Path
+) -> None:
+    text = page_texts(result_pdf)[0]
+    for needed in ("Age 51 years", "Sex female", "Baseline pain 6 of 10"):
+        assert needed in text, needed
+    person = dataclasses.replace(case.participant, age_years=None, sex=None, baseline_pain=None)
+    nobody = dataclasses.replace(withheld(case), participant=person)
+    text = page_texts(write_summary(nobody, folder, tmp_path / "n.pdf"))[0]
+    for needed in ("Age not stated", "Sex not stated", "Baseline pain not stated"):
+        assert needed in text, needed
+
+
+def test_that_the_limits_beside_an_explanation_end_and_say_where_the_rest_is(
+    case: Case, folder: Path, result_pdf: Path, tmp_path: Path
+) -> None:
+    assert page_texts(result_pdf)[1].count("No external test.") == 1
+    assert case.prediction is not None
+    assert case.prediction.model is not None
+    model = dataclasses.replace(case.prediction.model, limits=("No external test", "Few people"))
+    two = dataclasses.replace(case, prediction=dataclasses.replace(case.prediction, model=model))
+    text = page_texts(write_summary(two, folder, tmp_path / "two.pdf"))[1]
+    assert "No external test. All limits stand under Model and provenance." in text
+
+
+def test_that_times_and_stages_are_called_what_they_are(
+    case: Case, folder: Path, tmp_path: Path
+) -> None:
+    assert case.provenance is not None
+    provenance = dataclasses.replace(
+        case.provenance,
+        parameters={
+            **case.provenance.parameters,
+            "preprocessing": {"slice_timing_reference_s": None},
+        },
+        stage_seconds={"brain_mask": 2.5, "slice_timing": 0.0, "motion": 1.5},
+    )
+    changed = dataclasses.replace(withheld(case), provenance=provenance)
+    path = write_summary(changed, folder, tmp_path / "x.pdf", printed_utc="2031-05-06T07:08:09Z")
+    text = whole_text(path)
+    assert "Computed (UTC) 2026-01-02T03:04:05Z" in text
+    assert "Written (UTC) 2031-05-06T07:08:09Z" in text
+    assert "finished utc" not in text
+    assert "brain mask 2.5, motion 1.5" in text
+
+
+# --- left and right unknown ----------------------------------------------------------------------
+
+
+def test_that_a_report_of_unknown_orientation_names_no_left_or_right(
+    case: Case, folder: Path, tmp_path: Path
+) -> None:
+    unknown = orientation_unknown(case)
+    path = write_summary(unknown, folder, tmp_path / "u.pdf")
+    page = write_html(unknown, folder, tmp_path / "u.html").read_text()
+    texts = page_texts(path)
+    for text in (*texts, re.sub(r"base64,[^\"]*", "", page)):
+        assert "Orientation unknown" in text
+        for forbidden in ("Radiological", "Neurological", " (left)", "RAS"):
+            assert forbidden not in text, forbidden
+    assert "orientation unknown: left and right cannot be told" in texts[0]
+    quality = next(text for text in texts if "Registration" in text)
+    assert "Orientation unknown: left and right cannot be told" in quality
+    assert quality.count("?") >= 12  # four letters of each of the three planes
+    record = json.loads(attached(path))
+    assert record["convention"] == "Orientation unknown"
+    assert record["scan"]["storage_orientation"] is None
+
+
+def test_that_a_number_with_unknown_orientation_has_regions_without_sides(
+    case: Case, folder: Path, tmp_path: Path
+) -> None:
+    scan = dataclasses.replace(case.scan, sform_code=0, qform_code=0)
+    path = write_summary(dataclasses.replace(case, scan=scan), folder, tmp_path / "u.pdf")
+    text = page_texts(path)[1]
+    assert "Largest upward: Box 0, side unknown" in text
+    assert "One side, lateral" in text
+    for forbidden in ("Left,", "Right,", ", left", ", right", " L ", "(left)", "Radiological"):
+        assert forbidden not in text, forbidden
+    names = json.loads(attached(path))["attribution"]["parcel_names"]
+    assert names == [f"Box_{number}" for number in range(8)]
 
 
 # --- privacy, record, file ---------------------------------------------------------------------
