@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QModelIndex, QSortFilterProxyModel, Qt
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QLineEdit, QTableView, QWidget
 
 from app.gui.session import Session
 from app.gui.widgets.region_table import SORT_ROLE, RegionTable
 from app.gui.widgets.view import View
 
+_NARROW_PX = 400  # below it a name, a network and two numbers do not stand side by side
+
 
 class RegionsView(View):
     """The table twin of the map; its selection is the session's."""
 
     name = "regions"
-    title = "Regions, log-odds"
+    title = "Regions by (b), log-odds"
     takes_turns = True
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
@@ -24,6 +27,7 @@ class RegionsView(View):
         self.search.setAccessibleName("Find a region or network")
         self.search.setClearButtonEnabled(True)
         self.search.setMaximumWidth(220)
+        self.search.setMinimumWidth(70)
         self.tools.addWidget(self.search)
         self.regions = RegionTable(self)
         self.proxy = QSortFilterProxyModel(self)
@@ -66,9 +70,20 @@ class RegionsView(View):
             )
             if not stretch:
                 header.resizeSection(column, self._width(name))
+        self._fit_columns()
         self.proxy.setSortCaseSensitivity(Qt.CaseSensitivity.CaseInsensitive)
         self.table.sortByColumn(0, Qt.SortOrder.AscendingOrder)
         self._parcel_changed()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Leave out columns where names could not be read: they come back with the room."""
+        super().resizeEvent(event)
+        self._fit_columns()
+
+    def _fit_columns(self) -> None:
+        narrow = self.width() < _NARROW_PX and len(self.regions.columns) > 2
+        for column, name in enumerate(self.regions.columns):
+            self.table.setColumnHidden(column, narrow and name in ("Network", "(a)"))
 
     def start_search(self) -> None:
         """Put the cursor into the search field."""

@@ -70,8 +70,8 @@ class TimeSeriesView(View):
         top.getAxis("bottom").setStyle(showValues=False)
         top.getAxis("bottom").setHeight(6)
         flagged = int((~np.asarray(signals.good_frames)).sum())
-        shaded = f"; {flagged} flagged are shaded" if flagged else ""
-        words = f"Volume (first = 0{shaded})" if self._kind == "time" else "Frequency, Hz"
+        shaded = f"; shaded: {flagged} flagged" if flagged else ""
+        words = f"Volume from 0{shaded}" if self._kind == "time" else "Frequency, Hz"
         bottom.setLabel("bottom", words)
         self._parcel_changed()
 

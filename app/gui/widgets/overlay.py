@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from app.core import wording
 from app.core.arrays import Bools, Floats
 from app.core.colours import CORRELATION_LIMIT, MagnitudeScale, SignedScale, signed_scale
+from app.core.explanation_wording import METHOD_LETTERS
 from app.gui.session import OVERLAYS, OpenCase, Session
 from app.preprocessing.quality import PARCEL_COVERAGE_LIMIT
 
@@ -87,6 +88,12 @@ def current_overlay(session: Session) -> Overlay | None:
         scale.shown(values),
         np.asarray(hatched, dtype=bool),
     )
+
+
+def titled(title: str, kind: str, overlay: Overlay | None) -> str:
+    """A view's title with the letter of the method that its colours come from, if one does."""
+    letter = "(a)" if kind in ("series", "connectivity") else METHOD_LETTERS.get(kind, "")
+    return f"{title} {letter}" if letter and overlay is not None else title
 
 
 def coverage_text(coverage: Floats) -> str:
