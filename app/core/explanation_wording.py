@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from app.core import wording
-from app.core.results import Attribution
+from app.core.results import Attribution, ModelSummary
 
 # Below 0.5 the two rank orders share less than a quarter of their variance (0.5 squared), and
 # with more than half of the parcels hatched most of the map is in dispute: either way a ranking
@@ -30,13 +30,16 @@ def agrees_poorly(attribution: Attribution) -> bool:
 
 
 def agreement_text(attribution: Attribution) -> str:
-    """ "(a) and (b) agree poorly: Spearman +0.19; 225 of 426 parcels disagree."."""
+    """Such as "(a) and (b) agree: Spearman +0.83; 3 of 426 parcels disagree."."""
     apart = attribution.disagreeing
-    verdict = "agree poorly" if agrees_poorly(attribution) else "agree"
-    return (
-        f"(a) and (b) {verdict}: Spearman {wording.signed(attribution.agreement)}; "
-        f"{int(apart.sum())} of {apart.size} parcels disagree."
-    )
+    found = f"Spearman {wording.signed(attribution.agreement)}"
+    parcels = f"{int(apart.sum())} of {apart.size} parcels disagree"
+    if agrees_poorly(attribution):
+        return (
+            f"(a) and (b) do not support each other: {found} (limit {AGREEMENT_LIMIT:g}); "
+            f"{parcels} (limit {wording.percent(DISAGREEING_LIMIT)})."
+        )
+    return f"(a) and (b) agree: {found}; {parcels}."
 
 
 def caption(attribution: Attribution) -> str:
@@ -44,3 +47,10 @@ def caption(attribution: Attribution) -> str:
     return (
         f"{wording.NON_CAUSAL_CAPTION} {agreement_text(attribution)} {wording.ATTRIBUTION_WARNING}"
     )
+
+
+def limits_text(model: ModelSummary | None) -> str:
+    """From how many people the model was made, and its first limit; empty without a model."""
+    if model is None:
+        return ""
+    return " ".join((f"Limits: n = {model.training_count}.", *model.limits[:1]))

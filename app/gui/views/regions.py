@@ -23,7 +23,7 @@ class RegionsView(View):
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(session, parent)
         self.search = QLineEdit()
-        self.search.setPlaceholderText("Find a region or network")
+        self.search.setPlaceholderText("Find…")
         self.search.setAccessibleName("Find a region or network")
         self.search.setClearButtonEnabled(True)
         self.search.setMaximumWidth(220)

@@ -7,7 +7,7 @@ from PySide6.QtWidgets import QHBoxLayout, QWidget
 from app.core.arrays import Floats, Ints
 from app.gui.session import OVERLAYS, Point, Session
 from app.gui.widgets.fields import choice, muted, set_choice, share_slider
-from app.gui.widgets.overlay import current_overlay, titled
+from app.gui.widgets.overlay import current_overlay, name_method
 from app.gui.widgets.slice_content import SliceContent
 from app.gui.widgets.slice_view import NO_IMAGE, SliceView
 
@@ -107,7 +107,7 @@ class SlicesView(SliceView):
         display, opened, inside = self.session.display, self.session.case, self.in_template()
         self.overlay = current_overlay(self.session) if inside else None
         if inside:
-            self.title_label.setText(titled(self.title, display.overlay, self.overlay))
+            name_method(self.title_label, self.title, self.overlay)
             set_choice(self.overlay_box, display.overlay)
             set_choice(self.underlay_box, display.underlay)
             self._match_sliders()

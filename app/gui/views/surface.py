@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QHBoxLayout, QWidget
 from app.gui.session import Session
 from app.gui.widgets.colour_bar import ColourBar
 from app.gui.widgets.fields import choice, set_choice
-from app.gui.widgets.overlay import current_overlay, titled
+from app.gui.widgets.overlay import current_overlay, name_method
 from app.gui.widgets.surface_canvas import SurfaceCanvas
 from app.gui.widgets.view import View
 
@@ -122,7 +122,7 @@ class SurfaceView(View):
     def _draw(self) -> None:
         scene, display = self.canvas.scene, self.session.display
         overlay = current_overlay(self.session)
-        self.title_label.setText(titled(self.title, display.overlay, overlay))
+        name_method(self.title_label, self.title, overlay)
         if overlay is None:
             self.bar.set_scale(None)
         else:

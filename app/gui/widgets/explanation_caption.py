@@ -5,7 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QWidget
 
-from app.core.explanation_wording import agrees_poorly, caption
+from app.core.explanation_wording import agrees_poorly, caption, limits_text
 from app.gui.session import Session
 from app.gui.widgets.icons import StateSign
 from app.gui.widgets.theme import font
@@ -35,5 +35,10 @@ class ExplanationCaption(QWidget):
         opened = self.session.case
         found = opened.attribution if opened is not None else None
         self.setVisible(found is not None)
-        self.words.setText(caption(found) if found is not None else "")
+        words = ""
+        if opened is not None and found is not None:
+            prediction = opened.case.prediction
+            limits = limits_text(prediction.model if prediction is not None else None)
+            words = f"{caption(found)} {limits}".strip()
+        self.words.setText(words)
         self.sign.setVisible(found is not None and agrees_poorly(found))

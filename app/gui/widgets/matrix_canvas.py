@@ -24,6 +24,7 @@ from app.core.arrays import Floats, Ints
 from app.core.colours import NETWORK_SHORT, SignedScale, diverging_table, network_colour
 from app.gui.widgets.theme import font, tokens
 
+_WHOLE_NAMES_PX = 240  # least height
 _STRIP_PX = 7
 _UNKNOWN = (150, 150, 150)  # rows of parcels that were not covered
 
@@ -50,7 +51,7 @@ class MatrixCanvas(QWidget):
         self.reason = ""
         self.selected: int | None = None
         self.edge: tuple[int, int] | None = None
-        self._short_names = short_names
+        self._always_short = short_names
         self._image: QImage | None = None
         self._pixels: NDArray[np.uint8] | None = None
         self._zoom = 1.0
@@ -90,6 +91,11 @@ class MatrixCanvas(QWidget):
         room, below = self._label_px(), self._label_px(short=True)
         side = max(min(self.width() - room - 2.0, self.height() - below - 2.0), 10.0)
         return QRectF(room + max(self.width() - room - side, 0.0) / 2.0, 1.0, side, side)
+
+    @property
+    def _short_names(self) -> bool:
+        """Whole names only where the rows leave room for all of them."""
+        return self._always_short or self.height() < _WHOLE_NAMES_PX
 
     def _label_px(self, *, short: bool = False) -> float:
         longest = "DEEP" if short or self._short_names else "Ventral Attention"
