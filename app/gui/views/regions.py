@@ -10,7 +10,8 @@ from app.gui.session import Session
 from app.gui.widgets.region_table import SORT_ROLE, RegionTable
 from app.gui.widgets.view import View
 
-_NARROW_PX = 400  # below it a name, a network and two numbers do not stand side by side
+# Below these widths a name cannot be read beside the column.
+_LEAST_PX = {"Network": 400, "(a)": 310}
 
 
 class RegionsView(View):
@@ -81,9 +82,10 @@ class RegionsView(View):
         self._fit_columns()
 
     def _fit_columns(self) -> None:
-        narrow = self.width() < _NARROW_PX and len(self.regions.columns) > 2
+        explained = len(self.regions.columns) > 2
         for column, name in enumerate(self.regions.columns):
-            self.table.setColumnHidden(column, narrow and name in ("Network", "(a)"))
+            narrow = self.width() < _LEAST_PX.get(name, 0)
+            self.table.setColumnHidden(column, explained and narrow)
 
     def start_search(self) -> None:
         """Put the cursor into the search field."""

@@ -61,7 +61,8 @@ class ContributionBars(QWidget):
         for row, (name, value) in enumerate(self._rows):
             top = 2.0 + row * (_ROW_PX + above)
             painter.setPen(QColor(colours.text))
-            side = Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft
+            side = Qt.AlignmentFlag.AlignBottom if above else Qt.AlignmentFlag.AlignVCenter
+            side |= Qt.AlignmentFlag.AlignLeft
             name_box = QRectF(0, top, self.width() if above else name_px, above or _ROW_PX)
             painter.drawText(name_box, side, name)
             top += above
