@@ -50,7 +50,7 @@ def caption(attribution: Attribution) -> str:
 
 
 def limits_text(model: ModelSummary | None) -> str:
-    """From how many people the model was made, and its first limit; empty without a model."""
+    """From how many people the model was made, and where its limits stand in full."""
     if model is None:
         return ""
-    return " ".join((f"Limits: n = {model.training_count}.", *model.limits[:1]))
+    return f"Limits: n = {model.training_count}; all on the prediction card."
