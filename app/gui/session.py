@@ -18,6 +18,7 @@ from PySide6.QtCore import QObject, QTimer, Signal
 from app.core import wording
 from app.core.arrays import Floats, Ints
 from app.core.colours import TOP_SHARE, display_order
+from app.core.explanation_wording import DEFAULT_METHOD
 from app.core.results import (
     Attribution,
     Case,
@@ -35,8 +36,8 @@ Point = tuple[float, float, float]
 BRAIN_GREY = 20  # of 255 in the template's picture; darker is background
 
 OVERLAYS = {
-    "branches": "(a) each branch",
     "scan": "(b) whole scan",
+    "branches": "(a) each branch",
     "series": "(a) time series part",
     "connectivity": "(a) connectivity part",
     "seed": "Correlation with the selected parcel",
@@ -65,13 +66,13 @@ class Display:
     convention: str = "radiological"  # or "neurological"
     nose: str = "left"  # sagittal: where the nose points
     underlay: str = "template"  # or "boldref"
-    overlay: str = "branches"  # a key of OVERLAYS
+    overlay: str = DEFAULT_METHOD  # a key of OVERLAYS
     hidden_share: float = 1.0 - TOP_SHARE  # share of parcels below the threshold, 0..1
     opacity: float = 0.85  # of the overlay, 0..1
     secondary_letters: bool = True  # A, P, S, I; L and R always stay
     surface: str = "pial"  # or "inflated"
     carpet: str = "after"  # or "before"
-    matrix: str = "correlation"  # or "attribution"
+    matrix: str = "correlation"  # or an attribution: "scan", "branches"
 
     @property
     def convention_word(self) -> str:
@@ -273,7 +274,7 @@ class Session(QObject):
                 self.native_mm = grid_centre_mm(view.native_boldref.shape, view.native_affine)
         self.case_changed.emit()
         if opened is not None and opened.attribution is not None:
-            strength = np.abs(opened.attribution.branches.per_parcel)
+            strength = np.abs(opened.attribution.scan.per_parcel)
             self.select_parcel(int(np.nanargmax(strength)))
         elif opened is not None and opened.case.signals is not None:
             self.select_parcel(0)

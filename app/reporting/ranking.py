@@ -27,7 +27,7 @@ class RegionRow:
 
 @dataclass(frozen=True, slots=True)
 class ConnectionRow:
-    """One connection; `scan` is its whole share (both triangles) in log-odds."""
+    """One connection; `scan` and `branches` are its whole share in log-odds."""
 
     first: str
     second: str
@@ -90,7 +90,7 @@ def top_connections(
     scan = np.nan_to_num(np.asarray(attribution.scan.per_connection, dtype=np.float64))
     branches = np.nan_to_num(np.asarray(attribution.branches.per_connection, dtype=np.float64))
     first, second = np.triu_indices(scan.shape[0], 1)
-    values, others = 2.0 * scan[first, second], 2.0 * branches[first, second]
+    values, others = scan[first, second], branches[first, second]
     usable = np.flatnonzero((values != 0.0) & (np.sign(values) == np.sign(others)))
     order = usable[np.argsort(-np.abs(values[usable]), kind="stable")][:count]
     rows = []

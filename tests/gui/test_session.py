@@ -12,7 +12,7 @@ def test_that_a_case_starts_at_its_strongest_parcel(session: Session) -> None:
     opened = session.case
     assert opened is not None
     assert opened.attribution is not None
-    strength = np.abs(opened.attribution.branches.per_parcel)
+    strength = np.abs(opened.attribution.scan.per_parcel)
     assert session.parcel == int(strength.argmax())
 
 

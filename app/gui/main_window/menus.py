@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from PySide6.QtGui import QAction, QActionGroup, QKeySequence
 from PySide6.QtWidgets import QMenu
 
+from app.core.explanation_wording import DEFAULT_METHOD
+
 if TYPE_CHECKING:
     from app.gui.dialogs.models import ModelsDialog
     from app.gui.main_window.window import MainWindow
@@ -185,4 +187,4 @@ class Menus:
     def _toggle_overlay(self) -> None:
         session = self.window.session
         shown = session.display.overlay != "none"
-        session.set_display(overlay="none" if shown else "branches")
+        session.set_display(overlay="none" if shown else DEFAULT_METHOD)

@@ -24,6 +24,7 @@ from app.gui.views import (
     SurfaceView,
     TimeSeriesView,
 )
+from app.gui.widgets.explanation_caption import ExplanationCaption
 from app.gui.widgets.view import View
 
 
@@ -117,7 +118,11 @@ def explain_page(session: Session) -> Page:
     bottom = _split(
         _ACROSS, (MatrixView(session), 4), (TimeSeriesView(session), 4), (RegionsView(session), 4)
     )
-    page.row.addWidget(_split(_DOWN, (top, 6), (bottom, 5)))
+    column = QVBoxLayout()
+    column.setSpacing(6)
+    column.addWidget(ExplanationCaption(session))
+    column.addWidget(_split(_DOWN, (top, 6), (bottom, 5)), 1)
+    page.row.addLayout(column)
     return page
 
 

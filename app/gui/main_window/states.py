@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from app.core.explanation_wording import agreement_text, agrees_poorly
 from app.core.results import Severity, Verdict
 from app.gui.session import Session
 from app.gui.widgets.step_bar import STEPS
@@ -86,4 +87,8 @@ def _explain_state(session: Session) -> State:
     if opened.attribution is None:
         return "idle", "The explanation was not computed."
     agreed = opened.attribution.branches.converged and opened.attribution.scan.converged
-    return ("done", "") if agreed else ("attention", "An attribution did not converge.")
+    if not agreed:
+        return "attention", "An attribution did not converge."
+    if agrees_poorly(opened.attribution):
+        return "attention", agreement_text(opened.attribution)
+    return "done", ""

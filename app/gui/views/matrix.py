@@ -14,7 +14,11 @@ from app.gui.widgets.fields import choice, set_choice
 from app.gui.widgets.matrix_canvas import MatrixCanvas, MatrixContent
 from app.gui.widgets.view import ElidedLabel, View
 
-_KINDS = {"correlation": "Pearson correlation", "attribution": "Attribution (a)"}
+_KINDS = {
+    "correlation": "Pearson correlation",
+    "scan": "Attribution (b)",
+    "branches": "Attribution (a)",
+}
 
 
 class MatrixView(View):
@@ -23,7 +27,7 @@ class MatrixView(View):
     Parameters
     ----------
     compact
-        Without names and without the choice: connectivity only.
+        Short names and without the choice: connectivity only.
     """
 
     name = "matrix"
@@ -37,7 +41,7 @@ class MatrixView(View):
         self.compact = compact
         self._matrix: Floats | None = None
         self._kind = "correlation"
-        self.canvas = MatrixCanvas(names=not compact)
+        self.canvas = MatrixCanvas(short_names=compact)
         self.bar = ColourBar()
         self.read_out = ElidedLabel("Point at a cell to read it.")
         self.read_out.setObjectName("muted")
@@ -93,9 +97,12 @@ class MatrixView(View):
         opened = self.session.case
         if opened is None:
             return None
-        if self._kind == "attribution":
+        if self._kind != "correlation":
             found = opened.attribution
-            return None if found is None else np.asarray(found.branches.per_connection)
+            if found is None:
+                return None
+            branch = found.scan if self._kind == "scan" else found.branches
+            return np.asarray(branch.per_connection)
         connectome = opened.case.connectome
         return None if connectome is None else np.asarray(connectome.matrix)
 

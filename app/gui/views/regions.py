@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QModelIndex, QSortFilterProxyModel, Qt
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QLineEdit, QTableView, QWidget
 
 from app.gui.session import Session
 from app.gui.widgets.region_table import SORT_ROLE, RegionTable
 from app.gui.widgets.view import View
+
+# Below these widths a name cannot be read beside the column.
+_LEAST_PX = {"Network": 400, "(a)": 310}
 
 
 class RegionsView(View):
@@ -20,10 +24,11 @@ class RegionsView(View):
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(session, parent)
         self.search = QLineEdit()
-        self.search.setPlaceholderText("Find a region or network")
+        self.search.setPlaceholderText("Find…")
         self.search.setAccessibleName("Find a region or network")
         self.search.setClearButtonEnabled(True)
         self.search.setMaximumWidth(220)
+        self.search.setMinimumWidth(70)
         self.tools.addWidget(self.search)
         self.regions = RegionTable(self)
         self.proxy = QSortFilterProxyModel(self)
@@ -58,7 +63,7 @@ class RegionsView(View):
         signals = opened.case.signals if opened is not None else None
         self.regions.show_case(signals, opened.attribution if opened is not None else None)
         explained = opened is not None and opened.attribution is not None
-        self.title_label.setText("Regions, log-odds" if explained else "Regions")
+        self.title_label.setText("Regions by (b), log-odds" if explained else "Regions")
         self.setAccessibleName(self.title_label.text())
         header = self.table.horizontalHeader()
         names = self.regions.columns
@@ -69,9 +74,21 @@ class RegionsView(View):
             )
             if not stretch:
                 header.resizeSection(column, self._width(name))
+        self._fit_columns()
         self.proxy.setSortCaseSensitivity(Qt.CaseSensitivity.CaseInsensitive)
         self.table.sortByColumn(0, Qt.SortOrder.AscendingOrder)
         self._parcel_changed()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Leave out columns where names could not be read: they come back with the room."""
+        super().resizeEvent(event)
+        self._fit_columns()
+
+    def _fit_columns(self) -> None:
+        explained = len(self.regions.columns) > 2
+        for column, name in enumerate(self.regions.columns):
+            narrow = self.width() < _LEAST_PX.get(name, 0)
+            self.table.setColumnHidden(column, explained and narrow)
 
     def start_search(self) -> None:
         """Put the cursor into the search field."""

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from PySide6.QtWidgets import QWidget
+from PySide6.QtWidgets import QHBoxLayout, QWidget
 
 from app.core.arrays import Floats, Ints
 from app.gui.session import OVERLAYS, Point, Session
 from app.gui.widgets.fields import choice, muted, set_choice, share_slider
-from app.gui.widgets.overlay import current_overlay
+from app.gui.widgets.overlay import current_overlay, name_method
 from app.gui.widgets.slice_content import SliceContent
 from app.gui.widgets.slice_view import NO_IMAGE, SliceView
 
-_UNDERLAYS = {"template": "Template T1", "boldref": "Participant's BOLD"}
+_UNDERLAYS = {"template": "Template T1", "boldref": "Own BOLD"}
 
 
 class SlicesView(SliceView):
@@ -57,15 +57,13 @@ class SlicesView(SliceView):
             lambda share: session.set_display(opacity=share),
         )
         self.opacity.setMaximumWidth(80)
-        for widget in (
-            self.underlay_box,
-            self.overlay_box,
-            muted("Threshold"),
-            self.threshold,
-            muted("Opacity"),
-            self.opacity,
-        ):
-            self.tools.addWidget(widget)
+        self.tools.addWidget(self.underlay_box)
+        self.tools.addWidget(self.overlay_box)
+        row = QHBoxLayout()  # of its own: in one row at the least width, every word is cut
+        for widget in (muted("Threshold"), self.threshold, muted("Opacity"), self.opacity):
+            row.addWidget(widget)
+        row.addStretch(1)
+        self.body.insertLayout(0, row)
 
     # what is shown --------------------------------------------------------------
 
@@ -109,6 +107,7 @@ class SlicesView(SliceView):
         display, opened, inside = self.session.display, self.session.case, self.in_template()
         self.overlay = current_overlay(self.session) if inside else None
         if inside:
+            name_method(self.title_label, self.title, self.overlay)
             set_choice(self.overlay_box, display.overlay)
             set_choice(self.underlay_box, display.underlay)
             self._match_sliders()

@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QHBoxLayout, QWidget
 from app.gui.session import Session
 from app.gui.widgets.colour_bar import ColourBar
 from app.gui.widgets.fields import choice, set_choice
-from app.gui.widgets.overlay import current_overlay
+from app.gui.widgets.overlay import current_overlay, name_method
 from app.gui.widgets.surface_canvas import SurfaceCanvas
 from app.gui.widgets.view import View
 
@@ -133,6 +133,7 @@ class SurfaceView(View):
     def _draw(self) -> None:
         scene, display = self.canvas.scene, self.session.display
         overlay = current_overlay(self.session)
+        name_method(self.title_label, self.title, overlay)
         if overlay is None:
             self.bar.set_scale(None)
         else:

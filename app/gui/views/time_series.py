@@ -71,10 +71,8 @@ class TimeSeriesView(View):
         top.getAxis("bottom").setStyle(showValues=False)
         top.getAxis("bottom").setHeight(6)
         flagged = int((~np.asarray(signals.good_frames)).sum())
-        shaded = f"; shaded: {flagged} flagged" if flagged else ""
-        words = (
-            f"Volume in the file (first = 0{shaded})" if self._kind == "time" else "Frequency, Hz"
-        )
+        shaded = f"; {flagged} flagged" if flagged else ""
+        words = f"Volume in the file from 0{shaded}" if self._kind == "time" else "Frequency, Hz"
         bottom.setLabel("bottom", words)
         self._parcel_changed()
 

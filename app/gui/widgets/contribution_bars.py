@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt
-from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen
+from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen, QResizeEvent
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from app.core import wording
@@ -11,6 +11,8 @@ from app.core.colours import diverging_table
 from app.gui.widgets.theme import font, tokens
 
 _ROW_PX = 20.0
+_NAME_PX = 16.0  # a name's own line, where name, bar and number do not fit side by side
+_LEAST_BAR_PX = 80.0
 
 
 class ContributionBars(QWidget):
@@ -26,6 +28,20 @@ class ContributionBars(QWidget):
         spoken = (f"{name} {wording.signed(value)}" for name, value in self._rows)
         self.setAccessibleDescription("; ".join(spoken))
 
+    def _columns(self) -> tuple[float, float]:
+        metrics = self.fontMetrics()
+        names = max((metrics.horizontalAdvance(name) for name, _ in self._rows), default=0)
+        return names + 8.0, metrics.horizontalAdvance("+00.00") + 6.0
+
+    def stacked(self) -> bool:
+        """Whether names stand above their bars, since a row has no room for both."""
+        return self.width() - sum(self._columns()) < _LEAST_BAR_PX
+
+    def resizeEvent(self, _event: QResizeEvent) -> None:
+        """Two lines an input where one would be too narrow."""
+        row = _ROW_PX + _NAME_PX * self.stacked()
+        self.setFixedHeight(round(row * len(self._rows)) + 4)
+
     def sizeHint(self) -> QSize:
         """One row an input."""
         return QSize(240, self.height())
@@ -34,26 +50,31 @@ class ContributionBars(QWidget):
         """Name, bar, number."""
         painter = QPainter(self)
         colours = tokens(self.palette())
-        metrics = painter.fontMetrics()
-        name_px = max(metrics.horizontalAdvance(name) for name, _ in self._rows) + 8.0
-        value_px = metrics.horizontalAdvance("+00.00") + 6.0
+        name_px, value_px = self._columns()
+        above = _NAME_PX if self.stacked() else 0.0
+        if above:
+            name_px = 0.0
         room = max(self.width() - name_px - value_px, 20.0)
         zero = name_px + room / 2.0
         largest = max((abs(value) for _, value in self._rows), default=1.0) or 1.0
         low, high = diverging_table(11)[2], diverging_table(11)[8]
         for row, (name, value) in enumerate(self._rows):
-            top = 2.0 + row * _ROW_PX
+            top = 2.0 + row * (_ROW_PX + above)
             painter.setPen(QColor(colours.text))
-            side = Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft
-            painter.drawText(QRectF(0, top, name_px, _ROW_PX), side, name)
+            side = Qt.AlignmentFlag.AlignBottom if above else Qt.AlignmentFlag.AlignVCenter
+            side |= Qt.AlignmentFlag.AlignLeft
+            name_box = QRectF(0, top, self.width() if above else name_px, above or _ROW_PX)
+            painter.drawText(name_box, side, name)
+            top += above
             length = value / largest * room / 2.0
             colour = QColor(*(int(c) for c in (high if value > 0 else low)))
             painter.fillRect(
                 QRectF(min(zero, zero + length), top + 4, abs(length), _ROW_PX - 8), colour
             )
+            painter.setPen(QPen(QColor(colours.muted), 1))
+            painter.drawLine(QPointF(zero, top), QPointF(zero, top + _ROW_PX))
+            painter.setPen(QColor(colours.text))
             side = Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight
             box = QRectF(self.width() - value_px, top, value_px, _ROW_PX)
             painter.drawText(box, side, wording.signed(value))
-        painter.setPen(QPen(QColor(colours.muted), 1))
-        painter.drawLine(QPointF(zero, 0), QPointF(zero, self.height()))
         painter.end()

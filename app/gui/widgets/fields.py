@@ -24,7 +24,9 @@ def choice(
         box.addItem(text, key)
     box.setCurrentIndex(max(box.findData(chosen), 0))
     box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-    box.setMinimumContentsLength(min(max(len(text) for text in options.values()) - 3, 16))
+    longest = max(len(text) for text in options.values())
+    box.setMinimumContentsLength(min(longest - 3, 16))
+    box.setMinimumWidth(box.fontMetrics().averageCharWidth() * min(longest, 15) + 30)
     box.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
     box.activated.connect(lambda index: tell(str(box.itemData(index))))
     return box

@@ -24,6 +24,7 @@ from app.core.arrays import Floats, Ints
 from app.core.colours import NETWORK_SHORT, SignedScale, diverging_table, network_colour
 from app.gui.widgets.theme import font, tokens
 
+_WHOLE_NAMES_PX = 240  # least height
 _STRIP_PX = 7
 _UNKNOWN = (150, 150, 150)  # rows of parcels that were not covered
 
@@ -44,13 +45,13 @@ class MatrixCanvas(QWidget):
     hovered = Signal(int, int)  # atlas indices; (-1, -1) outside
     clicked = Signal(int, int)
 
-    def __init__(self, parent: QWidget | None = None, *, names: bool = True) -> None:
+    def __init__(self, parent: QWidget | None = None, *, short_names: bool = False) -> None:
         super().__init__(parent)
         self.content: MatrixContent | None = None
         self.reason = ""
         self.selected: int | None = None
         self.edge: tuple[int, int] | None = None
-        self._names = names
+        self._always_short = short_names
         self._image: QImage | None = None
         self._pixels: NDArray[np.uint8] | None = None
         self._zoom = 1.0
@@ -91,10 +92,13 @@ class MatrixCanvas(QWidget):
         side = max(min(self.width() - room - 2.0, self.height() - below - 2.0), 10.0)
         return QRectF(room + max(self.width() - room - side, 0.0) / 2.0, 1.0, side, side)
 
+    @property
+    def _short_names(self) -> bool:
+        """Whole names only where the rows leave room for all of them."""
+        return self._always_short or self.height() < _WHOLE_NAMES_PX
+
     def _label_px(self, *, short: bool = False) -> float:
-        if not self._names:
-            return float(_STRIP_PX + 4)
-        longest = "DEEP" if short else "Ventral Attention"
+        longest = "DEEP" if short or self._short_names else "Ventral Attention"
         return self.fontMetrics().horizontalAdvance(longest) * 0.82 + _STRIP_PX + 10
 
     def _window(self) -> QRectF:
@@ -172,8 +176,7 @@ class MatrixCanvas(QWidget):
                     strip = QRectF(x, square.bottom() + 2, end_px - begin_px, _STRIP_PX)
                     painter.drawLine(QPointF(x, square.top()), QPointF(x, square.bottom()))
                 painter.fillRect(strip, colour)
-        if self._names:
-            self._paint_names(painter, square, rows, columns)
+        self._paint_names(painter, square, rows, columns)
 
     def _paint_names(
         self,
@@ -187,16 +190,17 @@ class MatrixCanvas(QWidget):
         metrics = painter.fontMetrics()
         step = metrics.height() - 1.0
         right = square.left() - _STRIP_PX - 5
+        side = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
         for place, (_, name) in zip(_spread(rows, step, square.height()), rows, strict=True):
             y = square.top() + place
             box = QRectF(0, y - step, right, 2 * step)
-            painter.drawText(box, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, name)
+            words = NETWORK_SHORT.get(name, name) if self._short_names else name
+            painter.drawText(box, side, words)
         for place, (_, name) in zip(_spread(columns, step, square.width()), columns, strict=True):
             painter.save()
             painter.translate(square.left() + place, square.bottom() + _STRIP_PX + 5)
             painter.rotate(-90)
             box = QRectF(-self._label_px(), -step, self._label_px(), 2 * step)
-            side = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
             painter.drawText(box, side, NETWORK_SHORT.get(name, name))
             painter.restore()
 

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from PySide6.QtWidgets import QLabel
 
 from app.core import wording
 from app.core.arrays import Bools, Floats
 from app.core.colours import CORRELATION_LIMIT, MagnitudeScale, SignedScale, signed_scale
+from app.core.explanation_wording import METHOD_LETTERS, METHOD_NAMES
 from app.gui.session import OVERLAYS, OpenCase, Session
 from app.preprocessing.quality import PARCEL_COVERAGE_LIMIT
 
@@ -87,6 +89,15 @@ def current_overlay(session: Session) -> Overlay | None:
         scale.shown(values),
         np.asarray(hatched, dtype=bool),
     )
+
+
+def name_method(label: QLabel, title: str, overlay: Overlay | None) -> None:
+    """Write a view's title with the method that its colours come from, in full when hovered."""
+    kind = overlay.kind if overlay is not None else "none"
+    method = "branches" if kind in ("series", "connectivity") else kind
+    letter = METHOD_LETTERS.get(method, "")
+    label.setText(f"{title} {letter}".strip())
+    label.setToolTip(METHOD_NAMES.get(method, ""))
 
 
 def coverage_text(coverage: Floats) -> str:

@@ -13,11 +13,11 @@ from app.core.colours import NETWORK_SHORT, network_colour
 from app.core.results import Attribution, CleanSignals
 
 Index = QModelIndex | QPersistentModelIndex
-COLUMNS = ("#", "Region", "Network", "(a)", "(b)")
+COLUMNS = ("#", "Region", "Network", "(b)", "(a)")
 _TIPS = {
-    "#": "Rank by the magnitude of (a)",
-    "(a)": "Attribution (a), each branch, log-odds",
-    "(b)": "Attribution (b), whole scan, log-odds; \N{NOT EQUAL TO} where it disagrees with (a)",
+    "#": "Rank by the magnitude of (b), what in the scan mattered",
+    "(a)": "(a) What each branch used, log-odds; a click sorts by it",
+    "(b)": "(b) What in the scan mattered, log-odds; \N{NOT EQUAL TO} where it disagrees with (a)",
 }
 SORT_ROLE = Qt.ItemDataRole.UserRole
 
@@ -46,7 +46,7 @@ class RegionTable(QAbstractTableModel):
         if found is not None:
             self._a = np.asarray(found.branches.per_parcel, dtype=float)
             self._b = np.asarray(found.scan.per_parcel, dtype=float)
-            self._rank = np.argsort(np.argsort(-np.abs(self._a), kind="stable")) + 1
+            self._rank = np.argsort(np.argsort(-np.abs(self._b), kind="stable")) + 1
             self._disagree = np.asarray(found.disagreeing, dtype=bool)
             self._columns = COLUMNS
         else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt
-from PySide6.QtGui import QBrush, QColor, QPainter, QPaintEvent, QPen, QPolygonF
+from PySide6.QtGui import QBrush, QColor, QPainter, QPaintEvent, QPen, QPolygonF, QResizeEvent
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from app.core import wording
@@ -161,20 +161,34 @@ class HistogramKey(QWidget):
         )
         self.setAccessibleName("; ".join(self._words))
         self.setFont(font(self.font(), scale=0.82))
+        self._two_rows = False
         self.setFixedHeight(self.fontMetrics().height() + 2)
+
+    def needed_px(self) -> float:
+        """Width of both swatches with their words in one row."""
+        words = sum(self.fontMetrics().horizontalAdvance(text) for text in self._words)
+        return _SIDE_PX + words + 2 * 14 + 14
+
+    def resizeEvent(self, _event: QResizeEvent) -> None:
+        """Two rows where one would be cut."""
+        self._two_rows = self.width() < self.needed_px()
+        self.setFixedHeight((1 + self._two_rows) * (self.fontMetrics().height() + 2))
 
     def paintEvent(self, _event: QPaintEvent) -> None:
         """Two small swatches with words."""
         painter = QPainter(self)
         muted = QColor(tokens(self.palette()).muted)
-        x, metrics = _SIDE_PX, painter.fontMetrics()
+        x, y, metrics = _SIDE_PX, 0.0, painter.fontMetrics()
         for row, (text, colour) in enumerate(
             zip(self._words, (RESPONDER, NON_RESPONDER), strict=True)
         ):
             style = Qt.BrushStyle.SolidPattern if row == 0 else Qt.BrushStyle.BDiagPattern
-            painter.fillRect(QRectF(x, 3, 10, 9), QBrush(_lifted(colour, self), style))
+            painter.fillRect(QRectF(x, y + 3, 10, 9), QBrush(_lifted(colour, self), style))
             painter.setPen(muted)
-            painter.drawText(QPointF(x + 14, metrics.ascent() + 1.0), text)
+            painter.drawText(QPointF(x + 14, y + metrics.ascent() + 1.0), text)
+            if self._two_rows:
+                y += metrics.height() + 2
+                continue
             x += 14 + metrics.horizontalAdvance(text) + 14
         painter.end()
 

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QPointF, QRect, Qt, Signal
-from PySide6.QtGui import QColor, QPainter, QPaintEvent, QResizeEvent
+from PySide6.QtGui import QColor, QFontMetrics, QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import QWidget
 
 from app.gui.session import Display
 from app.gui.widgets.plane import PLANES, plane
 from app.gui.widgets.slice_canvas import SliceCanvas
 from app.gui.widgets.slice_content import SliceContent
+from app.gui.widgets.theme import font
 
 _GAP_PX = 3
+_GUIDE = (
+    "Click: go to a point\n"
+    "Wheel: slice by slice\n"
+    "Ctrl + wheel: zoom\n"
+    "Right drag: brightness, contrast\n"
+    "Double click: one plane alone"
+)  # stands where two rows leave a corner free
 
 
 class SliceStage(QWidget):
@@ -76,11 +84,25 @@ class SliceStage(QWidget):
             box = self.rect().adjusted(20, 20, -20, -20)
             flags = Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap
             painter.drawText(box, int(flags), self.reason)
+        elif (free := self.free_corner()) is not None:
+            painter.setPen(QColor("#a3b0bd"))
+            painter.setFont(font(self.font(), scale=0.9))
+            painter.drawText(free, int(Qt.AlignmentFlag.AlignCenter), _GUIDE)
         painter.end()
 
     def resizeEvent(self, _event: QResizeEvent) -> None:
         """Find the better arrangement again."""
         self._arrange()
+
+    def free_corner(self) -> QRect | None:
+        """The corner that two rows of three planes leave, if it holds the words."""
+        sagittal, axial = (self.canvases[name].geometry() for name in ("sagittal", "axial"))
+        if self._maximised is not None or axial.y() == 0:
+            return None
+        left, top = sagittal.left(), axial.top()
+        free = QRect(left, top, self.width() - left, self.height() - top)
+        needed = QFontMetrics(font(self.font(), scale=0.9)).size(0, _GUIDE)
+        return free if needed.width() < free.width() and needed.height() < free.height() else None
 
     def _arrange(self) -> None:
         if self.content is None:
@@ -105,6 +127,7 @@ class SliceStage(QWidget):
             self._apply(self._row(size), row)
         else:
             self._apply(self._two_rows(size, left, two), two)
+        self.update()
 
     def _row(self, size: dict[str, tuple[float, float]]) -> dict[str, QRect]:
         total = sum(across for across, _ in size.values())

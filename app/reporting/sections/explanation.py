@@ -7,6 +7,7 @@ import numpy as np
 from app.core import wording
 from app.core.arrays import Floats
 from app.core.colours import CORRELATION_LIMIT, SignedScale, signed_scale
+from app.core.explanation_wording import DEFAULT_METHOD, METHOD_NAMES, caption
 from app.core.results import Attribution, Case, CleanSignals
 from app.core.sides import side_word
 from app.reporting.blocks import (
@@ -44,7 +45,7 @@ def build(context: ReportContext) -> Section | None:
     scale = context.parcel_scale
     values = np.asarray(attribution.scan.per_parcel)
     blocks: list[Block] = [
-        Text(f"{wording.NON_CAUSAL_CAPTION} {wording.ATTRIBUTION_WARNING}", "caption"),
+        Text(caption(attribution), "caption"),
         Columns(
             (
                 tuple(_slices(context, attribution, signals, scale, values)),
@@ -60,7 +61,7 @@ def build(context: ReportContext) -> Section | None:
         _tables(case, attribution, signals),
         Text(_limits_line(case), "caption"),
     ]
-    return Section("Explanation", tuple(blocks))
+    return Section(f"Explanation: {METHOD_NAMES[DEFAULT_METHOD]}", tuple(blocks))
 
 
 def _limits_line(case: Case) -> str:
@@ -180,7 +181,7 @@ def _networks(signals: CleanSignals, values: Floats) -> Picture:
 
 
 def _matrices(case: Case, attribution: Attribution, signals: CleanSignals) -> Columns:
-    connections = np.array(attribution.scan.per_connection, dtype=np.float64) * 2.0
+    connections = np.array(attribution.scan.per_connection, dtype=np.float64)
     edges = connections[np.triu_indices(connections.shape[0], 1)]
     scale = signed_scale(edges, top_share=CONNECTION_TOP_SHARE)
     edge_scale = SignedScale(scale.limit, 0.0, scale.unit)
@@ -189,7 +190,7 @@ def _matrices(case: Case, attribution: Attribution, signals: CleanSignals) -> Co
         parts.append(connectivity_blocks(case, signals, MATRIX_MM))
     parts.append(
         (
-            Heading("Attribution per connection"),
+            Heading("(b) Attribution per connection"),
             Picture(
                 matrix_figure(
                     connections,

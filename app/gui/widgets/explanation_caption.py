@@ -1,0 +1,44 @@
+"""What must be read with the maps of an explanation, above them and always in sight."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QWidget
+
+from app.core.explanation_wording import agrees_poorly, caption, limits_text
+from app.gui.session import Session
+from app.gui.widgets.icons import StateSign
+from app.gui.widgets.theme import font
+
+
+class ExplanationCaption(QWidget):
+    """Not a cause, how well both methods agree, what colours and hatching mean."""
+
+    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.session = session
+        self.sign = StateSign("attention", 14)
+        self.words = QLabel()
+        self.words.setTextFormat(Qt.TextFormat.PlainText)
+        self.words.setWordWrap(True)
+        self.words.setFont(font(self.font(), scale=0.9))
+        row = QHBoxLayout(self)
+        row.setContentsMargins(4, 0, 4, 0)
+        row.setSpacing(6)
+        row.addWidget(self.sign, 0, Qt.AlignmentFlag.AlignTop)
+        row.addWidget(self.words, 1)
+        session.case_changed.connect(self.refresh)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Follow the case; without an explanation there is nothing to say."""
+        opened = self.session.case
+        found = opened.attribution if opened is not None else None
+        self.setVisible(found is not None)
+        words = ""
+        if opened is not None and found is not None:
+            prediction = opened.case.prediction
+            limits = limits_text(prediction.model if prediction is not None else None)
+            words = f"{caption(found)} {limits}".strip()
+        self.words.setText(words)
+        self.sign.setVisible(found is not None and agrees_poorly(found))

@@ -1,0 +1,51 @@
+"""What is said about an explanation, and when its two methods do not support each other."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from app.core import wording
+from app.core.explanation_wording import agreement_text, agrees_poorly, caption
+from app.core.results import Attribution, BranchAttribution
+
+
+def attribution(agreement: float, apart: int, parcels: int = 426) -> Attribution:
+    branch = BranchAttribution(
+        "m", np.zeros(parcels), np.zeros((parcels, 3)), np.zeros((parcels, parcels)), 0, 0, 8, True
+    )
+    disagreeing = np.arange(parcels) < apart
+    return Attribution("t", branch, branch, agreement, disagreeing, "mean")
+
+
+@pytest.mark.parametrize(
+    ("agreement", "apart", "poor"),
+    [
+        (0.83, 3, False),
+        (0.50, 213, False),
+        (0.49, 3, True),
+        (0.83, 214, True),
+        (0.19, 225, True),
+        (float("nan"), 0, True),
+    ],
+)
+def test_that_agreement_has_one_limit(agreement: float, apart: int, poor: bool) -> None:
+    assert agrees_poorly(attribution(agreement, apart)) is poor
+
+
+def test_that_the_caption_says_what_a_map_is_and_is_not() -> None:
+    words = caption(attribution(0.19, 225))
+    for needed in (
+        "not a cause of response",
+        "do not support each other: Spearman +0.19 (limit 0.5)",
+        "225 of 426 parcels disagree (limit 50 %)",
+        "Red moved the estimate up, blue moved it down",
+        "Hatched",
+    ):
+        assert needed in words
+    assert wording.ATTRIBUTION_WARNING in words
+
+
+def test_that_agreeing_methods_are_said_with_their_numbers() -> None:
+    expected = "(a) and (b) agree: Spearman +0.83; 3 of 426 parcels disagree."
+    assert agreement_text(attribution(0.83, 3)) == expected
