@@ -96,7 +96,7 @@ BAD_FILES: dict[str, tuple[Make, str]] = {
     "text": (stored(b"this is a letter, not a scan\n" * 40), "not a NIfTI"),
     "picture": (stored(b"\x89PNG\r\n\x1a\n" + b"\0" * 600), "not a NIfTI"),
     "empty": (stored(b""), "empty"),
-    "folder": (a_folder, "holds no DICOM file"),
+    "folder": (a_folder, "Nothing in the folder can be opened"),
     "truncated": (stored(GOOD[: len(GOOD) // 2]), "claims 24 volumes, holds 11"),
     "truncated gzip": (
         lambda f: stored(gzip.compress(GOOD)[:9000], "run.nii.gz.cut")(f).rename(f / "r.nii.gz"),
