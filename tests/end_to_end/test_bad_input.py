@@ -212,7 +212,7 @@ def test_that_a_target_below_a_file_is_refused_before_the_work(
     out = tmp_path / "letter.txt" / "cases"
     said = line.run(capsys, "predict", small_participant.paths.bold, "--out", out)
     assert "not a folder" in refused(said)
-    assert "steady_state" not in said.error
+    assert "Steady state" not in said.error
     assert (tmp_path / "letter.txt").read_text() == "in the way"
 
 
@@ -225,7 +225,7 @@ def test_that_a_read_only_target_is_refused_before_the_work(
     with read_only(target):
         said = line.run(capsys, "predict", small_participant.paths.bold, "--out", target / "cases")
         assert "Choose another folder" in refused(said)
-    assert "steady_state" not in said.error
+    assert "Steady state" not in said.error
     assert list(target.iterdir()) == []
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from app.core import wording
+from app.core.progress import stage_words
 from app.core.results import PREPROCESSING, Case, ModelSummary, Provenance
 from app.reporting.blocks import Block, Fields, Heading, Missing, Section, Table, Text
 from app.reporting.context import ReportContext
 from app.reporting.sections.quality import severity_rank
 
 LONGEST = 240  # characters of one parameter
+
+SHOWN_SECONDS = 0.05  # a shorter stage would read 0.0
 
 
 def build(context: ReportContext) -> Section:
@@ -163,7 +166,12 @@ def _provenance(context: ReportContext, provenance: Provenance) -> list[Block]:
 
 
 def _seconds(provenance: Provenance) -> str:
+    """Seconds of the stages that took any; one that was skipped takes none."""
     return (
-        ", ".join(f"{name} {seconds:.1f}" for name, seconds in provenance.stage_seconds.items())
+        ", ".join(
+            f"{stage_words(name)} {seconds:.1f}"
+            for name, seconds in provenance.stage_seconds.items()
+            if seconds >= SHOWN_SECONDS
+        )
         or "not recorded"
     )
