@@ -34,7 +34,7 @@ from app.attribution.integrated_gradients import gradient_of
 from app.core.progress import Progress
 from app.core.results import Attribution, CleanSignals, Connectome
 from app.models.answer import Answer
-from app.models.bundle import Bundle, load_bundle
+from app.models.bundle import BACKWARD, Bundle, load_bundle
 from app.models.device import device_facts, fixed_threads
 from app.models.features import window_starts
 
@@ -169,7 +169,7 @@ def compare_attributions(bundle: Bundle, scan: Scan, device: str, table: Table) 
     if device == "cuda":
         peak = torch.cuda.max_memory_allocated() / 2**20
         windows = len(window_starts(len(scan.signals.cleaned), bundle.contract.window_frames))
-        need = bundle.architecture.need_bytes(bundle.card, windows) / 2**20
+        need = BACKWARD * bundle.architecture.need_bytes(bundle.card, windows) / 2**20
         table.line("    peak memory, estimated need (MiB)", f"{peak:.0f}, {need:.0f}", peak <= need)
     again, _ = timed(lambda: explained(bundle, scan, device), device)
     table.line("    twice: same bits", str(bits(first) == bits(again)), bits(first) == bits(again))
