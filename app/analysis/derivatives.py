@@ -7,7 +7,6 @@ estimate. Cleaning and quality are those of every other route.
 
 from __future__ import annotations
 
-import json
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -40,7 +39,7 @@ from app.preprocessing.quality import judge_quality
 from app.preprocessing.registration import identity_registration, left_right_margin
 from app.preprocessing.sampling import sample_parcels
 from app.scans.faults import Fault, raise_all
-from app.scans.fmriprep import DerivativeRun, check_rows, read_mask, same_grid
+from app.scans.fmriprep import DerivativeRun, check_rows, made_by, read_mask, same_grid
 from app.scans.fmriprep_table import MOTION_COLUMNS, read_confounds
 from app.scans.nifti import LoadedScan, read_nifti
 from app.scans.volume import read_volume
@@ -234,22 +233,7 @@ def _route(run: DerivativeRun) -> Finding:
     return Finding(
         "scan.route_derivatives",
         Severity.NOTE,
-        f"Preprocessed by {_made_by(run.bold)}: motion correction, placement and confounds are "
+        f"Preprocessed by {made_by(run.bold)}: motion correction, placement and confounds are "
         f"its own, space {run.space}. Parcels were sampled at their world coordinates with a cubic "
         "B-spline; cleaning is this program's.",
     )
-
-
-def _made_by(bold: Path) -> str:
-    for folder in list(bold.absolute().parents)[:6]:
-        described = folder / "dataset_description.json"
-        try:
-            if described.stat().st_size > 1 << 20:
-                return "another program"
-            content = json.loads(described.read_text(encoding="utf-8-sig"))
-            first = content["GeneratedBy"][0]
-            name, version = str(first["Name"])[:32], str(first.get("Version", ""))[:24]
-            return "".join(c for c in f"{name} {version}".strip() if c.isalnum() or c in " .+-")
-        except (OSError, ValueError, KeyError, IndexError, TypeError, RecursionError):
-            continue
-    return "another program (its name is not stated)"

@@ -9,12 +9,13 @@ from app.analysis.stage_store import FolderStore
 from app.connectome.templates import Template
 from app.core.errors import ScanError
 from app.core.images import Image3D
-from app.core.provenance import file_sha256, record_sha256, software_versions
+from app.core.provenance import files_sha256, record_sha256, software_versions
 from app.core.request import AnalysisRequest
 from app.core.results import Scan
 from app.preprocessing.chain import Beside, Preprocessed
 from app.preprocessing.presets import CleaningPreset
 from app.preprocessing.stages import Stages
+from app.scans.nifti import stored_files
 from app.scans.volume import read_volume
 
 
@@ -56,7 +57,14 @@ def beside_of(request: AnalysisRequest, scan: Scan) -> Beside:
             code="scan.t1_missing",
         )
     t1 = read_volume(request.t1_path, "t1")
-    return Beside(scan.slice_times_s, t1, file_sha256(request.t1_path))
+    return Beside(scan.slice_times_s, t1, t1_sha256(request))
+
+
+def t1_sha256(request: AnalysisRequest) -> str:
+    """Hash of the T1 image, of both files of a pair; "" where there is none."""
+    if request.t1_path is None or not request.t1_path.is_file():
+        return ""
+    return files_sha256(*stored_files(request.t1_path))
 
 
 def stages_of(request: AnalysisRequest, scan: Scan, template: Template) -> Stages:
@@ -87,5 +95,5 @@ def making_of(done: Preprocessed, preset: CleaningPreset, request: AnalysisReque
         stages_computed=done.stages_computed,
         stages_recalled=done.stages_recalled,
         preset_sha256=preset.sha256,
-        t1_sha256="" if request.t1_path is None else file_sha256(request.t1_path),
+        t1_sha256=t1_sha256(request),
     )

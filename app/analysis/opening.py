@@ -1,15 +1,14 @@
-"""Any door of the program for one request: the scan, who it is of, and the hash of its source."""
+"""Any door of the program for one request: the scan, who it is of, and the hash of its bytes."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from app.connectome.atlases import ATLASES, load_atlas
 from app.core.errors import AppError, ScanError
 from app.core.progress import Progress
-from app.core.provenance import file_sha256
+from app.core.provenance import files_sha256
 from app.core.request import AnalysisRequest
 from app.core.results import Finding, Scan
 from app.scans.bids import ParticipantFacts, participant_of
@@ -19,7 +18,7 @@ from app.scans.dicom.convert import facts_of, read_dicom, series_sha256
 from app.scans.dicom.series import find_series
 from app.scans.faults import raise_all
 from app.scans.fmriprep import DerivativeRun, match_run
-from app.scans.nifti import LoadedScan, read_nifti
+from app.scans.nifti import LoadedScan, read_nifti, stored_files
 from app.scans.parcel_series import ParcelSeries, read_parcel_series
 from app.scans.sources import source_kind
 
@@ -74,10 +73,10 @@ def checked_derivative(request: AnalysisRequest) -> DerivativeRun:
 
 
 def scan_sha256(request: AnalysisRequest) -> str:
-    """What `Scan.sha256` will be: of the file, or of the series' instances."""
+    """What `Scan.sha256` will be: of the file or pair, or of the series' instances."""
     if source_kind(request.scan_path) is SourceKind.DICOM:
-        return source_sha256(request)
-    return file_sha256(request.scan_path)
+        return series_sha256(find_series(dicom_root(request.scan_path), request.series))
+    return files_sha256(*stored_files(request.scan_path))
 
 
 def open_series(request: AnalysisRequest) -> ParcelSeries:
@@ -113,26 +112,6 @@ def dicom_root(path: Path) -> Path:
     return path if path.is_dir() else path.parent
 
 
-def source_sha256(request: AnalysisRequest) -> str:
-    """Hash of every byte that decides the answer; zeros for what cannot be read.
-
-    What is wrong with the source is told by its door, in its own words.
-    """
-    path = request.scan_path
-    try:
-        kind = source_kind(path)
-        if kind is SourceKind.DICOM:
-            return series_sha256(find_series(dicom_root(path), request.series))
-        if kind is SourceKind.DERIVATIVES:
-            run = match_run(path, request.confounds_path)
-            return _together(path, run.mask, run.boldref, run.confounds)
-        if kind is SourceKind.PARCELS:
-            return _together(path, path.with_suffix(".json"), word=request.atlas)
-        return file_sha256(path) if path.is_file() else "0" * 64
-    except (AppError, OSError):
-        return "0" * 64
-
-
 def installed_parcel_names() -> Mapping[str, Sequence[str]]:
     """Atlas name -> parcel names of every atlas that can be loaded on this machine."""
     names: dict[str, Sequence[str]] = {}
@@ -142,11 +121,3 @@ def installed_parcel_names() -> Mapping[str, Sequence[str]]:
         except AppError:
             continue  # an atlas that the user has not fetched
     return names
-
-
-def _together(*paths: Path | None, word: str = "") -> str:
-    digest = hashlib.sha256(word.encode())
-    for path in paths:
-        there = path is not None and path.is_file()
-        digest.update((file_sha256(path) if there and path is not None else "-").encode())
-    return digest.hexdigest()

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from app import __version__
-from app.analysis.making import seconds_of_done
+from app.analysis.identity import UNREADABLE, source_sha256
+from app.analysis.making import seconds_of_done, t1_sha256
 from app.analysis.measure import (
     NOT_STATED,
     Measured,
@@ -22,7 +23,6 @@ from app.analysis.measure import (
     measurement_weights,
     thread_count,
 )
-from app.analysis.opening import source_sha256
 from app.analysis.outputs import attribution_files, measured_files
 from app.analysis.override import reason_used, research_allowed
 from app.analysis.routes import measure_source
@@ -30,7 +30,7 @@ from app.analysis.template_run import TEMPLATE_RUN_SECONDS, add_template_run, te
 from app.core.folders import private_prefix
 from app.core.model_wording import NO_EXPLANATION
 from app.core.progress import Progress
-from app.core.provenance import file_sha256, software_versions
+from app.core.provenance import software_versions
 from app.core.pseudonym import participant_label, session_label
 from app.core.request import AnalysisRequest
 from app.core.results import PREPROCESSING, Case, Finding, Provenance, Severity, overrides_quality
@@ -41,7 +41,7 @@ from app.study.files import check_writable
 if TYPE_CHECKING:
     from app.models.bundle import Bundle
 
-# Where things lie; what a series or table is named is in the hash of the source.
+# Where things lie; what series, table or atlas is meant is in the hash of the source.
 _NOT_THE_ANSWER = (
     "scan_path", "out_dir", "threads", "participant_uuid", "write_pdf", "t1_path", "stage_cache",
     "write_mni_bold", "series", "confounds_path", "atlas",
@@ -85,9 +85,10 @@ def analyse(request: AnalysisRequest, progress: Progress | None = None) -> Case:
     progress = progress or Progress()
     progress.set_weights(stage_weights(request))
     bundle = load_bundle(request.model_id)
-    name = _case_id(request, bundle)
+    source = source_sha256(request)
+    name = _case_id(request, bundle, source)
     folder = request.out_dir / name
-    if _is_finished(folder, request):
+    if source != UNREADABLE and _is_finished(folder, request):
         return read_case(folder)
     check_writable(request.out_dir)
     measured = measure_source(request, measurement_of(bundle), progress)
@@ -142,7 +143,7 @@ def _checked(request: AnalysisRequest) -> AnalysisRequest:
     )
 
 
-def _case_id(request: AnalysisRequest, bundle: Bundle) -> str:
+def _case_id(request: AnalysisRequest, bundle: Bundle, source: str) -> str:
     settings = {
         key: value
         for key, value in asdict(request).items()
@@ -152,9 +153,9 @@ def _case_id(request: AnalysisRequest, bundle: Bundle) -> str:
     if not request.cleared:
         del settings["cleared"]  # nothing was cleared: the id that such a case always had
     if request.t1_path is not None:
-        settings["t1_sha256"] = file_sha256(request.t1_path)
+        settings["t1_sha256"] = t1_sha256(request)
     return case_id(
-        scan_sha256=source_sha256(request),
+        scan_sha256=source,
         settings=settings,
         model_sha256=bundle.identity_sha256,
     )

@@ -67,6 +67,11 @@ def _run_of(contents: Contents, wanted: str) -> Choice:
     candidates = contents.candidates
     if len(candidates) == 1:
         return candidates[0]
+    if not candidates:
+        reasons = [choice.obstacle for choice in contents.choices if choice.obstacle]
+        more = f" {reasons[0]}" if len(contents.choices) == 1 == len(reasons) else ""
+        raise UsageError(f"The folder holds no run that could be analysed.{more}",
+                         "See with --list what each file is.", code="cli.no_run")  # fmt: skip
     raise UsageError(
         f"The folder holds {len(candidates)} runs that could be analysed.",
         "List them with --list and name one with --run.",

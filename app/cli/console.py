@@ -7,8 +7,16 @@ from pathlib import Path
 
 from app.core import wording
 from app.core.errors import AppError
-from app.core.progress import ProgressEvent
-from app.core.results import Case
+from app.core.progress import ProgressEvent, stage_words
+from app.core.results import Case, Outcome, Prediction
+
+# What stating the repetition time lifts.
+_REPETITION_TIME = (
+    "dicom.tr_conflict",
+    "scan.tr_missing",
+    "scan.tr_out_of_range",
+    "scan.tr_placeholder",
+)
 
 
 class StageLines:
@@ -39,7 +47,7 @@ class StageLines:
 
 def progress_text(event: ProgressEvent) -> str:
     """ "[ 35 %] Motion (2 of 9), about 12 s left"."""
-    text = f"[{100 * event.fraction:3.0f} %] {event.stage}"
+    text = f"[{100 * event.fraction:3.0f} %] {stage_words(event.stage)}"
     if event.stage_count > 1:
         text += f" ({event.stage_index + 1} of {event.stage_count})"
     if event.message:
@@ -71,13 +79,25 @@ def case_lines(case: Case, folder: Path) -> list[str]:
             and prediction.interval is not None
         ):
             lines.append(wording.probability_text(prediction.probability, prediction.interval))
-            lines.append(wording.cutoff_sentence(prediction))
+            lines.append(
+                wording.cutoff_text(model)  # the sentence above says where the interval lies
+                if prediction.outcome is Outcome.INCONCLUSIVE
+                else wording.cutoff_sentence(prediction)
+            )
             lines.append(wording.base_rate_text(model))
             lines.append(wording.question_text(model))
-        lines += [f"- {reason}" for reason in prediction.reasons]
+    reasons = _reasons(prediction)
+    findings = []
     for finding in case.findings:
+        hint = hint_text(finding.code, finding.hint)
+        told = next((i for i, text in enumerate(reasons) if _says(text, finding.message)), None)
+        if told is not None:  # said once, with what to do
+            if hint not in reasons[told]:
+                reasons[told] = f"{reasons[told].rstrip('.')}. {hint}"
+            continue
         word = wording.SEVERITY_WORDS[finding.severity]
-        lines.append(f"{word}: {finding.message} {finding.hint}".rstrip())
+        findings.append(f"{word}: {finding.message} {hint}".rstrip())
+    lines += [*(f"- {reason}" for reason in reasons), *findings]
     lines += ["", f"Case folder: {folder}"]
     pdf = summary_pdf(case, folder)
     if pdf.is_file():
@@ -85,8 +105,27 @@ def case_lines(case: Case, folder: Path) -> list[str]:
     return lines
 
 
+def _reasons(prediction: Prediction | None) -> list[str]:
+    """Why there is no number; an inconclusive answer has said so in its own sentence."""
+    if prediction is None or prediction.outcome is Outcome.INCONCLUSIVE:
+        return []
+    return list(prediction.reasons)
+
+
+def _says(reason: str, message: str) -> bool:
+    return message.rstrip(".") in reason
+
+
+def hint_text(code: str, hint: str) -> str:
+    """What to do, with the option of the command line that does it."""
+    if code in _REPETITION_TIME:
+        return f"{hint} On the command line: --tr SECONDS.".lstrip()
+    return hint
+
+
 def print_error(error: AppError) -> None:
     """One message and, below it, what to do."""
     print(f"error: {error.message}", file=sys.stderr)
-    if error.hint:
-        print(f"       {error.hint}", file=sys.stderr)
+    hint = hint_text(error.code, error.hint)
+    if hint:
+        print(f"       {hint}", file=sys.stderr)

@@ -49,7 +49,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--participant", default="", metavar="LABEL",
                         help="pseudonym, letters and digits, such as sub-01 (default: from the "
                         "file name)")  # fmt: skip
-    parser.add_argument("--tr", type=positive_number, metavar="S",
+    parser.add_argument("--tr", type=positive_number, metavar="SECONDS",
                         help="repetition time in seconds where the file has none")  # fmt: skip
     parser.add_argument("--device", choices=("auto", "cuda", "mps", "cpu"), default="auto",
                         help="where torch computes (default: %(default)s)")  # fmt: skip

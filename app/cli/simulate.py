@@ -16,15 +16,19 @@ def add_arguments(parser: ArgumentParser) -> None:
     """Who, in which scanner, and where to."""
     parser.add_argument("--out", type=Path, default=Path("simulated"), metavar="DIR",
                         help="BIDS folder (default: ./%(default)s)")  # fmt: skip
-    parser.add_argument("--seed", type=natural_number, default=1, metavar="N")
+    parser.add_argument("--seed", type=natural_number, default=1, metavar="N",
+                        help="decides who is simulated; the same seed gives the same bytes "
+                        "(default: %(default)s)")  # fmt: skip
     parser.add_argument("--cohort", type=counting_number, metavar="N",
                         help="N participants instead of one")  # fmt: skip
     parser.add_argument("--index", type=natural_number, default=0, metavar="I",
                         help="which participant of the seed's cohort (default: 0)")  # fmt: skip
-    parser.add_argument("--frames", type=counting_number, default=240, metavar="N")
+    parser.add_argument("--frames", type=counting_number, default=240, metavar="N",
+                        help="volumes of each run (default: %(default)s)")  # fmt: skip
     parser.add_argument("--small", action="store_true", help="a coarse grid, for quick trials")
     parser.add_argument("--fault", default="none", metavar="NAME",
-                        help="a fault of the scan, such as strong_motion or flipped")  # fmt: skip
+                        help="a fault of the scan: none, strong_motion, truncated_view, "
+                        "signal_loss, flipped, low_tsnr or wrong_repetition_time")  # fmt: skip
     parser.add_argument("--null", action="store_true", help="nothing distinguishes responders")
     parser.add_argument("--connectivity", type=float, default=1.0, metavar="X",
                         help="strength of the planted connectivity, 0 = off")  # fmt: skip

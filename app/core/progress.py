@@ -13,6 +13,24 @@ from dataclasses import dataclass
 
 from app.core.errors import CancelledError
 
+# Names of stages that need more than a capital to be words.
+STAGE_WORDS = {
+    "anatomy": "Registration through the T1 image",
+    "explain": "Explanation",
+    "open": "Open the scan",
+    "predict": "Prediction",
+    "reference": "Reference image",
+    "template_run": "Run in the template",
+}
+
+
+def stage_words(name: str) -> str:
+    """The name of a stage as people read it: "steady_state" is "Steady state"."""
+    if name in STAGE_WORDS:
+        return STAGE_WORDS[name]
+    words = name.replace("_", " ") if name.isidentifier() else name
+    return words[:1].upper() + words[1:]
+
 
 @dataclass(frozen=True, slots=True)
 class ProgressEvent:

@@ -25,6 +25,16 @@ def file_sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
+def files_sha256(*paths: Path) -> str:
+    """SHA-256 of the bytes of several files, one after the other."""
+    digest = hashlib.sha256()
+    for path in paths:
+        with path.open("rb") as handle:
+            while piece := handle.read(1 << 20):
+                digest.update(piece)
+    return digest.hexdigest()
+
+
 def array_sha256(*arrays: Any) -> str:
     """SHA-256 over dtype, shape and bytes of the arrays, in order."""
     digest = hashlib.sha256()

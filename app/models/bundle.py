@@ -34,6 +34,7 @@ from app.core.results import (
     QualityReport,
     Scan,
 )
+from app.core.wording import percent
 from app.models.answer import Answer, ScanModel
 from app.models.architectures import Architecture, find_architecture
 from app.models.card import Card, Contract, card_error, read_card
@@ -308,7 +309,7 @@ class Bundle:
         elif low <= self.summary.cutoff <= high:
             outcome = Outcome.INCONCLUSIVE
             reasons = (
-                f"The 95 % interval spans the cut-off of {self.summary.cutoff:.0%}: the model "
+                f"The 95 % interval spans the cut-off of {percent(self.summary.cutoff)}: the model "
                 "cannot tell to which side this participant belongs",
             )
         else:

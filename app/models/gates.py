@@ -26,6 +26,7 @@ from app.core.results import (
     Severity,
     Verdict,
 )
+from app.core.wording import limit_text, metric_value
 from app.models.card import Card, sha256_of_names
 from app.models.covariates import scan_covariates
 from app.models.earned import unearned_reason
@@ -158,7 +159,7 @@ def _quality(card: Card, asked: Asked) -> Iterable[str]:
     if quality.verdict is Verdict.WITHHELD:
         failed = [m for m in quality.metrics if m.verdict is Verdict.WITHHELD]
         yield from [
-            f"Withheld: {metric.label} is {metric.value:.3g} {metric.unit} ({metric.limit})"
+            f"Withheld: {metric.label} is {metric_value(metric)} ({limit_text(metric)})"
             for metric in failed
         ] or ["Withheld: the quality report does not allow a number"]
     measured = {metric.name for metric in quality.metrics}

@@ -128,6 +128,28 @@ def read_sidecar_checked(path: Path) -> tuple[dict[str, Any], list[Finding]]:
     return merged, findings
 
 
+def sidecar_record(path: Path) -> dict[str, Any]:
+    """All that sidecars say of a scan, spelt in one way, for a hash; damaged ones by their bytes.
+
+    Order of keys, spacing and line ends make no difference; any value does.
+    """
+    content, findings = read_sidecar_checked(path)
+    try:
+        text = json.dumps(content, sort_keys=True)
+    except (ValueError, RecursionError):  # deeper than can be written again
+        text = ""
+    if text and not findings:
+        return {"content": text}
+    raw = []
+    for candidate in _sidecars(path):
+        try:
+            with candidate.open("rb") as handle:
+                raw.append(hashlib.file_digest(handle, "sha256").hexdigest())
+        except OSError:
+            raw.append("-")
+    return {"content": text, "raw": raw}
+
+
 def _sidecars(path: Path) -> list[Path]:
     stem = stem_of(path)
     own = path.with_name(f"{stem}.json")

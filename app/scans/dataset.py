@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from pathlib import Path
 
 from app.core.errors import AppError
@@ -78,6 +79,31 @@ def contents_of(root: Path, progress: Progress = _SILENT) -> Contents:
 def file_contents(path: Path) -> Choice:
     """One image of a dataset as a row."""
     return replace(_choice(path), number=1)
+
+
+def image_contents(path: Path) -> Choice:
+    """A NIfTI file that lies in a folder of no known layout as a row; its header decides."""
+    if is_derivative(path):
+        return file_contents(path)
+    entities = entities_of(stem_of(path))
+    volumes, matrix, seconds, obstacle = _header_facts(path)
+    task = entities.get("task", "")
+    kind = "bold" if volumes > 1 else entities.get("suffix", "image")
+    return Choice(
+        key=f"image-{sha256(path.name.encode('utf-8', 'replace')).hexdigest()[:12]}",
+        path=path,
+        source=SourceKind.NIFTI,
+        title=path.name,
+        kind="rest" if kind == "bold" and re.search("rest", task, re.IGNORECASE) else kind,
+        reason=f"{volumes} volumes in its header",
+        volumes=volumes,
+        repetition_time_s=seconds,
+        matrix=matrix,
+        participant=f"sub-{entities['sub']}" if "sub" in entities else "",
+        session=f"ses-{entities['ses']}" if "ses" in entities else "",
+        run=entities.get("run", ""),
+        obstacle=obstacle,
+    )
 
 
 def companions_of(bold: Path) -> Companions:

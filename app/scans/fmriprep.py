@@ -6,6 +6,7 @@ Where none or several fit, the user chooses.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -134,6 +135,22 @@ def same_grid(image: Image3D, shape: tuple[int, ...], affine: Any, what: str) ->
             "It belongs to another run, space or resolution.",
         )
     ]
+
+
+def made_by(bold: Path) -> str:
+    """Name and version of the program that the dataset's description names first."""
+    for folder in list(bold.absolute().parents)[:6]:
+        described = folder / "dataset_description.json"
+        try:
+            if described.stat().st_size > 1 << 20:
+                return "another program"
+            content = json.loads(described.read_text(encoding="utf-8-sig"))
+            first = content["GeneratedBy"][0]
+            name, version = str(first["Name"])[:32], str(first.get("Version", ""))[:24]
+            return "".join(c for c in f"{name} {version}".strip() if c.isalnum() or c in " .+-")
+        except (OSError, ValueError, KeyError, IndexError, TypeError, RecursionError):
+            continue
+    return "another program (its name is not stated)"
 
 
 def read_mask(path: Path, space: str) -> Image3D:

@@ -183,6 +183,12 @@ def inspect_header(path: Path | str) -> dict[str, Any]:
     }
 
 
+def stored_files(path: Path) -> tuple[Path, ...]:
+    """The one file of a scan, or header and voxel file of a pair, in the order of its hash."""
+    header_path, voxel_path = _files(path)
+    return (header_path,) if voxel_path is None else (header_path, voxel_path)
+
+
 def _open(path: Path, opened: ExitStack) -> tuple[ByteSource, RawHeader, int]:
     """Source of the voxels, the header, and the bytes still before the first voxel."""
     header_path, voxel_path = _files(path)

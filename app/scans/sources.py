@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from app.core.errors import ScanError
 from app.core.progress import Progress
 from app.scans import dataset, parcel_series
 from app.scans.bids import entities_of, stem_of
@@ -58,7 +59,7 @@ def contents_of(path: Path, progress: Progress = _SILENT) -> Contents:
     """
     kind = source_kind(path)
     if kind is SourceKind.DICOM:
-        return dicom_contents(path if path.is_dir() else path.parent, progress)
+        return _folder_contents(path, progress)
     if kind is SourceKind.BIDS:
         series = _series_below(path)
         if series and not dataset.has_images(path):
@@ -69,6 +70,44 @@ def contents_of(path: Path, progress: Progress = _SILENT) -> Contents:
         whole = dataset.file_contents(path)
         return Contents(kind, path, (whole,))
     return Contents(kind, path, (_single(path, kind),))
+
+
+def _folder_contents(path: Path, progress: Progress) -> Contents:
+    """DICOM series of a folder; where there are none, the NIfTI files that lie in it."""
+    if not path.is_dir():
+        return dicom_contents(path.parent, progress)
+    try:
+        return dicom_contents(path, progress)
+    except ScanError as error:
+        if error.code != "dicom.none":
+            raise
+    images = _images_in(path)
+    if not images:
+        raise Fault(
+            "scan.nothing_to_open",
+            "Nothing in the folder can be opened.",
+            "Choose a DICOM folder, a BIDS dataset, fMRIPrep derivatives or a NIfTI scan.",
+        ).error()
+    choices = []
+    for place, image in enumerate(images, start=1):
+        choices.append(replace(dataset.image_contents(image), number=place))
+        progress.step(place / len(images), f"{place} of {len(images)} images")
+    return Contents(SourceKind.NIFTI, path, tuple(choices))
+
+
+def _images_in(folder: Path) -> list[Path]:
+    """NIfTI files of a folder; of an .hdr/.img pair the header only."""
+    try:
+        names = sorted(folder.iterdir())[: dataset.MAXIMUM_RUNS]
+    except OSError:
+        return []
+    found = [item for item in names if item.name.lower().endswith(NIFTI_ENDINGS)]
+    headers = {stem_of(item) for item in found if ".hdr" in item.name.lower()}
+    return [
+        item
+        for item in found
+        if item.is_file() and not (".img" in item.name.lower() and stem_of(item) in headers)
+    ]
 
 
 def _numbered(choices: Sequence[Choice]) -> tuple[Choice, ...]:

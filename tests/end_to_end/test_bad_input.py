@@ -96,7 +96,7 @@ BAD_FILES: dict[str, tuple[Make, str]] = {
     "text": (stored(b"this is a letter, not a scan\n" * 40), "not a NIfTI"),
     "picture": (stored(b"\x89PNG\r\n\x1a\n" + b"\0" * 600), "not a NIfTI"),
     "empty": (stored(b""), "empty"),
-    "folder": (a_folder, "holds no DICOM file"),
+    "folder": (a_folder, "Nothing in the folder can be opened"),
     "truncated": (stored(GOOD[: len(GOOD) // 2]), "claims 24 volumes, holds 11"),
     "truncated gzip": (
         lambda f: stored(gzip.compress(GOOD)[:9000], "run.nii.gz.cut")(f).rename(f / "r.nii.gz"),
@@ -212,7 +212,7 @@ def test_that_a_target_below_a_file_is_refused_before_the_work(
     out = tmp_path / "letter.txt" / "cases"
     said = line.run(capsys, "predict", small_participant.paths.bold, "--out", out)
     assert "not a folder" in refused(said)
-    assert "steady_state" not in said.error
+    assert "Steady state" not in said.error
     assert (tmp_path / "letter.txt").read_text() == "in the way"
 
 
@@ -225,7 +225,7 @@ def test_that_a_read_only_target_is_refused_before_the_work(
     with read_only(target):
         said = line.run(capsys, "predict", small_participant.paths.bold, "--out", target / "cases")
         assert "Choose another folder" in refused(said)
-    assert "steady_state" not in said.error
+    assert "Steady state" not in said.error
     assert list(target.iterdir()) == []
 
 

@@ -136,9 +136,9 @@ def test_that_the_command_line_says_number_stamp_and_places(planted: Planted) ->
     (pdf,) = planted.folder.glob("*_desc-summary.pdf")
     assert len(PdfReader(pdf).pages) == 4  # no page holds a leftover of the one before
     assert "Traceback" not in said.error + said.out
-    stages = [text.split("] ")[1].split(" ")[0] for text in said.error.splitlines()]
-    assert list(dict.fromkeys(stages))[:2] == ["open", "steady_state"]
-    assert stages[-1] == "report"
+    stages = [text.split("] ")[1].split(" (")[0] for text in said.error.splitlines()]
+    assert list(dict.fromkeys(stages))[:2] == ["Open the scan", "Steady state"]
+    assert stages[-1].startswith("Report")
 
 
 def test_that_command_line_and_recipe_give_the_same_case_to_the_last_bit(

@@ -28,6 +28,7 @@ COLUMNS = (
 )  # fmt: skip
 _TITLES = {
     SourceKind.DICOM: "Choose a series",
+    SourceKind.NIFTI: "Choose a scan",
     SourceKind.BIDS: "Choose a run",
     SourceKind.DERIVATIVES: "Choose a preprocessed run",
 }

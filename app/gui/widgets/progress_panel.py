@@ -5,7 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QWidget
 
-from app.core.progress import ProgressEvent
+from app.core.progress import ProgressEvent, stage_words
 from app.gui.widgets.view import ElidedLabel
 
 
@@ -63,7 +63,8 @@ class ProgressPanel(QWidget):
         self.bar.setValue(round(event.fraction * 1000))
         self.percent.setText(f"{event.fraction * 100:.0f} %")
         count = f"step {event.stage_index + 1} of {event.stage_count}"
-        words = f"{event.stage} ({count})" if event.stage_count > 1 else event.stage
+        name = stage_words(event.stage)
+        words = f"{name} ({count})" if event.stage_count > 1 else name
         self.stage.set_full_text(f"{words}: {event.message}" if event.message else words)
         self.left.setText(_left(event.seconds_left))
         self.bar.setAccessibleName(f"{words}, {event.fraction * 100:.0f} percent")

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from app.core import wording
+from app.core.progress import stage_words
 from app.core.results import PREPROCESSING, Case, ModelSummary, Provenance
 from app.reporting.blocks import Block, Fields, Heading, Missing, Section, Table, Text
 from app.reporting.context import TIME_KEYS, ReportContext
 from app.reporting.sections.quality import severity_rank
 
 LONGEST = 240  # characters of one parameter
+
+SHOWN_SECONDS = 0.05  # a shorter stage would read 0.0
 
 
 def build(context: ReportContext) -> Section:
@@ -168,12 +171,11 @@ def _seconds(provenance: Provenance) -> str:
     """Seconds of each stage that was done; older cases list slice timing also where it was not."""
     made = provenance.parameters.get(PREPROCESSING)
     corrected = isinstance(made, dict) and made.get("slice_timing_reference_s") is not None
-    done = {
-        name: seconds
-        for name, seconds in provenance.stage_seconds.items()
-        if corrected or name != "slice_timing"
-    }
     return (
-        ", ".join(f"{name.replace('_', ' ')} {seconds:.1f}" for name, seconds in done.items())
+        ", ".join(
+            f"{stage_words(name)} {seconds:.1f}"
+            for name, seconds in provenance.stage_seconds.items()
+            if seconds >= SHOWN_SECONDS and (corrected or name != "slice_timing")
+        )
         or "not recorded"
     )

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from app.analysis.identity import source_sha256
 from app.analysis.measure import Measured, Measurement
-from app.analysis.opening import source_sha256
 from app.analysis.routes import measure_source
 from app.analysis.space_check import space_findings
 from app.connectome.atlases import load_atlas

@@ -75,6 +75,23 @@ def test_that_a_run_is_taken_by_name_or_number_and_never_guessed(dataset, tmp_pa
     assert "--run NUMBER" in capsys.readouterr().out
 
 
+def test_that_plain_scans_of_a_folder_are_listed_or_the_only_one_is_opened(tmp_path, seen, capsys):
+    folder = tmp_path / "plain"
+    folder.mkdir()
+    write(folder / "run.nii")
+    with pytest.raises(SystemExit):
+        ask(str(folder), "--out", str(tmp_path / "o"))
+    assert seen[-1].scan_path == folder / "run.nii"
+    write(folder / "second.nii")
+    assert ask(str(folder), "--list") == 0
+    text = capsys.readouterr().out
+    assert "run.nii" in text
+    assert "--run NUMBER" in text
+    with pytest.raises(SystemExit):
+        ask(str(folder), "--out", str(tmp_path / "o"), "--run", "2")
+    assert seen[-1].scan_path == folder / "second.nii"
+
+
 def test_that_confounds_and_atlas_are_passed_on(dataset, tmp_path, seen, capsys):
     scan = dataset / "sub-01" / "func" / "sub-01_task-rest_run-1_bold.nii"
     table = tmp_path / "c.tsv"

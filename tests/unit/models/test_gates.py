@@ -10,7 +10,8 @@ import tomllib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -26,6 +27,7 @@ from app.core.results import (
     Severity,
     Verdict,
 )
+from app.models import gates
 from app.models.bundle import load_bundle
 from app.models.earned import unearned_reason
 from tests.unit.models.conftest import MiniScan, mini_scan, write_mini
@@ -284,3 +286,20 @@ def test_that_strong_motion_is_not_told_as_missing_coverage(bundle_dir: Path) ->
     answer = empty.asked(bundle, findings=(finding,), research=True)
     assert answer.reasons == ("Withheld: Only 9 of 57 frames are good. Repeat it",)
     assert answer.probability is None
+
+
+def test_that_a_quality_reason_has_a_true_minus_and_single_spaces() -> None:
+    metric = QualityMetric(
+        "left_right_margin",
+        "Left-right test",
+        -0.1234,
+        "",
+        "pass ≥ 0.3, withheld < 0.1",
+        "project default",
+        Verdict.WITHHELD,
+    )
+    asked = cast(Any, SimpleNamespace(quality=QualityReport((metric,), Verdict.WITHHELD, "1")))
+    card = cast(Any, SimpleNamespace(contract=SimpleNamespace(quality_limits={})))
+    assert list(gates._quality(card, asked)) == [
+        "Withheld: Left-right test is \N{MINUS SIGN}0.123 (pass ≥ 0.3, withheld < 0.1)"
+    ]
