@@ -72,7 +72,10 @@ def import_files(
         try:
             with progress.stage("Copy"):
                 arrived = [
-                    Arrived(file, *_copy(path, incoming / file.name, file.largest_bytes, progress))
+                    Arrived(
+                        file,
+                        *copy_ordinary(path, incoming / file.name, file.largest_bytes, progress),
+                    )
                     for file, path in chosen
                 ]
             with progress.stage("Check"):
@@ -142,7 +145,8 @@ def recognise(files: Sequence[Path]) -> Published:
     raise _fault(
         "The configuration is none of the published models' that can be installed.",
         f"Known: {', '.join(entry.id for entry in ENCODERS)}. Other checkpoints are used from "
-        "their own folder.",
+        "their own folder (main.py encode --encoder DIR), a .bin after main.py models convert DIR "
+        "--out NEWDIR.",
     )
 
 
@@ -157,7 +161,7 @@ def choose(entry: Published, files: Sequence[Path]) -> list[tuple[PublishedFile,
     chosen, missing = [], []
     for file in entry.files:
         if file.name == SOURCE_NAME:
-            chosen.append(_weights(file, files))
+            chosen.append(weights_among(file, files))
             continue
         wanted = (file.name, *file.also_named)
         path = next((path for path in files if path.name in wanted), None)
@@ -173,7 +177,7 @@ def choose(entry: Published, files: Sequence[Path]) -> list[tuple[PublishedFile,
     return chosen
 
 
-def _weights(file: PublishedFile, files: Sequence[Path]) -> tuple[PublishedFile, Path]:
+def weights_among(file: PublishedFile, files: Sequence[Path]) -> tuple[PublishedFile, Path]:
     """The one weights file; a safetensors one has no published hash."""
     candidates = [
         path
@@ -211,7 +215,9 @@ def _fits(entry: Published, config: dict[str, Any]) -> bool:
     return True
 
 
-def _copy(source: Path, target: Path, largest_bytes: int, progress: Progress) -> tuple[Path, str]:
+def copy_ordinary(
+    source: Path, target: Path, largest_bytes: int, progress: Progress
+) -> tuple[Path, str]:
     """Copy an ordinary file of bounded size and return the copy with its SHA-256."""
     digest, count = hashlib.sha256(), 0
     with storage_errors():

@@ -138,7 +138,8 @@ def check_hash(item: Arrived) -> None:
     raise ModelError(
         f"The file {item.file.name} is not the published one (its SHA-256 differs"
         + (" from the one that was reported)." if reported else ")."),
-        "It was not taken over. Get it again from its source.",
+        "It was not taken over. Get it again from its source; a checkpoint of your own is "
+        "converted with main.py models convert DIR --out NEWDIR.",
         code="models.hash",
     )
 
