@@ -162,7 +162,11 @@ def _import_published(arguments: Namespace, paths: Sequence[Path]) -> int:
     names = [str(path) for path in paths]
     entry = _entry(arguments.as_id or work("models_recognise", paths=names)["id"])
     ask_licence(entry, accepted=arguments.accept_licence)
+    before = state_of(entry)
     work("models_import", paths=names, id=entry.id, accepted=True)
+    if before.installed and state_of(entry).record == before.record:
+        print(f"{entry.id} is already installed, from the same files.")
+        return DONE
     return _told(entry)
 
 

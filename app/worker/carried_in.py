@@ -28,12 +28,13 @@ from app.study.files import storage_errors
 from app.worker.installing import (
     Arrived,
     arriving,
+    check_hash,
     check_recognised,
     forget,
     require_acceptance,
     settle,
 )
-from app.worker.published import CATALOGUE
+from app.worker.published import CATALOGUE, IMPORT_MARK, state_of
 
 MAX_FILES = 200
 # Pickles that lie beside published weights; never opened, whatever they are called.
@@ -60,7 +61,8 @@ def import_files(
     Raises
     ------
     AppError
-        ``models.import``, ``models.other``, ``models.hash``, or whatever a check ends with;
+        ``models.import``, ``models.installed`` (something else is installed under this id),
+        ``models.other``, ``models.hash``, or whatever a check ends with;
         nothing is installed then, and the given files are as they were.
     """
     files = listed(paths)
@@ -70,6 +72,8 @@ def import_files(
     progress.set_weights({"Copy": 1.0, "Check": 2.0})
     with arriving(entry) as incoming:
         try:
+            with storage_errors():
+                (incoming / IMPORT_MARK).touch()
             with progress.stage("Copy"):
                 arrived = [
                     Arrived(
@@ -79,9 +83,32 @@ def import_files(
                     for file, path in chosen
                 ]
             with progress.stage("Check"):
+                there = state_of(entry)
+                if there.installed:
+                    return _same_as_installed(entry, arrived, there.record)
                 return settle(entry, arrived, progress, how="import")
         finally:  # the user has the originals: no copy is kept, whatever happened
-            forget(incoming / file.name for file, _ in chosen)
+            forget([*(incoming / file.name for file, _ in chosen), incoming / IMPORT_MARK])
+
+
+def _same_as_installed(
+    entry: Published, arrived: Sequence[Arrived], record: dict[str, Any]
+) -> dict[str, Any]:
+    """The record of what is installed, if the files are those; others never replace it."""
+    for item in arrived:
+        check_hash(item)
+        known = {
+            record[table].get(item.file.name, {}).get("sha256") for table in ("source", "files")
+        }
+        if item.sha256 not in known:
+            raise ModelError(
+                f"{entry.id} is installed already, from another {item.file.name} (its SHA-256 "
+                "differs).",
+                f"Nothing was changed. To replace it, remove it first: main.py models remove "
+                f"{entry.id}.",
+                code="models.installed",
+            )
+    return record
 
 
 def listed(paths: Sequence[Path]) -> list[Path]:
