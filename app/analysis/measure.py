@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -37,8 +38,10 @@ from app.preprocessing.chain import Preprocessed, TemplateImages, preprocess
 from app.preprocessing.presets import CleaningPreset, find_preset
 from app.preprocessing.sampling import preprocessing_device
 from app.preprocessing.steps import stage_weights
+from app.scans.bids import UNNAMED, ParticipantFacts
 
 NOT_STATED = "not stated"  # the preset of parcel series that do not say how they were cleaned
+_T = TypeVar("_T")
 OPEN_SECONDS = 1.5  # typical share of the time, for progress
 
 
@@ -188,17 +191,24 @@ def motion_findings(signals: CleanSignals) -> tuple[Finding, ...]:
 def participant_and_findings(request: AnalysisRequest) -> tuple[Participant, tuple[Finding, ...]]:
     """Who was scanned: what the request states, then what lies beside the scan."""
     facts = facts_about(request)
-    return (
-        Participant(
-            uuid=request.participant_uuid or str(uuid.uuid4()),
-            label=request.participant_label or facts.label,
-            session=request.session or facts.session,
-            age_years=facts.age_years if request.age_years is None else request.age_years,
-            sex=request.sex or facts.sex,
-            baseline_pain=(
-                facts.baseline_pain if request.baseline_pain is None else request.baseline_pain
-            ),
-            site=request.site or facts.site,
-        ),
-        tuple(facts.findings),
+    return stated_over(request, facts), tuple(facts.findings)
+
+
+def stated_over(request: AnalysisRequest, known: ParticipantFacts | Participant) -> Participant:
+    """What the request states of the person, then what is known, except what was cleared."""
+
+    def kept(name: str, value: _T, nothing: _T) -> _T:
+        return nothing if name in request.cleared else value
+
+    def first(name: str, stated: _T | None, value: _T | None) -> _T | None:
+        return stated if stated is not None else kept(name, value, None)
+
+    return Participant(
+        uuid=request.participant_uuid or str(uuid.uuid4()),
+        label=request.participant_label or kept("participant_label", known.label, UNNAMED),
+        session=request.session or kept("session", known.session, ""),
+        age_years=first("age_years", request.age_years, known.age_years),
+        sex=first("sex", request.sex or None, known.sex),
+        baseline_pain=first("baseline_pain", request.baseline_pain, known.baseline_pain),
+        site=first("site", request.site or None, known.site),
     )

@@ -8,12 +8,17 @@ blocks the number and is named.
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from app.analysis.measure import NOT_STATED, Measured, Measurement, participant_and_findings
+from app.analysis.measure import (
+    NOT_STATED,
+    Measured,
+    Measurement,
+    participant_and_findings,
+    stated_over,
+)
 from app.analysis.opening import open_series
 from app.connectome.atlases import load_atlas
 from app.connectome.connectivity import pearson_connectivity
@@ -87,10 +92,9 @@ def _from_case(case: Case, request: AnalysisRequest) -> Measured:
         raise ScanError("The case was not finished.", "Analyse the scan again.",
                         code="series.unfinished")  # fmt: skip
     atlas = load_atlas(case.signals.atlas)
-    participant, _ = participant_and_findings(request)
     note = Finding("scan.route_case", Severity.NOTE, "Parcel series of a case of this program.")
     return Measured(
-        participant=replace(case.participant, uuid=participant.uuid),
+        participant=stated_over(request, case.participant),
         scan=case.scan,
         findings=(*case.findings, note),
         motion=case.motion,

@@ -30,6 +30,7 @@ from app.core.folders import private_prefix
 from app.core.model_wording import NO_EXPLANATION
 from app.core.progress import Progress
 from app.core.provenance import file_sha256, software_versions
+from app.core.pseudonym import participant_label, session_label
 from app.core.request import AnalysisRequest
 from app.core.results import PREPROCESSING, Case, Finding, Provenance, Severity, overrides_quality
 from app.preprocessing.presets import find_preset
@@ -79,6 +80,7 @@ def analyse(request: AnalysisRequest, progress: Progress | None = None) -> Case:
     """
     from app.models.bundle import load_bundle
 
+    request = _checked(request)
     progress = progress or Progress()
     progress.set_weights(stage_weights(request))
     bundle = load_bundle(request.model_id)
@@ -129,6 +131,16 @@ def measurement_of(bundle: Bundle) -> Measurement:
     )
 
 
+def _checked(request: AnalysisRequest) -> AnalysisRequest:
+    """The request with pseudonym and visit in BIDS spelling, refused before any work is done."""
+    return replace(
+        request,
+        participant_label=participant_label(request.participant_label),
+        session=session_label(request.session),
+        cleared=tuple(sorted(set(request.cleared))),
+    )
+
+
 def _case_id(request: AnalysisRequest, bundle: Bundle) -> str:
     settings = {
         key: value
@@ -136,6 +148,8 @@ def _case_id(request: AnalysisRequest, bundle: Bundle) -> str:
         # Neither where things lie nor how many threads run may change the answer.
         if key not in _NOT_THE_ANSWER
     }
+    if not request.cleared:
+        del settings["cleared"]  # nothing was cleared: the id that such a case always had
     if request.t1_path is not None:
         settings["t1_sha256"] = file_sha256(request.t1_path)
     return case_id(

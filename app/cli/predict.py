@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from argparse import ArgumentParser, Namespace
 from dataclasses import replace
 from pathlib import Path
@@ -19,11 +18,12 @@ from app.cli.command import (
 )
 from app.cli.console import case_lines
 from app.cli.work import look, run_analysis
+from app.core.errors import AppError
+from app.core.pseudonym import participant_label
 from app.core.request import AnalysisRequest, Question
 from app.study.case_store import read_case
 from app.study.database import open_index
 
-_LABEL = re.compile(r"sub-[A-Za-z0-9]{1,40}")
 LARGEST_REPETITION_TIME_S = 30.0
 
 
@@ -125,7 +125,10 @@ def request_of(arguments: Namespace) -> AnalysisRequest:
     if arguments.out is None:
         raise UsageError("No folder for the results is named.", "Add --out DIR.",
                          code="cli.no_out")  # fmt: skip
-    label = participant_label(arguments.participant)
+    try:
+        label = participant_label(arguments.participant)
+    except AppError as refusal:
+        raise UsageError(refusal.message, refusal.hint, code="cli.label") from None
     return AnalysisRequest(
         **choose.chosen_source(arguments),
         out_dir=arguments.out.absolute(),
@@ -148,20 +151,6 @@ def request_of(arguments: Namespace) -> AnalysisRequest:
             responder_definition=arguments.responder_definition,
         ),
     )
-
-
-def participant_label(text: str) -> str:
-    """A pseudonym in BIDS spelling, or "" for none."""
-    if not text:
-        return ""
-    label = text if text.startswith("sub-") else f"sub-{text}"
-    if not _LABEL.fullmatch(label):
-        raise UsageError(
-            "A participant's label may hold letters and digits only.",
-            "Use a pseudonym such as sub-01, never a name or a date of birth.",
-            code="cli.label",
-        )
-    return label
 
 
 COMMAND = Command("predict", "analyse one scan without a window", add_arguments, run)

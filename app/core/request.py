@@ -27,6 +27,9 @@ class AnalysisRequest:
     `research` set, a number is computed even where a gate withholds it, and everything that
     shows it is stamped; a verdict on quality is overruled only with a reason, which is recorded,
     and such a case gets no participant summary.
+
+    Of who was scanned, what is stated here counts before what lies beside the scan; None or ""
+    leaves it to that, and a name in `cleared` says that nothing is known of it.
     """
 
     scan_path: Path  # a file, or the folder of a DICOM series
@@ -39,6 +42,7 @@ class AnalysisRequest:
     sex: str | None = None
     baseline_pain: float | None = None
     site: str | None = None
+    cleared: tuple[str, ...] = ()  # names of fields: what the scan says of them is void
     repetition_time_s: float | None = None  # stated by the user where the file has none
     t1_path: Path | None = None  # T1-weighted image of the same participant
     research: bool = False

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from PySide6.QtCore import QObject, QUrl, Signal
 from PySide6.QtGui import QDesktopServices
 
@@ -25,6 +23,7 @@ from app.core.settings import (
 from app.gui.case_reader import CaseReader
 from app.gui.jobs import Jobs
 from app.gui.messages import Messages
+from app.gui.scan_picture import middle_volume
 from app.gui.session import OpenCase, ScanPreview, Session
 from app.scans.contents import Choice, Contents, SourceKind
 from app.scans.sources import source_kind
@@ -48,6 +47,7 @@ Selection = dict[str, Any]  # series, confounds_path, atlas: as `AnalysisRequest
 class Actions(QObject):
     """Turns wishes into jobs and answers into the session's state."""
 
+    begun = Signal()  # something is opened or run: what was told of the thing before is past
     step_wanted = Signal(str)  # show this step
     said = Signal(str)  # one short sentence for the status banner
     choice_wanted = Signal(object)  # Contents: which series or run?
@@ -129,6 +129,7 @@ class Actions(QObject):
         self.reader.open_case(folder)
 
     def _show_opened(self, opened: OpenCase, folder: Path) -> None:
+        self.begun.emit()
         self.cancel_all()
         self.session.show_case(opened)
         self._remember(folder)
@@ -285,6 +286,8 @@ class Actions(QObject):
     # answers -------------------------------------------------------------------------
 
     def _start(self, job: Job, path: Path) -> None:
+        if job.name in ("look", "inspect", "analyse"):
+            self.begun.emit()
         self._paths[job.job_id] = path
         limit = self.settings.worker_memory_limit_mb << 20
         self.jobs.start(replace(job, memory_limit_bytes=limit))
@@ -300,7 +303,7 @@ class Actions(QObject):
         elif "record" in result:
             self._show_inspection(running_path, result, self._selections.get(job_id, {}))
         elif "volumes" in result:
-            self._show_volume(running_path, result)
+            self._show_volume(result)
         elif "case_folder" in result:
             self.reader.read_analysed(Path(result["case_folder"]), last=True)
         else:
@@ -332,15 +335,11 @@ class Actions(QObject):
             job = preview_job(path, self._scratch_folder(), found.scan, series=series)
             self._start(job, path)
 
-    def _show_volume(self, path: Path, result: dict[str, Any]) -> None:
+    def _show_volume(self, result: dict[str, Any]) -> None:
         preview = self.session.preview
-        facts = json.loads(Path(result["facts"]).read_text(encoding="utf-8"))
-        if preview is None or facts["scan_sha256"] != preview.scan.sha256:
-            return  # another scan was opened meanwhile
-        volumes = np.load(result["volumes"], mmap_mode="r", allow_pickle=False)
-        stored = np.asarray(volumes[..., volumes.shape[3] // 2], dtype=np.float32)
-        picture = stored * np.float32(facts["slope"]) + np.float32(facts["intercept"])
-        self.session.show_preview(replace(preview, volume=picture))
+        picture = middle_volume(result, preview.scan.sha256) if preview is not None else None
+        if preview is not None and picture is not None:  # no other scan was opened meanwhile
+            self.session.show_preview(replace(preview, volume=picture))
 
     def _announced(self, job_id: str, name: str, facts: dict[str, str]) -> None:
         if name == "case_updated" and job_id in self._paths:

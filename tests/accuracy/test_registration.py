@@ -65,8 +65,12 @@ def test_that_a_header_that_lies_about_left_and_right_is_never_taken_for_granted
 def test_that_the_gate_passes_right_places_and_stops_wrong_ones(records: list[Record]) -> None:
     """How many of 4 and 5 mm are caught is calibrated on many by ``tests.accuracy.run``."""
     tried = [place for r in records for place in r.get("wrong_places", [])]
-    right = [worst_of(p["gate"]) for p in tried if p["kind"] == "none"]
-    assert right == ["pass"] * MIRRORED
+    right = [place["gate"] for place in tried if place["kind"] == "none"]
+    assert len(right) == MIRRORED
+    for gate in right:
+        assert worst_of(gate) != "withheld"
+        for name in ("mask_dice", "template_similarity", "left_right_margin"):
+            assert gate[name][1] == "pass", name
     large = [p for p in tried if p["planted_mm"] > registration.MISREGISTERED_MM + 1.0]
     assert large
     for place in large:

@@ -490,3 +490,49 @@ def test_that_a_case_without_signals_says_so(
     window.session.show_case(replace(read, case=bare))
     assert view_of(check, CoverageView).count.text() == "This part of the case was not computed."
     assert "not computed" in view_of(check, GatesView).verdict.text()
+
+
+def test_that_volumes_are_counted_in_the_file_as_in_the_pdf(
+    check: Any, window: MainWindow, qtbot: Any
+) -> None:
+    view = view_of(check, MotionView)
+    opened = window.session.case
+    assert opened is not None
+    signals = replace(opened.case.signals, first_frame=4)  # type: ignore[type-var]
+    window.session.show_case(replace(opened, case=replace(opened.case, signals=signals)))
+    time_s = 14 * signals.repetition_time_s  # type: ignore[union-attr]
+    assert view.frame_text(10).startswith(f"volume 14 in the file (first = 0)  ·  {time_s:.1f} s")
+    axis = view._plots[-1].getAxis("bottom")
+    step, places = axis.tickValues(0.0, 100.0, 400.0)[0]
+    assert step == 20
+    assert places == [16.0, 36.0, 56.0, 76.0, 96.0]
+    assert axis.tickStrings(places, 1.0, step) == ["20", "40", "60", "80", "100"]
+    assert axis.labelText == "Volume in the file (first = 0)"
+
+
+def test_that_notes_stand_among_the_findings(check: Any, window: MainWindow) -> None:
+    from app.core.results import Finding, Severity
+
+    opened = window.session.case
+    assert opened is not None
+    note = Finding("scan.x", Severity.NOTE, "A note of the scan.")
+    warning = Finding("scan.y", Severity.WARNING, "A warning of the scan.")
+    for findings, words in (
+        ((note, warning), "Warning: A warning of the scan.  Note: A note of the scan."),
+        ((note,), "No warnings.  Note: A note of the scan."),
+        ((), "No warnings."),
+    ):
+        window.session.show_case(replace(opened, case=replace(opened.case, findings=findings)))
+        assert view_of(check, GatesView).findings.full_text() == words
+
+
+def test_that_the_region_panel_names_log_odds_only_where_it_holds_them(
+    window: MainWindow, case_folders: dict[str, Path]
+) -> None:
+    from app.gui.session import OpenCase
+    from app.gui.views import RegionsView
+
+    view = view_of(window.page("explain"), RegionsView)
+    for name, title in (("result", "Regions, log-odds"), ("withheld", "Regions")):
+        window.session.show_case(OpenCase.read(case_folders[name]))
+        assert view.title_label.text() == view.accessibleName() == title

@@ -29,6 +29,7 @@ class Menus:
         self._view(bar.addMenu("&View"))
         self._tools(bar.addMenu("&Tools"))
         self._help(bar.addMenu("&Help"))
+        window.resume.changed.connect(self.follow)
         self.follow()
 
     def follow(self) -> None:
@@ -46,7 +47,8 @@ class Menus:
         for action in (self.export, self.folder):
             action.setEnabled(has_case)
         self.close_case.setEnabled(has_case or self.window.session.preview is not None)
-        self.run.setEnabled(self.window.session.preview is not None)
+        self.run.setEnabled(self.window.session.preview is not None or self.window.resume.offered)
+        self.run.setText(f"&{self.window.resume.wish}")
         self.cancel.setEnabled(bool(self.window.jobs.running()))
 
     def _file(self, menu: QMenu) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from PySide6.QtCore import QByteArray, QSettings, Qt, QTimer
+from PySide6.QtCore import QByteArray, QSettings, Qt
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication
 from PySide6.QtWidgets import (
     QApplication,
@@ -29,17 +29,18 @@ from app.gui.dialogs.shortcuts import ShortcutsDialog
 from app.gui.jobs import Jobs
 from app.gui.main_window.asking import Asking, open_dropped
 from app.gui.main_window.menus import Menus
+from app.gui.main_window.resume import ResumeBar
 from app.gui.main_window.start import StartPanel
 from app.gui.main_window.states import step_states
 from app.gui.main_window.tools import Tools
 from app.gui.messages import ErrorPanel, Messages
 from app.gui.session import Session
+from app.gui.widgets.banner import Banner
 from app.gui.widgets.progress_panel import ProgressPanel
 from app.gui.widgets.step_bar import StepBar
 from app.gui.widgets.theme import apply_theme, font
 from app.gui.widgets.view import ElidedLabel, View
 
-_BANNER_MS = 2000
 _SIZE = (1280, 720)
 
 
@@ -103,12 +104,14 @@ class MainWindow(QMainWindow):
         self.stack = QStackedWidget()
         self.stack.addWidget(self.start)
         self.errors = ErrorPanel(messages)
+        self.resume = ResumeBar(self.actions_)
         self.progress = ProgressPanel()
         middle = QVBoxLayout()
         middle.setContentsMargins(8, 8, 8, 8)
         middle.setSpacing(8)
         middle.addWidget(self.stack, 1)
         middle.addWidget(self.errors)
+        middle.addWidget(self.resume)
         middle.addWidget(self.progress)
         row = QHBoxLayout()
         row.setContentsMargins(0, 0, 0, 0)
@@ -122,14 +125,7 @@ class MainWindow(QMainWindow):
         whole.addWidget(self.strip)
         whole.addLayout(row, 1)
         self.setCentralWidget(central)
-        self.banner = QLabel(self)
-        self.banner.setObjectName("strip")
-        self.banner.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        self.banner.setFont(font(self.font(), scale=1.3, bold=True))
-        self.banner.hide()
-        self._banner_timer = QTimer(self)
-        self._banner_timer.setSingleShot(True)
-        self._banner_timer.timeout.connect(self.banner.hide)
+        self.banner = Banner(self)
 
     def _connect(self) -> None:
         session, jobs, actions = self.session, self.jobs, self.actions_
@@ -138,7 +134,10 @@ class MainWindow(QMainWindow):
         jobs.started.connect(self._job_started)
         jobs.progressed.connect(self._job_progressed)
         jobs.finished.connect(self._job_finished)
+        self.progress.cancel_asked.connect(self.resume.told_to_stop)
         self.progress.cancel_asked.connect(actions.cancel)
+        self.resume.again.clicked.connect(lambda _checked=False: self.run_from_menu())
+        actions.begun.connect(self.errors.hide)
         actions.step_wanted.connect(self.show_step)
         actions.said.connect(self.say)
         Asking(self)
@@ -245,11 +244,18 @@ class MainWindow(QMainWindow):
             )
 
     def run_from_menu(self) -> None:
-        """Run with what the participant form says."""
+        """Run with what the participant form says, or finish what was cancelled."""
         from app.gui.views.intake import IntakeView
 
-        forms = self.page("load").findChildren(IntakeView)
-        self.actions_.run_analysis(forms[0].values())
+        if self.session.preview is None:
+            self.resume.resume()
+            return
+        form = self.page("load").findChildren(IntakeView)[0]
+        if form.problem():
+            self.show_step("load")
+            self.say(form.problem())
+        else:
+            self.actions_.run_analysis(form.values())
 
     def cancel_current(self) -> None:
         """Cancel the job that the progress line shows."""
@@ -277,13 +283,7 @@ class MainWindow(QMainWindow):
 
     def say(self, words: str) -> None:
         """One sentence over the window for two seconds."""
-        self.banner.setText(words)
-        self.banner.adjustSize()
-        width = self.banner.width() + 60
-        self.banner.setGeometry((self.width() - width) // 2, 90, width, self.banner.height() + 16)
-        self.banner.raise_()
-        self.banner.show()
-        self._banner_timer.start(_BANNER_MS)
+        self.banner.say(words)
 
     # what happens --------------------------------------------------------------------------
 

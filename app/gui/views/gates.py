@@ -30,8 +30,7 @@ from app.gui.widgets.view import ElidedLabel, View
 
 _COLUMNS = ("Gate, limit and its source", "Value", "Verdict")
 _SIGNS = {Verdict.PASS: "done", Verdict.ATTENTION: "attention", Verdict.WITHHELD: "blocked"}
-
-
+_GRAVEST_FIRST = (Severity.BLOCKING, Severity.WARNING, Severity.NOTE)
 INFORMING_TITLE = "Informs only: no limit; compare within one protocol"
 
 
@@ -104,9 +103,11 @@ class GatesView(View):
         for metric in quality.informing:
             self._add_row(metric, judged=False)
         self._show_worst(quality)
-        noted = [f for f in opened.case.findings if f.severity is not Severity.NOTE]
-        words = "  ".join(f"{wording.SEVERITY_WORDS[f.severity]}: {f.message}" for f in noted)
-        self.findings.set_full_text(words or "No warnings.")
+        found = sorted(opened.case.findings, key=lambda f: _GRAVEST_FIRST.index(f.severity))
+        told = [f"{wording.SEVERITY_WORDS[f.severity]}: {f.message}" for f in found]
+        if not any(f.severity is not Severity.NOTE for f in found):
+            told.insert(0, "No warnings.")
+        self.findings.set_full_text("  ".join(told))
 
     def _add_row(self, metric: QualityMetric, *, judged: bool) -> None:
         row = self.table.rowCount()

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QDoubleValidator
 from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -17,8 +17,14 @@ from PySide6.QtWidgets import (
 )
 
 from app.core import wording
-from app.gui.session import Session
+from app.core.errors import AppError
+from app.core.pseudonym import participant_label, session_label
+from app.gui.session import ScanPreview, Session
+from app.gui.widgets.fields import mark, typed_number
 from app.gui.widgets.view import View
+
+AGE_YEARS = ("Age", 0.0, 120.0)  # as in participants.tsv
+PAIN = ("Pain", 0.0, 10.0)
 
 
 class IntakeView(View):
@@ -35,11 +41,11 @@ class IntakeView(View):
         session.research_wanted_changed.connect(self._follow_research)
         self.label = QLineEdit()
         self.visit = QLineEdit()
-        self.age = _number_field(0.0, 120.0)
+        self.age = QLineEdit()
         self.sex = QComboBox()
         for text, key in (("not given", ""), ("female", "F"), ("male", "M"), ("other", "O")):
             self.sex.addItem(text, key)
-        self.pain = _number_field(0.0, 10.0)
+        self.pain = QLineEdit()
         self.site = QLineEdit()
         self.research = QCheckBox("Research mode: compute against the gates")
         self.research.setToolTip(
@@ -89,6 +95,8 @@ class IntakeView(View):
         self.run.clicked.connect(self._run)
         self.body.addWidget(self.run)
         self.body.addStretch(1)
+        for field in (self.label, self.visit, self.age, self.pain):
+            field.textChanged.connect(self._judge)
         self.refresh()
 
     def refresh(self) -> None:
@@ -97,32 +105,42 @@ class IntakeView(View):
         if preview is not None and preview.path == self._path:
             return  # the same scan, now decoded: keep what was typed
         self._path = preview.path if preview is not None else None
-        known = preview.participant if preview is not None else {}
-        self.label.setText(str(known.get("label") or known.get("participant_label") or ""))
+        known = _known(preview)
+        self.label.setText(str(known.get("participant_label") or ""))
         self.visit.setText(str(known.get("session") or ""))
         self.age.setText(_plain(known.get("age_years")))
         self.sex.setCurrentIndex(max(self.sex.findData(known.get("sex") or ""), 0))
         self.pain.setText(_plain(known.get("baseline_pain")))
         self.site.setText(str(known.get("site") or ""))
         self._follow_research()
-        self.run.setEnabled(preview is not None)
         self.setEnabled(preview is not None)
-        if preview is None:
-            self.note.setText("Open a scan to run an analysis.")
-        elif preview.scan.simulated:
-            self.note.setText("A simulated scan: the demonstration model gives a number.")
-        else:
-            self.note.setText(f"{wording.NO_MODEL_REASON} Outcome: Withheld, with all checks.")
+        self._judge()
+
+    def problem(self) -> str:
+        """One sentence about the first entry that cannot be used; "" when all can."""
+        return next((words for words in self._problems().values() if words), "")
 
     def values(self) -> dict[str, object]:
-        """The covariates as `AnalysisRequest` names them."""
-        return {
-            "participant_label": self.label.text().strip(),
-            "session": self.visit.text().strip(),
-            "age_years": _value(self.age),
+        """The covariates as `AnalysisRequest` names them; what was emptied stands in "cleared".
+
+        Raises
+        ------
+        AppError
+            An entry cannot be used; see `problem`.
+        """
+        stated: dict[str, object] = {
+            "participant_label": participant_label(self.label.text()),
+            "session": session_label(self.visit.text()),
+            "age_years": typed_number(self.age.text(), *AGE_YEARS),
             "sex": str(self.sex.currentData()) or None,
-            "baseline_pain": _value(self.pain),
+            "baseline_pain": typed_number(self.pain.text(), *PAIN),
             "site": self.site.text().strip() or None,
+        }
+        known = _known(self.session.preview)
+        told = {name for name, value in known.items() if value not in (None, "")}
+        return {
+            **stated,
+            "cleared": tuple(sorted(name for name in told if stated[name] in (None, ""))),
             "research": self.research.isChecked(),
             "override_reason": self.reason.text().strip() if self.research.isChecked() else "",
         }
@@ -130,21 +148,53 @@ class IntakeView(View):
     def _follow_research(self) -> None:
         self.research.setChecked(self.session.research_wanted)
 
+    def _problems(self) -> dict[QLineEdit, str]:
+        """Each field that is checked, with what is wrong with its entry."""
+        return {
+            self.label: _refusal(lambda: participant_label(self.label.text())),
+            self.visit: _refusal(lambda: session_label(self.visit.text())),
+            self.age: _refusal(lambda: typed_number(self.age.text(), *AGE_YEARS)),
+            self.pain: _refusal(lambda: typed_number(self.pain.text(), *PAIN)),
+        }
+
+    def _judge(self) -> None:
+        """Mark what cannot be used, say why below, and let only a sound form run."""
+        for field, words in self._problems().items():
+            mark(field, words)
+        preview, problem = self.session.preview, self.problem()
+        self.run.setEnabled(preview is not None and not problem)
+        if preview is None:
+            words = "Open a scan to run an analysis."
+        elif problem:
+            words = problem
+        elif preview.scan.simulated:
+            words = "A simulated scan: the demonstration model gives a number."
+        else:
+            words = f"{wording.NO_MODEL_REASON} Outcome: Withheld, with all checks."
+        self.note.setText(words)
+        mark(self.note, problem if preview is not None else "")
+
     def _run(self) -> None:
-        self.run_asked.emit(self.values())
+        if not self.problem():
+            self.run_asked.emit(self.values())
 
 
-def _number_field(low: float, high: float) -> QLineEdit:
-    field = QLineEdit()
-    field.setValidator(QDoubleValidator(low, high, 1, field))
-    return field
+def _known(preview: ScanPreview | None) -> dict[str, object]:
+    """What lies beside the scan about the person, under the names of `AnalysisRequest`."""
+    told = preview.participant if preview is not None else {}
+    names = ("session", "age_years", "sex", "baseline_pain", "site")
+    label = told.get("label") or told.get("participant_label")
+    return {"participant_label": label, **{name: told.get(name) for name in names}}
 
 
-def _value(field: QLineEdit) -> float | None:
-    if not field.text().strip() or not field.hasAcceptableInput():
-        return None
-    return float(field.text().replace(",", "."))
+def _refusal(check: Callable[[], object]) -> str:
+    """The sentence with which a check refuses, "" when it does not."""
+    try:
+        check()
+    except AppError as refusal:
+        return str(refusal)
+    return ""
 
 
 def _plain(value: object) -> str:
-    return f"{value:g}" if isinstance(value, int | float) else ""
+    return f"{value:.12g}" if isinstance(value, int | float) else ""

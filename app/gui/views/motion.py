@@ -24,6 +24,7 @@ _KINDS = {"before": "Before cleaning", "after": "After cleaning"}
 _HUES = ("#4e9ad4", "#e0913a", "#7fb069")  # x, y, z
 _SELECTED_HUE = "#ffeb3b"
 _JENKINSON_HUE = "#e0913a"
+VOLUME_LABEL = "Volume in the file (first = 0)"
 _ROW_SHARES = {"trace": 3, "carpet": 10}
 
 
@@ -185,7 +186,7 @@ class MotionView(View):
 
     def _add_carpet(self, opened: OpenCase) -> None:
         item = self._new_plot("Parcels", "")
-        item.setLabel("bottom", "Volume (first = 0, after the trimmed start)")
+        item.setLabel("bottom", VOLUME_LABEL)
         image = pg.ImageItem()
         item.addItem(image)
         self._image = image
@@ -253,7 +254,10 @@ class MotionView(View):
         item.setXRange(-0.5 - width, pixels.shape[1] - 0.5, padding=0)
 
     def _new_plot(self, label: str, units: str) -> pg.PlotItem:
-        item = plots.plot(self.graphics, len(self._plots), label, units)
+        opened = self.session.case
+        signals = opened.case.signals if opened is not None else None
+        first = signals.first_frame if signals is not None else 0
+        item = plots.plot(self.graphics, len(self._plots), label, units, first_frame=first)
         self._plots.append(item)
         return item
 
@@ -275,8 +279,8 @@ class MotionView(View):
         if not 0 <= frame < len(signals.good_frames):
             return ""
         parts = [
-            f"volume {frame} (first = 0; {frame + signals.first_frame} in the file)",
-            f"{frame * signals.repetition_time_s:.1f} s",
+            f"volume {frame + signals.first_frame} in the file (first = 0)",
+            f"{(frame + signals.first_frame) * signals.repetition_time_s:.1f} s",
         ]
         for key, label, unit in (
             ("framewise_displacement", "FD", " mm"),

@@ -14,7 +14,7 @@ class RegionsView(View):
     """The table twin of the map; its selection is the session's."""
 
     name = "regions"
-    title = "Regions, log-odds"
+    title = "Regions"
     takes_turns = True
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
@@ -57,6 +57,9 @@ class RegionsView(View):
         opened = self.session.case
         signals = opened.case.signals if opened is not None else None
         self.regions.show_case(signals, opened.attribution if opened is not None else None)
+        explained = opened is not None and opened.attribution is not None
+        self.title_label.setText("Regions, log-odds" if explained else "Regions")
+        self.setAccessibleName(self.title_label.text())
         header = self.table.horizontalHeader()
         names = self.regions.columns
         for column, name in enumerate(names):

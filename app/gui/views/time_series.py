@@ -56,7 +56,8 @@ class TimeSeriesView(View):
             return
         labels = (("Raw", colours.muted), ("Cleaned, %", colours.accent))
         for row, (label, colour) in enumerate(labels):
-            item = plots.plot(self.graphics, row, label)
+            first = signals.first_frame if self._kind == "time" else None
+            item = plots.plot(self.graphics, row, label, first_frame=first)
             plots.style_plot(item, colours)
             self._curves.append(item.plot([], [], pen=plots.pen(colour, 1.3), connect="finite"))
             if self._kind == "time":
@@ -70,8 +71,10 @@ class TimeSeriesView(View):
         top.getAxis("bottom").setStyle(showValues=False)
         top.getAxis("bottom").setHeight(6)
         flagged = int((~np.asarray(signals.good_frames)).sum())
-        shaded = f"; {flagged} flagged are shaded" if flagged else ""
-        words = f"Volume (first = 0{shaded})" if self._kind == "time" else "Frequency, Hz"
+        shaded = f"; shaded: {flagged} flagged" if flagged else ""
+        words = (
+            f"Volume in the file (first = 0{shaded})" if self._kind == "time" else "Frequency, Hz"
+        )
         bottom.setLabel("bottom", words)
         self._parcel_changed()
 

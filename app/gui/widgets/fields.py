@@ -1,11 +1,16 @@
-"""Small controls that views share: a labelled choice and a slider tied to its number."""
+"""Small controls that views share: a labelled choice, a slider, a typed number, a marked field."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QComboBox, QLabel, QSlider, QWidget
+
+from app.core.errors import AppError
+
+_NUMBER = re.compile(r"[0-9]{1,4}(?:[.,][0-9]{0,12})?|[.,][0-9]{1,12}")
 
 
 def choice(
@@ -52,3 +57,32 @@ def muted(text: str, parent: QWidget | None = None) -> QLabel:
     label = QLabel(text, parent)
     label.setObjectName("muted")
     return label
+
+
+def typed_number(text: str, name: str, low: float, high: float) -> float | None:
+    """A number with a decimal point or comma, whatever the system's language; None for no entry.
+
+    Raises
+    ------
+    AppError
+        ``field.number``: the entry is no number from `low` to `high`.
+    """
+    entry = text.strip()
+    if not entry:
+        return None
+    value = float(entry.replace(",", ".")) if _NUMBER.fullmatch(entry) else None
+    if value is None or not low <= value <= high:
+        raise AppError(
+            f"{name}: give a number from {low:g} to {high:g}, or leave the field empty.",
+            code="field.number",
+        )
+    return value
+
+
+def mark(widget: QWidget, problem: str) -> None:
+    """Mark a widget whose entry cannot be used, and say why to a pointer and a screen reader."""
+    widget.setProperty("refused", bool(problem))
+    widget.setToolTip(problem)
+    widget.setAccessibleDescription(problem)
+    widget.style().unpolish(widget)
+    widget.style().polish(widget)

@@ -19,9 +19,39 @@ pg.setConfigOptions(imageAxisOrder="row-major", antialias=True)
 AXIS_WIDTH_PX = 58
 
 
-def plot(layout: pg.GraphicsLayoutWidget, row: int, label: str, units: str = "") -> pg.PlotItem:
-    """A plot in a column of plots that share their time axis and left margin."""
-    item = layout.addPlot(row=row, col=0)
+class FrameAxis(pg.AxisItem):  # type: ignore[misc]
+    """An axis over the kept frames (first = 0) that counts volumes as the file does."""
+
+    def __init__(self, first_frame: int) -> None:
+        super().__init__(orientation="bottom")
+        self._first = first_frame
+
+    def tickValues(self, low: float, high: float, size: float) -> list[tuple[float, list[float]]]:
+        """Places at round numbers of the file's count."""
+        levels = super().tickValues(low + self._first, high + self._first, size)
+        return [(step, [value - self._first for value in values]) for step, values in levels]
+
+    def tickStrings(self, values: list[float], scale: float, spacing: float) -> list[str]:
+        """Volumes in the file, first = 0."""
+        words = super().tickStrings([value + self._first for value in values], scale, spacing)
+        return [str(word) for word in words]
+
+
+def plot(
+    layout: pg.GraphicsLayoutWidget,
+    row: int,
+    label: str,
+    units: str = "",
+    *,
+    first_frame: int | None = None,
+) -> pg.PlotItem:
+    """A plot in a column of plots that share their time axis and left margin.
+
+    With `first_frame`, the volume in the file that the first kept frame is, the axis below
+    counts in the file.
+    """
+    below = {} if first_frame is None else {"bottom": FrameAxis(first_frame)}
+    item = layout.addPlot(row=row, col=0, axisItems=below)
     item.setMenuEnabled(False)
     item.hideButtons()
     item.setMouseEnabled(x=False, y=False)

@@ -164,6 +164,8 @@ def _style_sheet(t: Tokens) -> str:
     QLineEdit {{ background: {t.raised}; color: {t.text}; border: 1px solid {t.border};
         border-radius: 4px; padding: 2px 6px; min-height: 18px; }}
     QLineEdit:focus {{ border-color: {t.accent}; }}
+    QLineEdit[refused="true"] {{ border: 2px solid {t.blocked}; }}
+    QLabel#muted[refused="true"] {{ color: {t.blocked}; }}
     QTableView {{ background: {t.surface}; alternate-background-color: {t.raised};
         gridline-color: {t.border}; border: 0; }}
     QHeaderView::section {{ background: {t.surface}; color: {t.muted}; border: 0;
