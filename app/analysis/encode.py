@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app import __version__
+from app.analysis.encode_words import UNTIL_OPEN, scan_notes, stage_weights, unknown_keys_note
 from app.connectome.parcel_tables import SeriesFile, read_coordinates, read_series
 from app.core.errors import AppError
 from app.core.progress import Progress
@@ -61,10 +62,12 @@ def encode(request: EncodeRequest, progress: Progress | None = None) -> dict[str
     from app.models.parcel_statistics import read_statistics
 
     progress = progress or Progress()
-    progress.set_weights({"read": 1.0, "open": 3.0, "encode": 20.0, "write": 1.0})
+    # Nothing can be said of the time left before the encoder is known: shares below 2 %.
+    progress.set_weights({**UNTIL_OPEN, "encode": 400.0, "write": 1.0})
     _check_place(request.out_path)
     with progress.stage("read"):
         file, notes = _with_case_facts(read_series(request.series_path), request.series_path)
+        notes += unknown_keys_note(file)
     with progress.stage("open"):
         encoder = open_encoder(request.encoder, progress)
         contract = agreed_contract(
@@ -83,7 +86,8 @@ def encode(request: EncodeRequest, progress: Progress | None = None) -> dict[str
             )
         places = _places(request, file, contract)
         orders, origin = _orders(request, encoder)
-    scans = _windows(file.series, _interval_s(request, file, notes), contract, statistics)
+    scans = _windows(file, _interval_s(request, file, notes), contract, statistics)
+    progress.set_weights(stage_weights(progress.stage_seconds, encoder, scans, len(orders)))
     found: list[Embeddings] = []
     with progress.stage("encode"):
         for number, windows in enumerate(scans):
@@ -215,19 +219,22 @@ def _orders(request: EncodeRequest, encoder: LoadedEncoder) -> tuple[Ints, str]:
 
 
 def _windows(
-    series: Floats,
+    file: SeriesFile,
     interval_s: float | None,
     contract: InputContract,
     statistics: ParcelStatistics | None,
 ) -> list[Windows]:
     from app.models.input_contract import windows_of
 
-    return [windows_of(scan, interval_s, contract, statistics) for scan in series]
+    return [
+        windows_of(scan, interval_s, contract, statistics, file.parcel_names)
+        for scan in file.series
+    ]
 
 
 def _notes(scans: list[Windows], found: list[Embeddings]) -> list[str]:
     """What a reader must know, each sentence once."""
-    told = [note for windows in scans for note in windows.notes]
+    told = scan_notes(scans)
     told += [note for one in found for note in one.notes]
     deviations = [one.deviation for one in found if one.deviation is not None]
     if deviations:

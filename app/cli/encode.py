@@ -34,7 +34,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     add = parser.add_argument
     add("series", type=Path,
         help=".tsv (one row a frame, header = parcel names; also that of a case folder) or .npz "
-        "with signals [scan, parcel, frame] and xyz [scan, parcel, 3]")  # fmt: skip
+        "with signals [scan, parcel, frame] and xyz [scan, parcel, 3]; optional keys: "
+        "repetition_time_s (one number), atlas (its name), parcel_names [parcel]; any other key "
+        "is named and not used")  # fmt: skip
     add("--encoder", required=True, metavar="ID|DIR",
         help="'simulated-demo', an installed encoder, or a folder with config.json and "
         "model.safetensors")  # fmt: skip

@@ -162,8 +162,22 @@ def _import_published(arguments: Namespace, paths: Sequence[Path]) -> int:
     names = [str(path) for path in paths]
     entry = _entry(arguments.as_id or work("models_recognise", paths=names)["id"])
     ask_licence(entry, accepted=arguments.accept_licence)
+    before = state_of(entry)
     work("models_import", paths=names, id=entry.id, accepted=True)
+    if before.installed and state_of(entry).record == before.record:
+        print(f"{entry.id} is already installed, from the same files.")
+        return DONE
     return _told(entry)
+
+
+def _convert(arguments: Namespace) -> int:
+    source, out = arguments.folder.absolute(), arguments.out.absolute()
+    answer = work("models_convert", path=str(source), out=str(out))
+    print(f"Converted {answer['source_name']} (SHA-256 {answer['source_sha256']}).")
+    print(f"Written: {out}")
+    print("Its content was checked; that it is what you take it for, nobody has checked.")
+    print(f"Use it: main.py encode --encoder {out}")
+    return DONE
 
 
 def _verify(arguments: Namespace) -> int:
@@ -290,6 +304,13 @@ def _import_arguments(parser: ArgumentParser) -> None:
     _accept(parser)
 
 
+def _convert_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("folder", metavar="DIR", type=Path,
+                        help="folder with config.json and one .bin")  # fmt: skip
+    parser.add_argument("--out", metavar="NEWDIR", type=Path, required=True,
+                        help="new folder to write, with model.safetensors")  # fmt: skip
+
+
 def _accept(parser: ArgumentParser) -> None:
     parser.add_argument("--accept-licence", action="store_true",
                         help="I have read the licence (models show ID) and accept it")  # fmt: skip
@@ -320,6 +341,12 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action("install", "fetch, check and install (resumes)", _install_arguments, _install),
     Action("import", "take over files that were carried in", _import_arguments, _import),
+    Action(
+        "convert",
+        "check a checkpoint of your own (.bin) and write it as safetensors",
+        _convert_arguments,
+        _convert,
+    ),
     Action(
         "export",
         "write a model as one file for another machine",

@@ -30,6 +30,7 @@ class SeriesFile:
     atlas: str  # "" where neither file nor name states it
     repetition_time_s: float | None
     sha256: str
+    unknown_keys: tuple[str, ...] = ()  # of an npz; they were not read
 
 
 def read_series(path: Path) -> SeriesFile:
@@ -155,7 +156,8 @@ def _read_arrays(path: Path) -> SeriesFile:
             if sum(member.file_size for member in archive.infolist()) > MAX_ARRAY_BYTES:
                 raise _too_large(MAX_ARRAY_BYTES)
         with np.load(path, allow_pickle=False) as arrays:
-            found = {name: arrays[name] for name in _WANTED if name in arrays.files}
+            found = {name: arrays[name] for name in KEYS if name in arrays.files}
+            unknown = tuple(name for name in arrays.files if name not in KEYS)
     except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, NotImplementedError) as e:
         raise _bad_arrays("it cannot be read as plain arrays") from e
     signals, xyz = found.get("signals"), found.get("xyz")
@@ -183,10 +185,11 @@ def _read_arrays(path: Path) -> SeriesFile:
         str(found["atlas"]) if "atlas" in found else "",
         None if interval is None else float(interval.reshape(())),
         file_sha256(path),
+        unknown,
     )
 
 
-_WANTED = ("signals", "xyz", "repetition_time_s", "atlas", "parcel_names")
+KEYS = ("signals", "xyz", "repetition_time_s", "atlas", "parcel_names")
 
 
 def _numbers(words: list[str]) -> bool:

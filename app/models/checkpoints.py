@@ -132,12 +132,14 @@ def _weights_file(folder: Path) -> Path:
     if (folder / SOURCE_NAME).is_file():
         raise ModelError(
             f"The folder holds {SOURCE_NAME}, which is never opened directly.",
-            "Check and convert it once with `main.py models import`, then use the encoder's id.",
+            "A published one: `main.py models import DIR`, then use its id. One of your own: "
+            "`main.py models convert DIR --out NEWDIR`, then use NEWDIR.",
             code="model.not_converted",
         )
     raise ModelError(
         f"The folder holds no {WEIGHTS_NAME}.",
-        "Weights in several pieces are not read; put them together first.",
+        "A single .bin is converted once with `main.py models convert DIR --out NEWDIR`; weights "
+        "in several pieces are not read: put them together first.",
         code="model.missing",
     )
 

@@ -13,6 +13,7 @@ from app.core.folders import installed_encoder_folder
 from app.core.progress import Progress
 from app.models.brainlm import BrainLM
 from app.models.brainlm_vit import BrainLMVit
+from app.models.catalogue import ENCODERS
 from app.models.checkpoints import open_checkpoint
 from app.models.input_contract import InputContract
 from app.models.normalisation import find_normalisation
@@ -88,6 +89,14 @@ def open_encoder(name: str, progress: Progress | None = None) -> LoadedEncoder:
         return _published(name, installed, progress)
     if path.is_dir():
         return _published(path.resolve().name, path, progress)
+    known = next((entry.id for entry in ENCODERS if entry.id.lower() == name.lower()), "")
+    if known:
+        raise ModelError(
+            f"The encoder {known} is not installed.",
+            f"Fetch it: main.py models install {known}; or take files over that you have: "
+            f"main.py models import FILES --as {known}.",
+            code="model.missing",
+        )
     raise ModelError(
         f"There is no encoder '{path.name[:80]}'.",
         f"Use '{DEMONSTRATION}', the id of an installed encoder (`main.py models list`), or a "

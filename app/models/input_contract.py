@@ -60,6 +60,7 @@ def windows_of(
     repetition_time_s: float | None,
     contract: InputContract,
     statistics: ParcelStatistics | None = None,
+    parcel_names: tuple[str, ...] = (),
 ) -> Windows:
     """Windows over the whole scan: half overlapping, the last flush right.
 
@@ -72,6 +73,8 @@ def windows_of(
         None where it is not known, which only the policy "frames" accepts.
     contract, statistics
         What the encoder asks for; a table where the normalisation needs one.
+    parcel_names
+        For the notes; empty where they are not known: numbers from 1 stand for them.
 
     Raises
     ------
@@ -92,7 +95,7 @@ def windows_of(
     if missing.size:
         notes.append(
             f"{missing.size} of {contract.parcel_count} parcels are missing and stand at the "
-            "middle of their scale (0)."
+            f"middle of their scale (0): {_named(missing, parcel_names)}."
         )
     measured, interval_s = _on_time_axis(values[:, present], repetition_time_s, contract, notes)
     if interval_s is not None and len(measured) * interval_s < SHORT_TIME_S:
@@ -116,6 +119,12 @@ def windows_of(
     return Windows(
         frozen(cut, np.float32), starts, interval_s, len(measured), missing, tuple(notes)
     )
+
+
+def _named(places: Ints, names: tuple[str, ...]) -> str:
+    """Up to three parcels by name, else by number from 1."""
+    shown = [names[place] if names else f"number {place + 1}" for place in places[:3].tolist()]
+    return ", ".join(shown) + (f" and {len(places) - 3} more" if len(places) > 3 else "")
 
 
 def _present(values: Floats, contract: InputContract) -> tuple[np.ndarray, Ints]:

@@ -134,7 +134,9 @@ def shown(name: str) -> str:
 def damage(what: str) -> ModelError:
     """The error of a file that is not what it should be."""
     return ModelError(
-        f"The weights file is damaged: {what}.", "Install the model again.", code="model.damaged"
+        f"The weights file is damaged: {what}.",
+        "Get the file again from its source.",
+        code="model.damaged",
     )
 
 

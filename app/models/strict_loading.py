@@ -64,7 +64,9 @@ def read_tensors(
 
 def _damaged(what: str) -> ModelError:
     return ModelError(
-        f"The weights file is damaged: {what}.", "Reinstall the model.", code="model.damaged"
+        f"The weights file is damaged: {what}.",
+        "Get the file again from its source.",
+        code="model.damaged",
     )
 
 
@@ -138,13 +140,13 @@ def check_tensors(
         if tensor.is_complex() or tensor.dtype == torch.bool:
             raise ModelError(
                 f"The weights hold an unusable type: {key} is {tensor.dtype}.",
-                "Reinstall the model.",
+                "Get the file again from its source.",
                 code="model.dtype",
             )
         if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
             raise ModelError(
                 f"The weights hold values that are not finite: {key}.",
-                "Reinstall the model.",
+                "Get the file again from its source.",
                 code="model.not_finite",
             )
 

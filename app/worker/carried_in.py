@@ -28,12 +28,13 @@ from app.study.files import storage_errors
 from app.worker.installing import (
     Arrived,
     arriving,
+    check_hash,
     check_recognised,
     forget,
     require_acceptance,
     settle,
 )
-from app.worker.published import CATALOGUE
+from app.worker.published import CATALOGUE, IMPORT_MARK, state_of
 
 MAX_FILES = 200
 # Pickles that lie beside published weights; never opened, whatever they are called.
@@ -60,7 +61,8 @@ def import_files(
     Raises
     ------
     AppError
-        ``models.import``, ``models.other``, ``models.hash``, or whatever a check ends with;
+        ``models.import``, ``models.installed`` (something else is installed under this id),
+        ``models.other``, ``models.hash``, or whatever a check ends with;
         nothing is installed then, and the given files are as they were.
     """
     files = listed(paths)
@@ -70,15 +72,43 @@ def import_files(
     progress.set_weights({"Copy": 1.0, "Check": 2.0})
     with arriving(entry) as incoming:
         try:
+            with storage_errors():
+                (incoming / IMPORT_MARK).touch()
             with progress.stage("Copy"):
                 arrived = [
-                    Arrived(file, *_copy(path, incoming / file.name, file.largest_bytes, progress))
+                    Arrived(
+                        file,
+                        *copy_ordinary(path, incoming / file.name, file.largest_bytes, progress),
+                    )
                     for file, path in chosen
                 ]
             with progress.stage("Check"):
+                there = state_of(entry)
+                if there.installed:
+                    return _same_as_installed(entry, arrived, there.record)
                 return settle(entry, arrived, progress, how="import")
         finally:  # the user has the originals: no copy is kept, whatever happened
-            forget(incoming / file.name for file, _ in chosen)
+            forget([*(incoming / file.name for file, _ in chosen), incoming / IMPORT_MARK])
+
+
+def _same_as_installed(
+    entry: Published, arrived: Sequence[Arrived], record: dict[str, Any]
+) -> dict[str, Any]:
+    """The record of what is installed, if the files are those; others never replace it."""
+    for item in arrived:
+        check_hash(item)
+        known = {
+            record[table].get(item.file.name, {}).get("sha256") for table in ("source", "files")
+        }
+        if item.sha256 not in known:
+            raise ModelError(
+                f"{entry.id} is installed already, from another {item.file.name} (its SHA-256 "
+                "differs).",
+                f"Nothing was changed. To replace it, remove it first: main.py models remove "
+                f"{entry.id}.",
+                code="models.installed",
+            )
+    return record
 
 
 def listed(paths: Sequence[Path]) -> list[Path]:
@@ -142,7 +172,8 @@ def recognise(files: Sequence[Path]) -> Published:
     raise _fault(
         "The configuration is none of the published models' that can be installed.",
         f"Known: {', '.join(entry.id for entry in ENCODERS)}. Other checkpoints are used from "
-        "their own folder.",
+        "their own folder (main.py encode --encoder DIR), a .bin after main.py models convert DIR "
+        "--out NEWDIR.",
     )
 
 
@@ -157,7 +188,7 @@ def choose(entry: Published, files: Sequence[Path]) -> list[tuple[PublishedFile,
     chosen, missing = [], []
     for file in entry.files:
         if file.name == SOURCE_NAME:
-            chosen.append(_weights(file, files))
+            chosen.append(weights_among(file, files))
             continue
         wanted = (file.name, *file.also_named)
         path = next((path for path in files if path.name in wanted), None)
@@ -173,7 +204,7 @@ def choose(entry: Published, files: Sequence[Path]) -> list[tuple[PublishedFile,
     return chosen
 
 
-def _weights(file: PublishedFile, files: Sequence[Path]) -> tuple[PublishedFile, Path]:
+def weights_among(file: PublishedFile, files: Sequence[Path]) -> tuple[PublishedFile, Path]:
     """The one weights file; a safetensors one has no published hash."""
     candidates = [
         path
@@ -211,7 +242,9 @@ def _fits(entry: Published, config: dict[str, Any]) -> bool:
     return True
 
 
-def _copy(source: Path, target: Path, largest_bytes: int, progress: Progress) -> tuple[Path, str]:
+def copy_ordinary(
+    source: Path, target: Path, largest_bytes: int, progress: Progress
+) -> tuple[Path, str]:
     """Copy an ordinary file of bounded size and return the copy with its SHA-256."""
     digest, count = hashlib.sha256(), 0
     with storage_errors():

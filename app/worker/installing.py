@@ -35,6 +35,7 @@ from app.study.files import (
     write_file,
 )
 from app.worker.published import (
+    IMPORT_MARK,
     RECORD_NAME,
     folder_of,
     free_bytes,
@@ -89,6 +90,8 @@ def install(
         }
     )
     with arriving(entry) as incoming:
+        if (incoming / IMPORT_MARK).exists():  # copies of a killed import are no download
+            forget([*(incoming / file.name for file in entry.files), incoming / IMPORT_MARK])
         _check_space(entry, incoming)
         arrived = []
         for file in entry.files:
@@ -138,7 +141,8 @@ def check_hash(item: Arrived) -> None:
     raise ModelError(
         f"The file {item.file.name} is not the published one (its SHA-256 differs"
         + (" from the one that was reported)." if reported else ")."),
-        "It was not taken over. Get it again from its source.",
+        "It was not taken over. Get it again from its source; a checkpoint of your own is "
+        "converted with main.py models convert DIR --out NEWDIR.",
         code="models.hash",
     )
 

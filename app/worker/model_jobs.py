@@ -46,6 +46,13 @@ def models_import(arguments: Mapping[str, Any], progress: Progress) -> dict[str,
     return {"installed": record["id"]}
 
 
+def models_convert(arguments: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
+    """Write a folder that `--encoder` opens from one's own folder with a `.bin`."""
+    from app.worker.own_checkpoints import convert_folder
+
+    return convert_folder(Path(arguments["path"]), Path(arguments["out"]), progress)
+
+
 def models_recognise(arguments: Mapping[str, Any], _progress: Progress) -> dict[str, Any]:
     """Which entry files belong to, so that its licence can be shown before they are copied."""
     from app.worker.carried_in import listed, recognise
@@ -79,6 +86,7 @@ MODEL_JOBS = {
     "models_state": models_state,
     "models_install": models_install,
     "models_import": models_import,
+    "models_convert": models_convert,
     "models_recognise": models_recognise,
     "models_verify": models_verify,
     "models_remove": models_remove,

@@ -20,6 +20,7 @@ from app.models.catalogue import ENCODERS
 
 CATALOGUE: tuple[Published, ...] = (*ENCODERS, a424.PUBLISHED)
 RECORD_NAME = "installed.toml"
+IMPORT_MARK = ".import"  # in the incoming folder: its files are copies of an import
 _LARGEST_RECORD_BYTES = 64 * 1024
 
 
@@ -33,6 +34,7 @@ class InstalledState:
     partial_bytes: int = 0  # of a download that can be taken up again
     checks: tuple[str, ...] = ()  # of each source file: pinned, reported or unknown
     record: dict[str, Any] = field(default_factory=dict)
+    unfinished_import: bool = False  # copies of an import that was killed
 
     @property
     def trust(self) -> str:
@@ -48,6 +50,8 @@ class InstalledState:
             return "damaged"
         if self.installed:
             return f"installed, {self.trust}"
+        if self.unfinished_import:
+            return "an unfinished import"
         if self.partial_bytes:
             return f"{self.partial_bytes / 1e6:.1f} MB of a download kept"
         return "not installed"
@@ -94,7 +98,8 @@ def state_of(entry: Published) -> InstalledState:
         if path.is_file()
     )
     if not folder.exists():
-        return InstalledState(entry.id, False, partial_bytes=partial)
+        marked = (incoming / IMPORT_MARK).exists()
+        return InstalledState(entry.id, False, partial_bytes=partial, unfinished_import=marked)
     record = read_record(folder)
     trouble = record_trouble(entry, folder, record)
     checks = tuple(str(item.get("check", "")) for item in record.get("source", {}).values())

@@ -159,7 +159,7 @@ def models_job(name: str, **arguments: Any) -> Job:
     """A job on published models and atlases, answered with plain values.
 
     `name` is "models_state", "models_install" (id, accepted), "models_import" (paths, id or "",
-    accepted), "models_recognise" (paths), "models_verify" (ids) or "models_remove" (id); see
-    `app.worker.model_jobs`.
+    accepted), "models_recognise" (paths), "models_convert" (path, out), "models_verify" (ids)
+    or "models_remove" (id); see `app.worker.model_jobs`.
     """
     return Job(name, arguments, new_job_id(), time_limit_s=MODELS_LIMIT_S)

@@ -57,7 +57,7 @@ def test_that_settings_show_each_device_with_its_free_memory(
     assert device.itemText(2) == "Apple graphics (MPS): not on this machine"
     assert device.itemText(3) == "Processor: 500 MB of 16.0 GB free"
     assert not device.model().item(2).isEnabled()  # type: ignore[attr-defined]
-    assert "Automatic takes: Card X" in settings_dialog.device_note.text()
+    assert "Automatic takes: Card X: 6.0 GB of 8.0 GB free" in settings_dialog.device_note.text()
 
 
 def test_that_every_change_holds_at_once_and_is_saved(
@@ -132,6 +132,15 @@ def test_that_a_worker_that_cannot_tell_leaves_the_settings_usable(
     qtbot.waitUntil(lambda: "No devices today" in dialog.device_note.text())
     pick(dialog.device, "cpu")
     assert window.actions_.settings.device == "cpu"
+    worker.answers["bundle_card"] = lambda _job, _tell: fail_otherwise()
+    window.tools.show_card("simulated-demo")
+    qtbot.waitUntil(window.errors.isVisible)
+    qtbot.waitUntil(lambda: "Something else" in window.errors.message.text())
+    assert "No devices today" in dialog.device_note.text()
+
+
+def fail_otherwise() -> Any:
+    raise ModelError("Something else went wrong.", "Try again.", code="model.card")
 
 
 @pytest.fixture
@@ -177,14 +186,14 @@ def test_that_a_model_can_be_exported_and_installed_from_the_window(
 ) -> None:
     worker.answers["bundle_export"] = lambda job, _tell: {"exported": job.arguments["target"]}
     worker.answers["bundle_import"] = lambda _job, _tell: {"imported": "simulated-demo"}
-    chosen = str(tmp_path / "mine")
+    chosen = str(tmp_path / "mine.v2")
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_args: (chosen, ""))
     monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_args: (chosen + ".nrmodel", ""))
     card_dialog.export.click()
     qtbot.waitUntil(lambda: window.banner.text() == "The model was exported.")
     assert worker.jobs[-1].arguments == {
         "model_id": "simulated-demo",
-        "target": str(tmp_path / "mine.nrmodel"),
+        "target": str(tmp_path / "mine.v2.nrmodel"),
     }
     window.tools.ask_import()
     qtbot.waitUntil(lambda: "simulated-demo was installed" in window.banner.text())

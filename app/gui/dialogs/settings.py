@@ -71,8 +71,8 @@ class SettingsDialog(QDialog):
         best = next(iter(known.values()), None)
         if best is not None:
             self.device_note.setText(
-                f"Automatic takes: {best['name']}. When its memory runs out, the work is repeated "
-                "smaller, then on the processor, and the case says so."
+                f"Automatic takes: {_device_words(best)}. When its memory runs out, the work is "
+                "repeated smaller, then on the processor, and the case says so."
             )
 
     def show_devices_unknown(self, words: str) -> None:

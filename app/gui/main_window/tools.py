@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from app.gui.main_window.window import MainWindow
 
 DEFAULT_MODEL = "simulated-demo"
+SUFFIX = ".nrmodel"
 FILES = "NeuroResponder models (*.nrmodel)"
 
 
@@ -38,6 +39,7 @@ class Tools(QObject):
         self.window_ = window
         self.settings_dialog: SettingsDialog | None = None
         self.card_dialog: ModelCardDialog | None = None
+        self._devices_job_id = ""
         window.actions_.answered.connect(self._answered)
         window.jobs.failed.connect(self._failed)
 
@@ -51,7 +53,9 @@ class Tools(QObject):
             dialog.destroyed.connect(self._settings_closed)
             self.settings_dialog = dialog
             dialog.open()
-            self.window_.actions_.ask_worker(devices_job())
+            job = devices_job()
+            self._devices_job_id = job.job_id
+            self.window_.actions_.ask_worker(job)
         self.settings_dialog.raise_()
 
     def show_card(self, model_id: str = "") -> None:
@@ -74,7 +78,9 @@ class Tools(QObject):
             self.window_, "Export the model", f"{model_id}.nrmodel", FILES
         )
         if name:
-            target = Path(name).absolute().with_suffix(".nrmodel")
+            target = Path(name).absolute()
+            if target.suffix.lower() != SUFFIX:  # "pain.v2" keeps its name
+                target = target.with_name(target.name + SUFFIX)
             self.window_.actions_.ask_worker(bundle_export_job(model_id, target))
 
     def ask_override(self) -> None:
@@ -121,8 +127,8 @@ class Tools(QObject):
         elif name == "bundle_export":
             self.window_.say("The model was exported.")
 
-    def _failed(self, _job_id: str, error: object) -> None:
-        if self.settings_dialog is not None:
+    def _failed(self, job_id: str, error: object) -> None:
+        if self.settings_dialog is not None and job_id == self._devices_job_id:
             self.settings_dialog.show_devices_unknown(str(error))
 
     def _show_card(self, card: Mapping[str, Any]) -> None:

@@ -3,7 +3,8 @@
 Which columns may be used is decided by name: a list of known pre-treatment columns, plus those
 that the caller declares as measured before treatment. A name that sounds like an outcome, like
 something measured after treatment, or like the treatment itself is refused, declared or not: a
-label among the features is the most flattering leak of all.
+label among the features is the most flattering leak of all. Names of drugs cannot be listed, so a
+column called after one passes if it is declared.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import ClassVar, Self
 
 import numpy as np
@@ -51,6 +53,11 @@ OUTCOME_WORDS = re.compile(
     r"|drop\w*|withdr\w*|adverse|side|complian\w*|adheren\w*"
     r"|(week|day|month|visit|session|wk|mo|v|w|d|m|t)\d+"
 )
+# Times of a visit: "pain_12wk" in one word, "pain_week_4" and "pain_3_months" in two.
+_LONG_UNIT = r"(?:weeks?|wks?|months?|mths?|mos?|days?|years?|yrs?|visits?|sessions?)"
+TIME_WORD = re.compile(rf"[a-z]*\d+{_LONG_UNIT}|[a-z]*{_LONG_UNIT}\d+|\d+[dmwy]")
+TIME_UNIT = re.compile(rf"{_LONG_UNIT}|[dmwyvt]")
+SPAN_WORDS = {"to", "from", "since", "minus", "vs"}  # "baseline to week 4" is no baseline
 BASELINE_WORDS = {"baseline", "pre", "before", "screening"}
 
 
@@ -108,6 +115,20 @@ def _outcome_word(name: str) -> str:
     for word in words:
         if word not in scales and OUTCOME_WORDS.fullmatch(word):
             return word
+    if BASELINE_WORDS & set(words) and not SPAN_WORDS & set(words):
+        return ""
+    return _visit_time(words)
+
+
+def _visit_time(words: Sequence[str]) -> str:
+    """The words that name the time of a visit; "" where none do."""
+    for word in words:
+        if TIME_WORD.fullmatch(word):
+            return word
+    for one, other in pairwise(words):
+        number, unit = (one, other) if one.isdecimal() else (other, one)
+        if number.isdecimal() and TIME_UNIT.fullmatch(unit):
+            return f"{one} {other}"
     return ""
 
 

@@ -168,9 +168,12 @@ class EncoderLogistic(LinearRival):
 
     def _attached(self) -> FrozenEncoder:
         if self.encoder is None:
+            wanted = self.settings.encoder_sha256
             raise ModelError(
                 "The model has no encoder.",
-                f"Attach the one whose hash begins {self.settings.encoder_sha256[:12] or '(any)'}.",
+                f"Attach the one whose hash begins {wanted[:12]}."
+                if wanted
+                else "Give it one: Study(encoder=...).",
                 code="model.encoder",
             )
         return self.encoder

@@ -14,7 +14,7 @@ import torch
 from app.analysis.encode import encode
 from app.cli.main import main
 from app.core.errors import AppError, CancelledError
-from app.core.progress import Progress
+from app.core.progress import Progress, ProgressEvent
 from app.core.provenance import file_sha256
 from app.core.request import EncodeRequest
 from app.core.results import Outcome
@@ -249,3 +249,30 @@ def test_that_the_command_runs_in_the_worker_and_tells_what_it_wrote(
 def test_that_a_users_mistake_is_exit_code_2(request_13m, words: list[str], capsys) -> None:
     assert main(["encode", *[word.format(series=request_13m.series_path) for word in words]]) == 2
     assert "Traceback" not in capsys.readouterr().err
+
+
+def test_that_unknown_keys_and_missing_parcels_are_named(request_13m, golden) -> None:
+    signals = np.array(golden["signals"])
+    signals[1, [2, 5, 6, 9]] = np.nan
+    names = np.array([f"P{number}" for number in range(24)])
+    np.savez(
+        request_13m.series_path, signals=signals, xyz=golden["xyz"], parcel_names=names, tr=2.0,
+        atlas="A24", repetition_time_s=0.735,
+    )  # fmt: skip
+    asked = replace(request_13m, normalisation="robust_scan", maximum_missing_parcels=4)
+    notes = encode(asked)["notes"]
+    assert any("not used: 'tr'. Known: signals, xyz, repetition_time_s" in note for note in notes)
+    (missing,) = (note for note in notes if "missing" in note)
+    assert missing.startswith("Scan 2: 4 of 24 parcels")
+    assert missing.endswith("P2, P5, P6 and 1 more.")
+
+
+def test_that_no_time_left_is_told_before_the_encoder_is_open(request_13m) -> None:
+    events: list[ProgressEvent] = []
+    encode(request_13m, Progress(events.append))
+    early = [event for event in events if event.stage in ("read", "open")]
+    assert early
+    assert all(event.seconds_left is None for event in early)
+    fractions = [event.fraction for event in events]
+    assert fractions == sorted(fractions)
+    assert fractions[-1] == 1.0

@@ -227,7 +227,9 @@ def _family(folder: Path) -> str:
 def test_that_a_truncated_file_is_refused(folder: Path, share: float) -> None:
     data = (folder / WEIGHTS).read_bytes()
     (folder / WEIGHTS).write_bytes(data[: int(share * len(data))])
-    assert refusal(folder).code == "model.damaged"
+    error = refusal(folder)
+    assert error.code == "model.damaged"
+    assert error.hint == "Get the file again from its source."
 
 
 def test_that_a_pointer_instead_of_the_file_is_named(folder: Path) -> None:

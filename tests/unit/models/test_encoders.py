@@ -268,3 +268,10 @@ def test_that_memory_running_out_goes_to_one_window_and_says_so(
     found = embed(small, golden["signals"], golden["xyz"][0], orders, batch=2, device="cpu")
     assert found.batch == 1
     assert "one window at a time" in found.notes[0]
+
+
+def test_that_a_published_encoder_that_is_not_installed_says_how_to_get_it() -> None:
+    with pytest.raises(ModelError, match="checkpoint-1400 is not installed") as caught:
+        open_encoder("checkpoint-1400")
+    assert "models install checkpoint-1400" in caught.value.hint
+    assert "models import" in caught.value.hint

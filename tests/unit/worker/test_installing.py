@@ -242,6 +242,31 @@ def test_that_an_import_leaves_the_given_files_alone_and_knows_the_hash(tmp_path
     assert nothing_there(entry)
 
 
+def test_that_other_weights_never_replace_what_is_installed(tmp_path: Path) -> None:
+    entry = entry_at(None, sha256="", sha256_origin="unknown")
+    record = import_files(carried(tmp_path / "usb"), Progress(), accepted=True, entry=entry)
+    assert import_files([tmp_path / "usb"], Progress(), accepted=True, entry=entry) == record
+    changed = {name: array + 1 for name, array in ARRAYS.items()}
+    other = carried(tmp_path / "other", **{"pytorch_model.bin": bins.sound(changed)})
+    with pytest.raises(AppError, match="installed already") as caught:
+        import_files(other, Progress(), accepted=True, entry=entry)
+    assert "remove it first" in caught.value.hint
+    assert state_of(entry).record == record
+    assert verify(entry, Progress()) == ""
+
+
+def test_that_a_killed_import_is_no_kept_download(server: LocalServer) -> None:
+    entry = entry_at(server, sha256="", sha256_origin="unknown")
+    incoming = incoming_folder(entry)
+    incoming.mkdir(parents=True)
+    (incoming / "pytorch_model.bin").write_bytes(WEIGHTS[:-9])
+    (incoming / published.IMPORT_MARK).touch()
+    assert state_of(entry).words == "an unfinished import"
+    install(entry, Progress(), accepted=True)
+    assert verify(entry, Progress()) == ""
+    assert not incoming.exists()
+
+
 def test_that_a_safetensors_copy_counts_as_unverified(tmp_path: Path) -> None:
     entry = entry_at(None)
     install_from = carried(tmp_path / "usb")

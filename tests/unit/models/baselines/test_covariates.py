@@ -29,6 +29,8 @@ def test_that_every_column_on_the_list_passes(name):
         "follow_up_pain", "relief", "outcome", "label", "rescue_medication", "dropout", "PGIC",
         "nrs_visit2", "final_pain", "group", "dose_mg", "adverse_events", "days_to_withdrawal",
         "improvement", "baseline_to_end_difference", "VAS", "pain reduction",
+        "pain_week_4", "pain_month_3", "pain_12wk", "pain_3_months", "pain12weeks", "painWeek4",
+        "visit_2_pain", "pain_4w", "baseline_to_week_4", "pain_1_year",
     ],
 )  # fmt: skip
 def test_that_outcomes_later_visits_and_the_treatment_are_refused_even_when_declared(name):
@@ -36,7 +38,22 @@ def test_that_outcomes_later_visits_and_the_treatment_are_refused_even_when_decl
         refuse_covariates([name], declared=[name])
 
 
-@pytest.mark.parametrize("name", ["baseline_vas", "pre_womac", "thalamus_volume", "site_2_scanner"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "baseline_vas",
+        "pre_womac",
+        "thalamus_volume",
+        "site_2_scanner",
+        "illness_duration_years",
+        "pain_duration_months",
+        "days_in_pain",
+        "pain_week_4_before",
+        "screening_visit_1_pain",
+        "vitamin_b12",
+        "duloxetine_mg",
+    ],
+)
 def test_that_other_columns_need_a_declaration(name):
     with pytest.raises(ModelError, match="not on the list"):
         refuse_covariates([name])

@@ -86,8 +86,9 @@ def test_that_a_loaded_model_answers_only_with_its_own_encoder(tmp_path):
 
 def test_that_without_an_encoder_or_enough_frames_there_is_a_refusal():
     people = cohort(16, 0)
-    with pytest.raises(ModelError, match="no encoder"):
+    with pytest.raises(ModelError, match="no encoder") as caught:
         people.fit(make("encoder-logistic", encoder=None))
+    assert "Study(encoder=" in caught.value.hint
     short = replace(people, series=[one[:20] for one in people.series])
     with pytest.raises(ModelError, match="20 usable frames; the model needs 30"):
         short.fit(make("encoder-logistic", encoder=encoder()))
