@@ -33,6 +33,7 @@ DEFAULT_SEED = 1  # of the participant that end-to-end and accuracy tests share
 ONE_PROCESS = {"end_to_end": "end_to_end", "accuracy": "end_to_end", "gui": "window"}
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """With several processes, tests that share costly fixtures stay together: whole jobs, the
     window, and otherwise each file."""
