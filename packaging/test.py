@@ -47,9 +47,9 @@ def main(arguments: list[str]) -> int:
 def whole_suite() -> list[str]:
     """pytest's arguments for everything: two processes where there are two cores.
 
-    What shares costly fixtures stays in one process (tests/conftest.py names the groups).
+    A file's tests stay in one process, since they share costly fixtures.
     """
-    return ["-n", "2", "--dist", "loadgroup"] if (os.cpu_count() or 1) > 1 else []
+    return ["-n", "2", "--dist", "loadfile"] if (os.cpu_count() or 1) > 1 else []
 
 
 def _ensure_system(libraries: ModuleType) -> None:

@@ -30,18 +30,6 @@ if TYPE_CHECKING:
 
 LEFTOVER_GRACE_S = 3.0
 DEFAULT_SEED = 1  # of the participant that end-to-end and accuracy tests share
-ONE_PROCESS = {"end_to_end": "end_to_end", "accuracy": "end_to_end", "gui": "window"}
-
-
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With several processes, tests that share costly fixtures stay together: whole jobs, the
-    window, and otherwise each file."""
-    here = Path(__file__).parent
-    for item in items:
-        place = item.path.relative_to(here).parts
-        group = ONE_PROCESS.get(place[0], "/".join(place))
-        item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(scope="session", autouse=True)
