@@ -102,7 +102,7 @@ def test_that_failed_quality_and_blocking_findings_withhold(bundle_dir, scan, ba
     bundle = load_bundle(bundle_dir)
     answer = replace(scan, quality=bad_quality).asked(bundle)
     assert answer.probability is None
-    assert "Mean FD is 0.9 mm" in answer.reasons[0]
+    assert "Mean FD is 0.900 mm" in answer.reasons[0]
     finding = Finding("scan.orientation", Severity.BLOCKING, "Orientation unknown.", "Set it.")
     assert "Orientation" in scan.asked(bundle, findings=(finding,)).reasons[0]
 
