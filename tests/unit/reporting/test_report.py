@@ -275,7 +275,7 @@ def test_that_times_and_stages_are_called_what_they_are(
     assert "Computed (UTC) 2026-01-02T03:04:05Z" in text
     assert "Written (UTC) 2031-05-06T07:08:09Z" in text
     assert "finished utc" not in text
-    assert "brain mask 2.5, motion 1.5" in text
+    assert "Brain mask 2.5, Motion 1.5" in text
 
 
 # --- left and right unknown ----------------------------------------------------------------------
