@@ -94,7 +94,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
     """The whole recipe on the scan, then once more in research mode on the same measurement."""
     base = tmp_path_factory.mktemp("real-input")
     kept: list[Measured] = []
-    measure = recipe.measure
+    measure = recipe.measure_source
 
     def measure_once(*arguments: Any) -> Measured:
         # Research mode asks the same of the same scan; only the answer differs.
@@ -104,7 +104,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("NEURORESPONDER_HOME", str(base / "home"))
-        patch.setattr(recipe, "measure", measure_once)
+        patch.setattr(recipe, "measure_source", measure_once)
         real = make_real_input(base / "bids" / "sub-realrest" / "func")
         request = AnalysisRequest(real.path, base / "out", device="cpu")
         ordinary = recipe.analyse(request)
