@@ -40,7 +40,7 @@ def test_that_the_table_fills_only_what_was_neither_stated_nor_cleared(scan: Pat
 def test_that_clearing_makes_another_case_and_its_order_does_not(scan: Path) -> None:
     bundle = load_bundle("simulated-demo")
     ids = [
-        _case_id(_checked(AnalysisRequest(scan, scan.parent, cleared=cleared)), bundle)
+        _case_id(_checked(AnalysisRequest(scan, scan.parent, cleared=cleared)), bundle, "0" * 64)
         for cleared in ((), ("sex", "age_years"), ("age_years", "sex"), ("sex",))
     ]
     assert ids[1] == ids[2]
