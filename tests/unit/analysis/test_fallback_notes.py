@@ -62,5 +62,6 @@ def test_that_a_question_has_its_own_case(tmp_path: Path) -> None:
         plain, question=dataclasses.replace(plain.question, drug="duloxetine")
     )
     other: Any = SimpleNamespace(identity_sha256="1" * 64)  # another card, the same weights
-    names = {recipe._case_id(*pair) for pair in ((plain, bundle), (asked, bundle), (plain, other))}
+    pairs = ((plain, bundle), (asked, bundle), (plain, other))
+    names = {recipe._case_id(*pair, "0" * 64) for pair in pairs}
     assert len(names) == 3
