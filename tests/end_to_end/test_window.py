@@ -86,6 +86,8 @@ def test_that_a_raw_scan_becomes_a_prediction_overlays_and_a_pdf_in_the_window(
         timeout=WHOLE_JOB_MS,
     )
     qtbot.waitUntil(lambda: not opened.actions_.jobs.running(), timeout=60_000)
+    # The last state of the folder is read in the background.
+    qtbot.waitUntil(lambda: opened.session.case.case.attribution is not None, timeout=60_000)
     timer.stop()
     shown = opened.session.case
     print(
