@@ -104,32 +104,17 @@ def affine_registration(
     start
         (4, 4) first guess, fixed mm -> moving mm.
     """
-    ants = import_ants()
-    with tempfile.TemporaryDirectory(prefix=private_prefix()) as folder:
-        first = Path(folder) / "start.mat"
-        ants.write_transform(_to_itk_affine(ants, start), str(first))
-        _run(
-            ants,
-            seed,
-            fixed=to_ants(fixed.data, fixed.affine),
-            moving=to_ants(moving.data, moving.affine),
-            type_of_transform="Affine",
-            initial_transform=[str(first)],
-            mask=to_ants(fixed_mask, fixed.affine),
-            mask_all_stages=True,
-            aff_metric="mattes",
-            aff_sampling=32,
-            aff_random_sampling_rate=0.4,
-            aff_iterations=(200, 100),
-            aff_shrink_factors=(2, 1),
-            aff_smoothing_sigmas=(1, 0),
-            outprefix=str(Path(folder) / "affine_"),
-        )
-        found = sorted(Path(folder).glob("affine_*GenericAffine.mat"))
-        matrix = np.eye(4)
-        for path in found:  # ants may write the start apart from what it found
-            matrix = matrix @ _from_itk_affine(ants.read_transform(str(path)))
-    return matrix
+    return _linear_map(
+        fixed,
+        moving,
+        start,
+        seed,
+        type_of_transform="Affine",
+        aff_iterations=(200, 100),
+        aff_shrink_factors=(2, 1),
+        aff_smoothing_sigmas=(1, 0),
+        **_masked(fixed, fixed_mask),
+    )
 
 
 def rigid_registration(
@@ -152,31 +137,10 @@ def rigid_registration(
     fixed_mask
         Where the two are compared; default: everywhere.
     """
-    ants = import_ants()
-    options: dict[str, Any] = {}
-    if fixed_mask is not None:
-        options = {"mask": to_ants(fixed_mask, fixed.affine), "mask_all_stages": True}
-    with tempfile.TemporaryDirectory(prefix=private_prefix()) as folder:
-        first = Path(folder) / "start.mat"
-        ants.write_transform(_to_itk_affine(ants, start), str(first))
-        _run(
-            ants,
-            seed,
-            fixed=to_ants(fixed.data, fixed.affine),
-            moving=to_ants(moving.data, moving.affine),
-            type_of_transform=kind,
-            initial_transform=[str(first)],
-            aff_metric="mattes",
-            aff_sampling=32,
-            aff_random_sampling_rate=0.4,
-            outprefix=str(Path(folder) / "rigid_"),
-            **options,
-        )
-        found = sorted(Path(folder).glob("rigid_*.mat"))
-        matrix = np.eye(4)
-        for path in found:  # ants may write the start apart from what it found
-            matrix = matrix @ _from_itk_affine(ants.read_transform(str(path)))
-    return nearest_rigid(matrix)
+    options = {} if fixed_mask is None else _masked(fixed, fixed_mask)
+    return nearest_rigid(
+        _linear_map(fixed, moving, start, seed, type_of_transform=kind, **options)
+    )
 
 
 def nearest_rigid(matrix: Floats) -> Floats:
@@ -185,6 +149,38 @@ def nearest_rigid(matrix: Floats) -> Floats:
     result = np.array(matrix)
     result[:3, :3] = left @ right
     return result
+
+
+def _masked(fixed: Image3D, mask: Bools) -> dict[str, Any]:
+    """ants' arguments that compare two images only where the mask of the fixed one is set."""
+    return {"mask": to_ants(mask, fixed.affine), "mask_all_stages": True}
+
+
+def _linear_map(
+    fixed: Image3D, moving: Image3D, start: Floats, seed: int, **arguments: Any
+) -> Floats:
+    """One linear registration by mutual information: fixed mm -> moving mm, (4, 4)."""
+    ants = import_ants()
+    with tempfile.TemporaryDirectory(prefix=private_prefix()) as folder:
+        first = Path(folder) / "start.mat"
+        ants.write_transform(_to_itk_affine(ants, start), str(first))
+        _run(
+            ants,
+            seed,
+            fixed=to_ants(fixed.data, fixed.affine),
+            moving=to_ants(moving.data, moving.affine),
+            initial_transform=[str(first)],
+            aff_metric="mattes",
+            aff_sampling=32,
+            aff_random_sampling_rate=0.4,
+            outprefix=str(Path(folder) / "found_"),
+            **arguments,
+        )
+        matrix = np.eye(4)
+        # ants may write the start apart from what it found
+        for path in sorted(Path(folder).glob("found_*GenericAffine.mat")):
+            matrix = matrix @ _from_itk_affine(ants.read_transform(str(path)))
+    return matrix
 
 
 def _run(ants: Any, seed: int, **arguments: Any) -> None:
