@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -249,12 +249,6 @@ def judge_quality(
     }
     if residual_degrees_of_freedom is not None:
         values["residual_degrees_of_freedom"] = residual_degrees_of_freedom
-    moved = moved_limits or {}
-    metrics = tuple(
-        _judge(limit, values[limit.name], moved.get(limit.name))
-        for limit in LIMITS
-        if limit.name in values
-    )
     told = tuple(
         QualityMetric(
             item.name,
@@ -268,8 +262,7 @@ def judge_quality(
         for item in INFORMING
         if informing is not None and item.name in informing
     )
-    verdict = worst(metric.verdict for metric in metrics)
-    return QualityReport(metrics, verdict, TABLE_VERSION, told)
+    return replace(judge_known(values, moved_limits), informing=told)
 
 
 def judge_known(
