@@ -10,6 +10,7 @@ from app.core.arrays import Floats, frozen
 from app.core.images import Image3D, Image4D
 from app.core.progress import Progress
 from app.core.results import Motion
+from app.preprocessing.frame_reading import spline_coefficients
 from app.preprocessing.geometry import rigid_matrices
 
 MOST_FRAMES = 60
@@ -38,8 +39,6 @@ def make_boldref(
     Image3D
         (x, y, z) float32 in scanner units (slope and intercept applied), scanner space.
     """
-    from scipy import ndimage
-
     from app.preprocessing import kernels
 
     progress = progress or Progress()
@@ -56,9 +55,7 @@ def make_boldref(
 
     def resample(frame: int) -> Floats:
         volume = np.ascontiguousarray(image.data[..., frame], np.float64)
-        filtered = ndimage.spline_filter(volume, order=3, mode="mirror")
-        coefficients = np.empty([n + 3 for n in volume.shape])
-        kernels.padded(filtered, coefficients)
+        coefficients = spline_coefficients(volume)
         out = np.zeros(volume.shape)
         matrix = np.ascontiguousarray((to_voxel @ matrices[frame] @ image.affine)[:3])
         kernels.cubic_volume(coefficients, matrix, out)
