@@ -138,9 +138,7 @@ def rigid_registration(
         Where the two are compared; default: everywhere.
     """
     options = {} if fixed_mask is None else _masked(fixed, fixed_mask)
-    return nearest_rigid(
-        _linear_map(fixed, moving, start, seed, type_of_transform=kind, **options)
-    )
+    return nearest_rigid(_linear_map(fixed, moving, start, seed, type_of_transform=kind, **options))
 
 
 def nearest_rigid(matrix: Floats) -> Floats:

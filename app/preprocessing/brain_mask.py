@@ -12,7 +12,7 @@ from app.core.errors import PreprocessingError
 from app.core.images import Image3D, SpatialMap
 from app.core.progress import Progress
 from app.preprocessing.ants_bridge import correct_bias
-from app.preprocessing.geometry import voxel_sizes_mm
+from app.preprocessing.geometry import dilated
 from app.preprocessing.spatial_map import warp_volume_to_scanner
 
 LEAST_BRAIN_ML = 300.0
@@ -95,10 +95,8 @@ def refine_brain_mask(
     and neck fall out, and regions lost to drop-out are not put back. Where the two share less
     than 300 ml, the EPI mask stands alone and this is noted.
     """
-    from scipy import ndimage
-
-    steps = max(round(TEMPLATE_MARGIN_MM / float(voxel_sizes_mm(template_mask.affine).mean())), 1)
-    wide = ndimage.binary_dilation(np.asarray(template_mask.data, bool), iterations=steps)
+    inside = np.asarray(template_mask.data, bool)
+    wide = dilated(inside, template_mask.affine, TEMPLATE_MARGIN_MM)
     back = warp_volume_to_scanner(
         Image3D(wide, template_mask.affine, template_mask.space), spatial_map, boldref, order=0
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from app.core.arrays import Floats, Ints
+from app.core.arrays import Bools, Floats, Ints
 from app.core.results import Motion
 
 
@@ -73,6 +73,14 @@ def grid_points_mm(shape: tuple[int, ...], affine: Floats) -> Floats:
     axes = [np.arange(count, dtype=np.float64) for count in shape[:3]]
     mesh = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
     return apply_affine(affine, mesh)
+
+
+def dilated(mask: Bools, affine: Floats, margin_mm: float) -> Bools:
+    """A mask widened by about that many mm."""
+    from scipy import ndimage
+
+    steps = max(round(margin_mm / float(voxel_sizes_mm(affine).mean())), 1)
+    return np.asarray(ndimage.binary_dilation(mask, iterations=steps), bool)
 
 
 def spread_choice(count: int, most: int) -> Ints:

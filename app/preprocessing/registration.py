@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from app.core.arrays import Bools, Floats, Ints, frozen
+from app.core.arrays import Bools, Ints, frozen
 from app.core.errors import PreprocessingError
 from app.core.images import Image3D, SpatialMap
 from app.core.progress import Progress
@@ -23,7 +23,7 @@ from app.preprocessing.ants_bridge import (
     is_orthogonal,
 )
 from app.preprocessing.deformable import find_warp
-from app.preprocessing.geometry import apply_affine, grid_points_mm, voxel_sizes_mm
+from app.preprocessing.geometry import apply_affine, dilated, grid_points_mm, voxel_sizes_mm
 from app.preprocessing.spatial_map import (
     identity_map,
     jacobian_determinant,
@@ -280,14 +280,6 @@ def _mirrored_index(image: Image3D) -> tuple[Ints, Ints, Ints]:
     source = np.rint((-x_mm - image.affine[0, 3]) / image.affine[0, 0]).astype(int)
     x, y, z = np.ix_(np.clip(source, 0, nx - 1), np.arange(ny), np.arange(nz))
     return x, y, z
-
-
-def dilated(mask: Bools, affine: Floats, margin_mm: float) -> Bools:
-    """A mask widened by about that many mm."""
-    from scipy import ndimage
-
-    steps = max(round(margin_mm / float(voxel_sizes_mm(affine).mean())), 1)
-    return np.asarray(ndimage.binary_dilation(mask, iterations=steps), bool)
 
 
 def _thinned(image: Image3D) -> Image3D:

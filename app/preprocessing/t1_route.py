@@ -23,11 +23,10 @@ from app.preprocessing.ants_bridge import (
     rigid_registration,
 )
 from app.preprocessing.deformable import WarpSettings, find_warp
-from app.preprocessing.geometry import apply_affine, grid_points_mm, voxel_sizes_mm
+from app.preprocessing.geometry import apply_affine, dilated, grid_points_mm, voxel_sizes_mm
 from app.preprocessing.registration import (
     JACOBIAN_LIMITS,
     brain_only,
-    dilated,
     jacobian_range_inside,
     on_right_angled_grid,
     with_scores,
