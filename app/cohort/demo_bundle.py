@@ -10,7 +10,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from app.cohort.attribution_truth import explain_people, ranking
 from app.cohort.blocks import connectivity_block, covariate_block, series_block
@@ -304,8 +303,3 @@ def novelty_features(
     spread = np.stack([extractor.spread(person) for person in people])
     activity = series.reshape(len(people), extractor.network_count, -1).mean(axis=2)
     return np.concatenate([pairs, spread, activity], axis=1)
-
-
-def encoder_tensors(encoder: BrainLM) -> dict[str, torch.Tensor]:
-    """Weights that a bundle keeps: the encoder without its decoder."""
-    return {k: v for k, v in encoder.state_dict().items() if not k.startswith("decoder.")}

@@ -95,30 +95,20 @@ def scan_basis(
         Rows at a time; bounds memory.
     """
     return ScanBasis(
-        _series_basis(model, torch.zeros_like(model.series), rows, nodes, batch),
+        _series_basis(model, rows, nodes, batch),
         _connectivity_basis(model, nodes),
         (model.correlation - model.baseline_correlation).cpu().double().numpy(),
     )
 
 
-def expected_series_basis(
-    model: DifferentiableModel, rows: Floats, *, nodes: int = 4, batch: int = 8
-) -> Floats:
-    """The same walk from each training participant's series, averaged: (row, parcel)."""
-    found = [_series_basis(model, reference, rows, nodes, batch) for reference in model.references]
-    return np.asarray(np.mean(found, axis=0))
-
-
-def _series_basis(
-    model: DifferentiableModel, baseline: Tensor, rows: Floats, nodes: int, batch: int
-) -> Floats:
-    frozen, step = model.model, model.series - baseline
+def _series_basis(model: DifferentiableModel, rows: Floats, nodes: int, batch: int) -> Floats:
+    frozen, step = model.model, model.series
     directions = torch.as_tensor(rows, dtype=torch.float32, device=step.device)
     pooling = _pooling(model)
     starts = window_starts(len(step), frozen.window_frames)
     total = np.zeros((len(rows), step.shape[1]))
     for place, weight in zip(*gauss_legendre(nodes), strict=True):
-        at = baseline + place * step
+        at = place * step
         for start in starts:
             window = slice(start, start + frozen.window_frames)
             moved = step[window].T
