@@ -19,7 +19,6 @@ from app.cohort.demo_writer import add_to_card, write_bundle
 from app.cohort.evaluation import (
     Contender,
     Evaluated,
-    Protocol,
     evaluate,
     null_figures,
 )
@@ -57,10 +56,6 @@ class Cohort:
             np.array([person.responder for person in self.training]),
             np.array([person.responder for person in self.held_out]),
         )
-
-    def split(self, values: Floats) -> tuple[Floats, Floats]:
-        """Rows of training and of held-out people (in this order) apart."""
-        return values[: len(self.training)], values[len(self.training) :]
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,15 +136,6 @@ def all_connections(people: Sequence[PreparedParticipant], mean: Floats) -> Bloc
     return Block("all connections", values, np.ones(values.shape[1], np.float32))
 
 
-def _contender(name: str, cohort: Cohort, *blocks: Block) -> Contender:
-    pairs = [cohort.split(block.values) for block in blocks]
-    return Contender(
-        name,
-        tuple(Block(b.name, p[0], b.factors) for b, p in zip(blocks, pairs, strict=True)),
-        tuple(Block(b.name, p[1], b.factors) for b, p in zip(blocks, pairs, strict=True)),
-    )
-
-
 def make_demo_bundle(
     people: Sequence[PreparedParticipant],
     training_count: int,
@@ -201,17 +187,15 @@ def make_demo_bundle(
         pairs = np.stack([extractor.connectivity(person, mean) for person in everyone])
         connectivity = connectivity_block(pairs, networks)
         covariates = np.stack([person.covariates() for person in everyone])
-    protocol = Protocol(
-        settings.outer_folds, settings.inner_folds, settings.fold_seed, settings.cutoff
-    )
+    count = len(training)
     contenders = (
-        _contender(FUSED, cohort, series, connectivity),
-        _contender(SERIES, cohort, series),
-        _contender(CONNECTIVITY, cohort, connectivity),
-        _contender(RANDOM, cohort, random),
-        _contender(RANDOM_FUSED, cohort, random, connectivity),
-        _contender(LINEAR, cohort, all_connections(everyone, mean)),
-        _contender(COVARIATE, cohort, covariate_block(covariates, len(training))),
+        Contender.of(FUSED, count, series, connectivity),
+        Contender.of(SERIES, count, series),
+        Contender.of(CONNECTIVITY, count, connectivity),
+        Contender.of(RANDOM, count, random),
+        Contender.of(RANDOM_FUSED, count, random, connectivity),
+        Contender.of(LINEAR, count, all_connections(everyone, mean)),
+        Contender.of(COVARIATE, count, covariate_block(covariates, count)),
     )
     results = {}
     with progress.stage("fit"):
@@ -219,7 +203,7 @@ def make_demo_bundle(
         for number, contender in enumerate(contenders):
             progress.step(number / len(contenders), contender.name)
             results[contender.name] = evaluate(
-                contender, labels, held_out_labels, identifiers, protocol
+                contender, labels, held_out_labels, identifiers, settings.protocol
             )
     with progress.stage("judge"):
         fused = results[FUSED]
@@ -248,7 +232,7 @@ def make_demo_bundle(
             results=results,
             heads=heads,
             null=null,
-            novelty=fit_novelty(novel[: len(training)]),
+            novelty=fit_novelty(novel[:count]),
             novelty_features=novel,
             mean_correlation=mean,
             pretraining_history=history,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from app.cohort.evaluation import Protocol
 from app.cohort.pretraining import PretrainingSettings
 from app.models.brainlm_config import BrainLMConfig
 
@@ -51,6 +52,11 @@ class DemoSettings:
     cutoff: float = 0.5
     novelty_limit: float = 99.0
     reference_count: int = 4
+
+    @property
+    def protocol(self) -> Protocol:
+        """How every contender is judged."""
+        return Protocol(self.outer_folds, self.inner_folds, self.fold_seed, self.cutoff)
 
 
 DEMO = DemoSettings()

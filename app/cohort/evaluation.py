@@ -34,6 +34,16 @@ class Contender:
     training: tuple[Block, ...]
     held_out: tuple[Block, ...]
 
+    @classmethod
+    def of(cls, name: str, training_count: int, *blocks: Block) -> Contender:
+        """Blocks of everybody: the first `training_count` people train, the others judge."""
+        first, rest = slice(training_count), slice(training_count, None)
+        return cls(
+            name,
+            tuple(Block(one.name, one.values[first], one.factors) for one in blocks),
+            tuple(Block(one.name, one.values[rest], one.factors) for one in blocks),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Evaluated:

@@ -14,15 +14,15 @@ import numpy as np
 
 from app.cohort.blocks import connectivity_block, covariate_block, series_block
 from app.cohort.demo_settings import DemoSettings
-from app.cohort.evaluation import Contender, Protocol, evaluate, gain_figures
+from app.cohort.evaluation import Contender, evaluate, gain_figures
 from app.cohort.feature_table import FeatureTable
 from app.cohort.features import FeatureExtractor
 from app.cohort.head_basis import ScanBasis, dual_rows, scan_basis
 from app.cohort.null_cohort import delivered_on_null, null_cohort_figures
 from app.cohort.permuted_labels import contribution_maps, figures_of, fit_many, gradient_maps
 from app.cohort.prepared import PreparedParticipant
-from app.cohort.training import Block
-from app.core.arrays import Floats, Ints
+from app.cohort.training import Block, Head
+from app.core.arrays import Ints
 from app.core.errors import ModelError
 from app.core.progress import Progress
 from app.models.differentiable import DifferentiableModel
@@ -65,11 +65,9 @@ class Judge:
         self.training_count = training_count
         self.labels = table.labels[:training_count]
         self.held_out_labels = table.labels[training_count:]
-        inside = np.arange(training_count)
-        outside = np.arange(training_count, len(table.labels))
         blocks = fused_blocks(table, self.network_of_parcel)
-        self.training = tuple(block.rows(inside) for block in blocks)
-        self.held_out = tuple(block.rows(outside) for block in blocks)
+        fused = Contender.of("fused", training_count, *blocks)
+        self.training, self.held_out = fused.training, fused.held_out
         self.heads = fit_many(
             self.training,
             self.labels,
@@ -85,26 +83,24 @@ class Judge:
                 "Prepare the cohort with the seed that its card names.",
                 code="cohort.other_people",
             )
-        self._bias = float(model.tensors["head.bias"][0])
-        self.held_out_log_odds = self._log_odds(self.held_out)
+        self._delivered = Head(
+            float(model.tensors["head.bias"][0]),
+            (self.heads.series[0], self.heads.connectivity[0]),
+            tuple(block.values.mean(axis=0) for block in self.training),
+            self.strengths,
+        )
+        self.held_out_log_odds = self._delivered.log_odds(self.held_out)
 
     def gain(self) -> Tables:
         """Gain over the covariate-only model of all covariates, held-out people paired."""
         settings, count = self.settings, self.training_count
         covariates = covariate_block(self.table.covariates, count)
-        contender = Contender(
-            "covariates_only",
-            (covariates.rows(np.arange(count)),),
-            (covariates.rows(np.arange(count, len(self.table.labels))),),
-        )
         rival = evaluate(
-            contender,
+            Contender.of("covariates_only", count, covariates),
             self.labels,
             self.held_out_labels,
             self.table.identifiers[:count],
-            Protocol(
-                settings.outer_folds, settings.inner_folds, settings.fold_seed, settings.cutoff
-            ),
+            settings.protocol,
         )
         return {
             "metrics.gain_over_covariates": gain_figures(
@@ -129,17 +125,8 @@ class Judge:
         )
         return {
             "metrics.null_cohort_simulated": figures
-            | delivered_on_null(self._log_odds(blocks), table.labels, settings)
+            | delivered_on_null(self._delivered.log_odds(blocks), table.labels, settings)
         }
-
-    def _log_odds(self, blocks: Sequence[Block]) -> Floats:
-        """The delivered head's log-odds of people, (person,)."""
-        weights = (self.heads.series[0], self.heads.connectivity[0])
-        parts = [
-            (block.values - known.values.mean(axis=0)) @ weight
-            for block, known, weight in zip(blocks, self.training, weights, strict=True)
-        ]
-        return np.asarray(self._bias + parts[0] + parts[1])
 
     def permuted_contributions(self) -> Tables:
         """Contributions of networks and pairs beside models trained on shuffled labels."""

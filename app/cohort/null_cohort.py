@@ -10,13 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from app.cohort.demo_settings import DemoSettings
-from app.cohort.evaluation import Contender, Protocol, evaluate
+from app.cohort.evaluation import Contender, evaluate
 from app.cohort.metrics import auroc, bootstrap_interval
 from app.cohort.training import Block
-from app.core.arrays import Bools, Floats, Ints
+from app.core.arrays import Bools, Floats
 
 Figures = dict[str, float | list[float]]
 
@@ -48,15 +46,12 @@ def null_cohort_figures(
     ``auroc`` with ``auroc_interval`` (bootstrap over held-out people), ``auroc_cross_validated``,
     both branches alone, counts and the seed.
     """
-    inside, outside = np.arange(training_count), np.arange(training_count, len(labels))
-    protocol = Protocol(
-        settings.outer_folds, settings.inner_folds, settings.fold_seed, settings.cutoff
-    )
-    names = [str(place) for place in inside]
+    inside, outside = labels[:training_count], labels[training_count:]
+    names = [str(place) for place in range(training_count)]
 
     def judged(*some: Block) -> Figures:
-        contender = Contender("null", _rows(some, inside), _rows(some, outside))
-        return evaluate(contender, labels[inside], labels[outside], names, protocol).figures
+        contender = Contender.of("null", training_count, *some)
+        return evaluate(contender, inside, outside, names, settings.protocol).figures
 
     fused = judged(*blocks)
     figures: Figures = {
@@ -83,7 +78,3 @@ def delivered_on_null(log_odds: Floats, labels: Bools, settings: DemoSettings) -
         "delivered_auroc": auroc(log_odds, labels),
         "delivered_auroc_interval": [low, high],
     }
-
-
-def _rows(blocks: Sequence[Block], people: Ints) -> tuple[Block, ...]:
-    return tuple(block.rows(people) for block in blocks)
