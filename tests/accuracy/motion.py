@@ -33,16 +33,20 @@ STEADY = 5  # frames left out where the magnetisation may not have settled
 
 def motion_errors_mm(motion: Motion, truth: ScanTruth, first_frame: int = 0) -> Array:
     """RMS error of each frame at 80 mm, both taken relative to the reference frame, (frame,)."""
-    true = np.stack([rigid_matrix(row, truth.motion_centre_mm) for row in truth.motion])
-    found = rigid_matrices(motion)
-    reference = motion.reference_frame
-    errors = displacement_at_radius_mm(
+    frames = np.arange(len(truth.motion))
+    errors = errors_mm(rigid_matrices(motion), truth, frames, motion.reference_frame)
+    return np.asarray(errors[first_frame:])
+
+
+def errors_mm(found: Array, truth: ScanTruth, frames: Array, reference: int) -> Array:
+    """RMS error at 80 mm of maps (frame, 4, 4) of some frames, relative to one of these maps."""
+    true = np.stack([rigid_matrix(truth.motion[frame], truth.motion_centre_mm) for frame in frames])
+    return displacement_at_radius_mm(
         true @ np.linalg.inv(true[reference]),
         found @ np.linalg.inv(found[reference]),
         np.asarray(truth.motion_centre_mm),
         RADIUS_MM,
     )
-    return np.asarray(errors[first_frame:])
 
 
 def displacement_record(motion: Motion, truth: ScanTruth, first_frame: int = 0) -> Record:
@@ -144,7 +148,7 @@ def beside_peers(
     image: Image4D, truth: ScanTruth, frames: int, peers: tuple[str, ...]
 ) -> dict[str, list[float]]:
     """Mean, 95th percentile and maximum of the error of each estimator on the same volumes."""
-    from tests.benchmarks.motion import PEERS, errors_mm, ours
+    from tests.benchmarks.motion import PEERS, ours
 
     chosen = np.linspace(STEADY, image.data.shape[3] - 1, frames).astype(int)
     part = replace(image, data=np.ascontiguousarray(image.data[..., chosen]))

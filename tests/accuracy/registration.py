@@ -19,6 +19,7 @@ from app.core.images import SpatialMap
 from app.core.results import Verdict
 from app.preprocessing.geometry import apply_affine, rotation_matrix
 from app.preprocessing.placement import Placed, finish_placement
+from app.preprocessing.quality import worst
 from app.preprocessing.registration import brain_only, with_scores
 from app.preprocessing.t1_route import T1Templates, route_parts
 from app.simulation.scanner import SMALL_SCANNER, ScannerSettings
@@ -145,8 +146,7 @@ def _plain(told: dict[str, tuple[float, Verdict]]) -> Record:
 
 def worst_of(gate: Record) -> str:
     """The verdict of a gate record: "pass", "attention" or "withheld"."""
-    order = [Verdict.PASS.value, Verdict.ATTENTION.value, Verdict.WITHHELD.value]
-    return order[max(order.index(verdict) for _, verdict in gate.values())]
+    return worst(Verdict(verdict) for _, verdict in gate.values()).value
 
 
 def at_most(events: int, trials: int) -> float:

@@ -24,24 +24,14 @@ import numpy as np
 
 from app.core.arrays import Floats
 from app.core.images import Image4D
-from app.preprocessing.geometry import displacement_at_radius_mm, rigid_matrices, rigid_matrix
+from app.preprocessing.geometry import rigid_matrices
 from app.preprocessing.motion import estimate_motion
 from app.simulation.cohort import CohortSettings
-from app.simulation.scan import ScanTruth, simulate_volumes
+from app.simulation.scan import simulate_volumes
 from app.simulation.scanner import ParticipantSettings
+from tests.accuracy.motion import errors_mm
 
 Matrices = Floats  # (frame, 4, 4), reference scanner mm -> frame scanner mm
-
-
-def errors_mm(found: Matrices, truth: ScanTruth, frames: Floats, reference: int) -> Floats:
-    """RMS error at 80 mm of (frame, 4, 4) maps, relative to the frame at `reference`."""
-    true = np.stack([rigid_matrix(truth.motion[frame], truth.motion_centre_mm) for frame in frames])
-    return displacement_at_radius_mm(
-        true @ np.linalg.inv(true[reference]),
-        found @ np.linalg.inv(found[reference]),
-        np.asarray(truth.motion_centre_mm),
-        80.0,
-    )
 
 
 def ours(image: Image4D, _reference: int) -> Matrices:
