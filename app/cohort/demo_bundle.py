@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from app.cohort.attribution_truth import explain_people, ranking
-from app.cohort.blocks import connectivity_block, covariate_block, series_block
+from app.cohort.blocks import covariate_block, series_block
 from app.cohort.demo_card import Fitted, golden_indices
 from app.cohort.demo_settings import DEMO, ENCODER, FRAMES, REPETITION_TIME_S, DemoSettings
 from app.cohort.demo_writer import add_to_card, write_bundle
@@ -22,9 +22,10 @@ from app.cohort.evaluation import (
     evaluate,
     null_figures,
 )
+from app.cohort.feature_table import FeatureTable
 from app.cohort.features import FeatureExtractor, cached_series_features, mean_correlation_of
 from app.cohort.novelty import fit_novelty
-from app.cohort.prepared import PreparedParticipant, split_people
+from app.cohort.prepared import PreparedParticipant, split_people, usable
 from app.cohort.pretraining import initialise, pretrain
 from app.cohort.series_level import pain_agnostic_series
 from app.cohort.training import Block, bootstrap_heads
@@ -32,7 +33,6 @@ from app.connectome.atlases import Atlas, load_atlas
 from app.connectome.connectivity import fisher_z
 from app.core.arrays import Bools, Floats
 from app.core.progress import Progress
-from app.core.results import Verdict
 from app.models.brainlm import BrainLM
 from app.models.bundle import load_bundle
 from app.models.covariates import NAMES as COVARIATES
@@ -164,8 +164,7 @@ def make_demo_bundle(
     -------
     The split, the delivered model's features, and all contenders by name.
     """
-    usable = [person for person in people if person.verdict != Verdict.WITHHELD.value]
-    training, held_out = split_people(usable, training_count)
+    training, held_out = split_people(usable(people), training_count)
     cohort = Cohort(training, held_out)
     everyone = (*training, *held_out)
     labels, held_out_labels = cohort.labels()
@@ -177,16 +176,12 @@ def make_demo_bundle(
     with progress.stage("features"):
         cache = work_dir / "features"
         networks = extractor.network_of_parcel
-        series = series_block(
-            cached_series_features(extractor, everyone, cache, progress), networks
-        )
+        mean = mean_correlation_of(training)
+        table = FeatureTable.of(everyone, extractor, mean, cache, progress)
+        series, connectivity = table.blocks(networks)
         random = series_block(
             cached_series_features(untrained, everyone, cache, progress), networks
         )
-        mean = mean_correlation_of(training)
-        pairs = np.stack([extractor.connectivity(person, mean) for person in everyone])
-        connectivity = connectivity_block(pairs, networks)
-        covariates = np.stack([person.covariates() for person in everyone])
     count = len(training)
     contenders = (
         Contender.of(FUSED, count, series, connectivity),
@@ -195,7 +190,7 @@ def make_demo_bundle(
         Contender.of(RANDOM, count, random),
         Contender.of(RANDOM_FUSED, count, random, connectivity),
         Contender.of(LINEAR, count, all_connections(everyone, mean)),
-        Contender.of(COVARIATE, count, covariate_block(covariates, count)),
+        Contender.of(COVARIATE, count, covariate_block(table.covariates, count)),
     )
     results = {}
     with progress.stage("fit"):
@@ -222,7 +217,7 @@ def make_demo_bundle(
             repeats=settings.bootstrap_heads,
             seed=settings.bootstrap_seed,
         )
-        novel = novelty_features(extractor, everyone, series.values, pairs)
+        novel = novelty_features(extractor, everyone, table.series, table.connectivity)
         fitted = Fitted(
             settings=settings,
             extractor=extractor,

@@ -11,9 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
+from app.cohort.blocks import connectivity_block, series_block
 from app.cohort.features import FeatureExtractor, cached_series_features
 from app.cohort.prepared import PreparedParticipant
-from app.core.arrays import Bools, Floats
+from app.cohort.training import Block
+from app.core.arrays import Bools, Floats, Ints
 from app.core.progress import Progress
 
 
@@ -44,6 +46,13 @@ class FeatureTable:
             cached_series_features(extractor, ordered, cache, progress),
             np.stack([extractor.connectivity(person, mean_correlation) for person in ordered]),
             np.stack([person.covariates() for person in ordered]),
+        )
+
+    def blocks(self, network_of_parcel: Ints) -> tuple[Block, Block]:
+        """Both blocks of the fused model: series, then connectivity."""
+        return (
+            series_block(self.series, network_of_parcel),
+            connectivity_block(self.connectivity, network_of_parcel),
         )
 
     def save(self, path: Path) -> None:

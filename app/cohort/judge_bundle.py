@@ -16,9 +16,8 @@ from app.cohort.judging import (
     extractor_for,
     strengths_of,
 )
-from app.cohort.prepared import PreparedParticipant, split_people
+from app.cohort.prepared import PreparedParticipant, split_people, usable
 from app.core.progress import Progress
-from app.core.results import Verdict
 from app.models.bundle import load_bundle
 from app.models.fmm_tc import FmmTc
 
@@ -67,7 +66,7 @@ def judge_bundle(
     model = FmmTc.from_tensors(bundle.card, bundle.tensors)
     scale = bundle.contract.series_scale_percent
     extractor = extractor_for(model, scale)
-    training, held_out = split_people(_usable(people), bundle.summary.training_count)
+    training, held_out = split_people(usable(people), bundle.summary.training_count)
     cache = work_dir / "features"
     with progress.stage("features"):
         everyone = (*training, *held_out)
@@ -80,7 +79,7 @@ def judge_bundle(
         tables |= judge.gain() | judge.permuted_contributions()
         if null_people:
             # pairs that a scan does not cover are filled from people outside the null cohort
-            null_table = FeatureTable.of(_usable(null_people), extractor, mean, cache, progress)
+            null_table = FeatureTable.of(usable(null_people), extractor, mean, cache, progress)
             tables |= judge.null_cohort(null_table)
     if walked:
         with progress.stage("walk"):
@@ -92,7 +91,3 @@ def judge_bundle(
     for name, values in tables.items():
         add_to_card(bundle_dir, name, values)
     return Judged(tables, table, null_table)
-
-
-def _usable(people: Sequence[PreparedParticipant]) -> list[PreparedParticipant]:
-    return [person for person in people if person.verdict != Verdict.WITHHELD.value]

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from app.cohort.blocks import connectivity_block, covariate_block, series_block
+from app.cohort.blocks import covariate_block
 from app.cohort.demo_settings import DemoSettings
 from app.cohort.evaluation import Contender, evaluate, gain_figures
 from app.cohort.feature_table import FeatureTable
@@ -21,8 +21,7 @@ from app.cohort.head_basis import ScanBasis, dual_rows, scan_basis
 from app.cohort.null_cohort import delivered_on_null, null_cohort_figures
 from app.cohort.permuted_labels import contribution_maps, figures_of, fit_many, gradient_maps
 from app.cohort.prepared import PreparedParticipant
-from app.cohort.training import Block, Head
-from app.core.arrays import Ints
+from app.cohort.training import Head
 from app.core.errors import ModelError
 from app.core.progress import Progress
 from app.models.differentiable import DifferentiableModel
@@ -32,14 +31,6 @@ from app.simulation.signature import planted_signature
 Tables = dict[str, dict[str, Any]]  # dotted name of a card's table -> its values
 GRADIENT_MODELS = 400  # a map of 90 525 connections each
 TOLERANCE = 1e-3  # of a refitted weight, relative to the largest
-
-
-def fused_blocks(table: FeatureTable, network_of_parcel: Ints) -> tuple[Block, Block]:
-    """Both blocks of the fused model."""
-    return (
-        series_block(table.series, network_of_parcel),
-        connectivity_block(table.connectivity, network_of_parcel),
-    )
 
 
 class Judge:
@@ -65,7 +56,7 @@ class Judge:
         self.training_count = training_count
         self.labels = table.labels[:training_count]
         self.held_out_labels = table.labels[training_count:]
-        blocks = fused_blocks(table, self.network_of_parcel)
+        blocks = table.blocks(self.network_of_parcel)
         fused = Contender.of("fused", training_count, *blocks)
         self.training, self.held_out = fused.training, fused.held_out
         self.heads = fit_many(
@@ -119,7 +110,7 @@ class Judge:
         count = self.training_count
         if len(table.labels) < count + count * 2 // 5:
             count = len(table.labels) * 2 // 3
-        blocks, settings = fused_blocks(table, self.network_of_parcel), self.settings
+        blocks, settings = table.blocks(self.network_of_parcel), self.settings
         figures = null_cohort_figures(
             blocks, table.labels, count, settings, settings.null_cohort_seed
         )

@@ -10,6 +10,7 @@ import numpy as np
 
 from app.core.arrays import Bools, Floats, frozen
 from app.core.errors import StorageError
+from app.core.results import Verdict
 from app.models.covariates import covariate_values
 
 
@@ -124,6 +125,11 @@ def refuse_duplicates(people: Sequence[PreparedParticipant]) -> None:
                 "Remove the copy: it would be trained on and tested on.",
                 code="cohort.duplicate",
             )
+
+
+def usable(people: Sequence[PreparedParticipant]) -> list[PreparedParticipant]:
+    """Those whose quality verdict does not withhold a number."""
+    return [person for person in people if person.verdict != Verdict.WITHHELD.value]
 
 
 def split_people(
