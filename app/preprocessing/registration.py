@@ -22,9 +22,10 @@ from app.preprocessing.ants_bridge import (
     correct_bias,
     is_orthogonal,
 )
-from app.preprocessing.deformable import find_warp
+from app.preprocessing.deformable import WarpSettings, find_warp
 from app.preprocessing.geometry import apply_affine, dilated, grid_points_mm, voxel_sizes_mm
 from app.preprocessing.spatial_map import (
+    affine_map,
     identity_map,
     jacobian_determinant,
     normalised_correlation,
@@ -82,29 +83,29 @@ def register_to_template(
             raise
         affine = start  # judged by the same scores and limits as any other place
         notes = ("The affine fit failed; the coarse search stands in for it.",)
-    plain = SpatialMap(
-        template=template_epi.space,
-        affine=frozen(affine),
-        displacement_mm=None,
-        displacement_affine=None,
-        method="affine",
-        similarity_before=float("nan"),
-        similarity_after=float("nan"),
-        mask_dice=float("nan"),
-        jacobian_range=(1.0, 1.0),
-        notes=notes,
-    )
+    plain = affine_map(template_epi.space, affine, "affine", notes)
     plain = with_scores(plain, moving, mask, template_epi, template_mask)
     progress.step(0.3, "Fitting a smooth warp")
-    in_place = warp_volume_to_template(moving, plain, fixed.affine, _shape(fixed), order=1)
-    in_voxels = find_warp(np.asarray(fixed.data), np.asarray(in_place.data), progress=progress)
-    warped = replace(
+    warped = bent(plain, moving, fixed, WarpSettings(), progress)
+    return keep_better(plain, warped, moving, mask, template_epi, template_mask)
+
+
+def bent(
+    plain: SpatialMap,
+    moving: Image3D,
+    fixed: Image3D,
+    settings: WarpSettings,
+    progress: Progress,
+) -> SpatialMap:
+    """An affine map and the warp, on the grid of `fixed`, that brings `moving` closer to it."""
+    in_place = warp_volume_to_template(moving, plain, fixed.affine, shape_of(fixed), order=1)
+    in_voxels = find_warp(np.asarray(fixed.data), np.asarray(in_place.data), settings, progress)
+    return replace(
         plain,
         displacement_mm=frozen(in_voxels @ fixed.affine[:3, :3].T, np.float32),
         displacement_affine=frozen(fixed.affine),
-        method="affine+warp",
+        method=f"{plain.method}+warp",
     )
-    return keep_better(plain, warped, moving, mask, template_epi, template_mask)
 
 
 def identity_registration(
@@ -142,7 +143,7 @@ def left_right_margin(
     affine_only = replace(spatial_map, displacement_mm=None, displacement_affine=None)
     template_epi, template_mask = _thinned(template_epi), _thinned(template_mask)
     warped = warp_volume_to_template(
-        boldref, affine_only, template_epi.affine, _shape(template_epi), order=1
+        boldref, affine_only, template_epi.affine, shape_of(template_epi), order=1
     )
     both = np.asarray(template_mask.data, bool)
     both = both & (warped.data > 0.2 * np.median(warped.data[both]))
@@ -210,7 +211,7 @@ def with_scores(
     overlap of the masks over the smaller one.
     """
     template_epi, template_mask = _thinned(template_epi), _thinned(template_mask)
-    shape = _shape(template_epi)
+    shape = shape_of(template_epi)
     warped = warp_volume_to_template(moving, candidate, template_epi.affine, shape, order=1)
     brain = warp_volume_to_template(mask, candidate, template_epi.affine, shape, order=0)
     target = np.asarray(template_mask.data, bool)
@@ -275,7 +276,7 @@ def on_right_angled_grid(image: Image3D, spacing_mm: float = 3.0) -> Image3D:
 
 def _mirrored_index(image: Image3D) -> tuple[Ints, Ints, Ints]:
     """Index arrays that read an axis-aligned template at (-x, y, z), nearest voxel."""
-    nx, ny, nz = _shape(image)
+    nx, ny, nz = shape_of(image)
     x_mm = image.affine[0, 0] * np.arange(nx) + image.affine[0, 3]
     source = np.rint((-x_mm - image.affine[0, 3]) / image.affine[0, 0]).astype(int)
     x, y, z = np.ix_(np.clip(source, 0, nx - 1), np.arange(ny), np.arange(nz))
@@ -291,6 +292,7 @@ def _thinned(image: Image3D) -> Image3D:
     return Image3D(image.data[::2, ::2, ::2], affine, image.space)
 
 
-def _shape(image: Image3D) -> tuple[int, int, int]:
+def shape_of(image: Image3D) -> tuple[int, int, int]:
+    """Voxels along x, y and z."""
     x, y, z = image.data.shape
     return x, y, z

@@ -10,7 +10,7 @@ import numpy as np
 
 from app.core.arrays import Bools, Floats, Ints, frozen
 from app.core.images import Image3D, SpatialMap
-from app.preprocessing.geometry import apply_affine, grid_points_mm, voxel_sizes_mm
+from app.preprocessing.geometry import apply_affine, grid_points_mm
 
 Values = Floats | Ints | Bools
 
@@ -18,20 +18,28 @@ INVERSE_ITERATIONS = 30
 INVERSE_TOLERANCE_MM = 1e-3
 
 
-def identity_map(template: str, similarity: float = float("nan")) -> SpatialMap:
-    """The map of a run that already lies in the template."""
+def affine_map(
+    template: str, affine: Floats, method: str, notes: tuple[str, ...] = ()
+) -> SpatialMap:
+    """A map without a warp, not scored yet: template mm -> scanner mm, (4, 4)."""
     return SpatialMap(
         template=template,
-        affine=frozen(np.eye(4)),
+        affine=frozen(affine),
         displacement_mm=None,
         displacement_affine=None,
-        method="identity",
-        similarity_before=similarity,
-        similarity_after=similarity,
+        method=method,
+        similarity_before=float("nan"),
+        similarity_after=float("nan"),
         mask_dice=float("nan"),
         jacobian_range=(1.0, 1.0),
-        notes=("The run states that it already lies in this template.",),
+        notes=notes,
     )
+
+
+def identity_map(template: str) -> SpatialMap:
+    """The map of a run that already lies in the template."""
+    note = "The run states that it already lies in this template."
+    return affine_map(template, np.eye(4), "identity", (note,))
 
 
 def displacement_at(spatial_map: SpatialMap, points_mm: Floats) -> Floats:
@@ -199,8 +207,3 @@ def normalised_mutual_information(first: Values, second: Values, bins: int = 32)
     if together <= 0:
         return 1.0
     return (entropy(shares.sum(axis=0)) + entropy(shares.sum(axis=1))) / together
-
-
-def mean_voxel_mm(image: Image3D) -> float:
-    """Mean voxel edge of an image in mm."""
-    return float(voxel_sizes_mm(image.affine).mean())

@@ -22,17 +22,21 @@ from app.preprocessing.ants_bridge import (
     is_orthogonal,
     rigid_registration,
 )
-from app.preprocessing.deformable import WarpSettings, find_warp
+from app.preprocessing.deformable import WarpSettings
 from app.preprocessing.geometry import apply_affine, dilated, grid_points_mm, voxel_sizes_mm
 from app.preprocessing.registration import (
+    FIXED_MARGIN_MM,
     JACOBIAN_LIMITS,
+    bent,
     brain_only,
     jacobian_range_inside,
     on_right_angled_grid,
+    shape_of,
     with_scores,
     working_grid,
 )
 from app.preprocessing.spatial_map import (
+    affine_map,
     normalised_mutual_information,
     read_at,
     warp_volume_to_scanner,
@@ -101,8 +105,9 @@ def register_through_t1(
     fixed, fixed_brain = working_grid(template.t1, template.brain_mask, 4.0)
     start = search_start(fixed, fixed_brain, brain)
     progress.step(0.35, "Fitting an affine map of the T1 image")
-    affine = affine_registration(fixed, brain, dilated(fixed_brain, fixed.affine, 8.0), start, seed)
-    plain = _affine_map(template.t1.space, affine)
+    near_brain = dilated(fixed_brain, fixed.affine, FIXED_MARGIN_MM)
+    affine = affine_registration(fixed, brain, near_brain, start, seed)
+    plain = affine_map(template.t1.space, affine, "T1: affine")
     inside = warp_volume_to_scanner(
         Image3D(
             dilated(np.asarray(template.brain_mask.data, bool), template.brain_mask.affine, 3.0),
@@ -116,24 +121,14 @@ def register_through_t1(
     brain = replace(brain, data=np.where(inside.data, brain.data, 0.0).astype(np.float32))
     progress.step(0.45, "Fitting a smooth warp of the T1 image")
     fine, _ = working_grid(template.t1, template.brain_mask, 2.0)
-    x, y, z = fine.data.shape
-    in_place = warp_volume_to_template(brain, plain, fine.affine, (x, y, z), order=1)
-    in_voxels = find_warp(
-        np.asarray(fine.data), np.asarray(in_place.data), warp, PartOfStage(progress, 0.45, 0.95)
-    )
-    bent = replace(
-        plain,
-        displacement_mm=frozen(in_voxels @ fine.affine[:3, :3].T, np.float32),
-        displacement_affine=frozen(fine.affine),
-        method="T1: affine+warp",
-    )
-    low, high = jacobian_range_inside(bent, template.brain_mask)
+    warped = bent(plain, brain, fine, warp, PartOfStage(progress, 0.45, 0.95))
+    low, high = jacobian_range_inside(warped, template.brain_mask)
     notes: tuple[str, ...] = ()
     if low < JACOBIAN_LIMITS[0] or high > JACOBIAN_LIMITS[1]:
         notes = (f"T1 affine only: the warp's Jacobian spans {low:.2f} to {high:.2f}.",)
-        bent, low, high = replace(plain, method="T1: affine"), 1.0, 1.0
+        warped, low, high = plain, 1.0, 1.0
     whole = replace(
-        bent,
+        warped,
         affine=frozen(np.linalg.inv(to_t1) @ affine),
         jacobian_range=(low, high),
         notes=notes,
@@ -169,7 +164,7 @@ def route_parts(
 ) -> tuple[float, float, float]:
     """Edge agreement, mask Dice and coverage of `route_score`."""
     fixed, brain = working_grid(template.epi_contrast, template.brain_mask, 2.0)
-    shape = (fixed.data.shape[0], fixed.data.shape[1], fixed.data.shape[2])
+    shape = shape_of(fixed)
     seen = warp_volume_to_template(moving, candidate, fixed.affine, shape, order=3)
     found = warp_volume_to_template(mask, candidate, fixed.affine, shape, order=0)
     edges = _edge_agreement(
@@ -268,13 +263,6 @@ def _brought(mask: Image3D, to_t1: Floats, head: Image3D, margin_mm: float) -> B
     there = read_at(mask, points, 0).astype(bool).reshape(head.data.shape)
     wide = dilated(there, head.affine, margin_mm)
     return np.asarray(ndimage.binary_fill_holes(wide), bool)
-
-
-def _affine_map(template: str, affine: Floats) -> SpatialMap:
-    unknown = float("nan")
-    return SpatialMap(
-        template, frozen(affine), None, None, "T1: affine", unknown, unknown, unknown, (1.0, 1.0)
-    )
 
 
 def _edge_agreement(first: Floats, second: Floats, inside: Bools) -> float:
