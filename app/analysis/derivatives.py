@@ -31,7 +31,7 @@ from app.core.folders import private_prefix
 from app.core.images import Image3D, Image4D
 from app.core.progress import Progress
 from app.core.request import AnalysisRequest
-from app.core.results import CleanSignals, Finding, Motion, Severity
+from app.core.results import MOTION_COLUMNS, CleanSignals, Finding, Motion, Severity
 from app.preprocessing.cleaning import clean_series, good_frames
 from app.preprocessing.confounds import brain_voxels, temporal_snr
 from app.preprocessing.presets import find_preset
@@ -40,7 +40,7 @@ from app.preprocessing.registration import identity_registration, left_right_mar
 from app.preprocessing.sampling import sample_parcels
 from app.scans.faults import Fault, raise_all
 from app.scans.fmriprep import DerivativeRun, check_rows, made_by, read_mask, same_grid
-from app.scans.fmriprep_table import MOTION_COLUMNS, read_confounds
+from app.scans.fmriprep_table import read_confounds
 from app.scans.nifti import LoadedScan, read_nifti
 from app.scans.volume import read_volume
 

@@ -13,6 +13,8 @@ from app.core.arrays import Bools, Floats
 
 PREPROCESSING = "preprocessing"  # key of the record of steps in `Provenance.parameters`
 PARCEL_SPACE = "parcel series"
+# fMRIPrep's names of the columns of `Motion.parameters`.
+MOTION_COLUMNS = ("trans_x", "trans_y", "trans_z", "rot_x", "rot_y", "rot_z")
 
 
 class Severity(StrEnum):

@@ -11,14 +11,13 @@ import numpy as np
 from app.core.arrays import Bools, Floats, frozen
 from app.core.errors import PreprocessingError
 from app.core.images import Image3D, SpatialMap
-from app.core.results import Motion
+from app.core.results import MOTION_COLUMNS, Motion
 from app.preprocessing.framewise import dvars, standardised_dvars
 from app.preprocessing.geometry import apply_affine, grid_points_mm, spread_choice
 from app.preprocessing.sampling import SampledSeries, ScannerPoints
 from app.preprocessing.spatial_map import read_at, to_template
 
 TISSUES = ("white_matter", "csf")  # group order of `tissue_points`
-MOTION_COLUMNS = ("trans_x", "trans_y", "trans_z", "rot_x", "rot_y", "rot_z")
 MOST_VOXELS = 10_000
 MOST_TISSUE_VOXELS = 2_500
 LEAST_VOXELS = 20

@@ -15,8 +15,8 @@ from dataclasses import asdict, dataclass
 
 from app.core.errors import PreprocessingError
 from app.core.provenance import record_sha256
+from app.core.results import MOTION_COLUMNS
 
-MOTION_COLUMNS = ("trans_x", "trans_y", "trans_z", "rot_x", "rot_y", "rot_z")
 MOTION_24 = tuple(
     f"{name}{suffix}"
     for name in MOTION_COLUMNS

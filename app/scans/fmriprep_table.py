@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from app.core.results import MOTION_COLUMNS
 from app.scans.faults import Fault, raise_all
 from app.scans.tables import NumberTable, read_numbers
 
-MOTION_COLUMNS = ("trans_x", "trans_y", "trans_z", "rot_x", "rot_y", "rot_z")
 ALWAYS = (*MOTION_COLUMNS, "framewise_displacement", "std_dvars")
 OPTIONAL = ("rmsd", "dvars", "csf", "white_matter", "global_signal")
 _NON_STEADY = re.compile(r"non_steady_state_outlier\d{2,}")

@@ -16,6 +16,7 @@ from app.core.arrays import Bools
 from app.core.errors import StorageError
 from app.core.progress import Progress
 from app.core.provenance import record_sha256
+from app.core.results import MOTION_COLUMNS
 from app.simulation.anatomy import Anatomy
 from app.simulation.bids import (
     SIMULATED_DRUG,
@@ -38,7 +39,6 @@ from app.simulation.signature import (
 )
 
 FORMAT = 1
-MOTION_COLUMNS = ("trans_x", "trans_y", "trans_z", "rot_x", "rot_y", "rot_z")
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from app.core.results import Attribution, Case, CleanSignals, Connectome, Motion
+from app.core.results import MOTION_COLUMNS, Attribution, Case, CleanSignals, Connectome, Motion
 
-MOTION_COLUMNS = ("trans_x", "trans_y", "trans_z", "rot_x", "rot_y", "rot_z")
 FIRST_COLUMNS = (*MOTION_COLUMNS, "framewise_displacement", "std_dvars")
 
 
