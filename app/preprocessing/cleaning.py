@@ -15,19 +15,7 @@ import numpy as np
 
 from app.core.arrays import Bools, Floats
 from app.core.errors import PreprocessingError
-from app.preprocessing.presets import MOTION_24, PRESETS, CleaningPreset, find_preset
-
-__all__ = [
-    "MOTION_24",
-    "PRESETS",
-    "CleanedSeries",
-    "CleaningPreset",
-    "clean_series",
-    "find_preset",
-    "good_frames",
-    "interpolate_flagged",
-    "residual_degrees_of_freedom",
-]
+from app.preprocessing.presets import CleaningPreset
 
 BUTTERWORTH_ORDER = 5
 MINIMUM_GOOD_FRAMES = 20  # below this nothing is fitted

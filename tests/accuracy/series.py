@@ -13,8 +13,9 @@ from app.analysis.measure import Measured, Measurement, measure
 from app.core.images import Image4D
 from app.core.progress import Progress
 from app.core.request import AnalysisRequest
-from app.preprocessing.cleaning import clean_series, find_preset
+from app.preprocessing.cleaning import clean_series
 from app.preprocessing.geometry import apply_affine, rigid_matrices
+from app.preprocessing.presets import find_preset
 from app.preprocessing.sampling import SampledSeries, sample_parcels
 from app.preprocessing.spatial_map import to_scanner
 from app.scans.nifti import read_nifti

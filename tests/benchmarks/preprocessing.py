@@ -28,7 +28,8 @@ from app.connectome.templates import Template, load_template
 from app.core.images import Image3D, Image4D, SpatialMap
 from app.preprocessing.brain_mask import find_brain_mask
 from app.preprocessing.chain import TemplateImages, preprocess
-from app.preprocessing.cleaning import clean_series, find_preset
+from app.preprocessing.cleaning import clean_series
+from app.preprocessing.presets import find_preset
 from app.preprocessing.registration import register_to_template
 from app.preprocessing.sampling import sample_parcels
 from app.preprocessing.spatial_map import (

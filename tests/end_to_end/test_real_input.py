@@ -25,13 +25,14 @@ from app.core import wording
 from app.core.images import Image4D, SpatialMap
 from app.core.request import AnalysisRequest
 from app.core.results import Case, CleanSignals, Motion, Outcome, Prediction
-from app.preprocessing.cleaning import clean_series, find_preset
+from app.preprocessing.cleaning import clean_series
 from app.preprocessing.framewise import framewise_displacement_power
 from app.preprocessing.geometry import (
     displacement_at_radius_mm,
     rigid_matrices,
     rigid_parameters,
 )
+from app.preprocessing.presets import find_preset
 from app.preprocessing.sampling import sample_parcels
 from app.study.case_store import damaged_files
 from tests.end_to_end.real_input import FRAMES, RealInput, make_real_input, parcel_truth

@@ -14,7 +14,7 @@ from app.connectome.atlases import load_atlas
 from app.connectome.templates import load_template
 from app.core.arrays import Floats
 from app.core.results import MOTION_COLUMNS
-from app.preprocessing.cleaning import MOTION_24
+from app.preprocessing.presets import MOTION_24
 
 FRAMES = 70
 REPETITION_TIME_S = 2.0

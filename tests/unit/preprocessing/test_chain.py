@@ -15,7 +15,7 @@ from app.core.images import Image4D
 from app.core.progress import Progress, ProgressEvent
 from app.core.results import Verdict
 from app.preprocessing.chain import Preprocessed, TemplateImages, preprocess
-from app.preprocessing.cleaning import find_preset
+from app.preprocessing.presets import find_preset
 from app.preprocessing.steps import STEPS, stage_weights
 
 

@@ -5,15 +5,12 @@ import pytest
 
 from app.core.errors import PreprocessingError
 from app.preprocessing.cleaning import (
-    MOTION_24,
-    PRESETS,
-    CleaningPreset,
     clean_series,
-    find_preset,
     good_frames,
     interpolate_flagged,
     residual_degrees_of_freedom,
 )
+from app.preprocessing.presets import MOTION_24, PRESETS, CleaningPreset, find_preset
 
 FRAMES, PARCELS, TR = 230, 7, 2.0
 

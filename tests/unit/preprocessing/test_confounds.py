@@ -7,7 +7,6 @@ from app.core.errors import PreprocessingError
 from app.core.images import Image3D, SpatialMap
 from app.core.results import Motion
 from app.preprocessing.carpet import carpet_rows
-from app.preprocessing.cleaning import MOTION_24
 from app.preprocessing.confounds import (
     brain_voxels,
     compute_confounds,
@@ -15,6 +14,7 @@ from app.preprocessing.confounds import (
     temporal_snr,
     tissue_points,
 )
+from app.preprocessing.presets import MOTION_24
 from app.preprocessing.sampling import SampledSeries
 
 SHIFT = np.array([[1.0, 0, 0, 5], [0, 1, 0, -3], [0, 0, 1, 2], [0, 0, 0, 1]])
