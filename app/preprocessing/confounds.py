@@ -188,12 +188,18 @@ def temporal_snr(voxels: Floats, good: Bools) -> float:
     if int(good.sum()) <= 3:
         return float("nan")
     time = np.linspace(-1.0, 1.0, len(voxels))[good]
-    design = np.linalg.qr(np.stack([np.ones_like(time), time, time**2], axis=1))[0]
     values = np.asarray(voxels, np.float64)[good]
-    residual = values - design @ (design.T @ values)
+    residual = without_quadratic_trend(values, time)
     spread = residual.std(axis=0)
     alive = spread > 0
     return float(np.median(values.mean(axis=0)[alive] / spread[alive])) if alive.any() else 0.0
+
+
+def without_quadratic_trend(series: Floats, time: Floats) -> Floats:
+    """Each column of (frame, column) less its best parabola over `time` (frame,), float64."""
+    design = np.linalg.qr(np.stack([np.ones_like(time), time, time**2], axis=1))[0]
+    values = np.asarray(series, np.float64)
+    return np.asarray(values - design @ (design.T @ values))
 
 
 def _first_unknown(values: Floats) -> Floats:

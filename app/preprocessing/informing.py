@@ -10,6 +10,7 @@ import numpy as np
 
 from app.core.arrays import Bools, Floats
 from app.core.images import Image3D
+from app.preprocessing.confounds import without_quadratic_trend
 from app.preprocessing.frame_reading import VoxelMoments
 
 _OUTLIER_TAIL = 0.001
@@ -40,7 +41,7 @@ def outlier_ratio(voxels: Floats) -> float:
     """
     from scipy.stats import norm
 
-    residual = _detrended(voxels)
+    residual = without_quadratic_trend(voxels, np.linspace(-1.0, 1.0, len(voxels)))
     residual -= np.median(residual, axis=0)
     distance = np.abs(residual)
     spread = np.median(distance, axis=0)
@@ -126,13 +127,6 @@ def informing_values(
 def _mean(values: Floats) -> float:
     known = values[np.isfinite(values)]
     return float(known.mean()) if known.size else float("nan")
-
-
-def _detrended(voxels: Floats) -> Floats:
-    time = np.linspace(-1.0, 1.0, len(voxels))
-    design = np.linalg.qr(np.stack([np.ones_like(time), time, time**2], axis=1))[0]
-    values = np.asarray(voxels, np.float64)
-    return np.asarray(values - design @ (design.T @ values))
 
 
 def _unit(values: Floats) -> Floats:

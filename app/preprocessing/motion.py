@@ -177,13 +177,8 @@ def fits_on_device(
         again = aligner.align(np.array([frame]), reference, [neighbour], COARSE_TOLERANCE_MM)[0]
         first[frame] = min(first[frame], again, key=lambda fit: fit.score)
         progress.step(0.4, "Aligning frames")
-    costs = np.array([first[frame].cost for frame in chosen])
-    kept = [
-        int(frame)
-        for frame, cost in zip(chosen, costs, strict=True)
-        if cost <= 2.0 * np.median(costs)
-    ]
-    reference = make_reference(aligner.mean(kept, first, reference), affine)
+    mean = aligner.mean(_well_fitted(first, chosen), first, reference)
+    reference = make_reference(mean, affine)
     starts = [fit.matrix for fit in first]
     fits = aligner.align_all(frames, reference, starts, FINE_TOLERANCE_MM, told(0.45, 0.5))
     return reference, fits
@@ -234,6 +229,12 @@ def _chained_pass(
     return [fit for fit in fits if fit is not None]
 
 
+def _well_fitted(fits: list[Fit], frames: Ints) -> list[int]:
+    """Those of the frames whose cost is at most twice the median's."""
+    costs = np.array([fits[frame].cost for frame in frames])
+    return [int(frame) for frame in frames[costs <= 2.0 * np.median(costs)]]
+
+
 def _mean_volume(
     smoother: Smoother,
     reference: Reference,
@@ -242,12 +243,7 @@ def _mean_volume(
     pool: ThreadPoolExecutor,
 ) -> Floats:
     """Mean of the aligned smoothed frames on the reference grid; poor fits are left out."""
-    costs = np.array([fits[frame].cost for frame in frames])
-    kept = [
-        int(frame)
-        for frame, cost in zip(frames, costs, strict=True)
-        if cost <= 2.0 * np.median(costs)
-    ]
+    kept = _well_fitted(fits, frames)
 
     def resample(frame: int) -> Floats:
         fit = fits[frame]

@@ -39,33 +39,18 @@ def _made_up(seed: int = 3) -> tuple[np.ndarray, dict[str, np.ndarray]]:
 def test_that_cleaning_equals_nilearn_on_the_good_frames(
     flagged: tuple[int, ...], band: tuple[float | None, float | None]
 ) -> None:
-    from nilearn.signal import clean
-
     raw, confounds = _made_up()
     good = np.ones(FRAMES, bool)
     good[list(flagged)] = False
     preset = CleaningPreset("test", tuple(confounds), band[0], band[1], 0.5, 1.5)
     ours = clean_series(raw, confounds, good, TR, preset).percent * raw[good].mean(0) / 100.0
-    theirs = clean(
-        raw,
-        confounds=np.column_stack(list(confounds.values())),
-        sample_mask=np.flatnonzero(good),
-        detrend=True,
-        standardize=None,
-        standardize_confounds=True,
-        filter="butterworth" if band != (None, None) else False,
-        high_pass=band[0],
-        low_pass=band[1],
-        t_r=TR,
-    )
+    theirs = _by_nilearn(raw, list(confounds.values()), good, band)
     np.testing.assert_allclose(ours[good], theirs, atol=1e-8 * np.abs(theirs).max())
 
 
 @pytest.mark.parametrize("flagged", [(), (3, 40, 41, 100, 180)])
 @pytest.mark.parametrize("name", [preset.name for preset in PRESETS if preset.units == "percent"])
 def test_that_every_preset_equals_nilearn_to_1e_10(name: str, flagged: tuple[int, ...]) -> None:
-    from nilearn.signal import clean
-
     if name == "none" and flagged:
         pytest.skip("without a filter nilearn censors before it takes out the trend")
     raw, confounds = _made_up()
@@ -75,18 +60,7 @@ def test_that_every_preset_equals_nilearn_to_1e_10(name: str, flagged: tuple[int
     ours = clean_series(raw, confounds, good, TR, preset).percent * raw[good].mean(0) / 100.0
     band = (preset.high_pass_hz, preset.low_pass_hz)
     columns = [confounds[column] for column in preset.regressors]
-    theirs = clean(
-        raw,
-        confounds=np.column_stack(columns) if columns else None,
-        sample_mask=np.flatnonzero(good),
-        detrend=True,
-        standardize=None,
-        standardize_confounds=True,
-        filter="butterworth" if band != (None, None) else False,
-        high_pass=band[0],
-        low_pass=band[1],
-        t_r=TR,
-    )
+    theirs = _by_nilearn(raw, columns, good, band)
     assert ours.dtype == np.float64
     np.testing.assert_allclose(ours[good], theirs, rtol=0, atol=1e-10 * np.abs(raw).max())
 
