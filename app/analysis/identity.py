@@ -23,6 +23,7 @@ from app.scans.dicom.series import find_series
 from app.scans.fmriprep import confounds_beside, made_by, match_run
 from app.scans.parcel_series import atlas_of
 from app.scans.sources import source_kind
+from app.study.case_store import ARRAYS_FILE, CASE_FILE, MANIFEST_FILE
 
 UNREADABLE = "0" * 64  # never stands for a source that can be opened
 
@@ -56,7 +57,7 @@ def _of_kind(kind: SourceKind, request: AnalysisRequest) -> dict[str, Any]:
             **_around(path),
             "atlas": [request.atlas, atlas_of(path)],
             "confounds": _sha256(confounds_beside(path)),
-            "case": [_sha256(own / name) for name in ("case.json", "arrays.npz", "manifest.json")],
+            "case": [_sha256(own / name) for name in (CASE_FILE, ARRAYS_FILE, MANIFEST_FILE)],
         }
     if kind is SourceKind.DERIVATIVES:
         run = match_run(path, request.confounds_path)
