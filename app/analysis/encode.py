@@ -15,7 +15,7 @@ from app import __version__
 from app.analysis.encode_words import UNTIL_OPEN, scan_notes, stage_weights, unknown_keys_note
 from app.connectome.parcel_tables import SeriesFile, read_coordinates, read_series
 from app.core.errors import AppError
-from app.core.progress import Progress
+from app.core.progress import PartOfStage, Progress
 from app.core.provenance import software_versions
 from app.core.request import EncodeRequest
 from app.core.wording import RUO_LINE
@@ -101,7 +101,7 @@ def encode(request: EncodeRequest, progress: Progress | None = None) -> dict[str
                     precision=request.precision,
                     device=request.device,
                     batch=request.batch,
-                    progress=_Part(progress, number, len(scans)),
+                    progress=PartOfStage(progress, number / len(scans), (number + 1) / len(scans)),
                 )
             )
     notes += _notes(scans, found)
@@ -114,18 +114,6 @@ def encode(request: EncodeRequest, progress: Progress | None = None) -> dict[str
         "out": str(request.out_path), "shape": list(arrays["cls"].shape), "notes": notes,
         "encoder": f"{record['encoder']['family']}, {encoder.name}",
     }  # fmt: skip
-
-
-class _Part(Progress):
-    """The progress of one scan among several, told to the whole."""
-
-    def __init__(self, whole: Progress, number: int, count: int) -> None:
-        super().__init__()
-        self._whole, self._number, self._count = whole, number, count
-
-    def step(self, fraction: float, message: str = "") -> None:
-        """Passed on as a share of all scans; a cancel takes hold there."""
-        self._whole.step((self._number + fraction) / self._count, message)
 
 
 def _check_place(out: Path) -> None:

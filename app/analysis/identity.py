@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from app.analysis.opening import dicom_root, facts_about, scan_sha256
+from app.analysis.opening import dicom_series, facts_about, scan_sha256
 from app.core.errors import AppError
 from app.core.provenance import file_sha256, record_sha256
 from app.core.request import AnalysisRequest
@@ -19,10 +19,10 @@ from app.core.results import Finding
 from app.scans.bids import ParticipantFacts, sidecar_record, space_of
 from app.scans.contents import SourceKind
 from app.scans.dataset import companion_findings
-from app.scans.dicom.series import find_series
 from app.scans.fmriprep import confounds_beside, made_by, match_run
 from app.scans.parcel_series import atlas_of
 from app.scans.sources import source_kind
+from app.study.case_store import ARRAYS_FILE, CASE_FILE, MANIFEST_FILE
 
 UNREADABLE = "0" * 64  # never stands for a source that can be opened
 
@@ -48,15 +48,14 @@ def source_sha256(request: AnalysisRequest) -> str:
 def _of_kind(kind: SourceKind, request: AnalysisRequest) -> dict[str, Any]:
     path = request.scan_path
     if kind is SourceKind.DICOM:
-        series = find_series(dicom_root(path), request.series)
-        return {"findings": _findings(series.findings)}
+        return {"findings": _findings(dicom_series(request).findings)}
     if kind is SourceKind.PARCELS:
         own = path.parent
         return {
             **_around(path),
             "atlas": [request.atlas, atlas_of(path)],
             "confounds": _sha256(confounds_beside(path)),
-            "case": [_sha256(own / name) for name in ("case.json", "arrays.npz", "manifest.json")],
+            "case": [_sha256(own / name) for name in (CASE_FILE, ARRAYS_FILE, MANIFEST_FILE)],
         }
     if kind is SourceKind.DERIVATIVES:
         run = match_run(path, request.confounds_path)

@@ -81,7 +81,7 @@ def stages_of(request: AnalysisRequest, scan: Scan, template: Template) -> Stage
     return Stages(record_sha256(source), store)
 
 
-def making_of(done: Preprocessed, preset: CleaningPreset, request: AnalysisRequest) -> Making:
+def making_of(done: Preprocessed, preset: CleaningPreset, beside: Beside) -> Making:
     return Making(
         white=done.white,
         csf=done.csf,
@@ -95,5 +95,5 @@ def making_of(done: Preprocessed, preset: CleaningPreset, request: AnalysisReque
         stages_computed=done.stages_computed,
         stages_recalled=done.stages_recalled,
         preset_sha256=preset.sha256,
-        t1_sha256=t1_sha256(request),
+        t1_sha256=beside.t1_sha256,
     )

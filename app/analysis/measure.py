@@ -96,6 +96,7 @@ def measure(request: AnalysisRequest, wanted: Measurement, progress: Progress) -
     with tempfile.TemporaryDirectory(prefix=private_prefix()) as private:
         with progress.stage("open"):
             loaded = open_images(request, Path(private), progress)
+        beside = beside_of(request, loaded.scan)
         done = preprocess(
             loaded.image,
             atlas.points,
@@ -107,7 +108,7 @@ def measure(request: AnalysisRequest, wanted: Measurement, progress: Progress) -
                 template.t1_2mm,
             ),
             preset,
-            beside=beside_of(request, loaded.scan),
+            beside=beside,
             seed=step_seed(request.seed, loaded.scan.sha256, "registration"),
             moved_limits=wanted.moved_limits,
             stages=stages_of(request, loaded.scan, template),
@@ -133,7 +134,7 @@ def measure(request: AnalysisRequest, wanted: Measurement, progress: Progress) -
         spatial_map=done.spatial_map,
         atlas=atlas,
         template=template,
-        made=making_of(done, preset, request),
+        made=making_of(done, preset, beside),
     )
 
 

@@ -15,7 +15,7 @@ from app.scans.bids import ParticipantFacts, participant_of
 from app.scans.contents import SourceKind
 from app.scans.dataset import companion_findings
 from app.scans.dicom.convert import facts_of, read_dicom, series_sha256
-from app.scans.dicom.series import find_series
+from app.scans.dicom.series import Series, find_series
 from app.scans.faults import raise_all
 from app.scans.fmriprep import DerivativeRun, match_run
 from app.scans.nifti import LoadedScan, read_nifti, stored_files
@@ -75,7 +75,7 @@ def checked_derivative(request: AnalysisRequest) -> DerivativeRun:
 def scan_sha256(request: AnalysisRequest) -> str:
     """What `Scan.sha256` will be: of the file or pair, or of the series' instances."""
     if source_kind(request.scan_path) is SourceKind.DICOM:
-        return series_sha256(find_series(dicom_root(request.scan_path), request.series))
+        return series_sha256(dicom_series(request))
     return files_sha256(*stored_files(request.scan_path))
 
 
@@ -103,8 +103,13 @@ def describe_series(request: AnalysisRequest) -> tuple[Scan, tuple[Finding, ...]
 def facts_about(request: AnalysisRequest) -> ParticipantFacts:
     """What name, tables or DICOM headers say of the person."""
     if source_kind(request.scan_path) is SourceKind.DICOM:
-        return facts_of(find_series(dicom_root(request.scan_path), request.series))
+        return facts_of(dicom_series(request))
     return participant_of(request.scan_path)
+
+
+def dicom_series(request: AnalysisRequest) -> Series:
+    """The series that a request means."""
+    return find_series(dicom_root(request.scan_path), request.series)
 
 
 def dicom_root(path: Path) -> Path:

@@ -43,7 +43,7 @@ from app.scans.bids import SIMULATOR, participant_of
 from app.scans.fmriprep import confounds_beside
 from app.scans.parcel_series import ParcelSeries, atlas_of
 from app.scans.tables import read_numbers
-from app.study.case_store import damaged_files, read_case
+from app.study.case_store import CASE_FILE, damaged_files, read_case
 
 _STATE_IT = "State it in the sidecar (the JSON file beside the series), or open the scan itself."
 
@@ -68,7 +68,7 @@ def measure_parcels(request: AnalysisRequest, wanted: Measurement, progress: Pro
 
 def own_case(path: Path) -> Case | None:
     """The case whose folder the table lies in; a table that was changed is refused."""
-    if not (path.parent / "case.json").is_file():
+    if not (path.parent / CASE_FILE).is_file():
         return None
     case = read_case(path.parent)
     if path.name in damaged_files(path.parent):

@@ -16,6 +16,7 @@ from app.core.wording import RUO_LINE
 from app.preprocessing.framewise import JENKINSON_RADIUS_MM, POWER_RADIUS_MM
 from app.preprocessing.presets import find_preset
 from app.study.summary import quality_summary
+from app.study.tables import measure_name, series_name
 
 BIDS_VERSION = "1.10.0"
 
@@ -40,10 +41,8 @@ def derivative_files(case: Case, measured: Measured) -> dict[str, Any]:
     assert signals is not None
     stem = case.stem()
     atlas = f"{stem}_atlas-{signals.atlas}"
-    family = "cleaned" if signals.units == "percent" else "asTrained"
-    measure = "pearsoncorrelation" if case.connectome is None else case.connectome.kind
-    measure = "pearsoncorrelation" if measure == "pearson" else measure
-    series = f"{atlas}_stat-mean_desc-{family}_timeseries"
+    measure = measure_name(case.connectome)
+    series = f"{atlas}_{series_name(signals)}"
     confounds = f"{stem}_desc-confounds_timeseries"
     source = [f"urn:sha256:{case.scan.sha256}"]
     files: dict[str, Any] = {

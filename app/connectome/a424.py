@@ -258,10 +258,12 @@ def to_ras(
     return labels, turned
 
 
-def centroids(world_mm: Floats, parcel: Ints) -> NDArray[np.float64]:
-    """Mean place of each parcel's voxels, (424, 3) mm."""
-    counts = np.bincount(parcel, minlength=PARCEL_COUNT)
-    sums = [np.bincount(parcel, world_mm[:, axis], PARCEL_COUNT) for axis in range(3)]
+def centroids(
+    world_mm: Floats, parcel: Ints, parcel_count: int = PARCEL_COUNT
+) -> NDArray[np.float64]:
+    """Mean place of each parcel's voxels, (parcel, 3) mm."""
+    counts = np.bincount(parcel, minlength=parcel_count)
+    sums = [np.bincount(parcel, world_mm[:, axis], parcel_count) for axis in range(3)]
     return np.stack(sums, axis=1) / counts[:, None]
 
 

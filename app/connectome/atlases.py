@@ -194,13 +194,7 @@ def load_atlas(name: str = "HCPEx") -> Atlas:
         hemispheres=hemispheres,
         centroids_mm=derived["centroids_mm"],
         coordinates_mm=derived["centroids_mm"],
-        points=ParcelPoints(
-            atlas=entry.name,
-            template=entry.template,
-            points_mm=derived["points_mm"],
-            parcel_of_point=derived["parcel_of_point"],
-            parcel_count=entry.parcel_count,
-        ),
+        points=_points(entry, derived),
         labels_2mm=Image3D(derived["labels_2mm"], frozen(coarse), entry.template),
         labels_fine=Image3D(derived["labels_1mm"], affine, entry.template),
         cortical_count=entry.cortical_count,
@@ -252,13 +246,7 @@ def _load_installed(entry: AtlasEntry) -> Atlas:
         hemispheres=sides,
         centroids_mm=derived["centroids_mm"],
         coordinates_mm=coordinates,
-        points=ParcelPoints(
-            atlas=entry.name,
-            template=entry.template,
-            points_mm=derived["points_mm"],
-            parcel_of_point=derived["parcel_of_point"],
-            parcel_count=entry.parcel_count,
-        ),
+        points=_points(entry, derived),
         labels_2mm=labels,
         labels_fine=labels,
         cortical_count=entry.cortical_count,
@@ -266,6 +254,16 @@ def _load_installed(entry: AtlasEntry) -> Atlas:
         sha256=entry.volume_sha256,
         licence=entry.licence,
         reference=entry.reference,
+    )
+
+
+def _points(entry: AtlasEntry, derived: Arrays) -> ParcelPoints:
+    return ParcelPoints(
+        atlas=entry.name,
+        template=entry.template,
+        points_mm=derived["points_mm"],
+        parcel_of_point=derived["parcel_of_point"],
+        parcel_count=entry.parcel_count,
     )
 
 
@@ -346,17 +344,13 @@ def derive(volume: Path, parcel_count: int) -> Arrays:
     voxels = np.argwhere(labels > 0)
     parcel = labels[labels > 0].astype(np.int32) - 1
     world = voxels + affine[:3, 3]
-    counts = np.bincount(parcel, minlength=parcel_count)
-    centroids = np.stack(
-        [np.bincount(parcel, world[:, axis], parcel_count) / counts for axis in range(3)], axis=1
-    )
     chosen = choose_points(voxels, parcel, parcel_count)
     order = np.argsort(parcel[chosen], kind="stable")
     return {
         "labels_1mm": labels,
         "labels_2mm": labels[::2, ::2, ::2],
         "affine": affine,
-        "centroids_mm": centroids,
+        "centroids_mm": a424.centroids(world, parcel, parcel_count),
         "points_mm": world[chosen][order],
         "parcel_of_point": parcel[chosen][order],
     }

@@ -14,6 +14,7 @@ import numpy as np
 from app.core.arrays import Floats, frozen
 from app.core.errors import ScanError
 from app.core.provenance import file_sha256
+from app.core.sidecars import stated_repetition_time_s
 
 MAX_TABLE_BYTES = 512 << 20
 MAX_ARRAY_BYTES = 8 << 30
@@ -128,12 +129,12 @@ def _read_table(path: Path) -> SeriesFile:
         None,
         names,
         atlas["name"] if atlas else "",
-        _stated_repetition_time_s(path.with_suffix(".json")),
+        _repetition_time_s(path.with_suffix(".json")),
         file_sha256(path),
     )
 
 
-def _stated_repetition_time_s(sidecar: Path) -> float | None:
+def _repetition_time_s(sidecar: Path) -> float | None:
     """Repetition time of a table's own JSON; None where it has none that is a number."""
     try:
         if not sidecar.is_file() or sidecar.stat().st_size > 1 << 20:
@@ -141,13 +142,7 @@ def _stated_repetition_time_s(sidecar: Path) -> float | None:
         values = json.loads(sidecar.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return None
-    if not isinstance(values, dict):
-        return None
-    for name, turned in (("RepetitionTime", False), ("SamplingFrequency", True)):
-        value = values.get(name)
-        if isinstance(value, int | float) and not isinstance(value, bool) and value > 0:
-            return 1.0 / value if turned else float(value)
-    return None
+    return stated_repetition_time_s(values) if isinstance(values, dict) else None
 
 
 def _read_arrays(path: Path) -> SeriesFile:

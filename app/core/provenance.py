@@ -17,16 +17,12 @@ PACKAGES = ("numpy", "scipy", "nibabel", "nilearn", "antspyx", "torch", "captum"
 
 
 def file_sha256(path: Path) -> str:
-    """SHA-256 of a file's bytes, read in pieces of 1 MiB."""
-    digest = hashlib.sha256()
-    with path.open("rb") as handle:
-        while piece := handle.read(1 << 20):
-            digest.update(piece)
-    return digest.hexdigest()
+    """SHA-256 of a file's bytes."""
+    return files_sha256(path)
 
 
 def files_sha256(*paths: Path) -> str:
-    """SHA-256 of the bytes of several files, one after the other."""
+    """SHA-256 of the bytes of several files, one after the other, read in pieces of 1 MiB."""
     digest = hashlib.sha256()
     for path in paths:
         with path.open("rb") as handle:

@@ -28,8 +28,6 @@ from app.scans.header import (
     DTYPES,
     MAXIMUM_DATA_BYTES,
     MAXIMUM_OFFSET_BYTES,
-    NIFTI1_BYTES,
-    NIFTI2_BYTES,
     RawHeader,
     parse_header,
     scaling,
@@ -38,6 +36,7 @@ from app.scans.header import (
 from app.scans.spool import (
     DEFLATE_LIMIT,
     ByteSource,
+    read_header,
     source_skip,
     spool_voxels,
     storage_error,
@@ -195,12 +194,7 @@ def _open(path: Path, opened: ExitStack) -> tuple[ByteSource, RawHeader, int]:
     source = opened.enter_context(closing(ByteSource(header_path)))
     if header_path.name.lower().endswith(".gz") and not source.is_gzip and source.stored_bytes:
         raise Fault("scan.not_gzip", "The file is named .gz but is not compressed.").error()
-    raw = source.read_exactly(NIFTI1_BYTES)
-    if len(raw) == NIFTI1_BYTES and NIFTI2_BYTES in (
-        int.from_bytes(raw[:4], "little"),
-        int.from_bytes(raw[:4], "big"),
-    ):
-        raw += source.read_exactly(NIFTI2_BYTES - NIFTI1_BYTES)
+    raw = read_header(source)
     if source.ended == "corrupt":
         raise Fault("scan.damaged", "The compressed data are damaged.").error()
     header = parse_header(raw)

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from app.core.arrays import Bools, Floats, frozen
 from app.core.provenance import file_sha256
 from app.core.results import Finding, Severity
+from app.core.sidecars import stated_repetition_time_s
 from app.scans.bids import entities_of, read_sidecar_checked
 from app.scans.faults import Fault
 from app.scans.header import MINIMUM_VOLUMES
@@ -277,7 +278,7 @@ def _by_position(atlas: str) -> Finding:
 def _repetition_time(sidecar: Mapping[str, Any], stated_s: float | None) -> tuple[float, str]:
     value, source = stated_s, "user"
     if value is None:
-        value, source = _stated_seconds(sidecar), "sidecar"
+        value, source = stated_repetition_time_s(sidecar), "sidecar"
     low, high = LIMITS_S
     if value is None:
         raise Fault("scan.tr_missing", "No repetition time is stated for the series.",
@@ -286,15 +287,6 @@ def _repetition_time(sidecar: Mapping[str, Any], stated_s: float | None) -> tupl
         raise Fault("scan.tr_out_of_range", f"The repetition time is {value:g} s; {low:g} to "
                     f"{high:g} s are possible.", "Give seconds.").error()  # fmt: skip
     return value, source
-
-
-def _stated_seconds(sidecar: Mapping[str, Any]) -> float | None:
-    """``RepetitionTime``, or what ``SamplingFrequency`` (Hz) means; None without a number."""
-    for name, turned in (("RepetitionTime", False), ("SamplingFrequency", True)):
-        stored = sidecar.get(name)
-        if isinstance(stored, int | float) and not isinstance(stored, bool) and stored > 0:
-            return 1.0 / stored if turned else float(stored)
-    return None
 
 
 def _check_values(values: NDArray[np.float64], present: NDArray[Any]) -> None:

@@ -21,7 +21,7 @@ import numpy as np
 
 from app.core.errors import ScanError, StorageError
 from app.scans.faults import Fault
-from app.scans.header import RawHeader
+from app.scans.header import NIFTI1_BYTES, NIFTI2_BYTES, RawHeader
 
 PIECE_BYTES = 1 << 20
 SURPLUS_BYTES = 1 << 20  # padding that may follow the voxels, if it is all zero
@@ -203,6 +203,17 @@ def spool_voxels(
             _judge_surplus(source, step)
         _judge_end(source, done, header)
         return path
+
+
+def read_header(source: ByteSource) -> bytes:
+    """The bytes of a NIfTI header from the start of a file, as many as its own size field asks."""
+    raw = source.read_exactly(NIFTI1_BYTES)
+    if len(raw) == NIFTI1_BYTES and NIFTI2_BYTES in (
+        int.from_bytes(raw[:4], "little"),
+        int.from_bytes(raw[:4], "big"),
+    ):
+        raw += source.read_exactly(NIFTI2_BYTES - NIFTI1_BYTES)
+    return raw
 
 
 def source_skip(source: ByteSource, count: int) -> None:

@@ -11,8 +11,8 @@ from app.core.arrays import frozen
 from app.core.images import Image3D
 from app.scans.faults import Fault, raise_all
 from app.scans.geometry import judge_geometry, to_canonical
-from app.scans.header import DTYPES, NIFTI1_BYTES, NIFTI2_BYTES, parse_header, scaling
-from app.scans.spool import DEFLATE_LIMIT, ByteSource, source_skip
+from app.scans.header import DTYPES, parse_header, scaling
+from app.scans.spool import DEFLATE_LIMIT, ByteSource, read_header, source_skip
 
 MAXIMUM_VOLUME_BYTES = 512 << 20
 
@@ -26,12 +26,7 @@ def read_volume(path: Path, space: str) -> Image3D:
         What is wrong with it; nothing was allocated by what its header claims alone.
     """
     with closing(ByteSource(path)) as source:
-        raw = source.read_exactly(NIFTI1_BYTES)
-        if len(raw) == NIFTI1_BYTES and NIFTI2_BYTES in (
-            int.from_bytes(raw[:4], "little"),
-            int.from_bytes(raw[:4], "big"),
-        ):
-            raw += source.read_exactly(NIFTI2_BYTES - NIFTI1_BYTES)
+        raw = read_header(source)
         header = parse_header(raw)
         x, y, z, volumes = header.shape
         faults = []

@@ -25,15 +25,14 @@ def case_tables(case: Case) -> dict[str, bytes]:
         return tables
     atlas = f"{stem}_atlas-{signals.atlas}"
     tables[f"{stem}_desc-confounds_timeseries.tsv"] = confounds_table(signals, case.motion)
-    family = "cleaned" if signals.units == "percent" else "asTrained"
-    tables[f"{atlas}_stat-mean_desc-{family}_timeseries.tsv"] = table(
+    tables[f"{atlas}_{series_name(signals)}.tsv"] = table(
         signals.parcel_names, np.asarray(signals.cleaned)
     )
     tables[f"{atlas}_stat-coverage_bold.tsv"] = table(
         signals.parcel_names, np.asarray(signals.coverage)[None, :]
     )
     if case.connectome is not None:
-        tables[f"{atlas}_stat-{_measure(case.connectome)}_relmat.tsv"] = table(
+        tables[f"{atlas}_stat-{measure_name(case.connectome)}_relmat.tsv"] = table(
             signals.parcel_names, np.asarray(case.connectome.matrix)
         )
     if case.attribution is not None:
@@ -44,6 +43,19 @@ def case_tables(case: Case) -> dict[str, bytes]:
                 signals.parcel_names, np.asarray(branch.per_connection)
             )
     return tables
+
+
+def series_name(signals: CleanSignals) -> str:
+    """Last entities and suffix of the cleaned parcel series."""
+    family = "cleaned" if signals.units == "percent" else "asTrained"
+    return f"stat-mean_desc-{family}_timeseries"
+
+
+def measure_name(connectome: Connectome | None) -> str:
+    """The ``stat-`` of a connectivity matrix; plain correlation where there is none yet."""
+    if connectome is None or connectome.kind == "pearson":
+        return "pearsoncorrelation"
+    return connectome.kind
 
 
 def confounds_table(signals: CleanSignals, motion: Motion | None) -> bytes:
@@ -101,7 +113,3 @@ def _texts(column: NDArray[Any] | tuple[str, ...]) -> list[str]:
 
 def _field(text: str) -> str:
     return " ".join(str(text).split()) or "n/a"
-
-
-def _measure(connectome: Connectome) -> str:
-    return "pearsoncorrelation" if connectome.kind == "pearson" else connectome.kind

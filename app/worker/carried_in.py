@@ -18,6 +18,7 @@ from app.core.errors import AppError, ModelError
 from app.core.progress import Progress
 from app.core.published import Published, PublishedFile
 from app.models.catalogue import (
+    CONFIG_LIMIT_BYTES,
     CONFIG_NAME,
     ENCODERS,
     MAX_CHECKPOINT_BYTES,
@@ -275,8 +276,6 @@ def _read(handle: Any) -> bytes:
 
 
 def _read_small(path: Path) -> bytes:
-    from app.models.catalogue import CONFIG_LIMIT_BYTES
-
     with _ordinary(path) as handle:
         content: bytes = handle.read(CONFIG_LIMIT_BYTES + 1)
     if len(content) > CONFIG_LIMIT_BYTES:

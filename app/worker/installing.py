@@ -97,9 +97,11 @@ def install(
         for file in entry.files:
             with progress.stage(f"Download {file.name}"):
                 path = incoming / file.name
-                if not _is_there(file, path):
+                sha256 = _sha256_if_whole(file, path)
+                if not sha256:
                     fetch(file, incoming, progress)
-                arrived.append(Arrived(file, path, file_sha256(path)))
+                    sha256 = file_sha256(path)
+                arrived.append(Arrived(file, path, sha256))
         with progress.stage("Check"):
             return settle(entry, arrived, progress, how="download")
 
@@ -313,13 +315,14 @@ def _record(
     }
 
 
-def _is_there(file: PublishedFile, path: Path) -> bool:
-    """Whether an earlier try has left this file whole."""
+def _sha256_if_whole(file: PublishedFile, path: Path) -> str:
+    """Hash of the file that an earlier try has left; "" where it is not there or not whole."""
     if path.is_symlink() or not path.is_file():
-        return False
-    if file.sha256:
-        return file_sha256(path) == file.sha256
-    return _SMALL_BYTES < path.stat().st_size <= file.largest_bytes
+        return ""
+    if not file.sha256 and not _SMALL_BYTES < path.stat().st_size <= file.largest_bytes:
+        return ""
+    sha256 = file_sha256(path)
+    return sha256 if sha256 == file.sha256 or not file.sha256 else ""
 
 
 def _check_space(entry: Published, incoming: Path) -> None:

@@ -31,6 +31,7 @@ def inspect(arguments: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
     from app.scans.contents import SourceKind
     from app.scans.sources import source_kind
 
+    _INSPECTED.clear()  # before its file may be written again: it is mapped
     request = _request(arguments)
     kind = source_kind(request.scan_path)
     progress.set_weights({"Open": 1.0})
@@ -42,6 +43,7 @@ def inspect(arguments: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
                 opening.checked_derivative(request)
             loaded = _load(arguments, progress)
             scan, findings = loaded.scan, loaded.findings
+            _INSPECTED[_same_scan(arguments, scan.repetition_time_s)] = loaded
         facts = opening.facts_about(request)
     known = {
         field.name: getattr(facts, field.name)
@@ -54,6 +56,8 @@ def inspect(arguments: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
 def preview(arguments: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
     """Decode a scan to ``<scratch>/<name>.npy`` and ``.json``; answers both paths.
 
+    A scan that was inspected just before is not converted and inflated a second time.
+
     The array is (x, y, z, frame) in closest-canonical (RAS+) order with the stored values, laid
     out so that one volume lies in one piece; the JSON holds affine, slope, intercept and
     repetition time.
@@ -62,7 +66,8 @@ def preview(arguments: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
 
     progress.set_weights({"Open": 1.0, "Decode": 2.0})
     with progress.stage("Open"):
-        loaded = _load(arguments, progress)
+        inspected = _INSPECTED.pop(_same_scan(arguments, arguments["repetition_time_s"]), None)
+        loaded = inspected or _load(arguments, progress)
     image = loaded.image
     base = Path(arguments["scratch"]) / f"preview-{loaded.scan.sha256[:16]}"
     target = base.with_suffix(".npy")
@@ -134,6 +139,20 @@ def warm_up(_arguments: Mapping[str, Any], progress: Progress) -> dict[str, Any]
             importlib.import_module(name)
             progress.step((index + 1) / len(names))
     return {}
+
+
+# The scan of the last "inspect", mapped from its scratch folder, until its "preview" takes it.
+_INSPECTED: dict[tuple[object, ...], Any] = {}
+
+
+def _same_scan(arguments: Mapping[str, Any], repetition_time_s: float) -> tuple[object, ...]:
+    """What decides the voxels and their timing."""
+    return (
+        arguments["path"],
+        arguments["scratch"],
+        arguments.get("series", ""),
+        repetition_time_s,
+    )
 
 
 def _load(arguments: Mapping[str, Any], progress: Progress) -> Any:

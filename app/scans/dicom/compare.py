@@ -7,7 +7,7 @@ header states (position and time) is used, and said so.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -110,8 +110,8 @@ def write_by_headers(grid: Grid, stored: Stored, target: Path) -> None:
     header["scl_slope"], header["scl_inter"] = slope, first.numbers.get("RescaleIntercept", 0.0)
     with target.open("wb") as out:
         out.write(header.binaryblock + b"\0" * 4)
-        for volume in range(grid.shape[3]):
-            out.write(_volume(grid, stored, volume).astype(kind).tobytes(order="F"))
+        for volume in _volumes(grid, stored):
+            out.write(volume.astype(kind).tobytes(order="F"))
 
 
 def _compare_geometry(shape: tuple[int, ...], affine: NDArray[np.float64], grid: Grid) -> None:
@@ -154,29 +154,35 @@ def _compare_time(record: Mapping[str, Any], grid: Grid) -> list[Finding]:
 
 def _same_values(theirs: NDArray[Any], grid: Grid, stored: Stored) -> bool:
     """Whether every volume holds the same stored values."""
-    for volume in range(grid.shape[3]):
-        ours, _ = to_canonical(_volume(grid, stored, volume), grid.affine)
+    for volume, stored_values in enumerate(_volumes(grid, stored)):
+        ours, _ = to_canonical(stored_values, grid.affine)
         if not np.array_equal(ours, theirs[..., volume]):
             return False
     return True
 
 
-def _volume(grid: Grid, stored: Stored, volume: int) -> NDArray[Any]:
-    """(column, row, slice) stored values of one volume."""
+def _volumes(grid: Grid, stored: Stored) -> Iterator[NDArray[Any]]:
+    """(column, row, slice) stored values of each volume in turn.
+
+    A file with several volumes is read once: it is kept while the next volume needs it too.
+    """
     files: dict[int, NDArray[Any]] = {}
-    planes = []
-    for index, frame in grid.cells[:, volume].tolist():
-        if index not in files:
-            files[index] = _pixels(stored.instances[index], stored.paths[index])
-        item = stored.instances[index]
-        if item.mosaic is None:
-            planes.append(files[index][frame].T)
-            continue
-        columns, rows = grid.shape[:2]
-        across = item.columns // columns
-        y, x = (frame // across) * rows, (frame % across) * columns
-        planes.append(files[index][0, y : y + rows, x : x + columns].T)
-    return np.stack(planes, axis=2)
+    columns, rows = grid.shape[:2]
+    for volume in range(grid.shape[3]):
+        cells = grid.cells[:, volume].tolist()
+        files = {index: files[index] for index, _ in cells if index in files}
+        planes = []
+        for index, frame in cells:
+            if index not in files:
+                files[index] = _pixels(stored.instances[index], stored.paths[index])
+            item = stored.instances[index]
+            if item.mosaic is None:
+                planes.append(files[index][frame].T)
+                continue
+            across = item.columns // columns
+            y, x = (frame // across) * rows, (frame % across) * columns
+            planes.append(files[index][0, y : y + rows, x : x + columns].T)
+        yield np.stack(planes, axis=2)
 
 
 def _stored_type(item: Instance) -> np.dtype[Any]:

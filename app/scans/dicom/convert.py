@@ -10,7 +10,7 @@ import hashlib
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,6 +21,7 @@ import numpy as np
 from app.core.errors import ScanError
 from app.core.folders import private_prefix
 from app.core.progress import Progress
+from app.core.provenance import file_sha256
 from app.core.results import Finding, Severity
 from app.scans.bids import ParticipantFacts
 from app.scans.dicom.compare import Stored, slice_times_of, take_image
@@ -51,12 +52,14 @@ class _Copy:
 
 def series_sha256(series: Series) -> str:
     """Hash of a series that does not depend on names or order: SOP instances and their bytes."""
-    lines = []
-    for item in series.instances:
-        with item.path.open("rb") as handle:
-            digest = hashlib.file_digest(handle, "sha256").hexdigest()
-        lines.append(f"{item.sop_uid} {digest}\n")
-    return hashlib.sha256("".join(sorted(lines)).encode()).hexdigest()
+    return _sha256_of(series, [file_sha256(item.path) for item in series.instances])
+
+
+def _sha256_of(series: Series, hashes: Sequence[str]) -> str:
+    """Hash of the series from those of its files, in the order of the instances."""
+    pairs = zip(series.instances, hashes, strict=True)
+    lines = sorted(f"{item.sop_uid} {sha256}\n" for item, sha256 in pairs)
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def read_dicom(
@@ -184,7 +187,7 @@ def _copy(series: Series, folder: Path, progress: Progress) -> _Copy:
     total = sum(item.stored_bytes for item in series.instances)
     if shutil.disk_usage(folder).free < 2 * total:
         raise OSError(28, "disk full")
-    paths, lines = [], []
+    paths, hashes = [], []
     for index, item in enumerate(series.instances):
         target = folder / f"{index:06d}.dcm"
         digest = hashlib.sha256()
@@ -201,11 +204,10 @@ def _copy(series: Series, folder: Path, progress: Progress) -> _Copy:
                 copy.write(piece)
         if target.stat().st_size != item.stored_bytes:
             raise _changed()
-        lines.append(f"{item.sop_uid} {digest.hexdigest()}\n")
+        hashes.append(digest.hexdigest())
         paths.append(target)
         progress.step((index + 1) / len(series.instances), "Copying the series")
-    sha256 = hashlib.sha256("".join(sorted(lines)).encode()).hexdigest()
-    return _Copy(folder, tuple(paths), sha256)
+    return _Copy(folder, tuple(paths), _sha256_of(series, hashes))
 
 
 def _changed() -> ScanError:

@@ -106,7 +106,7 @@ def make_grid(instances: Sequence[Instance]) -> tuple[Grid | None, list[Fault], 
         affine,
         table,
         seconds,
-        volume_seconds(cells, volume_of, slice_of),
+        volume_seconds(cells, volume_of),
         times,
     )
     return (None if faults else grid), faults, findings

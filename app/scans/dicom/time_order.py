@@ -184,9 +184,7 @@ def _planned(volumes: int, stated: Mapping[str, float]) -> list[Finding]:
     ]
 
 
-def volume_seconds(
-    cells: Cells, volume_of: NDArray[np.int64], _slice_of: NDArray[np.int64]
-) -> float | None:
+def volume_seconds(cells: Cells, volume_of: NDArray[np.int64]) -> float | None:
     """Usual time between volumes by their clocks, s; None when unknown."""
     starts = _volume_clocks(cells, volume_of)
     if starts is None or len(starts) < 3:

@@ -20,6 +20,7 @@ import pytest
 
 from app.core.errors import CancelledError
 from app.core.progress import Progress
+from app.scans.dicom import compare
 from app.scans.dicom.convert import facts_of, read_dicom, series_sha256
 from app.scans.dicom.series import contents_of, find_series, read_folder
 from app.scans.geometry import to_canonical
@@ -55,6 +56,26 @@ def expect(loaded: LoadedScan, protocol: dicom.Protocol, voxels: Any) -> None:
     assert np.array_equal(data, loaded.image.data)
     assert np.abs(affine - loaded.scan.affine).max() < 1e-4
     assert loaded.scan.repetition_time_s == pytest.approx(protocol.repetition_time_s, abs=1e-6)
+
+
+@pytest.mark.parametrize(("kind", "files"), [("enhanced", 1), ("one file a volume", 20)])
+def test_that_the_pixels_of_a_file_are_read_once_however_many_volumes_it_holds(
+    kind: str, files: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[Path] = []
+    pixels = compare._pixels
+
+    def counted(item: Any, path: Path) -> Any:
+        read.append(path)
+        return pixels(item, path)
+
+    monkeypatch.setattr(compare, "_pixels", counted)
+    folder = dicom.save(made(kind, SMALL, VOXELS), tmp_path / "in")
+    loaded = read_dicom(folder, cache_dir=tmp_path / "cache")
+    expect(loaded, SMALL, VOXELS)
+    rewritten = "dicom.order_by_headers" in {finding.code for finding in loaded.findings}
+    assert len(set(read)) == files
+    assert len(read) <= files * (2 if rewritten else 1)
 
 
 @pytest.mark.parametrize("maker", ["SIEMENS", "Philips Medical Systems", "GE MEDICAL SYSTEMS"])

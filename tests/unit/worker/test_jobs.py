@@ -83,6 +83,28 @@ def test_that_a_dicom_series_is_inspected_and_previewed_exactly(
     assert sorted(np.unique(volumes)) == sorted(np.unique(voxels))
 
 
+def test_that_the_preview_takes_what_was_inspected_once_and_only_of_that_scan(
+    worker: Worker, scan_path: Path, tmp_path: Path
+) -> None:
+    scan, other = tmp_path / "sub-07_task-rest_bold.nii.gz", tmp_path / "sub-08_bold.nii.gz"
+    scan.write_bytes(scan_path.read_bytes())
+    scratch = tmp_path / "scratch"
+    found = requests.inspection_of(worker.run(requests.inspect_job(scan, scratch))).scan
+    scan.unlink()  # whoever read it again would fail
+    with pytest.raises(ScanError):
+        worker.run(requests.preview_job(other, scratch, found))
+    with pytest.raises(ScanError):
+        worker.run(requests.preview_job(scan, tmp_path / "elsewhere", found))
+    answer = worker.run(requests.preview_job(scan, scratch, found))
+    expected = nibabel.as_closest_canonical(nibabel.load(scan_path))
+    facts = json.loads(Path(answer["facts"]).read_text())
+    volumes = np.load(answer["volumes"]) * facts["slope"] + facts["intercept"]
+    assert np.array_equal(volumes, np.asarray(expected.dataobj))
+    assert facts["scan_sha256"] == found.sha256
+    with pytest.raises(ScanError):
+        worker.run(requests.preview_job(scan, scratch, found))
+
+
 def test_that_parcel_series_are_inspected_without_an_image(worker: Worker, tmp_path: Path) -> None:
     path = tmp_path / "sub-07_task-rest_atlas-HCPEx_timeseries.tsv"
     random = np.random.default_rng(1).normal(0, 1, (30, 426))
