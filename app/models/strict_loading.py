@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from app.core.errors import ModelError
 from app.core.provenance import file_sha256
 from app.models.limits import MAX_FILE_BYTES
-from app.models.safetensors_header import read_header
+from app.models.safetensors_header import damage, read_header
 
 
 def read_tensors(
@@ -59,15 +59,7 @@ def read_tensors(
     try:
         return load_file(str(path), device="cpu")
     except (SafetensorError, ValueError) as error:
-        raise _damaged("its contents do not parse") from error
-
-
-def _damaged(what: str) -> ModelError:
-    return ModelError(
-        f"The weights file is damaged: {what}.",
-        "Get the file again from its source.",
-        code="model.damaged",
-    )
+        raise damage("its contents do not parse") from error
 
 
 def check_names_and_shapes(
