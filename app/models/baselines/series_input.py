@@ -15,15 +15,9 @@ from torch import Tensor
 
 from app.core.arrays import Bools, Floats, Ints
 from app.core.errors import ModelError
+from app.models.baselines.connections import mean_correlation
 from app.models.baselines.people import People
 from app.models.features import window_starts
-
-
-def mean_correlation(matrices: Floats) -> Floats:
-    """Mean of (person, parcel, parcel) over those in whom a pair is known; 0 where in nobody."""
-    known = np.isfinite(matrices)
-    total = np.where(known, matrices, 0.0).sum(axis=0)
-    return np.asarray(total / np.maximum(known.sum(axis=0), 1))
 
 
 def missing_in(series: Floats) -> Bools:
