@@ -16,7 +16,8 @@ from torch import Tensor
 from app.core.arrays import Bools, Floats
 from app.core.errors import ModelError
 from app.models.connectivity_kinds import filled
-from app.models.fmm_tc_inputs import check_series, present_parcels
+from app.models.features import present_parcels
+from app.models.fmm_tc_inputs import check_series
 from app.models.fmm_tc_network import FmmTcNetwork
 from app.models.reference_series import reference_series
 

@@ -17,14 +17,12 @@ from app.core.arrays import Bools, Floats, Ints
 from app.core.errors import ModelError
 from app.models.baselines.connections import mean_correlation
 from app.models.baselines.people import People
-from app.models.features import window_starts
+from app.models.features import present_parcels, window_starts
 
 
 def missing_in(series: Floats) -> Bools:
     """(parcel,) True where a (frame, parcel) series is unusable."""
-    finite = np.isfinite(series).all(axis=0)
-    varies = np.where(finite, series, 0.0).std(axis=0) > 0
-    return np.asarray(~(finite & varies))
+    return np.asarray(~present_parcels(series))
 
 
 @dataclass(frozen=True, slots=True)
