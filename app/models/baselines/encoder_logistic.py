@@ -25,7 +25,7 @@ from app.models.baselines.linear_response import LinearRival
 from app.models.baselines.people import People
 from app.models.baselines.rival import parcels_of
 from app.models.baselines.series_input import SeriesInput, missing_in
-from app.models.baselines.storage import Stored, to_tensor
+from app.models.baselines.storage import Stored
 from app.models.brainlm import BrainLM
 from app.models.device import fixed_threads
 from app.models.feature_cache import FeatureCache
@@ -195,7 +195,7 @@ class EncoderLogistic(LinearRival):
 
     def _tensors(self) -> Mapping[str, Tensor]:
         assert self.input is not None
-        own = {"neighbours": to_tensor(self.input.neighbours), "scale": to_tensor(self.input.scale)}
+        own = self.input.tensors()
         if self.places is not None:
             own["reading.centroids_mm"] = torch.from_numpy(self.places[0].copy())
             own["reading.token_orders"] = torch.from_numpy(self.places[1].copy())
@@ -203,10 +203,8 @@ class EncoderLogistic(LinearRival):
 
     def _more_expected(self, stored: Stored) -> dict[str, tuple[tuple[int, ...], torch.dtype]]:
         parcels = self.settings.parcels
-        expected = {
-            "neighbours": ((parcels, parcels), torch.float64),
-            "scale": ((parcels,), torch.float64),
-        }
+        shapes = SeriesInput.shapes(parcels)
+        expected = {key: (shape, torch.float64) for key, shape in shapes.items()}
         if self.settings.reading is not None:
             orders = stored.tensors.get("reading.token_orders", torch.zeros(0, 0))
             expected["reading.centroids_mm"] = ((parcels, 3), torch.float32)
@@ -214,7 +212,7 @@ class EncoderLogistic(LinearRival):
         return expected
 
     def _restore_features(self, arrays: Mapping[str, Tensor]) -> None:
-        self.input = SeriesInput(arrays["neighbours"].numpy(), arrays["scale"].numpy())
+        self.input = SeriesInput.of(arrays)
         if self.settings.reading is not None:
             found = arrays["reading.centroids_mm"].numpy(), arrays["reading.token_orders"].numpy()
             if found[1].ndim != 2:

@@ -297,14 +297,10 @@ class SeriesNetwork(NetworkRival):
 
     def _statistics(self) -> dict[str, Tensor]:
         assert self.input is not None
-        return {
-            "neighbours": to_tensor(self.input.neighbours),
-            "scale": to_tensor(self.input.scale),
-        }
+        return self.input.tensors()
 
     def _statistic_shapes(self) -> dict[str, tuple[int, ...]]:
-        parcels = self.settings.parcels
-        return {"neighbours": (parcels, parcels), "scale": (parcels,)}
+        return SeriesInput.shapes(self.settings.parcels)
 
     def _take_statistics(self, arrays: Mapping[str, Tensor]) -> None:
-        self.input = SeriesInput(arrays["neighbours"].numpy(), arrays["scale"].numpy())
+        self.input = SeriesInput.of(arrays)

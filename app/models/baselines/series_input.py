@@ -7,6 +7,7 @@ no scan produces.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,7 @@ from app.core.arrays import Bools, Floats, Ints
 from app.core.errors import ModelError
 from app.models.baselines.connections import mean_correlation
 from app.models.baselines.people import People
+from app.models.baselines.storage import to_tensor
 from app.models.features import present_parcels, window_starts
 
 
@@ -54,6 +56,20 @@ class SeriesInput:
                 code="model.people",
             )
         return cls(mean_correlation(people.connectivity), np.sqrt(squares / count))
+
+    @staticmethod
+    def shapes(parcels: int) -> dict[str, tuple[int, ...]]:
+        """Names and shapes of the stored arrays."""
+        return {"neighbours": (parcels, parcels), "scale": (parcels,)}
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The arrays to store, float64."""
+        return {"neighbours": to_tensor(self.neighbours), "scale": to_tensor(self.scale)}
+
+    @classmethod
+    def of(cls, arrays: Mapping[str, Tensor]) -> SeriesInput:
+        """From checked arrays of a file."""
+        return cls(arrays["neighbours"].numpy(), arrays["scale"].numpy())
 
     def sources(self, missing: Bools) -> Ints:
         """(parcel,) from which parcel each series is taken.
