@@ -20,11 +20,14 @@ from torch import Tensor
 from app.attribution.integrated_gradients import (
     Score,
     Told,
-    _silent,
     converged,
     gauss_legendre,
     gradient_of,
+    silent,
 )
+
+# reference, nodes, sums of series and matrix, told: adds one path to both sums
+AddPath = Callable[[Tensor, int, Tensor, Tensor, Told], None]
 
 NODE_COUNTS = (4, 8, 16, 32)
 
@@ -49,7 +52,7 @@ def expected_gradients(
     references: Tensor,
     *,
     node_counts: tuple[int, ...] = NODE_COUNTS,
-    told: Told = _silent,
+    told: Told = silent,
 ) -> ScanAttribution:
     """Average over references of the path attributions of both routes.
 
@@ -76,20 +79,51 @@ def expected_gradients(
             for one in references
         ]
     difference = sum(top) - float(np.mean([sum(low) for low in lows]))
+
+    def add_path(reference: Tensor, nodes: int, series: Tensor, matrix: Tensor, told: Told) -> None:
+        step = inputs - reference
+        for number, (place, weight) in enumerate(zip(*gauss_legendre(nodes), strict=True)):
+            told(number / nodes)
+            gradient = gradient_of(series_score, reference + place * step)
+            series += weight * (gradient * step).cpu().double()
+        for place, weight in zip(*gauss_legendre(4 * nodes), strict=True):
+            matrix += weight * _matrix_motion(
+                matrix_score, correlation_of, reference + place * step, step
+            )
+
+    return averaged_paths(add_path, inputs, references, difference, node_counts, told)
+
+
+def averaged_paths(
+    add_path: AddPath,
+    inputs: Tensor,
+    references: Tensor,
+    difference: float,
+    node_counts: tuple[int, ...],
+    told: Told,
+) -> ScanAttribution:
+    """Average of path attributions over references, with more nodes until the sum is right.
+
+    Parameters
+    ----------
+    add_path
+        Adds the path from one reference, with that many nodes, to the sums of series
+        (frame, parcel) and matrix (parcel, parcel); tells its own fraction done.
+    inputs, references, node_counts, told
+        As `expected_gradients`.
+    difference
+        What the sum of both attributions should be.
+    """
     found = None
     for nodes in node_counts:
         series = torch.zeros(inputs.shape, dtype=torch.float64)
         matrix = torch.zeros((inputs.shape[1],) * 2, dtype=torch.float64)
         for index, reference in enumerate(references):
-            step = inputs - reference
-            for number, (place, weight) in enumerate(zip(*gauss_legendre(nodes), strict=True)):
-                told((index + number / nodes) / len(references))
-                gradient = gradient_of(series_score, reference + place * step)
-                series += weight * (gradient * step).cpu().double()
-            for place, weight in zip(*gauss_legendre(4 * nodes), strict=True):
-                matrix += weight * _matrix_motion(
-                    matrix_score, correlation_of, reference + place * step, step
-                )
+
+            def told_path(share: float, index: int = index) -> None:
+                told((index + share) / len(references))
+
+            add_path(reference, nodes, series, matrix, told_path)
         series, matrix = series / len(references), matrix / len(references)
         error = abs(float(series.sum() + matrix.sum()) - difference)
         found = ScanAttribution(

@@ -87,11 +87,12 @@ def explain(model: ExplainableModel, *, progress: Progress | None = None) -> Att
         When a cancel was asked.
     """
     progress = progress or Progress()
+    joint = model.joint_log_odds if isinstance(model, JointlyExplainable) else None
     series_score: Score = model.series_log_odds
     matrix_score: Score = model.connectivity_log_odds
-    if isinstance(model, JointlyExplainable):
+    if joint is not None:
         series_score, matrix_score = shapley_scores(
-            model.joint_log_odds,
+            joint,
             model.series,
             model.correlation,
             model.baseline_series,
@@ -116,23 +117,19 @@ def explain(model: ExplainableModel, *, progress: Progress | None = None) -> Att
 
         scan = (
             joint_expected_gradients(
-                model.joint_log_odds,
-                model.correlation_of,
-                model.series,
-                model.references,
-                told=told,
+                joint, model.correlation_of, model.series, model.references, told=told
             )
-            if isinstance(model, JointlyExplainable)
+            if joint is not None
             else expected_gradients(
-                model.series_log_odds,
-                model.connectivity_log_odds,
+                series_score,
+                matrix_score,
                 model.correlation_of,
                 model.series,
                 model.references,
                 told=told,
             )
         )
-    branches = _branches(series, matrix, joint=isinstance(model, JointlyExplainable))
+    branches = _branches(series, matrix, joint=joint is not None)
     whole = _scan(scan)
     agreement, disagreeing = agreement_of(
         branches.per_parcel, whole.per_parcel, model.present.cpu().numpy()

@@ -35,8 +35,8 @@ class PathAttribution:
     converged: bool
 
 
-def _silent(_fraction: float) -> None:
-    return None
+def silent(_fraction: float) -> None:
+    """Nobody wants to be told."""
 
 
 def gauss_legendre(count: int) -> tuple[list[float], list[float]]:
@@ -105,7 +105,7 @@ def integrated_gradients(
     baselines: Tensor,
     *,
     node_counts: tuple[int, ...] = NODE_COUNTS,
-    told: Told = _silent,
+    told: Told = silent,
     batched: Batched | None = None,
 ) -> PathAttribution:
     """Integrated gradients from one or more baselines, more nodes until the sum is right.

@@ -21,14 +21,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from app.attribution.expected_gradients import ScanAttribution, motion_of
-from app.attribution.integrated_gradients import (
-    Score,
-    Told,
-    _silent,
-    converged,
-    gauss_legendre,
-)
+from app.attribution.expected_gradients import ScanAttribution, averaged_paths, motion_of
+from app.attribution.integrated_gradients import Score, Told, gauss_legendre, silent
 
 JointScore = Callable[[Tensor, Tensor], Tensor]  # series, matrix -> scalar log-odds
 NODE_COUNTS = (8, 16, 32, 64)
@@ -59,7 +53,7 @@ def joint_expected_gradients(
     references: Tensor,
     *,
     node_counts: tuple[int, ...] = NODE_COUNTS,
-    told: Told = _silent,
+    told: Told = silent,
 ) -> ScanAttribution:
     """Average over references of path attributions with connectivity recomputed.
 
@@ -75,33 +69,18 @@ def joint_expected_gradients(
     with torch.no_grad():
         top = float(score(inputs, correlation_of(inputs)))
         low = float(np.mean([float(score(one, correlation_of(one))) for one in references]))
-    found = None
-    for nodes in node_counts:
-        series = torch.zeros(inputs.shape, dtype=torch.float64)
-        matrix = torch.zeros((inputs.shape[1],) * 2, dtype=torch.float64)
-        for index, reference in enumerate(references):
-            step = inputs - reference
-            for number, (place, weight) in enumerate(zip(*gauss_legendre(nodes), strict=True)):
-                told((index + number / nodes) / len(references))
-                at = reference + place * step
-                connections, motion = motion_of(correlation_of, at, step)
-                start = at.detach().requires_grad_(True)
-                beside = connections.detach().requires_grad_(True)
-                with torch.enable_grad():
-                    slopes = torch.autograd.grad(score(start, beside), (start, beside))
-                series += weight * (slopes[0] * step).cpu().double()
-                matrix += weight * (slopes[1] * motion).detach().cpu().double()
-        series, matrix = series / len(references), matrix / len(references)
-        error = abs(float(series.sum() + matrix.sum()) - (top - low))
-        found = ScanAttribution(
-            series,
-            0.5 * (matrix + matrix.T),
-            top - low,
-            error,
-            nodes,
-            converged(error, top - low),
-        )
-        if found.converged:
-            break
-    assert found is not None
-    return found
+
+    def add_path(reference: Tensor, nodes: int, series: Tensor, matrix: Tensor, told: Told) -> None:
+        step = inputs - reference
+        for number, (place, weight) in enumerate(zip(*gauss_legendre(nodes), strict=True)):
+            told(number / nodes)
+            at = reference + place * step
+            connections, motion = motion_of(correlation_of, at, step)
+            start = at.detach().requires_grad_(True)
+            beside = connections.detach().requires_grad_(True)
+            with torch.enable_grad():
+                slopes = torch.autograd.grad(score(start, beside), (start, beside))
+            series += weight * (slopes[0] * step).cpu().double()
+            matrix += weight * (slopes[1] * motion).detach().cpu().double()
+
+    return averaged_paths(add_path, inputs, references, top - low, node_counts, told)

@@ -27,11 +27,13 @@ from typing import Any
 
 from app.core.errors import ModelError, StorageError
 from app.core.progress import Progress
+from app.core.provenance import file_sha256
 from app.models.bundle import Bundle, load_bundle
-from app.models.card import CARD_FILE, read_card
+from app.models.card import read_card
 from app.models.card_text import model_id_problem
 from app.models.fmm_tc import ENCODER
 from app.models.installed import (
+    CARD_FILE,
     MODELS,
     STATISTICS_FILE,
     WEIGHTS_FILE,
@@ -333,11 +335,7 @@ def _entry(name: str) -> zipfile.ZipInfo:
 
 
 def _described(path: Path) -> dict[str, Any]:
-    digest = hashlib.sha256()
-    with path.open("rb") as handle:
-        while piece := handle.read(_PIECE):
-            digest.update(piece)
-    return {"size": path.stat().st_size, "sha256": digest.hexdigest()}
+    return {"size": path.stat().st_size, "sha256": file_sha256(path)}
 
 
 def _remove_leftovers(place: Path) -> None:

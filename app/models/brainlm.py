@@ -15,10 +15,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from app.models.brainlm_config import BrainLMConfig
+from app.models.brainlm_config import POSITIONS, BrainLMConfig
 
 
-def sinusoidal_code(width: int, positions: int = 5000) -> Tensor:
+def sinusoidal_code(width: int, positions: int = POSITIONS) -> Tensor:
     """Interleaved sine/cosine code of the patch number, shape (positions, width).
 
     Always on the CPU: the same table everywhere, also where a module is built without memory.

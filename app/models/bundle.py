@@ -212,10 +212,6 @@ class Bundle:
         starts = window_starts(len(signals.cleaned), self.contract.window_frames)
         return self.on_device(work, device, windows=len(starts), backward=True)
 
-    def device_used(self, wish: str) -> str:
-        """The device that `wish` ("auto", "cuda", "mps", "cpu") leads to on this machine."""
-        return choose_device(wish)[0]
-
     def differentiable(
         self, signals: CleanSignals, connectome: Connectome, *, device: str = "auto"
     ) -> ScanFunctions:

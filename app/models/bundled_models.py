@@ -13,13 +13,15 @@ from typing import Any
 from app.core.errors import ModelError
 from app.models.baselines import BASELINES, Study, load_rival
 from app.models.baselines.encoder_logistic import EncoderLogistic
-from app.models.baselines.encoder_reading import ReadEncoder
+from app.models.baselines.encoder_reading import ReadEncoder, Reading
 from app.models.baselines.rival import Rival
 from app.models.card import Card, card_error
 from app.models.differentiable_normalisation import UNCENTRED
 from app.models.encoder_lookup import installed_encoder, source_of
 from app.models.fmm_tc_network import FmmTcNetwork
+from app.models.fmm_tc_settings import FmmTcSettings
 from app.models.fmm_tc_store import wanted_encoder
+from app.models.normalisation import PERCENT_SCALED
 from app.models.repetition_time import PRETRAINING_TR_S
 from app.models.series_encoder import EncoderSource, checked_networks
 
@@ -81,20 +83,7 @@ def _check_network(card: Card, model: FmmTcNetwork) -> None:
         ),
         ("contract.window_frames", contract.window_frames, settings.window_frames),
     )
-    if settings.normalisation == "percent_scaled":
-        _must_agree(
-            (
-                "contract.series_scale_percent",
-                contract.series_scale_percent,
-                settings.series_scale_percent,
-            )
-        )
-    _check_time_axis(
-        card,
-        settings.repetition_time_policy,
-        settings.repetition_time_s,
-        settings.window_frames,
-    )
+    _check_axes(card, settings)
     most = int(settings.maximum_missing_share * fitted.parcels)
     if settings.normalisation in UNCENTRED and "series" in settings.branches:
         most = 0
@@ -104,6 +93,22 @@ def _check_network(card: Card, model: FmmTcNetwork) -> None:
             f"allows {most}"
         )
     _check_encoder(card, fitted.encoder)
+
+
+def _check_axes(card: Card, own: FmmTcSettings | Reading) -> None:
+    """The scale and the time axis of the series, as the model's own file states them."""
+    contract = card.contract
+    if own.normalisation == PERCENT_SCALED:
+        _must_agree(
+            (
+                "contract.series_scale_percent",
+                contract.series_scale_percent,
+                own.series_scale_percent,
+            )
+        )
+    _check_time_axis(
+        card, own.repetition_time_policy, own.repetition_time_s, contract.window_frames
+    )
 
 
 def _check_time_axis(card: Card, policy: str, seconds: float | None, window: int) -> None:
@@ -191,20 +196,7 @@ def _attach(card: Card, model: EncoderLogistic) -> None:
             reading.repetition_time_policy,
         ),
     )
-    if reading.normalisation == "percent_scaled":
-        _must_agree(
-            (
-                "contract.series_scale_percent",
-                contract.series_scale_percent,
-                reading.series_scale_percent,
-            )
-        )
-    _check_time_axis(
-        card,
-        reading.repetition_time_policy,
-        reading.repetition_time_s,
-        contract.window_frames,
-    )
+    _check_axes(card, reading)
     loaded = installed_encoder(reading.weights_sha256, stated.name)
     encoder = ReadEncoder(loaded, reading, *model.places)
     _must_agree(("contract.window_frames", contract.window_frames, encoder.window_frames))

@@ -23,12 +23,12 @@ from app.core.errors import ModelError
 from app.core.results import ModelSummary
 from app.models.brainlm_config import BrainLMConfig
 from app.models.card_schema import FORMAT, CardFields, Contract
+from app.models.installed import CARD_FILE
 from app.models.limits import MAX_CARD_BYTES, MAX_FILE_BYTES
 from app.models.seal import check_seal
 
 __all__ = ["FORMAT", "Calibration", "Card", "Contract", "read_card", "sha256_of_names"]
 
-CARD_FILE = "card.toml"
 TOLD_AT_ONCE = 3
 LONGEST_VALUE = 40
 LARGEST_SIZE = 10_000

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any, Literal, NoReturn
 
 from app.core.errors import ModelError
+from app.models.brainlm_config import POSITIONS
+from app.models.brainlm_vit_config import CANVASES
 from app.models.catalogue import CONFIG_LIMIT_BYTES
 
 Family = Literal["13m", "vit"]
@@ -24,8 +26,6 @@ _ARCHITECTURES: dict[str, Family] = {
     "ViTMAEForPreTraining": "vit",
     "BrainLMViTMAEForPreTraining": "vit",
 }
-_POSITIONS = 5000  # rows of the 13M family's stored time code
-_CANVAS = {16: 432, 14: 434}  # patch size -> side of the padded picture
 
 
 def read_config(path: Path) -> dict[str, Any]:
@@ -123,13 +123,13 @@ def _shapes_13m(config: Mapping[str, Any]) -> Shapes:
         _refuse("hidden_size is odd")
     shapes: Shapes = {
         "vit.embeddings.cls_token": (1, 1, width),
-        "vit.embeddings.pos_embedding.pe": (_POSITIONS, width),
+        "vit.embeddings.pos_embedding.pe": (POSITIONS, width),
         "vit.embeddings.signal_embedding_projection.weight": (width, patch),
         "vit.embeddings.signal_embedding_projection.bias": (width,),
         "vit.embeddings.xyz_embedding_projection.weight": (width, 3),
         "vit.embeddings.xyz_embedding_projection.bias": (width,),
         "decoder.mask_token": (1, 1, decoder),
-        "decoder.pos_embedding.pe": (_POSITIONS, width),
+        "decoder.pos_embedding.pe": (POSITIONS, width),
         **_linear("decoder.decoder_xyz_projection", 3, width),
         **_linear("decoder.decoder_embed", width, decoder),
         **_norm("vit.layernorm", width),
@@ -160,7 +160,7 @@ def _shapes_vit(config: Mapping[str, Any]) -> Shapes:
     width = _count(config, "hidden_size", 4096)
     decoder = _count(config, "decoder_hidden_size", 4096)
     patch, channels = _count(config, "patch_size", 64), _count(config, "num_channels", 3)
-    canvas = _CANVAS.get(patch)
+    canvas = CANVASES.get(patch)
     image = config.get("image_size")
     if canvas is None or image not in (canvas, [canvas, canvas]) or channels != 3:
         _refuse("only patches of 16 on a picture of 432 and of 14 on 434, in 3 channels, are known")

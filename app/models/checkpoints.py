@@ -35,10 +35,9 @@ from app.models.checkpoint_shapes import (
     read_config,
 )
 from app.models.device import fixed_threads
-from app.models.safetensors_header import read_header
+from app.models.safetensors_header import FLOATING, read_header, unusable_type
 from app.models.strict_loading import check_names_and_shapes, check_tensors, read_tensors
 
-FLOATING = ("F64", "F32", "F16", "BF16")
 TRIAL_TOKENS = 96  # of the trial pass: every layer works, at a small part of the cost
 
 Shapes = Mapping[str, tuple[int, ...]]
@@ -226,11 +225,7 @@ def _check_against_shapes(raw: Mapping[str, Any], shown: Mapping[str, Any]) -> N
 def _check_floating(dtypes: Mapping[str, str]) -> None:
     for name, dtype in dtypes.items():
         if dtype not in FLOATING:
-            raise ModelError(
-                f"The weights hold an unusable type: {name[:80]!a} is {dtype}.",
-                "Only floating-point numbers are weights: check that this is the right file.",
-                code="model.dtype",
-            )
+            raise unusable_type(name, dtype)
 
 
 def _config(family: Family, raw: Mapping[str, Any]) -> BrainLMConfig | BrainLMVitConfig:

@@ -28,9 +28,9 @@ from torch import Tensor
 
 from app.core.arrays import Floats
 from app.core.errors import ModelError
+from app.models.features import Z_LIMIT
 
 KINDS = ("pearson", "partial", "tangent", "gram")
-Z_LIMIT = 0.999
 EIGENVALUE_FLOOR = 1e-4  # of R_s; only a matrix with filled rows can fall below
 MEAN_TOLERANCE = 1e-7
 MEAN_ITERATIONS = 50

@@ -31,7 +31,7 @@ from app.models.checkpoint_shapes import (
     family_of_names,
     read_config,
 )
-from app.models.safetensors_header import damage, read_header
+from app.models.safetensors_header import FLOATING, damage, read_header, unusable_type
 
 OLDEST_TORCH = (2, 10)  # older restricted readers have known bypasses
 _DTYPES = {
@@ -121,8 +121,8 @@ def _open_safetensors(path: Path, shapes: Shapes, config: Mapping[str, Any]) -> 
     entries = {entry.name: entry for entry in read_header(path)}
     _check_outline({name: entry.shape for name, entry in entries.items()}, shapes, config)
     for name, entry in entries.items():
-        if entry.dtype not in _DTYPES.values():
-            raise _unusable(name, entry.dtype)
+        if entry.dtype not in FLOATING:
+            raise unusable_type(name, entry.dtype)
     try:
         with safe_open(str(path), framework="pt", device="cpu") as opened:
             return {name: opened.get_tensor(name) for name in entries}
@@ -208,7 +208,7 @@ def _check_tensors(tensors: Mapping[str, Any], shapes: Shapes, progress: Progres
     for number, (name, tensor) in enumerate(tensors.items()):
         progress.step(0.5 + 0.3 * number / len(tensors), "checking the numbers")
         if str(tensor.dtype) not in _DTYPES:
-            raise _unusable(name, str(tensor.dtype))
+            raise unusable_type(name, str(tensor.dtype))
         check_tensors({name: tensor}, {name: shapes.get(name, tuple(tensor.shape))})
 
 
@@ -245,11 +245,3 @@ def _write(tensors: Mapping[str, Any], target: Path, source_sha256: str) -> None
 
 def _count(shapes: Mapping[str, tuple[int, ...]]) -> int:
     return sum(math.prod(shape) for shape in shapes.values())
-
-
-def _unusable(name: str, dtype: str) -> ModelError:
-    return ModelError(
-        f"The weights hold an unusable type: {name[:80]!a} is {dtype}.",
-        "Only floating-point numbers are weights: check that this is the right file.",
-        code="model.dtype",
-    )

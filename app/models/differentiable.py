@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from app.core.arrays import Bools, Floats
+from app.models.answer import filled_correlation
 from app.models.features import correlation_of, prepared_series
 from app.models.fmm_tc import FmmTc
 
@@ -47,15 +48,13 @@ class DifferentiableModel:
         series, present = prepared_series(cleaned, scale_percent)
         series, present = series.to(device), present.to(device)
         mean = model.tensors["mean_correlation"]
-        values = torch.from_numpy(np.asarray(matrix, np.float32).copy()).to(device)
-        correlation = torch.where(torch.isfinite(values), values, mean)
         stored = model.tensors["reference.series"]
         frames = _mirrored_frames(len(series), stored.shape[1])
         references = stored[:, frames.to(device)] * present
         return cls(
             model,
             series,
-            correlation,
+            filled_correlation(matrix, mean),
             present,
             torch.from_numpy(np.asarray(good_frames, np.bool_).copy()).to(device),
             torch.zeros_like(series),

@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 
 from app.core.arrays import Bools, Floats
-from app.core.errors import ModelError
 from app.models.connectivity_kinds import filled
-from app.models.fmm_tc_inputs import check_series, present_parcels
+from app.models.features import present_parcels
+from app.models.fmm_tc_inputs import check_series
 from app.models.fmm_tc_network import FmmTcNetwork
 from app.models.reference_series import reference_series
 
@@ -94,11 +94,7 @@ def explainable(
     ModelError
         ``model.not_fitted``, or as `check_series`.
     """
-    fitted = network.fitted
-    if fitted is None:
-        raise ModelError(
-            "The model has not been trained.", "Train or load it first.", code="model.not_fitted"
-        )
+    fitted = network._ready()
     check_series(series, fitted.parcels, network.settings)
     device = network.device
     present = torch.from_numpy(present_parcels(series)).to(device)

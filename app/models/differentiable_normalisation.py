@@ -12,10 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from app.models.normalisation import demeaned, robust_scaled
+from app.models.normalisation import PERCENT_SCALED, demeaned, robust_scaled
 from app.models.repetition_time import resampled
 
-PERCENT_SCALED = "percent_scaled"
 ROBUST_COHORT = "robust_cohort"
 # With these a scan is scaled by itself: the zero series has no scale and is no baseline.
 SELF_SCALED = ("minmax_scan", "minmax_scan_parcel", "robust_scan")

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from app.core.arrays import Floats, Ints
+from app.core.arrays import Bools, Floats, Ints
 from app.core.errors import ModelError
 from app.models.brainlm import BrainLM
 
@@ -116,6 +116,13 @@ def correlation_of(series: Tensor, good_frames: Tensor, present: Tensor) -> Tens
     return matrix * (1.0 - eye)
 
 
+def present_parcels(series: Floats) -> Bools:
+    """Parcels of a (frame, parcel) series with finite, varying values, (parcel,)."""
+    values = np.asarray(series, np.float64)
+    finite = np.isfinite(values).all(axis=0)
+    return np.asarray(finite & (np.where(finite, values, 0.0).std(axis=0) > 0))
+
+
 def prepared_series(cleaned: Floats, scale_percent: float) -> tuple[Tensor, Tensor]:
     """Normalise ("percent_scaled": percent of the parcel mean over one fixed constant).
 
@@ -124,9 +131,6 @@ def prepared_series(cleaned: Floats, scale_percent: float) -> tuple[Tensor, Tens
     series (frame, parcel) float32 with zeros for missing parcels, present (parcel,) bool
         A parcel is missing when any of its values is not finite, or it never varies.
     """
-    values = np.asarray(cleaned, np.float64)
-    present = np.isfinite(values).all(axis=0)
-    filled = np.where(present, values, 0.0)
-    present &= filled.std(axis=0) > 0
-    filled = np.where(present, filled / scale_percent, 0.0).astype(np.float32)
+    values, present = np.asarray(cleaned, np.float64), present_parcels(cleaned)
+    filled = np.where(present, values / scale_percent, 0.0).astype(np.float32)
     return torch.from_numpy(np.ascontiguousarray(filled)), torch.from_numpy(present)

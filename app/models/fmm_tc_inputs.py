@@ -16,7 +16,7 @@ from app.models.differentiable_normalisation import (
     normalise,
     on_physical_axis,
 )
-from app.models.features import window_starts
+from app.models.features import present_parcels, window_starts
 from app.models.fmm_tc_settings import FmmTcSettings
 from app.models.parcel_statistics import demeaned_frames, quartiles
 
@@ -44,13 +44,6 @@ def fit_series_statistics(series: list[Floats]) -> SeriesStatistics:
     low, median, high = quartiles(np.where(lost, 0.0, rows))
     spread = high - low
     return SeriesStatistics(median, np.where(spread > 0, spread, 1.0))
-
-
-def present_parcels(series: Floats) -> np.ndarray:
-    """Parcels with finite, varying values, (parcel,) bool."""
-    values = np.asarray(series, np.float64)
-    present = np.isfinite(values).all(axis=0)
-    return np.asarray(present & (np.where(present, values, 0.0).std(axis=0) > 0))
 
 
 def check_series(series: Floats, parcels: int, settings: FmmTcSettings) -> int:

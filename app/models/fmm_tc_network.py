@@ -21,11 +21,9 @@ from app.core.errors import ModelError
 from app.core.progress import Progress
 from app.models.device import fixed_threads
 from app.models.differentiable_normalisation import SELF_SCALED
+from app.models.features import present_parcels
 from app.models.fmm_tc_fit import fit_people
-from app.models.fmm_tc_inputs import (
-    check_series,
-    present_parcels,
-)
+from app.models.fmm_tc_inputs import check_series
 from app.models.fmm_tc_parts import NetworkParts, ResponseDetail
 from app.models.fusion import Gated
 from app.models.scan_functions import ScanFunctions

@@ -36,11 +36,6 @@ class ResponseDetail:
     missing_volumes: int  # filled with the training mean
     flags: tuple[str, ...]
 
-    @property
-    def window_spread(self) -> float:
-        """Standard deviation over windows; 0 with one window."""
-        return float(np.std(self.window_log_odds))
-
 
 class NetworkParts:
     """One variant with its encoder and, once fitted, everything between inputs and log-odds.

@@ -20,7 +20,7 @@ from app.models.connectivity_kinds import (
     mean_shrinkage,
     shrunk,
 )
-from app.models.fmm_tc_inputs import present_parcels
+from app.models.features import present_parcels
 from app.models.fmm_tc_settings import FmmTcSettings
 
 SMALLEST_CLASS = 4  # people of each class: one for every inner fold by default

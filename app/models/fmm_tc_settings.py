@@ -11,13 +11,13 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from app.core.errors import ModelError
+from app.models.connectivity_kinds import KINDS
 from app.models.differentiable_normalisation import NAMES
 from app.models.repetition_time import LONGEST_TR_S, POLICIES, SHORTEST_TR_S
 
 MODES = ("corrected", "faithful")
 BRANCHES = ("series", "connectivity", "structural")
 FOUNDATIONS = ("pretrained", "random", "scratch")
-CONNECTIVITY = ("pearson", "partial", "tangent", "gram")
 CONNECTIVITY_ENCODERS = ("linear", "compact", "resnet18")
 FUSIONS = ("concat", "gated", "late")
 NORMALISATIONS = ("raw", *NAMES)
@@ -120,7 +120,7 @@ class FmmTcSettings:
         for name, allowed in (
             ("mode", MODES),
             ("foundation", FOUNDATIONS),
-            ("connectivity", CONNECTIVITY),
+            ("connectivity", KINDS),
             ("connectivity_encoder", CONNECTIVITY_ENCODERS),
             ("fusion", FUSIONS),
             ("normalisation", NORMALISATIONS),

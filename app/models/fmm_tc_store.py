@@ -7,7 +7,6 @@ own encoders are written. Reading is strict: exact settings, keys, shapes, finit
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -27,7 +26,7 @@ from app.models.limits import MAX_FILE_BYTES
 from app.models.reference_series import FREQUENCIES, SeriesSummary
 from app.models.safetensors_header import read_header
 from app.models.series_encoder import EncoderSource, built, module_of, weights_sha256
-from app.models.strict_loading import check_tensors, read_tensors
+from app.models.strict_loading import check_tensors, metadata_of, read_tensors, write_tensors
 
 if TYPE_CHECKING:
     from app.models.fmm_tc_network import FmmTcNetwork
@@ -83,9 +82,7 @@ def state_of(model: FmmTcNetwork) -> tuple[dict[str, Any], dict[str, Tensor]]:
 
 
 def write(model: FmmTcNetwork, path: Path) -> None:
-    """Write beside the target and rename: nobody ever sees half a file."""
-    from safetensors.torch import save_file
-
+    """Write the whole file or none."""
     settings, tensors = state_of(model)
     size = sum(value.numel() * value.element_size() for value in tensors.values())
     if size > MAX_FILE_BYTES - 2**20:
@@ -95,16 +92,7 @@ def write(model: FmmTcNetwork, path: Path) -> None:
             "Use fewer members.",
             code="model.too_large",
         )
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    try:
-        save_file(
-            {name: value.contiguous() for name, value in tensors.items()},
-            str(partial),
-            metadata={METADATA_KEY: json.dumps(settings, sort_keys=True)},
-        )
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    write_tensors(path, tensors, {METADATA_KEY: json.dumps(settings, sort_keys=True)})
 
 
 def read(path: Path, *, encoder: EncoderSource | None, device: str) -> FmmTcNetwork:
@@ -133,12 +121,8 @@ def wanted_encoder(path: Path) -> tuple[str, dict[str, Any]] | None:
 def _stored(path: Path) -> dict[str, Any]:
     """The settings in the header; the file itself was read strictly before or is next."""
     read_header(path)
-    from safetensors import safe_open
-
-    with safe_open(str(path), framework="pt") as archive:
-        facts = archive.metadata() or {}
     try:
-        settings = json.loads(facts[METADATA_KEY])
+        settings = json.loads(metadata_of(path)[METADATA_KEY])
     except (KeyError, json.JSONDecodeError, RecursionError) as error:
         raise _damaged("it holds no settings of FMM_TC") from error
     if not isinstance(settings, dict):

@@ -13,7 +13,7 @@ import numpy as np
 from app.core.arrays import Floats, Ints, frozen
 from app.core.errors import ModelError
 from app.models.features import window_starts
-from app.models.normalisation import find_normalisation
+from app.models.normalisation import PERCENT_SCALED, find_normalisation
 from app.models.parcel_statistics import ParcelStatistics
 from app.models.repetition_time import (
     POLICIES,
@@ -24,7 +24,6 @@ from app.models.repetition_time import (
 
 SHORT_SCANS = ("refuse", "reflect")
 SHORT_TIME_S = 240.0  # below about this, features of resting state repeat poorly
-PERCENT_SCALED = "percent_scaled"  # the demonstration's: percent of the parcel mean / a constant
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,8 @@ from app.models.parcel_statistics import ParcelStatistics
 GLOBAL_SD = 41.44047
 PERCENTILE_99 = 111.13143061224855
 
+PERCENT_SCALED = "percent_scaled"  # the demonstration's: percent of the parcel mean / a constant
+
 Array = TypeVar("Array", bound=Any)  # a numpy array or a torch tensor
 Function = Callable[[Floats, ParcelStatistics | None], Floats]
 

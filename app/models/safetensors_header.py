@@ -24,6 +24,7 @@ ITEM_BYTES = {
     "F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1,
     "BOOL": 1,
 }  # fmt: skip
+FLOATING = ("F64", "F32", "F16", "BF16")  # what weights of an encoder may be
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +130,15 @@ def _counts(values: Any) -> bool:
 def shown(name: str) -> str:
     """A name from a foreign file, short and printable, for a message."""
     return ascii(name[:80])
+
+
+def unusable_type(name: str, dtype: str) -> ModelError:
+    """The error of a tensor of an encoder whose type no weight has."""
+    return ModelError(
+        f"The weights hold an unusable type: {shown(name)} is {dtype}.",
+        "Only floating-point numbers are weights: check that this is the right file.",
+        code="model.dtype",
+    )
 
 
 def damage(what: str) -> ModelError:

@@ -1,7 +1,11 @@
-"""Strict reading of safetensors: exact keys, shapes, dtypes, finite values, known hash."""
+"""Strict reading of safetensors: exact keys, shapes, dtypes, finite values, known hash.
+
+And writing: a whole file or none.
+"""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,7 +15,7 @@ from torch import Tensor, nn
 from app.core.errors import ModelError
 from app.core.provenance import file_sha256
 from app.models.limits import MAX_FILE_BYTES
-from app.models.safetensors_header import read_header
+from app.models.safetensors_header import damage, read_header
 
 
 def read_tensors(
@@ -59,15 +63,28 @@ def read_tensors(
     try:
         return load_file(str(path), device="cpu")
     except (SafetensorError, ValueError) as error:
-        raise _damaged("its contents do not parse") from error
+        raise damage("its contents do not parse") from error
 
 
-def _damaged(what: str) -> ModelError:
-    return ModelError(
-        f"The weights file is damaged: {what}.",
-        "Get the file again from its source.",
-        code="model.damaged",
-    )
+def metadata_of(path: Path) -> dict[str, str]:
+    """The remarks in the header of a file that `read_header` has judged."""
+    from safetensors import safe_open
+
+    with safe_open(str(path), framework="pt") as handle:
+        return handle.metadata() or {}
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
+    """Write a safetensors file beside its place and rename it: nobody ever sees half a file."""
+    from safetensors.torch import save_file
+
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    whole = {key: tensor.contiguous() for key, tensor in tensors.items()}
+    try:
+        save_file(whole, str(partial), dict(metadata))
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def check_names_and_shapes(

@@ -11,8 +11,7 @@ import torch
 from torch import Tensor
 
 from app.core.arrays import Floats, Ints
-
-Z_LIMIT = 0.999  # correlations are clipped here before Fisher's z
+from app.models.features import Z_LIMIT
 
 
 def upper_triangle(parcels: int) -> tuple[Ints, Ints]:
@@ -33,6 +32,13 @@ def fisher_pairs_of(matrix: Tensor) -> Tensor:
     rows, columns = torch.triu_indices(len(matrix), len(matrix), 1, device=matrix.device)
     pairs = 0.5 * (matrix[rows, columns] + matrix[columns, rows])
     return torch.atanh(pairs.clamp(-Z_LIMIT, Z_LIMIT))
+
+
+def mean_correlation(matrices: Floats) -> Floats:
+    """Mean of (person, parcel, parcel) over those in whom a pair is known; 0 where in nobody."""
+    known = np.isfinite(matrices)
+    total = np.where(known, matrices, 0.0).sum(axis=0)
+    return np.asarray(total / np.maximum(known.sum(axis=0), 1))
 
 
 def missing_parcels(matrices: Floats) -> int:

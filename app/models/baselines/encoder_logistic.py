@@ -6,9 +6,8 @@ file names it by hash, and a loaded model answers only after the same encoder wa
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar, Protocol, Self
 
@@ -26,9 +25,10 @@ from app.models.baselines.linear_response import LinearRival
 from app.models.baselines.people import People
 from app.models.baselines.rival import parcels_of
 from app.models.baselines.series_input import SeriesInput, missing_in
-from app.models.baselines.storage import Stored, to_tensor
+from app.models.baselines.storage import Stored
 from app.models.brainlm import BrainLM
 from app.models.device import fixed_threads
+from app.models.feature_cache import FeatureCache
 from app.models.features import window_starts
 
 
@@ -86,36 +86,19 @@ class BrainLMCls:
         return torch.stack(rows).mean(dim=0)
 
 
-@dataclass
-class FeatureCache:
-    """CLS tokens by content: what the encoder is and what it was shown decide, nothing else.
-
-    A folder, when given, keeps them between runs.
-    """
-
-    folder: Path | None = None
-    _known: dict[str, Floats] = field(default_factory=dict)
+class ClsCache(FeatureCache):
+    """CLS tokens by content: what the encoder is and what it was shown decide, nothing else."""
 
     def cls(self, encoder: FrozenEncoder, encoder_sha256: str, series: Floats) -> Floats:
         """(width,) float64."""
-        key = record_sha256([encoder_sha256, array_sha256(np.asarray(series, np.float64))])
-        path = None if self.folder is None else self.folder / f"{key}.npy"
-        if key not in self._known and path is not None and path.is_file():
-            self._known[key] = np.load(path, allow_pickle=False)
-        if key not in self._known:
-            with fixed_threads(), torch.no_grad():
-                found = encoder.cls(torch.from_numpy(np.array(series, np.float64)))
-            self._known[key] = found.cpu().double().numpy()
-            if path is not None:
-                self._keep(path, self._known[key])
-        return self._known[key]
+        exact = np.array(series, np.float64)
 
-    def _keep(self, path: Path, found: Floats) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(f".{os.getpid()}.partial")
-        with partial.open("wb") as handle:
-            np.save(handle, found)
-        os.replace(partial, path)
+        def compute() -> Floats:
+            with fixed_threads(), torch.no_grad():
+                found = encoder.cls(torch.from_numpy(exact))
+            return np.asarray(found.cpu().double().numpy())
+
+        return self.get(record_sha256([encoder_sha256, array_sha256(exact)]), compute)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +124,7 @@ class EncoderLogistic(LinearRival):
         self.encoder: FrozenEncoder | None = None
         self.input: SeriesInput | None = None
         self.places: tuple[Floats, Ints] | None = None  # coordinates and orders of a `Reading`
-        self._cache = FeatureCache(cache)
+        self._cache = ClsCache(cache)
         if encoder is not None:
             self.settings = EncoderSettings(encoder.sha256, encoder.width)
             self.encoder = encoder
@@ -212,7 +195,7 @@ class EncoderLogistic(LinearRival):
 
     def _tensors(self) -> Mapping[str, Tensor]:
         assert self.input is not None
-        own = {"neighbours": to_tensor(self.input.neighbours), "scale": to_tensor(self.input.scale)}
+        own = self.input.tensors()
         if self.places is not None:
             own["reading.centroids_mm"] = torch.from_numpy(self.places[0].copy())
             own["reading.token_orders"] = torch.from_numpy(self.places[1].copy())
@@ -220,10 +203,8 @@ class EncoderLogistic(LinearRival):
 
     def _more_expected(self, stored: Stored) -> dict[str, tuple[tuple[int, ...], torch.dtype]]:
         parcels = self.settings.parcels
-        expected = {
-            "neighbours": ((parcels, parcels), torch.float64),
-            "scale": ((parcels,), torch.float64),
-        }
+        shapes = SeriesInput.shapes(parcels)
+        expected = {key: (shape, torch.float64) for key, shape in shapes.items()}
         if self.settings.reading is not None:
             orders = stored.tensors.get("reading.token_orders", torch.zeros(0, 0))
             expected["reading.centroids_mm"] = ((parcels, 3), torch.float32)
@@ -231,7 +212,7 @@ class EncoderLogistic(LinearRival):
         return expected
 
     def _restore_features(self, arrays: Mapping[str, Tensor]) -> None:
-        self.input = SeriesInput(arrays["neighbours"].numpy(), arrays["scale"].numpy())
+        self.input = SeriesInput.of(arrays)
         if self.settings.reading is not None:
             found = arrays["reading.centroids_mm"].numpy(), arrays["reading.token_orders"].numpy()
             if found[1].ndim != 2:

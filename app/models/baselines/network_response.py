@@ -18,12 +18,11 @@ from app.core.errors import ModelError
 from app.core.progress import Progress
 from app.models.baselines.brain_network_transformer import BrainNetworkTransformer
 from app.models.baselines.brainnetcnn import BrainNetCNN
-from app.models.baselines.connections import Z_LIMIT, missing_parcels
+from app.models.baselines.connections import mean_correlation, missing_parcels
 from app.models.baselines.people import People
 from app.models.baselines.rival import Rival, parcels_of
 from app.models.baselines.series_input import (
     SeriesInput,
-    mean_correlation,
     missing_in,
     windows_of,
 )
@@ -42,6 +41,7 @@ from app.models.baselines.training_loop import (
     one_thread,
     train,
 )
+from app.models.connectivity_kinds import fisher_z, without_diagonal
 
 NETWORK = "network."
 
@@ -195,14 +195,10 @@ class MatrixNetwork(NetworkRival):
         assert self.mean is not None
         mean = self.mean.to(matrix)
         filled = torch.where(torch.isfinite(matrix), matrix, mean)
-        eye = torch.eye(len(matrix), dtype=matrix.dtype, device=matrix.device)
         if self.settings.architecture == "brain-network-transformer":
-            return filled * (1.0 - eye) + eye
-
-        def fisher(one: Tensor) -> Tensor:
-            return torch.atanh(one.clamp(-Z_LIMIT, Z_LIMIT))
-
-        return (fisher(filled) - fisher(mean)) * (1.0 - eye)
+            eye = torch.eye(len(matrix), dtype=matrix.dtype, device=matrix.device)
+            return without_diagonal(filled) + eye
+        return fisher_z(filled) - fisher_z(mean)
 
     def _log_odds(self, person: People) -> float:
         assert self.network is not None
@@ -301,14 +297,10 @@ class SeriesNetwork(NetworkRival):
 
     def _statistics(self) -> dict[str, Tensor]:
         assert self.input is not None
-        return {
-            "neighbours": to_tensor(self.input.neighbours),
-            "scale": to_tensor(self.input.scale),
-        }
+        return self.input.tensors()
 
     def _statistic_shapes(self) -> dict[str, tuple[int, ...]]:
-        parcels = self.settings.parcels
-        return {"neighbours": (parcels, parcels), "scale": (parcels,)}
+        return SeriesInput.shapes(self.settings.parcels)
 
     def _take_statistics(self, arrays: Mapping[str, Tensor]) -> None:
-        self.input = SeriesInput(arrays["neighbours"].numpy(), arrays["scale"].numpy())
+        self.input = SeriesInput.of(arrays)

@@ -7,6 +7,7 @@ no scan produces.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,22 +16,15 @@ from torch import Tensor
 
 from app.core.arrays import Bools, Floats, Ints
 from app.core.errors import ModelError
+from app.models.baselines.connections import mean_correlation
 from app.models.baselines.people import People
-from app.models.features import window_starts
-
-
-def mean_correlation(matrices: Floats) -> Floats:
-    """Mean of (person, parcel, parcel) over those in whom a pair is known; 0 where in nobody."""
-    known = np.isfinite(matrices)
-    total = np.where(known, matrices, 0.0).sum(axis=0)
-    return np.asarray(total / np.maximum(known.sum(axis=0), 1))
+from app.models.baselines.storage import to_tensor
+from app.models.features import present_parcels, window_starts
 
 
 def missing_in(series: Floats) -> Bools:
     """(parcel,) True where a (frame, parcel) series is unusable."""
-    finite = np.isfinite(series).all(axis=0)
-    varies = np.where(finite, series, 0.0).std(axis=0) > 0
-    return np.asarray(~(finite & varies))
+    return np.asarray(~present_parcels(series))
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +56,20 @@ class SeriesInput:
                 code="model.people",
             )
         return cls(mean_correlation(people.connectivity), np.sqrt(squares / count))
+
+    @staticmethod
+    def shapes(parcels: int) -> dict[str, tuple[int, ...]]:
+        """Names and shapes of the stored arrays."""
+        return {"neighbours": (parcels, parcels), "scale": (parcels,)}
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The arrays to store, float64."""
+        return {"neighbours": to_tensor(self.neighbours), "scale": to_tensor(self.scale)}
+
+    @classmethod
+    def of(cls, arrays: Mapping[str, Tensor]) -> SeriesInput:
+        """From checked arrays of a file."""
+        return cls(arrays["neighbours"].numpy(), arrays["scale"].numpy())
 
     def sources(self, missing: Bools) -> Ints:
         """(parcel,) from which parcel each series is taken.

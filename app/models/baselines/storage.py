@@ -7,7 +7,6 @@ type must be as expected, and every number finite.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from torch import Tensor
 
 from app.core.errors import ModelError
-from app.models.strict_loading import check_tensors, read_tensors
+from app.models.strict_loading import check_tensors, metadata_of, read_tensors, write_tensors
 
 FORMAT = 1
 HEADER = "rival"  # the one header field: several come in an order that changes from run to run
@@ -88,21 +87,13 @@ def write_stored(
     path: Path, kind: str, settings: Any, told: Mapping[str, float], tensors: Mapping[str, Tensor]
 ) -> None:
     """Write one file, whole or not at all."""
-    from safetensors.torch import save_file
-
     record = {
         "format": FORMAT,
         "kind": kind,
         "settings": TypeAdapter(type(settings)).dump_python(settings, mode="json"),
         "told": dict(told),
     }
-    metadata = {HEADER: json.dumps(record, sort_keys=True)}
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    try:
-        save_file({key: one.contiguous() for key, one in tensors.items()}, str(partial), metadata)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    write_tensors(path, tensors, {HEADER: json.dumps(record, sort_keys=True)})
 
 
 def read_stored(path: Path) -> Stored:
@@ -114,10 +105,7 @@ def read_stored(path: Path) -> Stored:
         ``model.missing``, ``model.too_large``, ``model.damaged`` or ``model.settings``.
     """
     tensors = read_tensors(path)
-    from safetensors import safe_open
-
-    with safe_open(str(path), framework="pt") as handle:
-        metadata = handle.metadata() or {}
+    metadata = metadata_of(path)
     if set(metadata) != {HEADER}:
         raise _damaged("it is not a stored rival (its header names other fields)")
     try:

@@ -24,11 +24,12 @@ from torch.autograd.function import FunctionCtx
 
 from app.core.arrays import Floats
 from app.core.progress import Progress
-from app.models.baselines.connections import missing_parcels
+from app.models.baselines.connections import mean_correlation, missing_parcels
 from app.models.baselines.linear_response import LinearRival
 from app.models.baselines.people import People
 from app.models.baselines.rival import parcels_of
 from app.models.baselines.storage import Stored, to_tensor
+from app.models.connectivity_kinds import shrunk
 
 SHRINKAGE = 0.1  # share of the identity
 SMALLEST_EIGENVALUE = 0.05  # an imputed matrix is shrunk further until it has this
@@ -99,9 +100,7 @@ class TangentLinear(LinearRival):
     def _learn_features(self, people: People, progress: Progress) -> Floats:
         parcels = parcels_of(people)
         self.settings = TangentSettings(self.classifier.name, self.settings.shrinkage, parcels)
-        known = np.isfinite(people.connectivity)
-        total = np.where(known, people.connectivity, 0.0).sum(axis=0)
-        self.mean_matrix = to_tensor(total / np.maximum(known.sum(axis=0), 1))
+        self.mean_matrix = to_tensor(mean_correlation(people.connectivity))
         progress.step(0.0, "reference of the tangent space")
         matrices = [self._positive(to_tensor(one)).numpy() for one in people.connectivity]
         measure = ConnectivityMeasure(cov_estimator=Given(), kind="tangent").fit(matrices)
@@ -115,18 +114,14 @@ class TangentLinear(LinearRival):
     def _positive(self, matrix: Tensor) -> Tensor:
         """Unknown entries from the training mean, diagonal 1, shrunk until positive definite."""
         assert self.mean_matrix is not None
-        known = torch.isfinite(matrix)
-        filled = torch.where(known, matrix, self.mean_matrix.to(matrix))
-        eye = torch.eye(len(matrix), dtype=matrix.dtype, device=matrix.device)
-        whole = 0.5 * (filled + filled.T) * (1.0 - eye) + eye
+        filled = torch.where(torch.isfinite(matrix), matrix, self.mean_matrix.to(matrix))
         with torch.no_grad():
-            least = float(torch.linalg.eigvalsh(whole)[0])
+            least = float(torch.linalg.eigvalsh(shrunk(filled, 0.0))[0])
         # A person's own correlation matrix has no negative eigenvalue; an imputed one may have.
         share: float = self.settings.shrinkage
         if least < SMALLEST_EIGENVALUE:  # the identity, from a series of zeros, has 1
             share = max(share, (SMALLEST_EIGENVALUE - least) / (1.0 - least))
-        shrunk: Tensor = (1.0 - share) * whole + share * eye
-        return shrunk
+        return shrunk(filled, share)
 
     def _tangent(self, matrix: Tensor) -> Tensor:
         assert self.whitening is not None

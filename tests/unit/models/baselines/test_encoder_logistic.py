@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from app.core.errors import ModelError
-from app.models.baselines.encoder_logistic import BrainLMCls, EncoderLogistic, FeatureCache
+from app.models.baselines.encoder_logistic import BrainLMCls, ClsCache, EncoderLogistic
 from tests.unit.models.baselines.planted import PARCELS, WINDOW, cohort, encoder, make
 
 
@@ -58,11 +58,11 @@ class Counting:
 
 
 def test_that_features_are_kept_by_content(tmp_path):
-    frozen, cache = Counting(), FeatureCache(tmp_path / "features")
+    frozen, cache = Counting(), ClsCache(tmp_path / "features")
     series = np.arange(40.0).reshape(8, 5)
     first = cache.cls(frozen, "a", series)
     np.testing.assert_array_equal(cache.cls(frozen, "a", series.copy()), first)
-    np.testing.assert_array_equal(FeatureCache(cache.folder).cls(frozen, "a", series), first)
+    np.testing.assert_array_equal(ClsCache(cache.folder).cls(frozen, "a", series), first)
     assert frozen.asked == 1
     cache.cls(frozen, "a", series + 1e-12)
     cache.cls(frozen, "b", series)
