@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Self
 
 from app.core import wording
 from app.core.errors import AppError
@@ -26,6 +27,12 @@ class StageLines:
         self._stage = ""
         self._living = sys.stderr.isatty()
         self._width = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_fault: object) -> None:
+        self.end()
 
     def show(self, event: ProgressEvent) -> None:
         """Tell where the work stands."""
