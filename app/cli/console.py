@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
@@ -62,6 +63,15 @@ def progress_text(event: ProgressEvent) -> str:
     if event.seconds_left is not None:
         text += f", about {event.seconds_left:.0f} s left"
     return text
+
+
+def column_lines(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Rows of equally many cells as lines whose columns stand under each other."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
 
 
 def summary_pdf(case: Case, folder: Path) -> Path:
