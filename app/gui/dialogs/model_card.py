@@ -22,6 +22,7 @@ from PySide6.QtWidgets import (
 )
 
 from app.core import wording
+from app.gui.widgets.strip import ResearchStrip
 from app.gui.widgets.theme import font
 
 _NAME_WIDTH = 168
@@ -38,10 +39,7 @@ class ModelCardDialog(QDialog):
         self.setWindowTitle("Model card")
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.resize(780, 680)
-        self.strip = QLabel(wording.RUO_LINE)
-        self.strip.setObjectName("strip")
-        self.strip.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        self.strip.setFont(font(self.font(), bold=True))
+        self.strip = ResearchStrip()
         self.title = QLabel()
         self.title.setFont(font(self.font(), scale=1.5, bold=True))
         self.title.setTextFormat(Qt.TextFormat.PlainText)
@@ -87,14 +85,7 @@ class ModelCardDialog(QDialog):
         """Fill the page with a card as the worker's job `bundle_card` answers it."""
         name = str(card["model_id"])
         self.title.setText(name)
-        self.strip.setText(
-            "  ·  ".join(
-                [
-                    wording.RUO_LINE,
-                    *wording.stamps(simulated=card["simulated"], research_only=False),
-                ]
-            )
-        )
+        self.strip.show_stamps(wording.stamps(simulated=card["simulated"], research_only=False))
         self.models.clear()
         self.models.addItems([str(one) for one in card["installed"]])
         self.models.setCurrentText(name)
