@@ -17,7 +17,7 @@ from app.core import wording
 from app.core.results import Case, ModelSummary, Prediction, Verdict
 from app.gui.session import OpenCase, Session
 from app.gui.widgets.contribution_bars import ContributionBars
-from app.gui.widgets.icons import StateSign
+from app.gui.widgets.icons import VERDICT_STATES, StateSign
 from app.gui.widgets.score_axis import HistogramKey, ScoreAxis
 from app.gui.widgets.theme import font
 from app.gui.widgets.view import View
@@ -204,15 +204,14 @@ class CardView(View):
         if quality is None:
             column.addWidget(_text("Quality was not measured.", small=True))
             return column
-        withheld = [m for m in quality.metrics if m.verdict is Verdict.WITHHELD]
+        withheld = wording.failed_gates(quality)
         attention = [m for m in quality.metrics if m.verdict is Verdict.ATTENTION]
         named = [m for m in quality.metrics if m.name in _SHOWN_METRICS]
         shown = list(dict.fromkeys([*withheld, *attention, *named, *quality.metrics]))[:5]
-        signs = {Verdict.PASS: "done", Verdict.ATTENTION: "attention", Verdict.WITHHELD: "blocked"}
         for metric in shown:
             row = QHBoxLayout()
             row.setSpacing(6)
-            row.addWidget(StateSign(signs[metric.verdict], 14), 0, Qt.AlignmentFlag.AlignTop)
+            row.addWidget(StateSign(VERDICT_STATES[metric.verdict], 14), 0, Qt.AlignmentFlag.AlignTop)
             words = f"{metric.label}: {wording.metric_value(metric)}"
             if metric.verdict is Verdict.WITHHELD:
                 words += f" (limit: {metric.limit})"
