@@ -346,9 +346,7 @@ class Actions(QObject):
             self.reader.read_analysed(Path(facts["case_folder"]), last=False)
 
     def _show_analysed(self, opened: OpenCase, folder: Path, last: bool) -> None:
-        shown = self.session.case
-        scan = self.session.preview.scan if self.session.preview is not None else None
-        expected = shown.case.scan.sha256 if shown is not None else scan.sha256 if scan else ""
+        expected = self.session.scan_sha256
         if expected and opened.case.scan.sha256 != expected:
             return
         self.session.show_case(opened)
