@@ -97,8 +97,8 @@ class CardView(View):
         column.addLayout(facts)
         column.addWidget(_rule())
         column.addWidget(_text(wording.control_arm_sentence(model), small=True))
-        limits = " ".join(limit.rstrip(".") + "." for limit in model.limits)
-        words = f"Limits: {wording.metric_text(model)}. {wording.gain_text(model)}. {limits}"
+        words = f"Limits: {wording.metric_text(model)}. {wording.gain_text(model)}. "
+        words += wording.limits_sentences(model)
         column.addWidget(_text(words, small=True))
         column.addWidget(_text(_provenance_line(case), small=True, muted=True))
         column.addStretch(1)
@@ -116,13 +116,7 @@ class CardView(View):
             column.addWidget(_rule())
         column.addLayout(self._quality(case))
         column.addWidget(_rule())
-        column.addWidget(
-            _text(
-                "No number does not mean yes and does not mean no. It says only that this scan, "
-                "or the models at hand, cannot answer the question.",
-                muted=True,
-            )
-        )
+        column.addWidget(_text(wording.NO_NUMBER_MEANING, muted=True))
         column.addStretch(1)
 
     # parts ---------------------------------------------------------------------------
@@ -211,7 +205,8 @@ class CardView(View):
         for metric in shown:
             row = QHBoxLayout()
             row.setSpacing(6)
-            row.addWidget(StateSign(VERDICT_STATES[metric.verdict], 14), 0, Qt.AlignmentFlag.AlignTop)
+            sign = StateSign(VERDICT_STATES[metric.verdict], 14)
+            row.addWidget(sign, 0, Qt.AlignmentFlag.AlignTop)
             words = f"{metric.label}: {wording.metric_value(metric)}"
             if metric.verdict is Verdict.WITHHELD:
                 words += f" (limit: {metric.limit})"
