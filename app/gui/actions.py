@@ -26,7 +26,6 @@ from app.gui.messages import Messages
 from app.gui.scan_picture import middle_volume
 from app.gui.session import OpenCase, ScanPreview, Session
 from app.scans.contents import Choice, Contents, SourceKind
-from app.scans.sources import source_kind
 from app.worker.protocol import Job
 from app.worker.requests import (
     analyse_job,
@@ -100,6 +99,8 @@ class Actions(QObject):
         elif path.is_dir():
             self._look(path)
         else:
+            from app.scans.sources import source_kind  # many readers, wanted at the first scan
+
             try:
                 kind = source_kind(path)
             except ScanError as error:
