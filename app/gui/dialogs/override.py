@@ -9,9 +9,9 @@ from PySide6.QtGui import QIcon
 from PySide6.QtWidgets import QDialog, QDialogButtonBox, QLabel, QLineEdit, QVBoxLayout, QWidget
 
 from app.core import wording
+from app.core.request import LONGEST_REASON
 from app.core.results import QualityMetric
 
-LONGEST_REASON = 400
 SHORTEST_REASON = 10  # characters that are not spaces
 
 
