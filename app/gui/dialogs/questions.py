@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QIcon
 from PySide6.QtWidgets import (
     QDialog,
     QDialogButtonBox,
@@ -48,8 +47,6 @@ def ask_repetition_time(parent: QWidget, why: str, stated: Callable[[float], Non
     buttons = QDialogButtonBox(
         QDialogButtonBox.StandardButton.Open | QDialogButtonBox.StandardButton.Cancel
     )
-    for button in buttons.buttons():
-        button.setIcon(QIcon())
     opening = buttons.button(QDialogButtonBox.StandardButton.Open)
     opening.setEnabled(False)
     seconds.valueChanged.connect(lambda value: opening.setEnabled(value >= 0.2))
