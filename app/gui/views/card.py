@@ -209,7 +209,7 @@ class CardView(View):
             row.addWidget(sign, 0, Qt.AlignmentFlag.AlignTop)
             words = f"{metric.label}: {wording.metric_value(metric)}"
             if metric.verdict is Verdict.WITHHELD:
-                words += f" (limit: {metric.limit})"
+                words += f" (limit: {wording.limit_text(metric)})"
             words += f" – {wording.VERDICT_WORDS[metric.verdict].lower()}"
             row.addWidget(_text(words, small=True), 1)
             column.addLayout(row)
