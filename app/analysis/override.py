@@ -7,10 +7,8 @@ and, as a hash, in the audit log, and such a case gets no participant summary.
 
 from __future__ import annotations
 
-from app.core.request import AnalysisRequest
+from app.core.request import LONGEST_REASON, AnalysisRequest
 from app.core.results import Finding, QualityReport, Severity, Verdict
-
-LONGEST_REASON = 400
 
 
 def override_reason(request: AnalysisRequest) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 
-from app.analysis.stage_store import FolderStore
 from app.cli.command import DONE, Command, Window
 
 
@@ -15,6 +14,8 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(arguments: Namespace, _window: Window | None) -> int:
     """Print how much is kept and where, or clear it."""
+    from app.analysis.stage_store import FolderStore
+
     store = FolderStore()
     if arguments.clear:
         print(f"Removed {store.clear() / 2**20:.1f} MiB of kept stages.")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from app.cli.command import UsageError, existing_file
+from app.cli.console import column_lines
 from app.cli.work import look
 from app.core.wording import SEVERITY_WORDS
 from app.scans.contents import Choice, Contents, SourceKind
@@ -82,11 +83,7 @@ def _run_of(contents: Contents, wanted: str) -> Choice:
 def table_lines(contents: Contents) -> list[str]:
     """The table as text, its findings and what to do next."""
     rows = [_COLUMNS, *(_cells(choice) for choice in contents.choices)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(_COLUMNS))]
-    lines = [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    ]
+    lines = column_lines(rows)
     lines += [
         f"{SEVERITY_WORDS[finding.severity]}: {finding.message} {finding.hint}".rstrip()
         for finding in contents.findings

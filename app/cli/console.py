@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Self
 
 from app.core import wording
 from app.core.errors import AppError
@@ -26,6 +28,12 @@ class StageLines:
         self._stage = ""
         self._living = sys.stderr.isatty()
         self._width = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_fault: object) -> None:
+        self.end()
 
     def show(self, event: ProgressEvent) -> None:
         """Tell where the work stands."""
@@ -55,6 +63,15 @@ def progress_text(event: ProgressEvent) -> str:
     if event.seconds_left is not None:
         text += f", about {event.seconds_left:.0f} s left"
     return text
+
+
+def column_lines(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Rows of equally many cells as lines whose columns stand under each other."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
 
 
 def summary_pdf(case: Case, folder: Path) -> Path:

@@ -53,15 +53,12 @@ def simulated_person(seed: int, out: Path) -> SimulatedParticipant:
     from app.simulation.participant import simulate_participant
     from app.simulation.scanner import ParticipantSettings
 
-    lines = StageLines()
-    try:
+    with StageLines() as lines:
         return simulate_participant(
             ParticipantSettings(CohortSettings(seed=seed)),
             out / f"seed-{seed}",
             Progress(lines.show, weights={"head": 4.0, "frames": 5.0, "write": 4.0}),
         )
-    finally:
-        lines.end()
 
 
 COMMAND = Command(

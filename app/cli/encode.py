@@ -16,14 +16,12 @@ from app.cli.command import (
     positive_number,
 )
 from app.cli.console import StageLines
+from app.cli.work import in_worker
 from app.core.errors import AppError
 from app.core.folders import installed_encoder_folder
 from app.core.progress import Progress
 from app.core.request import EncodeRequest
-from app.core.settings import load_settings
 from app.core.wording import RUO_LINE, SIMULATED_STAMP
-from app.worker.process import Worker
-from app.worker.protocol import JobAnnouncement, JobProgress
 from app.worker.requests import encode_job
 
 DEMONSTRATION = "simulated-demo"
@@ -152,22 +150,12 @@ def _order(text: str | None) -> str | None:
 
 
 def _encoded(request: EncodeRequest, *, in_process: bool) -> dict[str, Any]:
-    lines = StageLines()
-    try:
-        if in_process:
-            from app.analysis.encode import encode
+    if not in_process:
+        return in_worker(encode_job(request))
+    from app.analysis.encode import encode
 
-            return encode(request, Progress(lines.show))
-
-        def show(event: JobProgress | JobAnnouncement) -> None:
-            if isinstance(event, JobProgress):
-                lines.show(event.event)
-
-        settings, _refused = load_settings()
-        with Worker(memory_limit_bytes=settings.worker_memory_limit_mb << 20) as worker:
-            return worker.run(encode_job(request), show)
-    finally:
-        lines.end()
+    with StageLines() as lines:
+        return encode(request, Progress(lines.show))
 
 
 COMMAND = Command(

@@ -37,9 +37,8 @@ def run(arguments: Namespace, _window: Window | None) -> int:
     from app.core.resources import model_weights_path
 
     out = arguments.out or model_weights_path() / MODEL_ID
-    lines = StageLines()
     weights = {"features": 200.0, "judge": 30.0, "walk": 900.0 * arguments.walked}
-    try:
+    with StageLines() as lines:
         judged = judge_bundle(
             read_folder(arguments.cohort),
             read_folder(arguments.null_cohort) if arguments.null_cohort else (),
@@ -49,8 +48,6 @@ def run(arguments: Namespace, _window: Window | None) -> int:
             walked=arguments.walked,
             device=arguments.device,
         )
-    finally:
-        lines.end()
     if arguments.features:
         arguments.features.mkdir(parents=True, exist_ok=True)
         judged.cohort.save(arguments.features / "features.npz")

@@ -5,15 +5,11 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from app.cli.command import DONE
-from app.cli.console import StageLines
+from app.cli.work import in_worker
 from app.core.errors import ModelError
-from app.core.settings import load_settings
 from app.worker.bundle_requests import bundle_export_job, bundle_import_job
-from app.worker.process import Worker
-from app.worker.protocol import Job, JobAnnouncement, JobProgress
 
 SUFFIX = ".nrmodel"
 
@@ -41,7 +37,7 @@ def add_export_arguments(parser: ArgumentParser) -> None:
 
 def run_export(arguments: Namespace) -> int:
     """Write a model as one file; never anybody else's encoder weights."""
-    answer = _work(bundle_export_job(arguments.id, arguments.file.absolute()))
+    answer = in_worker(bundle_export_job(arguments.id, arguments.file.absolute()))
     print(f"Written: {answer['exported']}")
     return DONE
 
@@ -53,7 +49,7 @@ def accepts(paths: Sequence[Path]) -> bool:
 
 def run_import(_arguments: Namespace, paths: Sequence[Path]) -> int:
     """Install a bundle from one file, checked in the worker process."""
-    answer = _work(bundle_import_job(paths[0].absolute()))
+    answer = in_worker(bundle_import_job(paths[0].absolute()))
     print(f"Installed: {answer['imported']}. Read its card: models card {answer['imported']}")
     return DONE
 
@@ -100,18 +96,3 @@ def run_remove(model_id: str) -> int:
     remove_bundle(model_id)
     print(f"{model_id} was removed.")
     return DONE
-
-
-def _work(job: Job) -> dict[str, Any]:
-    lines = StageLines()
-
-    def show(event: JobProgress | JobAnnouncement) -> None:
-        if isinstance(event, JobProgress):
-            lines.show(event.event)
-
-    settings, _refused = load_settings()
-    try:
-        with Worker(memory_limit_bytes=settings.worker_memory_limit_mb << 20) as worker:
-            return worker.run(job, show)
-    finally:
-        lines.end()

@@ -17,13 +17,10 @@ from typing import Any
 
 from app.cli import model_bundle
 from app.cli.command import DONE, FAILED, Command, UsageError, Window, existing_file
-from app.cli.console import StageLines
+from app.cli.work import in_worker
 from app.core.errors import AppError
 from app.core.folders import data_folder
 from app.core.published import Published, fact_lines, file_lines, licence_lines
-from app.core.settings import load_settings
-from app.worker.process import Worker
-from app.worker.protocol import JobAnnouncement, JobProgress
 from app.worker.published import CATALOGUE, find_published, folder_of, state_of, trust_words
 from app.worker.requests import models_job
 
@@ -247,19 +244,8 @@ def ask_licence(entry: Published, *, accepted: bool) -> None:
 
 
 def work(name: str, **arguments: Any) -> dict[str, Any]:
-    """Do a job in the worker process, with its stages on standard error."""
-    lines = StageLines()
-
-    def show(event: JobProgress | JobAnnouncement) -> None:
-        if isinstance(event, JobProgress):
-            lines.show(event.event)
-
-    settings, _refused = load_settings()
-    try:
-        with Worker(memory_limit_bytes=settings.worker_memory_limit_mb << 20) as worker:
-            return worker.run(models_job(name, **arguments), show)
-    finally:
-        lines.end()
+    """Do a job about published entries in the worker process."""
+    return in_worker(models_job(name, **arguments))
 
 
 def _entry(name: str) -> Published:

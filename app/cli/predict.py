@@ -23,6 +23,7 @@ from app.core.pseudonym import participant_label
 from app.core.request import AnalysisRequest, Question
 from app.study.case_store import read_case
 from app.study.database import open_index
+from app.study.overrides import known_participant
 
 LARGEST_REPETITION_TIME_S = 30.0
 
@@ -89,9 +90,7 @@ def run(arguments: Namespace, _window: Window | None) -> int:
     if record:
         from app.analysis.opening import scan_sha256
 
-        with open_index() as index:
-            known = index.participant_of_scan(scan_sha256(request))
-        request = replace(request, participant_uuid=known or "")
+        request = replace(request, participant_uuid=known_participant(scan_sha256(request)))
     folder = run_analysis(request, in_process=arguments.in_process)
     case = read_case(folder)
     warnings: tuple[str, ...] = ()

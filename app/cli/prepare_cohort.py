@@ -32,8 +32,7 @@ def run(arguments: Namespace, _window: Window | None) -> int:
     cohort = CohortSettings(
         count=arguments.first + arguments.count, seed=arguments.seed, null=arguments.null
     )
-    lines = StageLines()
-    try:
+    with StageLines() as lines:
         paths = prepare_participants(
             cohort,
             range(arguments.first, arguments.first + arguments.count),
@@ -41,8 +40,6 @@ def run(arguments: Namespace, _window: Window | None) -> int:
             Progress(lines.show, weights={"participants": 1.0}),
             processes=arguments.processes,
         )
-    finally:
-        lines.end()
     print(SIMULATED_STAMP)
     print(f"{len(paths)} participants in {arguments.out}")
     return DONE

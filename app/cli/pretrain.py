@@ -22,13 +22,10 @@ def run(arguments: Namespace, _window: Window | None) -> int:
     """Train, or go on training, and print the validation loss."""
     from app.cohort.demo_bundle import pretrained_encoder
 
-    lines = StageLines()
-    progress = Progress(lines.show, weights={"pretrain": 1.0})
-    try:
+    with StageLines() as lines:
+        progress = Progress(lines.show, weights={"pretrain": 1.0})
         with progress.stage("pretrain"):
             _, history = pretrained_encoder(arguments.work, progress, max_steps_now=arguments.steps)
-    finally:
-        lines.end()
     for step, loss in history:
         print(f"step {step}: validation loss {loss:.4f}")
     return DONE

@@ -60,8 +60,7 @@ def run(arguments: Namespace, _window: Window | None) -> int:
     )
     grid = SMALL_SCANNER if arguments.small else ScannerSettings()
     scanner = replace(grid, fault=arguments.fault)
-    lines = StageLines()
-    try:
+    with StageLines() as lines:
         if arguments.cohort:
             progress = Progress(lines.show, weights={"cohort": 1.0})
             people = simulate_cohort(
@@ -73,8 +72,6 @@ def run(arguments: Namespace, _window: Window | None) -> int:
             people = (
                 simulate_participant(settings, arguments.out, progress, threads=arguments.threads),
             )
-    finally:
-        lines.end()
     print(SIMULATED_STAMP)
     for person in people:
         print(person.paths.bold)

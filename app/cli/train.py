@@ -47,15 +47,12 @@ def run(arguments: Namespace, _window: Window | None) -> int:
         "pretrain": 300.0, "features": 100.0, "fit": 60.0, "judge": 60.0,
         "explain": 20.0 * arguments.explained,
     }  # fmt: skip
-    lines = StageLines()
-    progress = Progress(lines.show, weights=weights)
-    try:
+    with StageLines() as lines:
+        progress = Progress(lines.show, weights=weights)
         made = make_demo_bundle(people, count, arguments.work, out, progress)
         with progress.stage("explain"):
             judged = judge_attribution(made, out, arguments.explained, progress)
         judged |= judge_bundle(people, null_people, out, arguments.work, progress).tables
-    finally:
-        lines.end()
     if arguments.golden:
         for person in made.golden:
             copy_small(arguments.cohort / f"{person.identifier}.npz", arguments.golden)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from app.cli.checks import Check, check_case, check_repeat
 from app.cli.command import DONE, FAILED, Command, Window, natural_number
-from app.cli.console import summary_pdf
+from app.cli.console import column_lines, summary_pdf
 from app.cli.demo import DEMONSTRATION_SEED, simulated_person
 from app.cli.work import run_analysis
 from app.core.request import AnalysisRequest
@@ -71,12 +71,7 @@ def table_text(checks: tuple[Check, ...]) -> str:
         )
         for check in checks
     ]
-    widths = [max(len(row[i]) for row in rows) for i in range(5)]
-    lines = [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    ]
-    return "\n".join(lines)
+    return "\n".join(column_lines(rows))
 
 
 COMMAND = Command(

@@ -32,6 +32,11 @@ def control_arm_sentence(model: ModelSummary) -> str:
     return f"A control arm was modelled; comparator: {model.comparator}."
 
 
+def limits_sentences(model: ModelSummary) -> str:
+    """Every limit that the card states, each as a sentence; "" where it states none."""
+    return " ".join(limit.rstrip(".") + "." for limit in model.limits)
+
+
 def gain_text(model: ModelSummary) -> str:
     """Gain in AUROC over the best covariate-only rival; what its absence means."""
     if model.gain_interval is None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+LONGEST_REASON = 400  # characters of `AnalysisRequest.override_reason` that are kept
+
 
 @dataclass(frozen=True, slots=True)
 class Question:

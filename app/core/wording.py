@@ -15,6 +15,7 @@ from app.core.model_wording import NO_CONTROL_SENTENCE as NO_CONTROL_SENTENCE
 from app.core.model_wording import SHARES_SHAPLEY as SHARES_SHAPLEY
 from app.core.model_wording import control_arm_sentence as control_arm_sentence
 from app.core.model_wording import gain_text as gain_text
+from app.core.model_wording import limits_sentences as limits_sentences
 from app.core.model_wording import treatment_text as treatment_text
 from app.core.results import (
     Attribution,
@@ -47,6 +48,10 @@ ATTRIBUTION_WARNING = (
 NO_MODEL_REASON = "No model trained on people is installed."
 NO_MODEL_LIFT = "Install a model made from people and tested on others to get a number."
 PROBABILITY_LABEL = "Estimated probability of meeting the responder definition"
+NO_NUMBER_MEANING = (
+    "No number does not mean yes and does not mean no. It says only that this scan, "
+    "or the models at hand, cannot answer the question."
+)
 NOT_SIGNED = "not signed"
 PSEUDONYM_NOTE = "Pseudonymised, not free of identity: a connectome can identify a person."
 
@@ -256,8 +261,7 @@ def plain_paragraph(prediction: Prediction, *, with_reasons: bool = True) -> str
             (
                 "The program gives no number for this scan.",
                 *told,
-                "No number does not mean yes and does not mean no. It says only that this scan, "
-                "or the models at hand, cannot answer the question.",
+                NO_NUMBER_MEANING,
             )
         )
     first = (

@@ -26,7 +26,6 @@ from app.gui.messages import Messages
 from app.gui.scan_picture import middle_volume
 from app.gui.session import OpenCase, ScanPreview, Session
 from app.scans.contents import Choice, Contents, SourceKind
-from app.scans.sources import source_kind
 from app.worker.protocol import Job
 from app.worker.requests import (
     analyse_job,
@@ -100,6 +99,8 @@ class Actions(QObject):
         elif path.is_dir():
             self._look(path)
         else:
+            from app.scans.sources import source_kind  # many readers, wanted at the first scan
+
             try:
                 kind = source_kind(path)
             except ScanError as error:
@@ -346,9 +347,7 @@ class Actions(QObject):
             self.reader.read_analysed(Path(facts["case_folder"]), last=False)
 
     def _show_analysed(self, opened: OpenCase, folder: Path, last: bool) -> None:
-        shown = self.session.case
-        scan = self.session.preview.scan if self.session.preview is not None else None
-        expected = shown.case.scan.sha256 if shown is not None else scan.sha256 if scan else ""
+        expected = self.session.scan_sha256
         if expected and opened.case.scan.sha256 != expected:
             return
         self.session.show_case(opened)

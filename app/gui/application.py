@@ -100,7 +100,8 @@ def run(argv: Sequence[str]) -> int:
 
     def begin() -> None:
         # After the first paint: what is slow to import or to open.
-        import app.gui.main_window.pages  # noqa: F401
+        import app.gui.main_window.pages
+        import app.scans.sources  # noqa: F401
 
         if refused:
             messages.tell(

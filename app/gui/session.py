@@ -297,6 +297,13 @@ class Session(QObject):
         return ()
 
     @property
+    def scan_sha256(self) -> str:
+        """Hash of the scan that is open or was analysed; "" where nothing is open."""
+        if self.case is not None:
+            return self.case.case.scan.sha256
+        return self.preview.scan.sha256 if self.preview is not None else ""
+
+    @property
     def no_image(self) -> bool:
         """Whether only parcel series are open: there is no picture to wait for."""
         if self.preview is not None:

@@ -121,7 +121,7 @@ def test_that_no_page_tells_left_from_right_where_orientation_is_unknown(
     assert opened is not None
     assert opened.case.signals is not None
     window.session.select_parcel(0)
-    assert window.convention.text() == "Orientation unknown: left and right cannot be told"
+    assert window.sidebar.convention.text() == "Orientation unknown: left and right cannot be told"
     slices = [
         view
         for step in ("load", "check", "explain")
@@ -162,4 +162,4 @@ def test_that_a_known_orientation_brings_its_sides_back(
     assert surface.side_box.itemText(1) == "Left side"
     (view,) = window.page("explain").findChildren(SlicesView)
     assert view.read_out.full_text()[0] in "LR"
-    assert "Radiological" in window.convention.text()
+    assert "Radiological" in window.sidebar.convention.text()

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QIcon
 from PySide6.QtWidgets import (
     QComboBox,
     QDialog,
@@ -22,6 +21,7 @@ from PySide6.QtWidgets import (
 )
 
 from app.core import wording
+from app.gui.widgets.strip import ResearchStrip
 from app.gui.widgets.theme import font
 
 _NAME_WIDTH = 168
@@ -38,10 +38,7 @@ class ModelCardDialog(QDialog):
         self.setWindowTitle("Model card")
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.resize(780, 680)
-        self.strip = QLabel(wording.RUO_LINE)
-        self.strip.setObjectName("strip")
-        self.strip.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        self.strip.setFont(font(self.font(), bold=True))
+        self.strip = ResearchStrip()
         self.title = QLabel()
         self.title.setFont(font(self.font(), scale=1.5, bold=True))
         self.title.setTextFormat(Qt.TextFormat.PlainText)
@@ -60,7 +57,6 @@ class ModelCardDialog(QDialog):
         self.export.setAutoDefault(False)
         self.export.clicked.connect(lambda: self.export_asked.emit(self.models.currentText()))
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
-        buttons.button(QDialogButtonBox.StandardButton.Close).setIcon(QIcon())
         buttons.addButton(self.export, QDialogButtonBox.ButtonRole.ActionRole)
         buttons.rejected.connect(self.close)
         head = QHBoxLayout()
@@ -87,14 +83,7 @@ class ModelCardDialog(QDialog):
         """Fill the page with a card as the worker's job `bundle_card` answers it."""
         name = str(card["model_id"])
         self.title.setText(name)
-        self.strip.setText(
-            "  ·  ".join(
-                [
-                    wording.RUO_LINE,
-                    *wording.stamps(simulated=card["simulated"], research_only=False),
-                ]
-            )
-        )
+        self.strip.show_stamps(wording.stamps(simulated=card["simulated"], research_only=False))
         self.models.clear()
         self.models.addItems([str(one) for one in card["installed"]])
         self.models.setCurrentText(name)

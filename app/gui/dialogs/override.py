@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QIcon
 from PySide6.QtWidgets import QDialog, QDialogButtonBox, QLabel, QLineEdit, QVBoxLayout, QWidget
 
 from app.core import wording
+from app.core.request import LONGEST_REASON
 from app.core.results import QualityMetric
 
-LONGEST_REASON = 400
 SHORTEST_REASON = 10  # characters that are not spaces
 
 
@@ -56,8 +55,6 @@ class OverrideDialog(QDialog):
         buttons = QDialogButtonBox()
         self.compute = buttons.addButton("Compute", QDialogButtonBox.ButtonRole.AcceptRole)
         self.cancel = buttons.addButton(QDialogButtonBox.StandardButton.Cancel)
-        for button in (self.compute, self.cancel):
-            button.setIcon(QIcon())
         self.cancel.setDefault(True)
         buttons.accepted.connect(self._confirm)
         buttons.rejected.connect(self.reject)

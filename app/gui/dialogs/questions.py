@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QIcon
 from PySide6.QtWidgets import (
     QDialog,
     QDialogButtonBox,
@@ -19,19 +18,13 @@ from PySide6.QtWidgets import (
 
 def ask_stop(parent: QWidget, work: str, stop: Callable[[], None]) -> QMessageBox:
     """Ask whether to end running work and close; `stop` is called on yes."""
-    box = QMessageBox(parent)
-    box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-    box.setIcon(QMessageBox.Icon.Question)
-    box.setWindowTitle("Work is running")
-    box.setText(f"{work} is still running.")
-    box.setInformativeText("Closing stops it. Nothing half-written stays behind.")
-    leave = box.addButton("Stop and close", QMessageBox.ButtonRole.DestructiveRole)
-    stay = box.addButton("Keep running", QMessageBox.ButtonRole.RejectRole)
-    box.setDefaultButton(stay)
-    box.setEscapeButton(stay)
-    leave.clicked.connect(lambda _checked=False: stop())
-    box.open()
-    return box
+    return _ask(
+        parent,
+        "Work is running",
+        (f"{work} is still running.", "Closing stops it. Nothing half-written stays behind."),
+        ("Stop and close", "Keep running"),
+        stop,
+    )
 
 
 def ask_repetition_time(parent: QWidget, why: str, stated: Callable[[float], None]) -> QDialog:
@@ -54,8 +47,6 @@ def ask_repetition_time(parent: QWidget, why: str, stated: Callable[[float], Non
     buttons = QDialogButtonBox(
         QDialogButtonBox.StandardButton.Open | QDialogButtonBox.StandardButton.Cancel
     )
-    for button in buttons.buttons():
-        button.setIcon(QIcon())
     opening = buttons.button(QDialogButtonBox.StandardButton.Open)
     opening.setEnabled(False)
     seconds.valueChanged.connect(lambda value: opening.setEnabled(value >= 0.2))
@@ -74,16 +65,33 @@ def ask_repetition_time(parent: QWidget, why: str, stated: Callable[[float], Non
 
 def ask_remove(parent: QWidget, what: str, remove: Callable[[], None]) -> QMessageBox:
     """Ask whether to delete something installed; `remove` is called on yes."""
+    return _ask(
+        parent,
+        "Remove",
+        (f"Remove {what}?", "Its files are deleted. It can be installed again."),
+        ("Remove", "Keep"),
+        remove,
+    )
+
+
+def _ask(
+    parent: QWidget,
+    title: str,
+    words: tuple[str, str],
+    answers: tuple[str, str],
+    do: Callable[[], None],
+) -> QMessageBox:
+    """What is asked and what follows; the first answer does it, the second and Escape do not."""
     box = QMessageBox(parent)
     box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
     box.setIcon(QMessageBox.Icon.Question)
-    box.setWindowTitle("Remove")
-    box.setText(f"Remove {what}?")
-    box.setInformativeText("Its files are deleted. It can be installed again.")
-    yes = box.addButton("Remove", QMessageBox.ButtonRole.DestructiveRole)
-    keep = box.addButton("Keep", QMessageBox.ButtonRole.RejectRole)
-    box.setDefaultButton(keep)
-    box.setEscapeButton(keep)
-    yes.clicked.connect(lambda _checked=False: remove())
+    box.setWindowTitle(title)
+    box.setText(words[0])
+    box.setInformativeText(words[1])
+    yes = box.addButton(answers[0], QMessageBox.ButtonRole.DestructiveRole)
+    no = box.addButton(answers[1], QMessageBox.ButtonRole.RejectRole)
+    box.setDefaultButton(no)
+    box.setEscapeButton(no)
+    yes.clicked.connect(lambda _checked=False: do())
     box.open()
     return box

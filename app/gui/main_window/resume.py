@@ -50,7 +50,7 @@ class ResumeBar(QWidget):
     @property
     def offered(self) -> bool:
         """Whether a cancelled analysis of the open scan can be finished now."""
-        return bool(self._scan_sha256) and self._scan_sha256 == self._open_scan()
+        return bool(self._scan_sha256) and self._scan_sha256 == self._session.scan_sha256
 
     @property
     def wish(self) -> str:
@@ -79,7 +79,7 @@ class ResumeBar(QWidget):
             return
         self._unwanted = ""
         if job_id == self._analysis:
-            self._scan_sha256 = self._open_scan()
+            self._scan_sha256 = self._session.scan_sha256
         self.actions_.said.emit("Cancelled")
         self._follow()
 
@@ -94,8 +94,3 @@ class ResumeBar(QWidget):
     def _forget(self) -> None:
         self._scan_sha256 = self._unwanted = ""
         self._follow()
-
-    def _open_scan(self) -> str:
-        if self._session.case is not None:
-            return self._session.case.case.scan.sha256
-        return self._session.preview.scan.sha256 if self._session.preview is not None else ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from app.core.explanation_wording import agreement_text, agrees_poorly
 from app.core.results import Severity, Verdict
 from app.gui.session import Session
+from app.gui.widgets.icons import VERDICT_STATES
 from app.gui.widgets.step_bar import STEPS
 
 State = tuple[str, str]  # key of STATE_WORDS, reason
@@ -64,9 +65,8 @@ def _check_state(session: Session) -> State:
         return "idle", "Quality was not measured."
     if quality.verdict is Verdict.PASS:
         return "done", "Every gate passes."
-    states = {Verdict.ATTENTION: "attention", Verdict.WITHHELD: "blocked"}
     labels = [m.label for m in quality.metrics if m.verdict is quality.verdict]
-    return states[quality.verdict], "; ".join(labels)
+    return VERDICT_STATES[quality.verdict], "; ".join(labels)
 
 
 def _predict_state(session: Session) -> State:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from PySide6.QtCore import QObject
 from PySide6.QtWidgets import QFileDialog
 
+from app.core import wording
 from app.core.errors import ScanError
-from app.core.results import Verdict
 from app.gui.dialogs.model_card import ModelCardDialog
 from app.gui.dialogs.override import OverrideDialog
 from app.gui.dialogs.settings import SettingsDialog
@@ -89,8 +89,7 @@ class Tools(QObject):
         quality = session.case.case.quality if session.case is not None else None
         if quality is None or not may_overrule(session):
             return
-        failed = [m for m in quality.metrics if m.verdict is Verdict.WITHHELD]
-        dialog = OverrideDialog(failed, self.window_)
+        dialog = OverrideDialog(wording.failed_gates(quality), self.window_)
         dialog.confirmed.connect(self.overrule)
         dialog.open()
 

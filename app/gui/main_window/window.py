@@ -10,19 +10,16 @@ from PySide6.QtWidgets import (
     QApplication,
     QFileDialog,
     QHBoxLayout,
-    QLabel,
     QMainWindow,
     QStackedWidget,
     QVBoxLayout,
     QWidget,
 )
 
-from app.core import wording
 from app.core.errors import StorageError
 from app.core.folders import config_folder
 from app.core.progress import ProgressEvent
 from app.core.settings import Settings
-from app.core.sides import UNKNOWN_MEANING
 from app.gui.actions import Actions
 from app.gui.dialogs.about import AboutDialog
 from app.gui.dialogs.questions import ask_stop
@@ -31,6 +28,7 @@ from app.gui.jobs import Jobs
 from app.gui.main_window.asking import Asking, open_dropped
 from app.gui.main_window.menus import Menus
 from app.gui.main_window.resume import ResumeBar
+from app.gui.main_window.sidebar import Sidebar
 from app.gui.main_window.start import StartPanel
 from app.gui.main_window.states import step_states
 from app.gui.main_window.tools import Tools
@@ -38,9 +36,9 @@ from app.gui.messages import ErrorPanel, Messages
 from app.gui.session import Session
 from app.gui.widgets.banner import Banner
 from app.gui.widgets.progress_panel import ProgressPanel
-from app.gui.widgets.step_bar import StepBar
-from app.gui.widgets.theme import apply_theme, font
-from app.gui.widgets.view import ElidedLabel, View
+from app.gui.widgets.strip import ResearchStrip
+from app.gui.widgets.theme import apply_theme
+from app.gui.widgets.view import View
 
 _SIZE = (1280, 720)
 
@@ -72,35 +70,9 @@ class MainWindow(QMainWindow):
     # building --------------------------------------------------------------------------
 
     def _build(self, messages: Messages) -> None:
-        self.strip = QLabel(wording.RUO_LINE)
-        self.strip.setObjectName("strip")
-        self.strip.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        self.strip.setFont(font(self.font(), bold=True))
-        self.steps = StepBar()
-        self.person = ElidedLabel()
-        self.person.setObjectName("title")
-        self.person_facts = QLabel()
-        self.person_facts.setObjectName("muted")
-        self.person_facts.setWordWrap(True)
-        self.convention = QLabel()
-        self.convention.setObjectName("muted")
-        self.convention.setWordWrap(True)
-        sidebar = QWidget()
-        sidebar.setObjectName("sidebar")
-        sidebar.setAttribute(Qt.WidgetAttribute.WA_StyledBackground, True)
-        sidebar.setFixedWidth(164)
-        column = QVBoxLayout(sidebar)
-        column.setContentsMargins(0, 0, 0, 10)
-        column.addWidget(self.steps)
-        column.addStretch(1)
-        facts = QVBoxLayout()
-        facts.setContentsMargins(14, 0, 10, 0)
-        facts.setSpacing(3)
-        facts.addWidget(self.person)
-        facts.addWidget(self.person_facts)
-        facts.addSpacing(8)
-        facts.addWidget(self.convention)
-        column.addLayout(facts)
+        self.strip = ResearchStrip()
+        self.sidebar = Sidebar()
+        self.steps = self.sidebar.steps
         self.start = StartPanel()
         self.stack = QStackedWidget()
         self.stack.addWidget(self.start)
@@ -117,7 +89,7 @@ class MainWindow(QMainWindow):
         row = QHBoxLayout()
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(0)
-        row.addWidget(sidebar)
+        row.addWidget(self.sidebar)
         row.addLayout(middle, 1)
         central = QWidget()
         whole = QVBoxLayout(central)
@@ -308,8 +280,8 @@ class MainWindow(QMainWindow):
         running = frozenset(r.job.name for r in self.jobs.running())
         for key, (state, reason) in step_states(self.session, running).items():
             self.steps.set_state(key, state, reason)
-        self.strip.setText("  ·  ".join([wording.RUO_LINE, *self.session.stamps()]))
-        self._show_person()
+        self.strip.show_stamps(self.session.stamps())
+        self.sidebar.show_session(self.session)
         nothing = self.session.case is None and self.session.preview is None
         if nothing:
             self.start.show_recent(self.actions_.recent())
@@ -318,27 +290,11 @@ class MainWindow(QMainWindow):
         if hasattr(self, "menus"):
             self.menus.follow()
 
-    def _show_person(self) -> None:
-        opened, preview = self.session.case, self.session.preview
-        if opened is not None:
-            person = opened.case.participant
-            self.person.set_full_text(wording.join((person.label, person.session)))
-            self.person_facts.setText(f"case {opened.case.case_id[:8]}")
-        elif preview is not None:
-            self.person.set_full_text(str(preview.participant.get("label") or "New scan"))
-            self.person_facts.setText("not analysed yet")
-        else:
-            self.person.set_full_text("")
-            self.person_facts.setText("")
-        words = self.session.convention_word
-        meaning = wording.CONVENTION_MEANING.get(words, UNKNOWN_MEANING)
-        self.convention.setText(f"{words}: {meaning}")
-
     def _display_changed(self) -> None:
         if self.session.display.theme != self._theme:
             self._theme = self.session.display.theme
             self._apply_theme()
-        self._show_person()
+        self.sidebar.show_session(self.session)
         self.menus.follow()
 
     def _scheme_changed(self, _scheme: Qt.ColorScheme) -> None:

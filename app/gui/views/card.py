@@ -17,7 +17,7 @@ from app.core import wording
 from app.core.results import Case, ModelSummary, Prediction, Verdict
 from app.gui.session import OpenCase, Session
 from app.gui.widgets.contribution_bars import ContributionBars
-from app.gui.widgets.icons import StateSign
+from app.gui.widgets.icons import VERDICT_STATES, StateSign
 from app.gui.widgets.score_axis import HistogramKey, ScoreAxis
 from app.gui.widgets.theme import font
 from app.gui.widgets.view import View
@@ -97,8 +97,8 @@ class CardView(View):
         column.addLayout(facts)
         column.addWidget(_rule())
         column.addWidget(_text(wording.control_arm_sentence(model), small=True))
-        limits = " ".join(limit.rstrip(".") + "." for limit in model.limits)
-        words = f"Limits: {wording.metric_text(model)}. {wording.gain_text(model)}. {limits}"
+        words = f"Limits: {wording.metric_text(model)}. {wording.gain_text(model)}. "
+        words += wording.limits_sentences(model)
         column.addWidget(_text(words, small=True))
         column.addWidget(_text(_provenance_line(case), small=True, muted=True))
         column.addStretch(1)
@@ -116,13 +116,7 @@ class CardView(View):
             column.addWidget(_rule())
         column.addLayout(self._quality(case))
         column.addWidget(_rule())
-        column.addWidget(
-            _text(
-                "No number does not mean yes and does not mean no. It says only that this scan, "
-                "or the models at hand, cannot answer the question.",
-                muted=True,
-            )
-        )
+        column.addWidget(_text(wording.NO_NUMBER_MEANING, muted=True))
         column.addStretch(1)
 
     # parts ---------------------------------------------------------------------------
@@ -204,18 +198,18 @@ class CardView(View):
         if quality is None:
             column.addWidget(_text("Quality was not measured.", small=True))
             return column
-        withheld = [m for m in quality.metrics if m.verdict is Verdict.WITHHELD]
+        withheld = wording.failed_gates(quality)
         attention = [m for m in quality.metrics if m.verdict is Verdict.ATTENTION]
         named = [m for m in quality.metrics if m.name in _SHOWN_METRICS]
         shown = list(dict.fromkeys([*withheld, *attention, *named, *quality.metrics]))[:5]
-        signs = {Verdict.PASS: "done", Verdict.ATTENTION: "attention", Verdict.WITHHELD: "blocked"}
         for metric in shown:
             row = QHBoxLayout()
             row.setSpacing(6)
-            row.addWidget(StateSign(signs[metric.verdict], 14), 0, Qt.AlignmentFlag.AlignTop)
+            sign = StateSign(VERDICT_STATES[metric.verdict], 14)
+            row.addWidget(sign, 0, Qt.AlignmentFlag.AlignTop)
             words = f"{metric.label}: {wording.metric_value(metric)}"
             if metric.verdict is Verdict.WITHHELD:
-                words += f" (limit: {metric.limit})"
+                words += f" (limit: {wording.limit_text(metric)})"
             words += f" – {wording.VERDICT_WORDS[metric.verdict].lower()}"
             row.addWidget(_text(words, small=True), 1)
             column.addLayout(row)

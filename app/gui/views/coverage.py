@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 from PySide6.QtCore import QModelIndex, QSortFilterProxyModel, Qt
-from PySide6.QtWidgets import QAbstractItemView, QCheckBox, QHeaderView, QTableView, QWidget
+from PySide6.QtWidgets import QAbstractItemView, QCheckBox, QTableView, QWidget
 
 from app.gui.session import Session
-from app.gui.widgets.coverage_table import COLUMNS, SORT_ROLE, CoverageTable
+from app.gui.widgets.coverage_table import COLUMNS, CoverageTable
 from app.gui.widgets.fields import muted
 from app.gui.widgets.overlay import coverage_text
+from app.gui.widgets.parcel_table import SORT_ROLE, set_up_rows, set_widths
 from app.gui.widgets.view import View
 
 
@@ -53,26 +54,8 @@ class CoverageView(View):
         self.all_box.toggled.connect(self._show_everything)
         self.table = QTableView()
         self.table.setModel(self.proxy)
-        self.table.setAccessibleName("Parcels and their coverage")
-        self.table.setSortingEnabled(True)
-        self.table.setShowGrid(False)
-        self.table.setAlternatingRowColors(True)
-        self.table.setWordWrap(False)
-        self.table.verticalHeader().hide()
-        self.table.verticalHeader().setDefaultSectionSize(self.fontMetrics().height() + 6)
-        self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        self.table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
-        header = self.table.horizontalHeader()
-        header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
-        header.setHighlightSections(False)
-        for column, name in enumerate(COLUMNS):
-            stretch = name == "Region"
-            header.setSectionResizeMode(
-                column, QHeaderView.ResizeMode.Stretch if stretch else QHeaderView.ResizeMode.Fixed
-            )
-            if not stretch:
-                longest = {"Network": "Network", "Covered": "100 %, below half"}[name]
-                header.resizeSection(column, self.fontMetrics().horizontalAdvance(longest) + 30)
+        set_up_rows(self.table, "Parcels and their coverage")
+        set_widths(self.table, COLUMNS, self._width)
         self.body.addWidget(self.table, 1)
         self.words = muted("")
         self.words.setWordWrap(True)
@@ -100,6 +83,10 @@ class CoverageView(View):
             "Parcels below half count for the gate."
         )
         self._parcel_changed()
+
+    def _width(self, name: str) -> int:
+        longest = {"Network": "Network", "Covered": "100 %, below half"}
+        return self.fontMetrics().horizontalAdvance(longest[name]) + 30
 
     def _show_everything(self, wanted: bool) -> None:
         self._following = True

@@ -24,12 +24,11 @@ from app.core.results import (
 )
 from app.gui.session import Session, may_overrule
 from app.gui.widgets.fields import muted
-from app.gui.widgets.icons import icon, state_colour
+from app.gui.widgets.icons import VERDICT_STATES, icon, state_colour
 from app.gui.widgets.theme import font
 from app.gui.widgets.view import ElidedLabel, View
 
 _COLUMNS = ("Gate, limit and its source", "Value", "Verdict")
-_SIGNS = {Verdict.PASS: "done", Verdict.ATTENTION: "attention", Verdict.WITHHELD: "blocked"}
 _GRAVEST_FIRST = (Severity.BLOCKING, Severity.WARNING, Severity.NOTE)
 INFORMING_TITLE = "Informs only: no limit; compare within one protocol"
 
@@ -116,7 +115,7 @@ class GatesView(View):
         self.table.setCellWidget(row, 0, self._gate(metric, judged=judged))
         self.table.setItem(row, 1, QTableWidgetItem(wording.metric_value(metric)))
         if judged:
-            state, colours = _SIGNS[metric.verdict], self.tokens()
+            state, colours = VERDICT_STATES[metric.verdict], self.tokens()
             colour = state_colour(state, colours)
             verdict = QTableWidgetItem(wording.VERDICT_WORDS[metric.verdict])
             verdict.setIcon(icon(f"state-{state}", colour, 16))

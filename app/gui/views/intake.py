@@ -19,6 +19,7 @@ from PySide6.QtWidgets import (
 from app.core import wording
 from app.core.errors import AppError
 from app.core.pseudonym import participant_label, session_label
+from app.core.request import LONGEST_REASON
 from app.gui.session import ScanPreview, Session
 from app.gui.widgets.fields import mark, typed_number
 from app.gui.widgets.view import View
@@ -59,7 +60,7 @@ class IntakeView(View):
             "Without a reason a quality verdict that withholds stands, also in research mode. The "
             "reason is recorded; such a case gets no participant summary. Write no name."
         )
-        self.reason.setMaxLength(400)
+        self.reason.setMaxLength(LONGEST_REASON)
         self.reason.setVisible(False)
         self.research.toggled.connect(self.reason.setVisible)
         form = QFormLayout()

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from PySide6.QtCore import QModelIndex, QSortFilterProxyModel, Qt
 from PySide6.QtGui import QResizeEvent
-from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QLineEdit, QTableView, QWidget
+from PySide6.QtWidgets import QAbstractItemView, QLineEdit, QTableView, QWidget
 
 from app.gui.session import Session
-from app.gui.widgets.region_table import SORT_ROLE, RegionTable
+from app.gui.widgets.parcel_table import SORT_ROLE, set_up_rows, set_widths
+from app.gui.widgets.region_table import RegionTable
 from app.gui.widgets.view import View
 
 # Below these widths a name cannot be read beside the column.
@@ -39,19 +40,8 @@ class RegionsView(View):
         self.search.textChanged.connect(self.proxy.setFilterFixedString)
         self.table = QTableView()
         self.table.setModel(self.proxy)
-        self.table.setAccessibleName("Regions")
-        self.table.setSortingEnabled(True)
-        self.table.setShowGrid(False)
-        self.table.setAlternatingRowColors(True)
-        self.table.setWordWrap(False)
-        self.table.verticalHeader().hide()
-        self.table.verticalHeader().setDefaultSectionSize(self.fontMetrics().height() + 6)
-        self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        self.table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
-        header = self.table.horizontalHeader()
-        header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
-        header.setHighlightSections(False)
-        header.setMinimumSectionSize(34)
+        set_up_rows(self.table, "Regions")
+        self.table.horizontalHeader().setMinimumSectionSize(34)
         self.body.addWidget(self.table, 1)
         self.table.selectionModel().currentRowChanged.connect(self._row_changed)
         self.listen(session.parcel_changed, self._parcel_changed)
@@ -65,15 +55,7 @@ class RegionsView(View):
         explained = opened is not None and opened.attribution is not None
         self.title_label.setText("Regions by (b), log-odds" if explained else "Regions")
         self.setAccessibleName(self.title_label.text())
-        header = self.table.horizontalHeader()
-        names = self.regions.columns
-        for column, name in enumerate(names):
-            stretch = name == "Region"
-            header.setSectionResizeMode(
-                column, QHeaderView.ResizeMode.Stretch if stretch else QHeaderView.ResizeMode.Fixed
-            )
-            if not stretch:
-                header.resizeSection(column, self._width(name))
+        set_widths(self.table, self.regions.columns, self._width)
         self._fit_columns()
         self.proxy.setSortCaseSensitivity(Qt.CaseSensitivity.CaseInsensitive)
         self.table.sortByColumn(0, Qt.SortOrder.AscendingOrder)

@@ -10,6 +10,7 @@ from PySide6.QtSvg import QSvgRenderer
 from PySide6.QtWidgets import QWidget
 
 from app.core.resources import resource_path
+from app.core.results import Verdict
 from app.gui.widgets.theme import Tokens, tokens
 
 STATE_WORDS = {
@@ -19,6 +20,11 @@ STATE_WORDS = {
     "done": "Done",
     "blocked": "Blocked",
 }
+VERDICT_STATES = {
+    Verdict.PASS: "done",
+    Verdict.ATTENTION: "attention",
+    Verdict.WITHHELD: "blocked",
+}  # keys of STATE_WORDS
 
 
 @lru_cache(maxsize=64)

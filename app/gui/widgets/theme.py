@@ -161,6 +161,7 @@ def _style_sheet(t: Tokens) -> str:
     QPushButton#primary:focus {{ border: 2px solid {t.text}; }}
     QPushButton#primary:disabled {{ background: {t.raised}; color: {t.muted};
         border-color: {t.border}; }}
+    QDialogButtonBox {{ dialogbuttonbox-buttons-have-icons: 0; }}
     QLineEdit {{ background: {t.raised}; color: {t.text}; border: 1px solid {t.border};
         border-radius: 4px; padding: 2px 6px; min-height: 18px; }}
     QLineEdit:focus {{ border-color: {t.accent}; }}

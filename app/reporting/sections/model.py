@@ -60,7 +60,7 @@ def _card(model: ModelSummary) -> Fields:
         ("Control arm", wording.control_arm_sentence(model)),
         (
             "Limits and known failures",
-            " ".join(x.rstrip(".") + "." for x in model.limits) or "none stated",
+            wording.limits_sentences(model) or "none stated",
         ),
     ]
     return Fields(tuple(rows), columns=1)

@@ -242,4 +242,4 @@ def _contributions(prediction: Prediction) -> tuple[Block, ...]:
 
 def _limits(model: ModelSummary) -> str:
     first = f"n = {model.training_count}. {wording.metric_text(model)}."
-    return " ".join((first, *(limit.rstrip(".") + "." for limit in model.limits)))
+    return f"{first} {wording.limits_sentences(model)}".rstrip()

@@ -1,0 +1,25 @@
+"""The line on top of windows and dialogs: research use only, and what is stamped."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QLabel
+
+from app.core import wording
+from app.gui.widgets.theme import font
+
+
+class ResearchStrip(QLabel):
+    """Says so always; what else must be said is added behind it."""
+
+    def __init__(self) -> None:
+        super().__init__(wording.RUO_LINE)
+        self.setObjectName("strip")
+        self.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.setFont(font(self.font(), bold=True))
+
+    def show_stamps(self, stamps: Sequence[str]) -> None:
+        """Put stamps behind the line, in place of earlier ones."""
+        self.setText("  ·  ".join((wording.RUO_LINE, *stamps)))
