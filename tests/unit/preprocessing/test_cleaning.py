@@ -26,6 +26,29 @@ def _made_up(seed: int = 3) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     return raw, confounds
 
 
+def _by_nilearn(
+    raw: np.ndarray,
+    regressors: list[np.ndarray],
+    good: np.ndarray,
+    band_hz: tuple[float | None, float | None],
+) -> np.ndarray:
+    """(good frame, parcel) as nilearn cleans it, with censored frames interpolated first."""
+    from nilearn.signal import clean
+
+    return clean(
+        raw,
+        confounds=np.column_stack(regressors) if regressors else None,
+        sample_mask=np.flatnonzero(good),
+        detrend=True,
+        standardize=None,
+        standardize_confounds=True,
+        filter="butterworth" if band_hz != (None, None) else False,
+        high_pass=band_hz[0],
+        low_pass=band_hz[1],
+        t_r=TR,
+    )
+
+
 @pytest.mark.parametrize(
     ("band", "flagged"),
     [
