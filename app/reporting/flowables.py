@@ -118,6 +118,22 @@ class PictureSlot(Flowable):  # type: ignore[misc]
         self.told(Placement(page, x, y, self.width, self.height, self.picture))
 
 
+class Bookmark(Flowable):  # type: ignore[misc]
+    """Tells on which page (from 0) it stands, for the file's outline; takes no room."""
+
+    def __init__(self, title: str, told: Callable[[str, int], None]) -> None:
+        super().__init__()
+        self.title, self.told = title, told
+
+    def wrap(self, _available_width: float, _available_height: float) -> tuple[float, float]:
+        """Nothing is drawn."""
+        return 0.0, 0.0
+
+    def draw(self) -> None:
+        """Tell the page."""
+        self.told(self.title, self.canv.getPageNumber() - 1)
+
+
 @dataclass(frozen=True, slots=True)
 class Writer:
     """Turns blocks into flowables of a given width."""
