@@ -21,7 +21,15 @@ from pypdf.generic import (
 )
 from reportlab.lib.pagesizes import A4, LETTER
 from reportlab.pdfgen.canvas import Canvas
-from reportlab.platypus import BaseDocTemplate, Flowable, Frame, PageBreak, PageTemplate, Spacer
+from reportlab.platypus import (
+    BaseDocTemplate,
+    CondPageBreak,
+    Flowable,
+    Frame,
+    PageBreak,
+    PageTemplate,
+    Spacer,
+)
 
 from app.core import wording
 from app.core.colours import INK, MUTED, RULE, STAMP
@@ -48,6 +56,7 @@ HEADER_PT = 13.0 * MM
 STAMP_PT = 6.2 * MM
 FOOTER_PT = 13.0 * MM
 ATTACHMENT = "report.json"
+ROOM_PT = 80.0 * MM  # below which a flowing section begins on the next page
 SMALLER_PICTURES = (0.94, 0.88, 0.82, 0.76)  # still readable; what needs less runs on
 
 
@@ -57,7 +66,8 @@ class _PageOfPages(Canvas):  # type: ignore[misc]
     facts: PageFacts  # set by `_canvas_for`
 
     def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
+        # reportlab would name Helvetica, which is never embedded, on every page
+        super().__init__(*args, **(options | {"initialFontName": REGULAR}))
         self._kept: list[dict[str, Any]] = []
 
     def showPage(self) -> None:  # noqa: N802 (reportlab's name)
@@ -134,10 +144,13 @@ def _pages(
     story: list[Flowable] = []
     for section in sections:
         if story:
-            story.append(PageBreak())
+            story += [Spacer(0, 5 * MM), CondPageBreak(ROOM_PT)] if section.flows else [PageBreak()]
         if facts.bookmarks:
             story.append(Bookmark(section.title, outline.setdefault))
-        story += _fitted(section, placements.append, frame._aW, frame._aH)
+        if section.flows:
+            story += _section(section, Writer(placements.append), frame._aW)
+        else:
+            story += _fitted(section, placements.append, frame._aW, frame._aH)
     document.build(story, canvasmaker=_canvas_for(facts))
     return buffer.getvalue(), placements, outline
 
@@ -244,7 +257,7 @@ def pages_pdf(
     told(0.3)
     _place_figures(writer, placements, lambda done: told(0.3 + 0.6 * done))
     for title, page in outline.items():
-        writer.add_outline_item(title, page)
+        writer.add_outline_item(title=title, page_number=page)
     writer.add_attachment(ATTACHMENT, record_bytes(facts.record))
     writer.metadata = None
     writer.add_metadata(
