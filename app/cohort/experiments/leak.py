@@ -98,9 +98,7 @@ def run_leak(
     )
 
 
-def one_repeat(
-    features: Floats, number: int, settings: LeakSettings, progress: Progress
-) -> Record:
+def one_repeat(features: Floats, number: int, settings: LeakSettings, progress: Progress) -> Record:
     """Random labels once, all arms: arm -> (MCC, AUROC), pooled over the outer folds."""
     rng = np.random.default_rng([settings.seed, number, 51])
     count = len(features)
