@@ -56,7 +56,7 @@ class LeakSettings:
 
 @dataclass(frozen=True, slots=True)
 class LeakResult:
-    """Pooled out-of-fold figures of each repeat, by arm."""
+    """Figures of each repeat, by arm: means over the reported folds, as released code reports."""
 
     mcc: dict[str, Floats]  # arm -> (repeat,)
     auroc: dict[str, Floats]
@@ -99,21 +99,20 @@ def run_leak(
 
 
 def one_repeat(features: Floats, number: int, settings: LeakSettings, progress: Progress) -> Record:
-    """Random labels once, all arms: arm -> (MCC, AUROC), pooled over the outer folds."""
+    """Random labels once, all arms: arm -> (MCC, AUROC), means over the outer folds."""
     rng = np.random.default_rng([settings.seed, number, 51])
     count = len(features)
     labels = np.zeros(count, bool)
     labels[rng.permutation(count)[: round(settings.responder_share * count)]] = True
     found: Record = {}
-    released = np.empty((2, count))
+    figures: dict[str, list[list[float]]] = {name: [] for name, _ in ARMS}
     for training, test in unshuffled_folds(labels, settings.outer_folds):
         path = _trained(features, labels, training, settings, rng)
         scores = path.log_odds(features[test])  # (epoch, test person)
         mcc = [matthews(sigmoid(row), labels[test], 0.5) for row in scores]
-        released[0, test], released[1, test] = scores[int(np.argmax(mcc))], scores[-1]
+        figures[RELEASED].append(_figures(scores[int(np.argmax(mcc))], labels[test]))
+        figures[LAST].append(_figures(scores[-1], labels[test]))
         progress.step(0.0)
-    found[RELEASED] = _figures(released[0], labels)
-    found[LAST] = _figures(released[1], labels)
     splits = nested_splits(
         [str(person) for person in range(count)],
         labels,
@@ -123,7 +122,7 @@ def one_repeat(features: Floats, number: int, settings: LeakSettings, progress: 
         repeats=1,
         seed=settings.seed * 100_003 + number,
     )
-    ours, slipped, inside = np.empty(count), np.empty(count), []
+    inside = []
     for fold in splits:
         losses = np.zeros(settings.epochs)
         for inner_training, validation in fold.inner:
@@ -131,13 +130,15 @@ def one_repeat(features: Floats, number: int, settings: LeakSettings, progress: 
             rows = sigmoid(path.log_odds(features[validation]))
             losses += [log_loss(row, labels[validation]) * len(validation) for row in rows]
         path = _trained(features, labels, fold.training, settings, rng)
-        ours[fold.test] = path.log_odds(features[fold.test])[int(np.argmin(losses))]
+        scores = path.log_odds(features[fold.test])[int(np.argmin(losses))]
+        figures[OURS].append(_figures(scores, labels[fold.test]))
         wrong = wrong_positions(fold.training, fold.inner[0][0])
         inside.append(float(np.isin(fold.test, wrong).mean()))
         path = _trained(features, labels, wrong, settings, rng)
-        slipped[fold.test] = path.log_odds(features[fold.test])[-1]
+        scores = path.log_odds(features[fold.test])[-1]
+        figures[SLIPPED].append(_figures(scores, labels[fold.test]))
         progress.step(0.0)
-    found[OURS], found[SLIPPED] = _figures(ours, labels), _figures(slipped, labels)
+    found |= {name: np.mean(rows, axis=0).tolist() for name, rows in figures.items()}
     found["test_in_training"] = float(np.mean(inside))
     return found
 

@@ -59,12 +59,12 @@ class CalibrationPlot:
 
 @dataclass(frozen=True, slots=True)
 class Confusion:
-    """Counts at the declared cut-off."""
+    """People at the declared cut-off; means over repeats of the split need not be whole."""
 
-    true_positive: int
-    false_positive: int
-    false_negative: int
-    true_negative: int
+    true_positive: float
+    false_positive: float
+    false_negative: float
+    true_negative: float
     cutoff: float
     cutoff_origin: str  # where the cut-off comes from
 

@@ -195,9 +195,9 @@ def probabilities(facts: EvaluationFacts) -> Section:
             confusion_figure(found, HALF_MM),
             HALF_MM,
             HALF_MM + 2.0,
-            f"{found.true_positive} responders and {found.true_negative} non-responders decided "
-            f"rightly, {found.false_negative} responders and {found.false_positive} non-responders "
-            "wrongly.",
+            f"{found.true_positive:.3g} responders and {found.true_negative:.3g} non-responders "
+            f"decided rightly, {found.false_negative:.3g} responders and "
+            f"{found.false_positive:.3g} non-responders wrongly.",
             f"Cut-off {100 * found.cutoff:.0f} %: {found.cutoff_origin}.",
         )
     blocks.append(Columns(((left,), (right,)), (1.0, 1.0)))

@@ -156,7 +156,8 @@ def confusion_figure(found: Confusion, side_mm: float) -> Figure:
             )  # fmt: skip
             ink = "white" if share > 0.55 else unit(INK)
             axes.text(
-                column + 0.5, 1.55 - row, f"{counts[row, column]:.0f}", ha="center", va="center",
+                column + 0.5, 1.55 - row, f"{counts[row, column]:.1f}".removesuffix(".0"),
+                ha="center", va="center",
                 fontsize=13, fontweight="semibold", color=ink,
             )  # fmt: skip
             axes.text(
