@@ -19,7 +19,7 @@ def null(options: argparse.Namespace, keep: Keep) -> list[str]:
     pool = cohorts.main_pool(_pool(options))
     work = options.out.parent / "work"
     make = partial(
-        _null, pool, work, people=40, permutations=99, of_covariates=199
+        _null, pool, work, people=40, permutations=59, of_covariates=199
     )  # fmt: skip
     return cohorts.summarise_null(keep(options, make))
 

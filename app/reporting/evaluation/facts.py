@@ -54,7 +54,8 @@ class CalibrationPlot:
     low: Floats  # (group,) exact interval of the share
     high: Floats
     counts: Floats  # (group,)
-    probabilities: Floats  # (person,) for the histogram
+    edges: Floats  # (bin + 1,) of the histogram of probabilities
+    histogram: Floats  # (bin,) people
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +120,9 @@ class Permutation:
     repeats: int
     scheme: str  # "within arm and site"
     observed: float
-    null: Floats  # (repeat,) the statistic under shuffled labels
+    null: Floats  # (repeat,) the statistic under shuffled labels; empty where not kept
     statistic: str
+    null_range: tuple[float, float] | None = None  # 2.5 to 97.5 % of shuffles
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from app.reporting.evaluation.facts import (
     Competitor,
     Estimate,
     EvaluationFacts,
+    Permutation,
     PlainTable,
     metric_of,
 )
@@ -285,6 +286,7 @@ def robustness(facts: EvaluationFacts) -> Section:
                 f"run again each time; smallest possible p: {1 / (found.repeats + 1):.3g}.",
                 "strong",
             ),
+            *([] if found.null_range is None else [Text(_range_text(found))]),
             Text(PERMUTATION_MEANING),
         ]
         if found.null.size:
@@ -377,6 +379,14 @@ SECTIONS: tuple[Callable[[EvaluationFacts], Section | None], ...] = (
     protocol,
     checklist,
 )
+
+
+def _range_text(found: Permutation) -> str:
+    low, high = found.null_range or (float("nan"), float("nan"))
+    return (
+        f"{found.statistic} with the true labels {plain_text(found.observed)}; 95 % of shuffles "
+        f"reach {plain_text(low)} to {plain_text(high)}."
+    )
 
 
 def _why(facts: EvaluationFacts, part: str) -> str:
