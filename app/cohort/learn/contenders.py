@@ -16,6 +16,7 @@ from app.core.arrays import Floats, Ints
 from app.core.errors import AppError
 from app.core.provenance import array_sha256
 from app.models.baselines import BASELINES, Baseline, Study
+from app.models.baselines.encoder_logistic import ClsCache
 from app.models.baselines.encoder_reading import ReadEncoder, Reading
 from app.models.baselines.linear_response import LinearRival
 from app.models.baselines.training_loop import Training
@@ -160,7 +161,7 @@ class Workshop:
         return Study(
             covariates=COVARIATES,
             encoder=encoder,
-            cache=self.cache,
+            cache=ClsCache(self.cache),  # shared by every fold, also without a folder
             window_frames=self.minimum_frames,
             training=self.training or Training(),
         )

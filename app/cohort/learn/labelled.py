@@ -19,6 +19,7 @@ from app.cohort.learn.participants_table import (
 )
 from app.cohort.learn.plan import Plan
 from app.cohort.learn.plan_lock import Deviation, LockedPlan
+from app.cohort.learn.refusals import refuse_definitions, refuse_mixtures, refuse_off_scale
 from app.cohort.learn.scans import PreparedScan, scans_of
 from app.core.arrays import Bools, Floats, Ints, frozen
 from app.core.errors import AppError
@@ -190,7 +191,7 @@ def read_cohort(
     session_column = table.column_of("session", plan)
     wanted = {row_key(row, session_column): row for row in table.selected(plan)}
     listed = {row_key(row, session_column) for row in table.rows}
-    _refuse_definitions(table, plan, list(wanted.values()))
+    refuse_definitions(table, plan, list(wanted.values()))
     people, excluded = [], []
     strangers = sorted({s.participant for s in scans if _scan_key(s, session_column) not in listed})
     if strangers:
@@ -217,7 +218,7 @@ def read_cohort(
             "Check the plan's selection and the quality of the scans.",
             code="cohort.people",
         )
-    _refuse_mixtures(people, plan)
+    refuse_mixtures([one.scan for one in people], plan)
     return Cohort(tuple(people), tuple(excluded), table_path)
 
 
@@ -240,7 +241,7 @@ def label_cohort(cohort: Cohort, locked: LockedPlan) -> LabelledCohort:
     baseline = None
     if wanted.baseline_column is not None:
         baseline = np.array([one.baseline for one in cohort.people])
-    _refuse_off_scale(plan, values, baseline)
+    refuse_off_scale(plan, values, baseline)
     outcome = Outcome(
         wanted.kind,
         frozen(values),
@@ -330,72 +331,6 @@ def _person(
 
 def _scan_key(scan: PreparedScan, session_column: str | None) -> tuple[str, str]:
     return scan.participant, scan.session if session_column else ""
-
-
-def _refuse_mixtures(people: Sequence[Person], plan: Plan) -> None:
-    for what, values, planned in (
-        ("atlas", {one.scan.atlas for one in people}, plan.recipe.atlas),
-        ("preset", {one.scan.preset for one in people}, plan.recipe.preset),
-    ):
-        if len(values) > 1:
-            raise _mixed(f"the {what}: {', '.join(sorted(values))}")
-        if values != {planned}:
-            raise AppError(
-                f"The scans were prepared with the {what} '{min(values)}', the plan says "
-                f"'{planned}'.",
-                "Run the recipe with the plan's settings, or correct the plan before it is locked.",
-                code="cohort.mixed",
-            )
-    if len({one.scan.connectivity.shape for one in people}) > 1:
-        raise _mixed("the number of parcels")
-    times = sorted({round(one.scan.repetition_time_s, 3) for one in people})
-    if times[-1] - times[0] > 0.01:
-        raise _mixed(f"the repetition time: {times[0]:g} to {times[-1]:g} s")
-
-
-def _mixed(what: str) -> AppError:
-    return AppError(
-        f"The scans of the cohort differ in {what}.",
-        "Prepare all of them in one way; a model learns one recipe.",
-        code="cohort.mixed",
-    )
-
-
-def _refuse_definitions(table: ParticipantsTable, plan: Plan, rows: list[dict[str, str]]) -> None:
-    column = table.column_of("definition", plan)
-    if column is None:
-        return
-    found = sorted({" ".join(row[column].split()).casefold() for row in rows if row[column]})
-    if len(found) > 1:
-        raise AppError(
-            f"The table mixes {len(found)} responder definitions: '{found[0][:40]}' and "
-            f"'{found[1][:40]}' among them.",
-            "Select the rows of one definition; they are never pooled.",
-            code="cohort.definition",
-        )
-    wanted = " ".join(plan.responder.definition.split()).casefold()
-    if found and found[0] != wanted:
-        raise AppError(
-            f"The table's responder definition is '{found[0][:60]}', the plan's '{wanted[:60]}'.",
-            "Correct the one that is wrong.",
-            code="cohort.definition",
-        )
-
-
-def _refuse_off_scale(plan: Plan, values: Floats, baseline: Floats | None) -> None:
-    low, high = plan.outcome.lowest, plan.outcome.highest
-    scores = [values] if plan.outcome.kind == "post" else []
-    scores += [baseline] if baseline is not None else []
-    for one in scores:
-        known = one[np.isfinite(one)]
-        if (low is not None and (known < low).any()) or (high is not None and (known > high).any()):
-            raise AppError(
-                f"A score lies outside the scale of {low:g} to {high:g}."
-                if low is not None and high is not None
-                else "A score lies outside the stated scale.",
-                "Check units and columns: a score out of 100 is not one out of 10.",
-                code="cohort.table",
-            )
 
 
 def _refuse_one_class(cohort: LabelledCohort) -> None:
