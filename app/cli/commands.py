@@ -7,6 +7,7 @@ from app.cli import (
     cache,
     demo,
     encode,
+    experiment,
     judge,
     models,
     open_window,
@@ -33,4 +34,5 @@ COMMANDS: tuple[Command, ...] = (
     pretrain.COMMAND,
     train.COMMAND,
     judge.COMMAND,
+    experiment.COMMAND,
 )

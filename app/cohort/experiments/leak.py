@@ -102,7 +102,7 @@ def one_repeat(features: Floats, number: int, settings: LeakSettings, progress: 
     """Random labels once, all arms: arm -> (MCC, AUROC), means over the outer folds."""
     rng = np.random.default_rng([settings.seed, number, 51])
     count = len(features)
-    labels = np.zeros(count, bool)
+    labels: Bools = np.zeros(count, np.bool_)
     labels[rng.permutation(count)[: round(settings.responder_share * count)]] = True
     found: Record = {}
     figures: dict[str, list[list[float]]] = {name: [] for name, _ in ARMS}

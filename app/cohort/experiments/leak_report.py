@@ -78,6 +78,9 @@ def leak_facts(
             ARMS[3][1],
             difference,
             f"mean over {settings.repeats} repeats of random labels, ± 1.96 standard errors",
+            "Reported by the released selection, minus this program's, where nothing can be "
+            "learnt: made by the protocol alone.",
+            "released minus this program, 95 % interval",
         ),
         summary=(
             "Every arm trains the same small network; MCC and AUROC are means over the reported "
@@ -109,6 +112,8 @@ def leak_facts(
             "17": "Not applicable: labels are random.",
             "24": "Not applicable: no model is kept.",
         },
+        no_plan="Not applicable: no outcome is read, labels are random.",
+        colours="Blue: the released selection. Grey: the other protocols.",
         finished_utc=finished_utc,
     )
 

@@ -7,7 +7,6 @@ score is in it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from app.cohort.experiments.record_parts import (
     Figures,
@@ -30,6 +29,7 @@ from app.cohort.experiments.record_words import (
     provenance_rows,
     question_rows,
     summary_of,
+    with_signs,
 )
 from app.cohort.learn.contenders import VARIANTS
 from app.reporting.evaluation.facts import (
@@ -78,17 +78,14 @@ def facts_of_record(
         Of an experiment, put behind and under the headline.
     """
     cohort, plan = figures["cohort"], figures["plan"]
-    role = {
-        name: BASELINE if name != figures["headline"] and name not in VARIANTS else MODEL
-        for name in figures["models"]
-    } | dict(roles or {})
+    role = role_of(figures) | dict(roles or {})
     competitors = tuple(_competitor(name, figures, role[name]) for name in _ordered(figures, role))
     headline = headline_of(figures, role)
     named = figures["models"][figures["headline"]]
     missing = _missing(figures)
-    found = EvaluationFacts(
+    return EvaluationFacts(
         title=title,
-        subject=f"{cohort['people']} participants, {plan['name']}",
+        subject=with_signs(f"{cohort['people']} participants, {plan['name']}")[:90],
         simulated=bool(figures["simulated"]),
         question=question_rows(plan),
         people=int(cohort["people"]),
@@ -124,7 +121,14 @@ def facts_of_record(
         missing=missing,
         finished_utc=finished_utc,
     )
-    return replace(found, subject=found.subject[:90])
+
+
+def role_of(figures: Figures) -> dict[str, str]:
+    """FMM_TC, its variants and the headline are models; all others are baselines."""
+    return {
+        name: MODEL if name == figures["headline"] or name in VARIANTS else BASELINE
+        for name in figures["models"]
+    }
 
 
 def headline_of(figures: Figures, role: Mapping[str, str]) -> Headline | None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from app.cohort.experiments.record_words import with_signs
 from app.reporting.evaluation.facts import (
     CalibrationPlot,
     ConfoundCheck,
@@ -20,6 +21,12 @@ from app.reporting.evaluation.facts import (
 )
 
 Figures = Mapping[str, Any]
+COVARIATE_WORDS = {
+    "age_years": "age",
+    "sex_female": "sex",
+    "mean_fd_mm": "motion",
+    "baseline_pain": "baseline pain",
+}
 
 
 def estimate_of(value: float | None, interval: Sequence[float] | None) -> Estimate:
@@ -130,7 +137,7 @@ def confound_checks(confounds: Figures) -> tuple[ConfoundCheck, ...]:
         rho = one["correlation_with_prediction"]
         found.append(
             ConfoundCheck(
-                one["covariate"].replace("_", " "),
+                COVARIATE_WORDS.get(one["covariate"], one["covariate"]),
                 f"label: AUROC {one['auroc_for_label']:.2f} ({low:.2f} to {high:.2f})"
                 + ("" if rho is None else f"; prediction: rho {rho:+.2f}"),
                 one["flagged"],
@@ -260,7 +267,7 @@ def more_tables(figures: Figures) -> list[PlainTable]:
     if figures["secondary_definitions"]:
         rows = tuple(
             (
-                text, str(one["people"]), str(one["responders"]),
+                with_signs(text), str(one["people"]), str(one["responders"]),
                 _with_interval(one), one["note"],
             )
             for text, one in figures["secondary_definitions"].items()

@@ -18,13 +18,18 @@ def question_rows(plan: Figures) -> tuple[tuple[str, str], ...]:
     return (
         ("Treatment", treatment["drug"] + (f" ({dose})" if dose else "")),
         ("Arm", f"{treatment['arm']}; comparator: {treatment['comparator']}"),
-        ("Responder definition", responder["definition"]),
+        ("Responder definition", with_signs(responder["definition"])),
         ("Time point", responder["time_point"]),
         ("Population", plan["population"]["description"]),
         ("Estimand", estimand["statement"]),
         ("Rescue medication", estimand["rescue_medication"]),
         ("Drop-out", estimand["drop_out"]),
     )
+
+
+def with_signs(text: str) -> str:
+    """ "VAS fall ≥ 30 %" of "VAS fall >= 30 %"."""
+    return text.replace(">=", "≥").replace("<=", "≤")
 
 
 def summary_of(figures: Figures) -> tuple[str, ...]:
@@ -121,7 +126,7 @@ def answers_of(figures: Figures) -> dict[str, str]:
         f"{treatment['arm']}. Setting and eligibility: for the authors.",
         "7": f"Recipe preset {recipe['preset']}, atlas {recipe['atlas']}, the same for everybody; "
         "scans whose quality withholds a number take no part.",
-        "8": f"{responder['definition']} at {responder['time_point']} (column "
+        "8": f"{with_signs(responder['definition'])} at {responder['time_point']} (column "
         f"'{outcome['column']}', scale {outcome['scale']}). Assessment and blinding: for the "
         "authors.",
         "9": f"Inputs of the models: {inputs}; all from before treatment, columns by allow-list.",

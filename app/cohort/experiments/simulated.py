@@ -25,7 +25,7 @@ from app.cohort.learn.plan import Plan, parse_plan
 from app.cohort.learn.plan_lock import LockedPlan
 from app.cohort.learn.scans import PREPARED_ATLAS, PREPARED_PRESET, PreparedScan
 from app.cohort.series_level import high_pass
-from app.core.arrays import Bools, Floats, frozen
+from app.core.arrays import Bools, Floats, Ints, frozen
 from app.core.progress import Progress
 from app.core.provenance import array_sha256
 from app.core.results import Verdict
@@ -196,7 +196,7 @@ def simulated_cohort(
     return SimulatedCohort(cohort, tuple(truths))
 
 
-def network_pairs(connectivity: Floats, network_of_parcel: Floats) -> Floats:
+def network_pairs(connectivity: Floats, network_of_parcel: Ints) -> Floats:
     """(person, pair of networks, own included) mean Fisher z of the parcel pairs between them."""
     names = np.unique(network_of_parcel)
     member = (network_of_parcel[None, :] == names[:, None]).astype(float)

@@ -216,6 +216,14 @@ class Workshop:
                 f"The model '{model}' needs an encoder.",
                 f"Name one: --encoder {DEMONSTRATION}, or an installed one.",
             )
+        contract = self.encoder.contract
+        wanted, found = contract.repetition_time_s, self.repetition_time_s
+        if wanted is not None and abs(wanted - found) > contract.repetition_time_tolerance_s:
+            raise _refused(
+                f"The encoder of '{model}' was trained on a repetition time of {wanted:g} s; the "
+                f"scans have {found:g} s.",
+                "Choose an encoder that takes this repetition time, or leave the model out.",
+            )
         return self.encoder
 
 

@@ -11,6 +11,11 @@ from app.core.wording import RUO_LINE
 from app.reporting.privacy import with_short_paths
 
 MODEL, BASELINE = "model", "baseline"
+NO_PLAN = "No plan was locked before the labels were read: this analysis is exploratory."
+COLOURS = (
+    "Blue: models. Grey: baselines, which know nothing of the brain or are the plainest way to use "
+    "it."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +48,8 @@ class Headline:
     baseline: str
     difference: Estimate
     method: str  # how the interval was made
+    sentence: str = ""  # what it means; "" = what the interval says of model and baseline
+    label: str = "to the best baseline, 95 % interval"
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +189,8 @@ class EvaluationFacts:
     provenance: tuple[tuple[str, str], ...] = ()  # hashes, versions, device
     limitations: tuple[str, ...] = ()
     missing: Mapping[str, str] = field(default_factory=dict)  # part -> why it is not shown
+    no_plan: str = NO_PLAN  # what stands where no plan was locked
+    colours: str = COLOURS  # what blue and grey are
     finished_utc: str = ""
 
     @property
