@@ -7,6 +7,7 @@ from app.cli import (
     cache,
     demo,
     encode,
+    evaluate,
     judge,
     models,
     open_window,
@@ -32,5 +33,6 @@ COMMANDS: tuple[Command, ...] = (
     prepare_cohort.COMMAND,
     pretrain.COMMAND,
     train.COMMAND,
+    evaluate.COMMAND,
     judge.COMMAND,
 )
