@@ -219,7 +219,7 @@ def test_that_transfer_trains_on_one_and_never_sees_the_other(tmp_path: Path) ->
 
 
 def test_that_transfer_reports_both_ways_within_and_reliance(tmp_path: Path) -> None:
-    sets = tuple(data_set(tmp_path / str(seed), 36, seed) for seed in (1, 2))
+    sets = tuple(data_set(tmp_path / str(seed), 48, seed) for seed in (1, 2))
     run = tiny_run(tmp_path / "out")
     run_transfer(
         (sets[0], sets[1]), ("first", "second"), ("fmm-tc", "linear"), run, Progress(), explained=1
