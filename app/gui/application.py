@@ -111,6 +111,7 @@ def run(argv: Sequence[str]) -> int:
                     code="gui.settings",
                 )
             )
+        window.recovery.start()
         if argv:
             window.actions_.open_path(Path(argv[0]))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,7 @@ class OpenCase:
     case: Case
     folder: Path
     view: CaseView
+    stale: str = ""  # why its results may not be shown until the scan is analysed again
 
     @classmethod
     def read(cls, folder: Path) -> OpenCase:
@@ -54,6 +55,27 @@ class OpenCase:
         # Derived here too, so that a thread that reads does it and not the first paint.
         _ = opened.order, opened.brain_box, opened._centres_mm
         return opened
+
+    def as_stale(self, reason: str) -> OpenCase:
+        """The case without its number and what was derived from it, which says why.
+
+        Such a case is drawn like one that was withheld: nothing of the number is left in it.
+        """
+        case = self.case
+        if case.prediction is not None:
+            hidden = replace(
+                case.prediction,
+                outcome=Outcome.WITHHELD,
+                reasons=(reason,),
+                probability=None,
+                interval=None,
+                log_odds=None,
+                log_odds_windows=None,
+                covariate_probability=None,
+                contributions=None,
+            )
+            case = replace(case, prediction=hidden, attribution=None)
+        return replace(self, case=case, stale=reason)
 
     @property
     def summary_pdf(self) -> Path:

@@ -8,6 +8,7 @@ here draws, computes on voxels, or knows any widget.
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -64,6 +65,7 @@ class Session(QObject):
         self.research_wanted = False
         self.turns = Turns(self)
         self.keys = KeyMap(parent=self)
+        self.files: dict[str, Path] = {}  # SHA-256 of a map that a layer shows -> its file
         self._scan_sha256 = ""  # of what the history is about
 
     # the view state, by its parts -------------------------------------------
@@ -144,6 +146,7 @@ class Session(QObject):
         """Begin at a selection; for another scan also with a fresh state and history."""
         now = self.scan_sha256
         if now != self._scan_sha256 or not now:
+            self.files.clear()
             self.state = replace(self.state.for_another_case(), selection=selection)
             self.history.clear(self.state)
         else:

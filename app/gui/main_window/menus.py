@@ -105,7 +105,7 @@ class Menus:
             self._menus[key].aboutToShow.connect(self.follow)
         self.recent = QMenu(MENUS["file.recent"], self.window)
         self.recent.aboutToShow.connect(self.fill_recent)
-        self._menus["file"].insertMenu(self.actions["file.pdf"], self.recent)
+        self._menus["file"].insertMenu(self.actions["file.save"], self.recent)
         self.current = QMenu("&This view", self.window)
         self.current.aboutToShow.connect(self._fill_current)
         self._menus["view"].insertMenu(self.actions["view.next"], self.current)
