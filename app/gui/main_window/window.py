@@ -40,7 +40,7 @@ from app.gui.session import Session
 from app.gui.widgets.banner import Banner
 from app.gui.widgets.progress_panel import ProgressPanel
 from app.gui.widgets.strip import ResearchStrip
-from app.gui.widgets.theme import apply_theme
+from app.gui.widgets.theme import apply_text_size, apply_theme
 from app.gui.widgets.view import View
 
 _SIZE = (1280, 720)
@@ -87,6 +87,7 @@ class MainWindow(QMainWindow):
         self.menus = Menus(self)
         self._connect()
         self._restore_geometry()
+        self._settings_changed()
         self._display_changed()
         self._state_changed()
 
@@ -146,6 +147,7 @@ class MainWindow(QMainWindow):
         self.start.case_asked.connect(self.asking.ask_case)
         self.start.path_chosen.connect(actions.open_path)
         self.start.show_recent(actions.recent())
+        actions.settings_changed.connect(self._settings_changed)
         application = QApplication.instance()
         if isinstance(application, QApplication):
             application.focusChanged.connect(self._focus_changed)
@@ -216,6 +218,8 @@ class MainWindow(QMainWindow):
         """Show the list of changes, or hide it."""
         self.history_dock.setVisible(not self.history_dock.isVisible())
         if self.history_dock.isVisible():
+            least = self.history_dock.widget().minimumWidth()
+            self.resizeDocks([self.history_dock], [least], Qt.Orientation.Horizontal)
             self.history_dock.widget().setFocus(Qt.FocusReason.ShortcutFocusReason)
 
     # what the user asks ------------------------------------------------------------------
@@ -307,6 +311,23 @@ class MainWindow(QMainWindow):
     def _focus_changed(self, _before: QWidget | None, now: QWidget | None) -> None:
         for view in self._shown().findChildren(View):
             view.show_focus(now is not None and (view is now or view.isAncestorOf(now)))
+
+    def _settings_changed(self) -> None:
+        application = QApplication.instance()
+        percent = self.actions_.settings.text_size_percent
+        if isinstance(application, QApplication) and apply_text_size(application, percent):
+            self._rebuild()
+        self.start.show_recent(self.actions_.recent())
+        self.menus.follow()
+
+    def _rebuild(self) -> None:
+        """Make the pages anew: their fonts were scaled from the old text size."""
+        self._close_views()
+        for page in self._pages.values():
+            self.stack.removeWidget(page)
+            page.deleteLater()
+        self._pages.clear()
+        self.show_step(self._step)
 
     def _scheme_changed(self, _scheme: Qt.ColorScheme) -> None:
         if self._theme == "system":
