@@ -18,6 +18,7 @@ from app.core import wording
 from app.core.results import Verdict, overrides_quality
 from app.core.sides import ORIENTATION_UNKNOWN
 from app.gui.bindings import KeyMap
+from app.gui.diagnostics import note_action
 from app.gui.history import History
 from app.gui.open_case import OpenCase, ScanPreview, grid_centre_mm, voxel_of
 from app.gui.turns import Turns
@@ -247,6 +248,7 @@ class Session(QObject):
         old = getattr(self.state, part)
         new = replace(old, **changes)
         if new != old:
+            note_action(f"change {part} {' '.join(changes)}")
             self.history.push(words, replace(self.state, **{part: new}), merge)
 
     def end_merge(self) -> None:

@@ -10,6 +10,7 @@ from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QMenu
 
 from app.gui.bindings import Binding
+from app.gui.diagnostics import note_action
 from app.gui.main_window.command import Command
 from app.gui.main_window.commands import ACTIONS, MENUS
 from app.gui.widgets.view_menu import fill_menu
@@ -96,6 +97,7 @@ class Menus:
             menu.addAction(action)
 
     def _do(self, command: Command, _checked: bool = False) -> None:
+        note_action(command.name)
         command.do(self.window)
         self._follow(command)
 

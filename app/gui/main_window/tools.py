@@ -14,6 +14,7 @@ from PySide6.QtWidgets import QFileDialog
 from app.core import wording
 from app.core.errors import ScanError, StorageError
 from app.core.settings import export_settings
+from app.gui.diagnostics import provide, withdraw
 from app.gui.dialogs.about import AboutDialog
 from app.gui.dialogs.model_card import ModelCardDialog
 from app.gui.dialogs.override import OverrideDialog
@@ -21,6 +22,7 @@ from app.gui.dialogs.settings import SettingsDialog
 from app.gui.dialogs.shortcuts import ShortcutsDialog
 from app.gui.main_window.key_list import all_bindings, all_gestures
 from app.gui.session import may_overrule
+from app.gui.widgets.surface_canvas import SurfaceCanvas
 from app.worker.bundle_requests import (
     bundle_card_job,
     bundle_export_job,
@@ -48,6 +50,9 @@ class Tools(QObject):
         self.models: ModelsDialog | None = None
         self.keys_dialog: ShortcutsDialog | None = None
         self._devices_job_id = ""
+        self._devices = ""
+        provide("graphics", self._graphics)
+        provide("device", lambda: f"{window.actions_.settings.device}; {self._devices}")
         window.actions_.answered.connect(self._answered)
         window.jobs.failed.connect(self._failed)
 
@@ -173,6 +178,8 @@ class Tools(QObject):
     # what the worker answers -------------------------------------------------------------
 
     def _answered(self, name: str, result: Mapping[str, Any]) -> None:
+        if name == "devices":
+            self._devices = ", ".join(str(one["name"]) for one in result["devices"])
         if name == "devices" and self.settings_dialog is not None:
             self.settings_dialog.show_devices(result["devices"])
         elif name == "bundle_card":
@@ -197,6 +204,17 @@ class Tools(QObject):
         self.card_dialog.show_card(card)
         self.card_dialog.open()
         self.card_dialog.raise_()
+
+    def close(self) -> None:
+        """The window goes: nothing may ask it for facts any more."""
+        withdraw("graphics", "device")
+
+    def _graphics(self) -> str:
+        """OpenGL's strings, where a surface was drawn already: asking may crash a bad driver."""
+        for canvas in self.window_.findChildren(SurfaceCanvas):
+            if canvas.scene is not None:
+                return canvas.scene.graphics()
+        return "no surface was drawn yet"
 
     def _settings_closed(self) -> None:
         self.settings_dialog = None

@@ -363,6 +363,7 @@ class MainWindow(QMainWindow):
         self._save_geometry()
         self._close_views()
         self.recovery.close()
+        self.tools.close()
         self.actions_.close()
         super().closeEvent(event)
 
