@@ -8,10 +8,18 @@ blocks the number and is named.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from app.analysis.censoring import (
+    censored_frames,
+    censoring_findings,
+    check_censored,
+    recensored,
+    without_censored,
+)
 from app.analysis.measure import (
     NOT_STATED,
     Measured,
@@ -92,6 +100,21 @@ def _from_case(case: Case, request: AnalysisRequest) -> Measured:
         raise ScanError("The case was not finished.", "Analyse the scan again.",
                         code="series.unfinished")  # fmt: skip
     atlas = load_atlas(case.signals.atlas)
+    check_censored(request.censored_frames, case.scan.shape[3])
+    if request.censored_frames:  # besides those that the case already leaves out
+        all_of_them = {*censored_frames(case), *request.censored_frames}
+        again = recensored(case, all_of_them)
+        told = censoring_findings(request.censored_frames)
+        case = replace(
+            case,
+            signals=again.signals,
+            connectome=again.connectome,
+            quality=again.quality,
+            findings=(*case.findings, *told),
+        )
+        assert case.signals is not None
+        assert case.quality is not None
+        assert case.connectome is not None
     note = Finding("scan.route_case", Severity.NOTE, "Parcel series of a case of this program.")
     return Measured(
         participant=stated_over(request, case.participant),
@@ -125,6 +148,8 @@ def _from_series(
     good: Bools = np.ones(frames, bool)
     if moved_mm is not None:
         good = np.asarray(~(np.nan_to_num(moved_mm) > preset.flag_fd_power_mm), bool)
+    check_censored(request.censored_frames, frames)
+    good = without_censored(good, 0, request.censored_frames)
     quality, missing = _quality(series, good, moved_mm, wanted)
     blocked = []
     if not known_preset:
@@ -164,7 +189,13 @@ def _from_series(
     return Measured(
         participant=participant,
         scan=scan_of(series, request.scan_path),
-        findings=(*series.findings, *findings, note, *known),
+        findings=(
+            *series.findings,
+            *findings,
+            note,
+            *known,
+            *censoring_findings(request.censored_frames),
+        ),
         motion=None if moved_mm is None else _motion(moved_mm),
         signals=signals,
         quality=quality,

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from app import __version__
+from app.analysis.censoring import CENSORED
 from app.analysis.identity import UNREADABLE, source_sha256
 from app.analysis.making import seconds_of_done, t1_sha256
 from app.analysis.measure import (
@@ -140,6 +141,7 @@ def _checked(request: AnalysisRequest) -> AnalysisRequest:
         participant_label=participant_label(request.participant_label),
         session=session_label(request.session),
         cleared=tuple(sorted(set(request.cleared))),
+        censored_frames=tuple(sorted(set(request.censored_frames))),
     )
 
 
@@ -150,8 +152,9 @@ def _case_id(request: AnalysisRequest, bundle: Bundle, source: str) -> str:
         # Neither where things lie nor how many threads run may change the answer.
         if key not in _NOT_THE_ANSWER
     }
-    if not request.cleared:
-        del settings["cleared"]  # nothing was cleared: the id that such a case always had
+    for name in ("cleared", CENSORED):
+        if not settings[name]:
+            del settings[name]  # nothing of the kind: the id that such a case always had
     if request.t1_path is not None:
         settings["t1_sha256"] = t1_sha256(request)
     return case_id(
@@ -285,6 +288,7 @@ def _provenance(
                 if (reason := reason_used(request, measured.quality))
                 else {}
             ),
+            **({CENSORED: list(request.censored_frames)} if request.censored_frames else {}),
             "torch_threads": TORCH_THREADS,
         },
         hashes={
