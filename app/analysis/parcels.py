@@ -95,26 +95,12 @@ def own_case(path: Path) -> Case | None:
 
 
 def _from_case(case: Case, request: AnalysisRequest) -> Measured:
+    case = _left_out(case, request.censored_frames)
     assert case.signals is not None
     if case.quality is None or case.connectome is None:
         raise ScanError("The case was not finished.", "Analyse the scan again.",
                         code="series.unfinished")  # fmt: skip
     atlas = load_atlas(case.signals.atlas)
-    check_censored(request.censored_frames, case.scan.shape[3])
-    if request.censored_frames:  # besides those that the case already leaves out
-        all_of_them = {*censored_frames(case), *request.censored_frames}
-        again = recensored(case, all_of_them)
-        told = censoring_findings(request.censored_frames)
-        case = replace(
-            case,
-            signals=again.signals,
-            connectome=again.connectome,
-            quality=again.quality,
-            findings=(*case.findings, *told),
-        )
-        assert case.signals is not None
-        assert case.quality is not None
-        assert case.connectome is not None
     note = Finding("scan.route_case", Severity.NOTE, "Parcel series of a case of this program.")
     return Measured(
         participant=stated_over(request, case.participant),
@@ -130,6 +116,21 @@ def _from_case(case: Case, request: AnalysisRequest) -> Measured:
         atlas=atlas,
         template=load_template(atlas.template),
         route="parcel series of a case",
+    )
+
+
+def _left_out(case: Case, frames: tuple[int, ...]) -> Case:
+    """The case without more frames, besides those that it already leaves out."""
+    check_censored(frames, case.scan.shape[3])
+    if not frames or case.signals is None:
+        return case
+    again = recensored(case, {*censored_frames(case), *frames})
+    return replace(
+        case,
+        signals=again.signals,
+        connectome=again.connectome,
+        quality=again.quality,
+        findings=(*case.findings, *censoring_findings(frames)),
     )
 
 

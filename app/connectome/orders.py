@@ -70,7 +70,8 @@ def parcel_order(
     if kind == "network":
         return np.asarray(network_order(networks, hemispheres), dtype=np.int64)
     if kind == "anterior":
-        return np.argsort(np.asarray(centroids_mm)[:, 1], kind="stable").astype(np.int64)
+        back_first = np.argsort(np.asarray(centroids_mm)[:, 1], kind="stable")
+        return np.asarray(back_first, dtype=np.int64)
     if kind == "hierarchical":
         return np.arange(count) if matrix is None else _hierarchical(np.asarray(matrix))
     if kind == "atlas":
@@ -116,10 +117,10 @@ def strongest_edges(
     magnitude = np.abs(np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0))
     there = magnitude > 0.0
     total = int(there.sum())
-    if count is not None and count < total:
+    if count is not None and 0 < count < total:
         # Only the candidates are sorted: the whole list is long and this runs at each drag.
         cut = np.partition(magnitude, len(magnitude) - count)[len(magnitude) - count]
-        there &= magnitude >= cut if count > 0 else False
+        there &= magnitude >= cut
     if least is not None:
         there &= magnitude >= least
     kept = np.flatnonzero(there)
