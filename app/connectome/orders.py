@@ -16,8 +16,8 @@ from app.core.arrays import Floats, Ints
 
 ORDERS = {
     "network": "By network",
-    "hierarchical": "Hierarchical",
-    "anterior": "Back to front (Y)",
+    "cluster": "Hierarchical",
+    "anatomical": "Back to front (Y)",
     "atlas": "Atlas index",
 }
 
@@ -59,7 +59,7 @@ def parcel_order(
     centroids_mm
         (parcel, 3).
     matrix
-        (parcel, parcel), of which "hierarchical" is made; without one that order is the atlas's.
+        (parcel, parcel), of which "cluster" is made; without one that order is the atlas's.
 
     Raises
     ------
@@ -69,10 +69,10 @@ def parcel_order(
     count = len(networks)
     if kind == "network":
         return np.asarray(network_order(networks, hemispheres), dtype=np.int64)
-    if kind == "anterior":
+    if kind == "anatomical":
         back_first = np.argsort(np.asarray(centroids_mm)[:, 1], kind="stable")
         return np.asarray(back_first, dtype=np.int64)
-    if kind == "hierarchical":
+    if kind == "cluster":
         return np.arange(count) if matrix is None else _hierarchical(np.asarray(matrix))
     if kind == "atlas":
         return np.arange(count)
@@ -94,7 +94,7 @@ def _hierarchical(matrix: Floats) -> Ints:
     distance = np.clip(1.0 - rows @ rows.T, 0.0, 2.0)
     upper = distance[np.triu_indices(len(known), 1)]
     leaves = leaves_list(linkage(upper, "average", optimal_ordering=True))
-    return np.concatenate([known[leaves], unknown]).astype(np.int64)
+    return np.asarray(np.concatenate([known[leaves], unknown]), dtype=np.int64)
 
 
 def strongest_edges(

@@ -32,7 +32,7 @@ def test_that_every_order_undone_is_the_models_own(kind: str) -> None:
 def test_that_orders_are_what_their_names_say() -> None:
     by_network = parcel_order("network", NETWORKS, SIDES, CENTROIDS, None)
     assert by_network.tolist() == [3, 1, 6, 2, 5, 0, 4]  # left before right in each
-    assert parcel_order("anterior", NETWORKS, SIDES, CENTROIDS, None).tolist() == [
+    assert parcel_order("anatomical", NETWORKS, SIDES, CENTROIDS, None).tolist() == [
         6, 1, 3, 4, 0, 5, 2,
     ]  # fmt: skip
     assert parcel_order("atlas", NETWORKS, SIDES, CENTROIDS, None).tolist() == list(range(7))
