@@ -47,7 +47,7 @@ def test_that_clustering_puts_alike_rows_side_by_side() -> None:
     matrix = np.corrcoef(drive[member] + 0.3 * rng.normal(size=(7, 200)))
     np.fill_diagonal(matrix, 0.0)
     matrix[6] = matrix[:, 6] = np.nan
-    order = parcel_order("hierarchical", NETWORKS, SIDES, CENTROIDS, matrix)
+    order = parcel_order("cluster", NETWORKS, SIDES, CENTROIDS, matrix)
     assert order[-1] == 6  # not covered: last
     groups = member[order[:-1]]
     assert (np.diff(groups) != 0).sum() == 1
