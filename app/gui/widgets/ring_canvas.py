@@ -8,7 +8,6 @@ import numpy as np
 from PySide6.QtCore import QEvent, QPointF, QRectF, Qt, Signal
 from PySide6.QtGui import (
     QColor,
-    QKeyEvent,
     QMouseEvent,
     QPainter,
     QPainterPath,
@@ -279,22 +278,23 @@ class RingCanvas(QWidget):
         self._point_at(None)
         self.hovered.emit(-1, -1)
 
-    def keyPressEvent(self, event: QKeyEvent) -> None:
-        """Arrows walk through the connections, strongest first; Enter selects."""
-        keys = Qt.Key
-        moves = {keys.Key_Right: 1, keys.Key_Down: 1, keys.Key_Left: -1, keys.Key_Up: -1}
-        move = moves.get(Qt.Key(event.key()))
+    # what keys do ---------------------------------------------------------------
+
+    def step(self, by: int) -> None:
+        """Walk through the connections, strongest first; nothing is selected yet."""
         count = len(self.content.edges) if self.content is not None else 0
-        if move is not None and count and self.content is not None:
-            now = self._under if self._under is not None else self._index_of(self._edge)
-            index = (now + move) % count if now is not None else 0
-            self._point_at(index)
-            edges = self.content.edges
-            self.hovered.emit(int(edges.first[index]), int(edges.second[index]))
-        elif event.key() in (keys.Key_Return, keys.Key_Enter) and self._under is not None:
+        if not count or self.content is None:
+            return
+        now = self._under if self._under is not None else self._index_of(self._edge)
+        index = (now + by) % count if now is not None else 0
+        self._point_at(index)
+        edges = self.content.edges
+        self.hovered.emit(int(edges.first[index]), int(edges.second[index]))
+
+    def choose_under(self) -> None:
+        """Select the connection that was walked to."""
+        if self._under is not None:
             self._choose(self._under)
-        else:
-            super().keyPressEvent(event)
 
 
 def _on_panel(colour: QColor, *, dark: bool) -> QColor:
@@ -302,7 +302,8 @@ def _on_panel(colour: QColor, *, dark: bool) -> QColor:
 
     The bar shows the map itself; here only the lightness moves, hue and order stay.
     """
-    hue, saturation, lightness, _ = colour.getHslF()
+    hue, saturation = colour.hslHueF(), colour.hslSaturationF()
+    lightness = colour.lightnessF()
     low, high = (0.52, 0.82) if dark else (0.22, 0.58)
     made = QColor()
     made.setHslF(max(hue, 0.0), saturation, min(max(lightness, low), high))
