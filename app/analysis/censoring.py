@@ -15,12 +15,18 @@ from app.connectome.connectivity import gram_connectivity, pearson_connectivity
 from app.core.arrays import Bools, frozen
 from app.core.errors import AppError
 from app.core.frames import frames_text
-from app.core.results import Case, CleanSignals, Connectome, Finding, QualityReport, Severity
+from app.core.results import (
+    CENSORED,
+    Case,
+    CleanSignals,
+    Connectome,
+    Finding,
+    QualityReport,
+    Severity,
+)
 from app.preprocessing.cleaning import clean_series
 from app.preprocessing.presets import PRESETS, CleaningPreset, find_preset
 from app.preprocessing.quality import judge_again
-
-CENSORED = "censored_frames"  # key of the record in `Provenance.parameters`
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from app import __version__
-from app.analysis.censoring import CENSORED
 from app.analysis.identity import UNREADABLE, source_sha256
 from app.analysis.making import seconds_of_done, t1_sha256
 from app.analysis.measure import (
@@ -34,7 +33,15 @@ from app.core.progress import Progress
 from app.core.provenance import software_versions
 from app.core.pseudonym import participant_label, session_label
 from app.core.request import AnalysisRequest
-from app.core.results import PREPROCESSING, Case, Finding, Provenance, Severity, overrides_quality
+from app.core.results import (
+    CENSORED,
+    PREPROCESSING,
+    Case,
+    Finding,
+    Provenance,
+    Severity,
+    overrides_quality,
+)
 from app.preprocessing.presets import find_preset
 from app.study.case_store import case_id, damaged_files, read_case, update_case, write_case
 from app.study.files import check_writable

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from app.analysis.censoring import (
-    CENSORED,
     censored_frames,
     censoring_findings,
     check_censored,
@@ -18,7 +17,7 @@ from app.analysis.censoring import (
 from app.connectome.connectivity import pearson_connectivity
 from app.core.arrays import frozen
 from app.core.errors import AppError
-from app.core.results import Case, QualityMetric, QualityReport, Verdict
+from app.core.results import CENSORED, Case, QualityMetric, QualityReport, Verdict
 from app.preprocessing.cleaning import clean_series, good_frames
 from app.preprocessing.presets import find_preset
 from app.preprocessing.quality import judge_known
