@@ -46,7 +46,7 @@ def conformal(options: argparse.Namespace, keep: Keep) -> list[str]:
 
 def fusion(options: argparse.Namespace, keep: Keep) -> list[str]:
     """Fused beside each branch, where both, one or nothing carries the label."""
-    pools = cohorts.scenario_pools(_pool(options), 1500)
+    pools = cohorts.scenario_pools(_pool(options), 1000)
     work = options.out.parent / "work"
     return cohorts.summarise_fusion(
         keep(options, lambda seed: cohorts.fusion_record(pools, seed, work, people=100))
