@@ -127,6 +127,8 @@ def attribution_record(
         "oracle": auroc(oracle[test], pool.responder[test]),
         "connections": auroc(edges, planted),
         "parcels": auroc(parcels, dynamics),
+        "connections_but_suppressors": auroc(edges[~suppressed], planted[~suppressed]),
+        "parcels_but_suppressors": auroc(parcels[~only], dynamics[~only]),
         "suppressor_connections": float(edges[suppressed].mean() / edges[planted].mean()),
         "suppressor_parcels": float(parcels[only].mean() / parcels[dynamics].mean()),
         "other_connections": float(edges[~planted & ~suppressed].mean() / edges[planted].mean()),
@@ -148,8 +150,9 @@ def summarise_attribution(records: list[Record]) -> list[str]:
         lines.append(
             f"trained on {people} ({len(own)} models): AUROC {mean('auroc'):.3f}, oracle "
             f"{mean('oracle'):.3f}{' (reached)' if reached else ''}; planted connections rank "
-            f"{mean('connections'):.3f}, planted parcels {mean('parcels'):.3f}; magnitude on "
-            f"suppressors beside planted: connections {mean('suppressor_connections'):.2f}, "
+            f"{mean('connections'):.3f} ({mean('connections_but_suppressors'):.3f} among all but "
+            f"suppressors), planted parcels {mean('parcels'):.3f} "
+            f"({mean('parcels_but_suppressors'):.3f}); magnitude on suppressors beside planted: connections {mean('suppressor_connections'):.2f}, "
             f"parcels {mean('suppressor_parcels'):.2f}; other connections "
             f"{mean('other_connections'):.2f}; converged {sum(r['converged'] for r in own)} of "
             f"{sum(r['explained'] for r in own)}"

@@ -32,7 +32,7 @@ from app.simulation.cohort import CohortSettings, draw_participant
 
 Record = dict[str, Any]
 FRAMES = 204
-SIZES = (25, 50, 100, 200, 300)
+SIZES = (20, 40, 80, 120)
 SCENARIOS = {"dynamics only": (0.0, 1.0), "connectivity only": (1.0, 0.0)}
 
 
@@ -131,8 +131,8 @@ def summarise_pretraining(records: list[Record]) -> list[str]:
             gain = one[:, place] - other[:, place]
             low, high = np.percentile(gain, [2.5, 97.5])
             lines.append(
-                f"{scenario}, {size} training people: pre-trained {one[:, place].mean():.3f}, never "
-                f"trained {other[:, place].mean():.3f}, gain {gain.mean():+.3f} (95 % of "
+                f"{scenario}, {size} training people: pre-trained {one[:, place].mean():.3f}, "
+                f"never trained {other[:, place].mean():.3f}, gain {gain.mean():+.3f} (95 % of "
                 f"{len(records)} drawings {low:+.3f} to {high:+.3f})"
             )
     return lines
