@@ -127,6 +127,10 @@ class LayerScale:
         lowest, highest = np.nanmin(found, initial=0.0), np.nanmax(found, initial=0.0)
         return bool(lowest < self.low and self.low < 0.0), bool(highest > self.high)
 
+    def clipped(self, values: Floats) -> bool:
+        """True when a value lies beyond an end."""
+        return any(self.clipped_ends(values))
+
 
 def as_layer_scale(scale: SignedScale | MagnitudeScale | LayerScale) -> LayerScale:
     """Any scale as one with a colour map and two ends."""

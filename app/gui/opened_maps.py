@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 from PySide6.QtCore import QObject, Signal
 
-from app.core.arrays import Floats
+from app.core.arrays import Floats, Ints
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -25,6 +26,34 @@ class OpenedMap:
     kind: str  # "map", "mask" or "surface"
     notes: tuple[str, ...] = ()  # how it was brought here; shown with the layer
     vertices: tuple[tuple[str, Floats], ...] = ()  # ("left" or "right", (vertex,))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ScanVolumes:
+    """A run's volumes as the worker decoded them, memory-mapped; nothing is read but what shows."""
+
+    sha256: str  # of the scan
+    stored: Floats | Ints  # (x, y, z, volume), RAS+, stored values
+    affine: Floats  # (4, 4), voxel -> scanner mm
+    slope: float
+    intercept: float
+
+    @property
+    def count(self) -> int:
+        """How many volumes there are."""
+        return int(self.stored.shape[3])
+
+    def volume(self, index: int) -> Floats:
+        """(x, y, z) of one volume in the scan's own units; counts from 0."""
+        stored = np.asarray(self.stored[..., index], dtype=np.float32)
+        picture: Floats = stored * np.float32(self.slope) + np.float32(self.intercept)
+        return picture
+
+    def series(self, voxel: tuple[int, int, int]) -> Floats:
+        """(volume,) values of one voxel."""
+        stored = np.asarray(self.stored[voxel], dtype=np.float64)
+        values: Floats = stored * self.slope + self.intercept
+        return values
 
 
 class OpenedMaps(QObject):

@@ -12,8 +12,9 @@ from app.core.arrays import Floats, Ints
 from app.core.colours import MagnitudeScale, sequential_table
 from app.gui.session import Session
 from app.gui.widgets.fields import choice, muted, set_choice
+from app.gui.widgets.layer_pixels import Outline, overlay_paint
 from app.gui.widgets.overlay import coverage_overlay, coverage_text
-from app.gui.widgets.slice_content import Outline, SliceContent
+from app.gui.widgets.slice_content import SliceContent
 from app.gui.widgets.slice_view import NO_IMAGE, SliceView
 
 _CAPTIONS = {"boldref": "Participant", "template": "Template", "tsnr": "tSNR map"}
@@ -54,6 +55,8 @@ class RegistrationView(SliceView):
         self.flicker.toggled.connect(self._flicker_toggled)
         for widget in (self.picture_box, self.layer_box, self.flicker):
             self.tools.addWidget(widget)
+        for canvas in self.stage.canvases.values():
+            canvas.layer_keys = False  # Space and letters are this view's own
         self.legend = muted("")
         self.legend.setTextFormat(Qt.TextFormat.RichText)
         self.legend.setWordWrap(True)
@@ -98,6 +101,10 @@ class RegistrationView(SliceView):
         found = data[self.current_picture()]
         return None if found is None else (found, opened.view.affine)
 
+    def picture_key(self) -> str:
+        """The key of the picture: each has a window of its own."""
+        return self.current_picture()
+
     def space_word(self) -> str:
         """Name of the template."""
         return self.session.case.view.template_name if self.session.case is not None else ""
@@ -128,8 +135,9 @@ class RegistrationView(SliceView):
             affine=affine,
             levels=self.levels_for(data),
             labels=opened.view.labels,
-            overlay=self.overlay,
-            opacity=_COVERAGE_OPACITY,
+            paints=()
+            if self.overlay is None
+            else (overlay_paint(self.overlay, _COVERAGE_OPACITY),),
             selected=self.session.parcel,
             convention_word=self.session.convention_word,
             orientation_known=self.session.orientation_known,
@@ -138,6 +146,8 @@ class RegistrationView(SliceView):
             outlines=outlines,
             colours=sequential_table().astype(np.uint8) if picture == "tsnr" else None,
             caption=_CAPTIONS[picture],
+            window_text=self.levels_text(data),
+            crosshair=self.crosshair(),
         )
 
     def _outlines(self) -> tuple[Outline, ...]:

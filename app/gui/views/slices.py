@@ -2,37 +2,80 @@
 
 from __future__ import annotations
 
-from PySide6.QtWidgets import QHBoxLayout, QWidget
+import numpy as np
+from PySide6.QtCore import QPoint, QTimer, Signal
+from PySide6.QtGui import QHideEvent
+from PySide6.QtWidgets import QHBoxLayout, QMenu, QToolButton, QWidget
 
+from app.core import wording
 from app.core.arrays import Floats, Ints
 from app.gui.session import OVERLAYS, Point, Session
+from app.gui.widgets.bar_row import BarRow
 from app.gui.widgets.fields import choice, muted, set_choice, share_slider
-from app.gui.widgets.overlay import current_overlay, name_method
+from app.gui.widgets.layer_panel import LayerPanel
+from app.gui.widgets.layer_stack import DrawnLayer, add_seed_layer, stack_of, toggle_layers
+from app.gui.widgets.overlay import name_method
 from app.gui.widgets.slice_content import SliceContent
 from app.gui.widgets.slice_view import NO_IMAGE, SliceView
 
 _UNDERLAYS = {"template": "Template T1", "boldref": "Own BOLD"}
+_PICTURES = {"one": "Reference volume", "volumes": "Volume by volume"}
+_MOVIE_MS = 100
 
 
 class SlicesView(SliceView):
-    """The scan on its own grid, or everything in the template, with controls.
+    """The scan on its own grid, or everything in the template, with layers and controls.
 
     Parameters
     ----------
     source
-        "native": the scan; "overlay": template or participant under the overlay.
+        "native": the scan; "overlay": template or participant under the layers.
     """
 
     name = "slices"
+    map_asked = Signal()  # open a map from a file
+    export_asked = Signal(str)  # key of a layer
+    said = Signal(str)  # one short sentence for the banner
 
     def __init__(
         self, session: Session, parent: QWidget | None = None, *, source: str = "overlay"
     ) -> None:
         self.source = source
+        self.by_volume = False  # the native picture is the volume under the frame cursor
+        self._drawn: tuple[DrawnLayer, ...] = ()
+        self._volume: tuple[object, int, Floats] | None = None  # the volume that was read last
         super().__init__(session, parent)
+        self.layer_stack = stack_of(session)
         self.title_label.setText("Scan" if source == "native" else self.title)
+        self.bar_row = BarRow()
+        self.bars.addWidget(self.bar_row)
+        self.bar.hide()
+        self._movie = QTimer(self)
+        self._movie.setInterval(_MOVIE_MS)
+        self._movie.timeout.connect(lambda: self.step_volume(1, wrap=True))
         if source == "overlay":
             self._add_controls()
+        else:
+            self.picture_box = choice("Which volume is shown", _PICTURES, "one", self.show_picture)
+            self.picture_box.hide()
+            self.tools.addWidget(self.picture_box)
+        self.panel = LayerPanel(session, self.layer_stack, self.space_key())
+        self.panel.map_asked.connect(self.map_asked)
+        self.panel.export_asked.connect(self.export_asked)
+        self.panel.hide()
+        self.middle.addWidget(self.panel)
+        self.layers_button = QToolButton()
+        self.layers_button.setText("Layers")
+        self.layers_button.setCheckable(True)
+        self.layers_button.setToolTip("Layers: colours, range, threshold, opacity, order")
+        self.layers_button.setAccessibleName("Show the layers")
+        self.layers_button.toggled.connect(self._show_panel)
+        self.tools.addWidget(self.layers_button)
+        self.stage.commanded.connect(self.do)
+        self.stage.menu_asked.connect(self._open_menu)
+        self.listen(session.frame_changed, self._frame_changed)
+        self.listen(session.volumes_changed, self._draw)
+        self.listen(session.maps.changed, self._draw)
         self.refresh()
 
     def _add_controls(self) -> None:
@@ -57,6 +100,8 @@ class SlicesView(SliceView):
             lambda share: session.set_display(opacity=share),
         )
         self.opacity.setMaximumWidth(80)
+        for slider in (self.threshold, self.opacity):
+            slider.sliderReleased.connect(session.end_merge)
         self.tools.addWidget(self.underlay_box)
         self.tools.addWidget(self.overlay_box)
         row = QHBoxLayout()  # of its own: in one row at the least width, every word is cut
@@ -71,6 +116,9 @@ class SlicesView(SliceView):
         """The volume under the crosshair with its affine, or None."""
         opened, preview = self.session.case, self.session.preview
         if self.source == "native":
+            moving = self._shown_volume()
+            if moving is not None:
+                return moving
             if preview is not None:
                 return None if preview.volume is None else (preview.volume, preview.scan.affine)
             if opened is not None and opened.view.native_boldref is not None:
@@ -83,9 +131,32 @@ class SlicesView(SliceView):
         data = opened.view.boldref if wants_bold else opened.view.template
         return None if data is None else (data, opened.view.affine)
 
+    def _shown_volume(self) -> tuple[Floats, Floats] | None:
+        volumes = self.session.volumes
+        if not self.by_volume or volumes is None:
+            return None
+        index = self.volume_index()
+        kept = self._volume
+        if kept is None or kept[0] is not volumes or kept[1] != index:
+            kept = (volumes, index, volumes.volume(index))
+            self._volume = kept
+        return kept[2], volumes.affine
+
+    def volume_index(self) -> int:
+        """The volume of the file under the frame cursor, first = 0."""
+        volumes, opened = self.session.volumes, self.session.case
+        signals = opened.case.signals if opened is not None else None
+        index = self.session.frame + (signals.first_frame if signals is not None else 0)
+        last = volumes.count - 1 if volumes is not None else index
+        return min(max(index, 0), last)
+
     def in_template(self) -> bool:
         """The scan lies in the scanner's space."""
         return self.source != "native"
+
+    def space_key(self) -> str:
+        """The space of the layers that lie on this picture."""
+        return "template" if self.in_template() else "scanner"
 
     def space_word(self) -> str:
         """Name of the template, or "scanner" where the picture is in no template."""
@@ -95,6 +166,17 @@ class SlicesView(SliceView):
         scan = preview.scan if preview is not None else opened.case.scan if opened else None
         return scan.space if scan is not None else ""
 
+    def picture_key(self) -> str:
+        """Template, participant or scan: each has a window of its own."""
+        return "native" if self.source == "native" else self.session.display.underlay
+
+    def volume_text(self) -> str:
+        """Which volume is shown, where several are there."""
+        return f"vol {self.volume_index()} (first = 0)" if self._moving() else ""
+
+    def _moving(self) -> bool:
+        return self.source == "native" and self.by_volume and self.session.volumes is not None
+
     def reason(self) -> str:
         """Why there is no picture; a scan may still be on its way."""
         if self.session.no_image:
@@ -103,36 +185,62 @@ class SlicesView(SliceView):
         return "Decoding the scan…" if waiting else self.empty_reason()
 
     def content(self, data: Ints | Floats, affine: Floats) -> SliceContent:
-        """The volume with overlay, selection and letters."""
+        """The volume with layers, selection and letters."""
         display, opened, inside = self.session.display, self.session.case, self.in_template()
-        self.overlay = current_overlay(self.session) if inside else None
+        self._drawn = self.layer_stack.drawn(self.space_key())
+        self.overlay = self._drawn[0].overlay if self._drawn else None
         if inside:
             name_method(self.title_label, self.title, self.overlay)
             set_choice(self.overlay_box, display.overlay)
             set_choice(self.underlay_box, display.underlay)
             self._match_sliders()
+        else:
+            self.picture_box.setVisible(self.session.volumes is not None)
+            set_choice(self.picture_box, "volumes" if self.by_volume else "one")
+        if self.panel.isVisible():
+            self.panel.refresh()
         return SliceContent(
             volume=data,
             affine=affine,
             levels=self.levels_for(data),
             labels=opened.view.labels if opened is not None and inside else None,
-            overlay=self.overlay,
-            opacity=display.opacity,
+            paints=tuple(drawn.paint for drawn in self._drawn),
             selected=self.session.parcel if inside else None,
             convention_word=self.session.convention_word,
             secondary_letters=display.secondary_letters,
             box=opened.brain_box if opened is not None and inside else None,
             orientation_known=self.session.orientation_known,
+            caption=self.volume_text(),
+            window_text=self.levels_text(data),
+            crosshair=self.crosshair(),
         )
 
+    def show_scale(self, data: Ints | Floats) -> None:
+        """One bar a layer."""
+        del data
+        self.bar_row.show_layers(self._drawn)
+
     def hidden_text(self) -> str:
-        """How many parcels lie below the threshold, or why there is no overlay."""
-        if self.overlay is not None:
-            return self.overlay.hidden_text
+        """How much lies below the threshold of each layer, or why there is no overlay."""
+        if len(self._drawn) == 1:
+            return self._drawn[0].hidden_text
+        if self._drawn:
+            return "; ".join(f"{d.title}: {d.hidden_text}" for d in self._drawn)
+        slices = self.session.state.slices
         if not self.in_template() or self.session.display.overlay == "none":
             return ""
+        if not any(layer.visible for layer in slices.stack):
+            return "layers hidden"
         withheld = self.session.case is not None and self.session.case.withheld
         return "no overlay: withheld" if withheld else "no overlay: not computed"
+
+    def layer_texts(self, voxel: tuple[int, int, int]) -> list[str]:
+        """The value of each layer under the crosshair; the shared one stands with the region."""
+        return [
+            f"{drawn.title} {wording.signed(drawn.value_at(voxel), 3)} {drawn.scale.unit}".strip()
+            for drawn in self._drawn
+            if drawn.overlay is None or drawn.overlay is not self.overlay
+        ]
 
     def _match_sliders(self) -> None:
         display = self.session.display
@@ -143,6 +251,48 @@ class SlicesView(SliceView):
             blocked = slider.blockSignals(True)
             slider.setValue(round(share * 100))
             slider.blockSignals(blocked)
+
+    def _show_panel(self, shown: bool) -> None:
+        self.panel.setVisible(shown)
+        if shown:
+            self.panel.refresh()
+
+    # volumes ---------------------------------------------------------------------
+
+    def show_picture(self, key: str) -> None:
+        """ "one": the reference volume; "volumes": the one under the frame cursor."""
+        self.by_volume = key == "volumes"
+        self._draw()
+
+    def step_volume(self, step: int, *, wrap: bool = False) -> None:
+        """Move the frame cursor; the picture becomes that volume where it can."""
+        session = self.session
+        count = session.frame_count or (session.volumes.count if session.volumes else 0)
+        if count == 0:
+            return
+        frame = session.frame + step
+        frame = frame % count if wrap else min(max(frame, 0), count - 1)
+        self.by_volume = self.source == "native"
+        session.select_frame(frame)
+
+    def toggle_movie(self) -> None:
+        """Play the volumes, or stop."""
+        if self._movie.isActive():
+            self._movie.stop()
+        elif self.source == "native" and self.session.volumes is None:
+            self.said.emit("There is nothing to play: the scan's volumes are not open.")
+        else:
+            self._movie.start()
+
+    def hideEvent(self, event: QHideEvent) -> None:
+        """The page was left: nothing goes on playing."""
+        super().hideEvent(event)
+        self._movie.stop()
+
+    def _frame_changed(self) -> None:
+        if self.source == "native" and self.session.volumes is not None:
+            self.by_volume = True  # a click on the carpet wants its volume
+            self._draw()
 
     # selection -------------------------------------------------------------------
 
@@ -156,3 +306,78 @@ class SlicesView(SliceView):
             self.session.select_point(mm)
         else:
             self.session.select_native_point(mm)
+
+    def do(self, command: str) -> None:
+        """What a key of `slice_canvas.COMMANDS` or the menu asks for."""
+        session = self.session
+        if command == "overlay":
+            toggle_layers(session)
+        elif command == "letters":
+            session.set_display(secondary_letters=not session.display.secondary_letters)
+        elif command == "seed":
+            self._seed_here()
+        elif command == "hold":
+            self._hold_here()
+        elif command == "previous volume":
+            self.step_volume(-1)
+        elif command == "next volume":
+            self.step_volume(1)
+        elif command == "movie":
+            self.toggle_movie()
+
+    def _parcel_here(self) -> int | None:
+        opened = self.session.case
+        if opened is None or not self.in_template():
+            return None
+        return opened.parcel_at(self.session.crosshair_mm)
+
+    def _seed_here(self) -> None:
+        parcel = self._parcel_here()
+        if parcel is None:
+            self.said.emit("No seed map: there is no parcel under the crosshair.")
+            return
+        self.said.emit(add_seed_layer(self.session, parcel))
+        self.panel.key = f"seed:{parcel}"
+
+    def _hold_here(self) -> None:
+        """Hold the trace under the crosshair, or let it go."""
+        parcel, volumes = self._parcel_here(), self.session.volumes
+        if parcel is not None:
+            wanted = f"parcel:{parcel}"
+        elif not self.in_template() and volumes is not None:
+            exact = np.linalg.solve(volumes.affine, np.append(self.session.native_mm, 1.0))[:3]
+            wanted = "voxel:" + ",".join(str(round(float(v))) for v in exact)
+        else:
+            self.said.emit("No trace to hold: there is no series under the crosshair.")
+            return
+        held = self.session.state.plots.held
+        if wanted in held:
+            left = tuple(one for one in held if one != wanted)
+            self.session.change("Trace let go", "plots", held=left)
+        else:
+            self.session.change("Trace held", "plots", held=(*held, wanted))
+
+    def _open_menu(self, at: QPoint) -> None:
+        menu = QMenu(self)
+        for text, command in (
+            ("Seed map here\tS", "seed"),
+            ("Hold this time series\tT", "hold"),
+            ("Layers on or off\tO", "overlay"),
+        ):
+            action = menu.addAction(text)
+            action.triggered.connect(lambda _checked=False, c=command: self.do(c))
+        menu.addSeparator()
+        menu.addAction("Copy position and values").triggered.connect(lambda _c=False: self._copy())
+        menu.addAction("Keep this place…").triggered.connect(lambda _c=False: self._keep_place())
+        menu.addAction("Crosshair…").triggered.connect(lambda _c=False: self._ask_crosshair())
+        menu.popup(at)
+
+    def _keep_place(self) -> None:
+        self.place.show_places()
+        assert self.place.panel is not None
+        self.place.panel.keep_place()
+
+    def _ask_crosshair(self) -> None:
+        from app.gui.widgets.crosshair_panel import CrosshairPanel
+
+        CrosshairPanel(self.session, self).show()

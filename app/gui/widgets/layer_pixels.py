@@ -156,10 +156,10 @@ def _borders(label: NDArray[Any], thick: int) -> Bools:
 
 def _rim(inside: Bools, width: int) -> Bools:
     """The outer rim of a region, `width` pixels wide, so that small parcels stay visible."""
-    grown = inside.copy()
+    grown: Bools = inside.copy()
     rows, columns = np.flatnonzero(inside.any(axis=1)), np.flatnonzero(inside.any(axis=0))
     if rows.size == 0:
-        return grown
+        return grown  # most often: the region is not on this slice
     # Only around the region: most of a picture is far from it.
     part = np.s_[
         max(rows[0] - width, 0) : rows[-1] + width + 1,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,12 +18,20 @@ from app.core import wording
 from app.core.arrays import Bools, Floats
 from app.core.colour_maps import LayerScale
 from app.core.colours import ROBUST_PERCENTILE
-from app.gui.session import Session
+from app.gui.session import OpenCase, Session
 from app.gui.view_state.slices import SHARED, Layer
 from app.gui.widgets.layer_pixels import Paint, overlay_paint, voxel_paint
-from app.gui.widgets.overlay import Overlay, current_overlay, ranged, seed_overlay, styled
+from app.gui.widgets.overlay import (
+    Overlay,
+    current_overlay,
+    ranged,
+    seed_overlay,
+    seed_title,
+    styled,
+)
 
 _KEPT = 24  # layers whose values are kept
+_STACKS: WeakKeyDictionary[Session, LayerStack] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,6 +60,7 @@ class LayerStack:
 
     def __init__(self, session: Session) -> None:
         self._session = session
+        self._opened: OpenCase | None = None  # whose parcels the kept layers paint
         self._kept: dict[tuple[Any, ...], DrawnLayer] = {}
         self._clusters: dict[int, tuple[DrawnLayer, tuple[Cluster, ...]]] = {}
 
@@ -102,13 +112,16 @@ class LayerStack:
             opacity = layer.opacity
         if overlay is None:
             return None
+        if opened is not self._opened:
+            self._opened = opened
+            self._kept.clear()
         key = (
-            opened,
             replace(layer, visible=True, opacity=opacity),
             overlay.kind,
             overlay.title,
             overlay.scale,
             overlay.values.tobytes(),
+            overlay.disagreeing.tobytes(),
             clip,
         )
         return self._keep(key, lambda: self._make_parcels(layer, overlay, opacity, clip))
@@ -182,6 +195,55 @@ class LayerStack:
                 self._kept.pop(next(iter(self._kept)))
             self._kept[key] = make()
         return self._kept[key]
+
+
+def stack_of(session: Session) -> LayerStack:
+    """The layers of a session; all its views share what was computed for one."""
+    if session not in _STACKS:
+        _STACKS[session] = LayerStack(session)
+    return _STACKS[session]
+
+
+def top_overlay(session: Session) -> Overlay | None:
+    """The highest visible parcel map: what surfaces are coloured by."""
+    for drawn in reversed(stack_of(session).drawn("template")):
+        if drawn.overlay is not None:
+            return replace(drawn.overlay, title=drawn.title, scale=drawn.scale)
+    return None
+
+
+def toggle_layers(session: Session) -> None:
+    """Hide every layer, or show all where none is visible; one entry of the history."""
+    slices = session.state.slices
+    visible = not any(layer.visible for layer in slices.stack)
+    session.change(
+        "Layers shown" if visible else "Layers hidden",
+        "slices",
+        shared=replace(slices.shared, visible=visible),
+        layers=tuple(replace(layer, visible=visible) for layer in slices.layers),
+    )
+
+
+def add_seed_layer(session: Session, parcel: int) -> str:
+    """Lay the correlation with a parcel over the picture; returns what to say.
+
+    The shared overlay is hidden meanwhile: two maps in the same colours cannot be told apart.
+    """
+    opened = session.case
+    if opened is None or opened.case.connectome is None:
+        return "No seed map: this case has no connectivity."
+    if opened.case.connectome.kind != "pearson":
+        return "No seed map: the connectivity of this case is no correlation."
+    key, slices = f"seed:{parcel}", session.state.slices
+    title = seed_title(opened, parcel)
+    others = tuple(layer for layer in slices.layers if layer.key != key)
+    session.change(
+        title,
+        "slices",
+        shared=replace(slices.shared, visible=False),
+        layers=(*others, slices.find(key) or Layer(key, key, title)),
+    )
+    return title
 
 
 def map_scale(values: Floats, layer: Layer, unit: str) -> LayerScale:

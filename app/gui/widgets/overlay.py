@@ -99,9 +99,7 @@ def seed_title(opened: OpenCase, parcel: int) -> str:
     return f"Seed: {name}, {side_word(signals.hemispheres[parcel])}"
 
 
-def _overlay(
-    opened: OpenCase, kind: str, title: str, values: Floats, layer: Layer
-) -> Overlay:
+def _overlay(opened: OpenCase, kind: str, title: str, values: Floats, layer: Layer) -> Overlay:
     top = max(layer.top_share, 1.0 / len(values))
     scale = signed_scale(values, top_share=top)
     if kind == "seed":
@@ -111,9 +109,7 @@ def _overlay(
     agreed = np.zeros(len(values), dtype=bool)
     found = opened.attribution
     hatched = agreed if found is None or kind == "seed" else found.disagreeing
-    made = Overlay(
-        kind, title, values, scale, scale.shown(values), np.asarray(hatched, dtype=bool)
-    )
+    made = Overlay(kind, title, values, scale, scale.shown(values), np.asarray(hatched, dtype=bool))
     return replace(made, scale=styled(made, layer))
 
 

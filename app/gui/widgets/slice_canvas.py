@@ -55,6 +55,7 @@ class SliceCanvas(SlicePicture):
     def __init__(self, shown: Plane, parent: QWidget | None = None) -> None:
         super().__init__(shown, parent)
         self.single_keys = True  # letters without Ctrl act
+        self.layer_keys = True  # the keys of COMMANDS and Space; else they are the view's own
         self.window_keys = False
         self._pressed: QPointF | None = None
         self._dragged = False
@@ -155,10 +156,10 @@ class SliceCanvas(SlicePicture):
         ctrl = modifiers & Qt.KeyboardModifier.ControlModifier
         if self.window_keys and plain and self._window_key(key):
             return
-        if plain and key == Qt.Key.Key_Space:
+        if plain and key == Qt.Key.Key_Space and self.layer_keys:
             if not event.isAutoRepeat():
                 self.blinked.emit(True)
-        elif plain and self.single_keys and key in COMMANDS:
+        elif plain and self.single_keys and self.layer_keys and key in COMMANDS:
             if not event.isAutoRepeat() or key in (Qt.Key.Key_Comma, Qt.Key.Key_Period):
                 self.commanded.emit(COMMANDS[key])
         elif plain and self.single_keys and key == Qt.Key.Key_W:
@@ -176,7 +177,7 @@ class SliceCanvas(SlicePicture):
 
     def keyReleaseEvent(self, event: QKeyEvent) -> None:
         """Space let go: the layers again."""
-        if event.key() == Qt.Key.Key_Space and not event.isAutoRepeat():
+        if event.key() == Qt.Key.Key_Space and self.layer_keys and not event.isAutoRepeat():
             self.blinked.emit(False)
         else:
             super().keyReleaseEvent(event)

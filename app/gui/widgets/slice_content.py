@@ -41,4 +41,5 @@ class SliceContent:
     outlines: tuple[Outline, ...] = ()
     colours: NDArray[np.uint8] | None = None  # (256, 3) from low to high level; None = grey
     caption: str = ""  # what the picture is, written on it
+    window_text: str = ""  # window and level in numbers
     crosshair: Crosshair = Crosshair()

@@ -100,7 +100,7 @@ class SlicePicture(QWidget):
     def slice_index(self) -> int:
         """Number of the slice that is shown, first = 0."""
         assert self.content is not None
-        count = self.content.volume.shape[self.plane.through]
+        count = int(self.content.volume.shape[self.plane.through])
         return min(max(round(self.voxel[self.plane.through]), 0), count - 1)
 
     def cut(self, volume: NDArray[Any]) -> NDArray[Any]:
@@ -183,10 +183,7 @@ class SlicePicture(QWidget):
             for pixels in paint_layers(content.paints, labels, at, thick):
                 self._paint_pixels(painter, rect, pixels)
         if labels is not None and content.selected is not None:
-            if (self.cut(labels) == content.selected + 1).any():
-                self._paint_pixels(
-                    painter, rect, selected_pixels(at(labels), content.selected, thick)
-                )
+            self._paint_pixels(painter, rect, selected_pixels(at(labels), content.selected, thick))
         for outline in content.outlines:
             inside = at(np.asanyarray(outline.mask)).astype(bool)
             self._paint_pixels(painter, rect, outline_pixels(inside, outline, thick))
@@ -253,6 +250,11 @@ class SlicePicture(QWidget):
             _shadowed(painter, below, place, content.caption, QColor("#ffffff"))
         place = flag.AlignRight | flag.AlignTop
         _shadowed(painter, full, place, f"slice {self.slice_index()}", dim)
+        words = painter.fontMetrics().horizontalAdvance(content.window_text)
+        taken = painter.fontMetrics().horizontalAdvance(content.convention_word)
+        if words + taken + 40 < full.width():
+            place = flag.AlignRight | flag.AlignBottom
+            _shadowed(painter, full, place, content.window_text, dim)
 
 
 def _shadowed(

@@ -17,7 +17,7 @@ _GUIDE = (
     "Click: go to a point\n"
     "Wheel: slice by slice\n"
     "Ctrl + wheel: zoom\n"
-    "Right drag: brightness, contrast\n"
+    "Right drag: window and level\n"
     "Double click: one plane alone"
 )  # stands where two rows leave a corner free
 
@@ -27,7 +27,12 @@ class SliceStage(QWidget):
 
     voxel_picked = Signal(tuple)  # voxel indices as floats
     windowed = Signal(float, float)
+    region_windowed = Signal(tuple, tuple)  # voxels of two corners
+    window_mode = Signal(bool)
+    released = Signal()  # a drag is over
     reset = Signal()
+    commanded = Signal(str)  # a value of `slice_canvas.COMMANDS`
+    menu_asked = Signal(object)  # QPoint on the screen
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -43,6 +48,12 @@ class SliceStage(QWidget):
             canvas.zoomed.connect(self._zoom)
             canvas.panned.connect(self._pan)
             canvas.windowed.connect(self.windowed)
+            canvas.region_windowed.connect(self.region_windowed)
+            canvas.window_mode.connect(self.window_mode)
+            canvas.released.connect(self.released)
+            canvas.commanded.connect(self.commanded)
+            canvas.menu_asked.connect(self.menu_asked)
+            canvas.blinked.connect(self.blink)
             canvas.reset.connect(self._reset)
             canvas.double_clicked.connect(self.toggle_maximised)
             self.canvases[name] = canvas
@@ -70,10 +81,18 @@ class SliceStage(QWidget):
             canvas.voxel = voxel
             canvas.update()
 
+    def blink(self, hidden: bool) -> None:
+        """Hide the layers of all planes while a key is held."""
+        for canvas in self.canvases.values():
+            if canvas.blink != hidden:
+                canvas.blink = hidden
+                canvas.update()
+
     def toggle_maximised(self, name: str) -> None:
         """Give one plane the whole stage, or take it back."""
         self._maximised = None if self._maximised == name else name
         self._arrange()
+        self.canvases[name].setFocus()
 
     def paintEvent(self, _event: QPaintEvent) -> None:
         """Black, with the reason where there is no picture."""

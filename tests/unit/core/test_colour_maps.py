@@ -14,7 +14,9 @@ def test_that_tables_are_those_of_matplotlib(name: str) -> None:
     import matplotlib
 
     theirs = matplotlib.colormaps[name](np.linspace(0, 1, 256), bytes=True)[:, :3].astype(int)
-    assert np.abs(colour_table(name).astype(int) - theirs).max() <= 6  # cividis is sampled at 33 places
+    assert (
+        np.abs(colour_table(name).astype(int) - theirs).max() <= 6
+    )  # cividis is sampled at 33 places
 
 
 def test_that_cold_hot_is_nilearns_apart_from_its_dark_middle() -> None:
