@@ -16,6 +16,7 @@ from PySide6.QtCore import QObject, Signal
 from app.core import wording
 from app.core.results import Verdict, overrides_quality
 from app.core.sides import ORIENTATION_UNKNOWN
+from app.gui.bindings import KeyMap
 from app.gui.history import History
 from app.gui.open_case import OpenCase, ScanPreview, grid_centre_mm, voxel_of
 from app.gui.opened_maps import OpenedMaps, ScanVolumes
@@ -64,6 +65,7 @@ class Session(QObject):
         self.history = History(self._go_to, self.state, self)
         self.research_wanted = False
         self.turns = Turns(self)
+        self.keys = KeyMap(parent=self)
         self.maps = OpenedMaps(self)
         self._volumes: ScanVolumes | None = None
         self._scan_sha256 = ""  # of what the history is about
