@@ -9,8 +9,8 @@ import pytest
 
 from app.gui.session import OpenCase, Session
 from app.gui.view_state import Annotation, Layer, ViewState
-from app.gui.view_state.slices import Window
 from app.gui.view_state.codec import from_plain, to_plain
+from app.gui.view_state.slices import Window
 
 
 def mixed_changes(session: Session) -> list[Any]:

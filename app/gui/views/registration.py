@@ -15,7 +15,9 @@ from app.gui.widgets.fields import choice, muted, set_choice
 from app.gui.widgets.layer_pixels import Outline, overlay_paint
 from app.gui.widgets.overlay import coverage_overlay, coverage_text
 from app.gui.widgets.slice_content import SliceContent
+from app.gui.widgets.slice_keys import PLANE_COMMANDS
 from app.gui.widgets.slice_view import NO_IMAGE, SliceView
+from app.gui.widgets.view_keys import ViewCommand, binding_of
 
 _CAPTIONS = {"boldref": "Participant", "template": "Template", "tsnr": "tSNR map"}
 PICTURES = {"boldref": "Participant's BOLD", "template": "Template T1", "tsnr": "tSNR map"}
@@ -37,6 +39,11 @@ class RegistrationView(SliceView):
 
     name = "registration"
     title = "Registration"
+    commands = (
+        *PLANE_COMMANDS,
+        ViewCommand("flicker", "Flicker between participant and template", "F", "toggle_flicker"),
+        ViewCommand("other", "Show the other picture while held", "Space"),
+    )
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(session, parent)
@@ -55,8 +62,6 @@ class RegistrationView(SliceView):
         self.flicker.toggled.connect(self._flicker_toggled)
         for widget in (self.picture_box, self.layer_box, self.flicker):
             self.tools.addWidget(widget)
-        for canvas in self.stage.canvases.values():
-            canvas.layer_keys = False  # Space and letters are this view's own
         self.legend = muted("")
         self.legend.setTextFormat(Qt.TextFormat.RichText)
         self.legend.setWordWrap(True)
@@ -230,19 +235,21 @@ class RegistrationView(SliceView):
             self._held = held
             self._draw()
 
+    def toggle_flicker(self) -> None:
+        """Begin or end the flicker."""
+        self.flicker.toggle()
+
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        """F: flicker on or off; Space, held: the other picture."""
-        plain = event.modifiers() == Qt.KeyboardModifier.NoModifier
-        if plain and event.key() == Qt.Key.Key_Space:
+        """The other picture, while its key is held."""
+        if self.session.keys.matches(binding_of(type(self), "other"), event):
             self._hold(True)
-        elif plain and event.key() == Qt.Key.Key_F and not event.isAutoRepeat():
-            self.flicker.toggle()
         else:
             super().keyPressEvent(event)
 
     def keyReleaseEvent(self, event: QKeyEvent) -> None:
-        """Space let go: the chosen picture again."""
-        if event.key() == Qt.Key.Key_Space and not event.isAutoRepeat():
+        """The key was let go: the chosen picture again."""
+        other = self.session.keys.matches(binding_of(type(self), "other"), event)
+        if other and not event.isAutoRepeat():
             self._hold(False)
         else:
             super().keyReleaseEvent(event)

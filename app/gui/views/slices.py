@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from PySide6.QtCore import QPoint, QTimer, Signal
+from PySide6.QtCore import QPoint, Qt, QTimer, Signal
 from PySide6.QtGui import QHideEvent
 from PySide6.QtWidgets import QHBoxLayout, QMenu, QToolButton, QWidget
 
@@ -16,7 +16,9 @@ from app.gui.widgets.layer_panel import LayerPanel
 from app.gui.widgets.layer_stack import DrawnLayer, add_seed_layer, stack_of, toggle_layers
 from app.gui.widgets.overlay import name_method
 from app.gui.widgets.slice_content import SliceContent
+from app.gui.widgets.slice_keys import HELD_COMMANDS, PLANE_COMMANDS
 from app.gui.widgets.slice_view import NO_IMAGE, SliceView
+from app.gui.widgets.view_keys import ViewCommand
 
 _UNDERLAYS = {"template": "Template T1", "boldref": "Own BOLD"}
 _PICTURES = {"one": "Reference volume", "volumes": "Volume by volume"}
@@ -33,6 +35,20 @@ class SlicesView(SliceView):
     """
 
     name = "slices"
+    plane_commands = (*PLANE_COMMANDS, *HELD_COMMANDS)
+    commands = (
+        *PLANE_COMMANDS,
+        *HELD_COMMANDS,
+        ViewCommand("overlay", "Layers on or off", "O", "toggle_overlay", "stage"),
+        ViewCommand("letters", "Letters A, P, S, I on or off", "L", "toggle_letters", "stage"),
+        ViewCommand("seed", "Seed map here", "S", "seed_here", "stage"),
+        ViewCommand("hold", "Hold this time series", "T", "hold_here", "stage"),
+        ViewCommand("previous", "Previous volume", ",", "previous_volume", "stage"),
+        ViewCommand("next", "Next volume", ".", "next_volume", "stage"),
+        ViewCommand("movie", "Play the volumes, or stop", "M", "toggle_movie", "stage"),
+        ViewCommand("layers", "Show or hide the layer panel", "Alt+Y", "toggle_panel"),
+        ViewCommand("place", "Type a place", "Alt+G", "type_place"),
+    )
     map_asked = Signal()  # open a map from a file
     export_asked = Signal(str)  # key of a layer
     said = Signal(str)  # one short sentence for the banner
@@ -71,7 +87,7 @@ class SlicesView(SliceView):
         self.layers_button.setAccessibleName("Show the layers")
         self.layers_button.toggled.connect(self._show_panel)
         self.tools.addWidget(self.layers_button)
-        self.stage.commanded.connect(self.do)
+        self.stage.hold_asked.connect(self.hold_here)
         self.stage.menu_asked.connect(self._open_menu)
         self.listen(session.frame_changed, self._frame_changed)
         self.listen(session.volumes_changed, self._draw)
@@ -307,23 +323,31 @@ class SlicesView(SliceView):
         else:
             self.session.select_native_point(mm)
 
-    def do(self, command: str) -> None:
-        """What a key of `slice_canvas.COMMANDS` or the menu asks for."""
-        session = self.session
-        if command == "overlay":
-            toggle_layers(session)
-        elif command == "letters":
-            session.set_display(secondary_letters=not session.display.secondary_letters)
-        elif command == "seed":
-            self._seed_here()
-        elif command == "hold":
-            self._hold_here()
-        elif command == "previous volume":
-            self.step_volume(-1)
-        elif command == "next volume":
-            self.step_volume(1)
-        elif command == "movie":
-            self.toggle_movie()
+    def toggle_overlay(self) -> None:
+        """All layers on or off."""
+        toggle_layers(self.session)
+
+    def toggle_letters(self) -> None:
+        """A, P, S and I on or off; L and R always stay."""
+        shown = self.session.display.secondary_letters
+        self.session.set_display(secondary_letters=not shown)
+
+    def previous_volume(self) -> None:
+        """One volume back."""
+        self.step_volume(-1)
+
+    def next_volume(self) -> None:
+        """One volume on."""
+        self.step_volume(1)
+
+    def toggle_panel(self) -> None:
+        """Show or hide the layers."""
+        self.layers_button.toggle()
+
+    def type_place(self) -> None:
+        """Put the cursor into the coordinate box."""
+        self.place.field.setFocus(Qt.FocusReason.ShortcutFocusReason)
+        self.place.field.selectAll()
 
     def _parcel_here(self) -> int | None:
         opened = self.session.case
@@ -331,7 +355,8 @@ class SlicesView(SliceView):
             return None
         return opened.parcel_at(self.session.crosshair_mm)
 
-    def _seed_here(self) -> None:
+    def seed_here(self) -> None:
+        """Lay the seed map of the parcel under the crosshair over the picture."""
         parcel = self._parcel_here()
         if parcel is None:
             self.said.emit("No seed map: there is no parcel under the crosshair.")
@@ -339,7 +364,7 @@ class SlicesView(SliceView):
         self.said.emit(add_seed_layer(self.session, parcel))
         self.panel.key = f"seed:{parcel}"
 
-    def _hold_here(self) -> None:
+    def hold_here(self) -> None:
         """Hold the trace under the crosshair, or let it go."""
         parcel, volumes = self._parcel_here(), self.session.volumes
         if parcel is not None:
@@ -359,13 +384,10 @@ class SlicesView(SliceView):
 
     def _open_menu(self, at: QPoint) -> None:
         menu = QMenu(self)
-        for text, command in (
-            ("Seed map here\tS", "seed"),
-            ("Hold this time series\tT", "hold"),
-            ("Layers on or off\tO", "overlay"),
-        ):
-            action = menu.addAction(text)
-            action.triggered.connect(lambda _checked=False, c=command: self.do(c))
+        for name in ("seed", "hold", "overlay"):
+            action = self.key_actions.get(name)
+            if action is not None:
+                menu.addAction(action)
         menu.addSeparator()
         menu.addAction("Copy position and values").triggered.connect(lambda _c=False: self._copy())
         menu.addAction("Keep this place…").triggered.connect(lambda _c=False: self._keep_place())

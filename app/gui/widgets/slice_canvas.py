@@ -16,22 +16,14 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QWidget
 
+from app.gui.bindings import KeyMap
 from app.gui.widgets.plane import Plane
+from app.gui.widgets.slice_keys import PlaneKeys
 from app.gui.widgets.slice_picture import SlicePicture
 
+_FAR = 5  # voxels
 _WINDOW_STEP = 0.02  # share of the range that one arrow key changes while W is on
 _PAN_KEY_MM = 8.0
-
-# Keys that act while a slice has the focus, and what they wish for.
-COMMANDS: dict[Qt.Key, str] = {
-    Qt.Key.Key_O: "overlay",
-    Qt.Key.Key_L: "letters",
-    Qt.Key.Key_S: "seed",
-    Qt.Key.Key_T: "hold",
-    Qt.Key.Key_Comma: "previous volume",
-    Qt.Key.Key_Period: "next volume",
-    Qt.Key.Key_M: "movie",
-}
 
 
 class SliceCanvas(SlicePicture):
@@ -48,15 +40,14 @@ class SliceCanvas(SlicePicture):
     released = Signal()  # a drag is over
     reset = Signal()
     double_clicked = Signal(str)  # plane name
-    commanded = Signal(str)  # a value of COMMANDS
+    hold_asked = Signal()  # Shift + click: hold the time series under the pointer
     blinked = Signal(bool)  # the layers are hidden while this is true
     menu_asked = Signal(object)  # QPoint on the screen
 
     def __init__(self, shown: Plane, parent: QWidget | None = None) -> None:
         super().__init__(shown, parent)
-        self.single_keys = True  # letters without Ctrl act
-        self.layer_keys = True  # the keys of COMMANDS and Space; else they are the view's own
-        self.window_keys = False
+        self.keys = PlaneKeys(KeyMap())
+        self.window_keys = False  # the arrows set window and level
         self._pressed: QPointF | None = None
         self._dragged = False
         self._region: QPointF | None = None  # first corner of a rectangle
@@ -121,7 +112,7 @@ class SliceCanvas(SlicePicture):
             and not self._dragged
         ):
             self._point(event.position())
-            self.commanded.emit("hold")
+            self.hold_asked.emit()
         elif event.button() == Qt.MouseButton.RightButton and not self._dragged:
             self.menu_asked.emit(event.globalPosition().toPoint())
         self.released.emit()
@@ -149,35 +140,29 @@ class SliceCanvas(SlicePicture):
     # keys ---------------------------------------------------------------------------
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        """Arrows move, Page keys step, Ctrl+plus/minus zoom; the letters stand in `COMMANDS`."""
-        key = Qt.Key(event.key())
-        modifiers = event.modifiers() & ~Qt.KeyboardModifier.KeypadModifier
-        plain = modifiers == Qt.KeyboardModifier.NoModifier
-        ctrl = modifiers & Qt.KeyboardModifier.ControlModifier
-        if self.window_keys and plain and self._window_key(key):
+        """What the user's keys mean on this plane; see `slice_keys`."""
+        command = self.keys.command(event)
+        if self.window_keys and self._window_key(command, Qt.Key(event.key())):
             return
-        if plain and key == Qt.Key.Key_Space and self.layer_keys:
+        if command == "blink":
             if not event.isAutoRepeat():
                 self.blinked.emit(True)
-        elif plain and self.single_keys and self.layer_keys and key in COMMANDS:
-            if not event.isAutoRepeat() or key in (Qt.Key.Key_Comma, Qt.Key.Key_Period):
-                self.commanded.emit(COMMANDS[key])
-        elif plain and self.single_keys and key == Qt.Key.Key_W:
+        elif command == "window":
             self.set_window_keys(True)
-        elif plain and self.single_keys and key == Qt.Key.Key_R:
+        elif command == "reset":
             self.reset.emit()
-        elif ctrl and key in (Qt.Key.Key_Plus, Qt.Key.Key_Equal):
+        elif command == "zoom_in":
             self.zoomed.emit(1.15)
-        elif ctrl and key == Qt.Key.Key_Minus:
+        elif command == "zoom_out":
             self.zoomed.emit(1.0 / 1.15)
-        elif key in (Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_F11):
+        elif command == "plane":
             self.double_clicked.emit(self.plane.name)
-        elif not self._moved(key, event.modifiers()):
+        elif not command or not self._moved(command):
             super().keyPressEvent(event)
 
     def keyReleaseEvent(self, event: QKeyEvent) -> None:
-        """Space let go: the layers again."""
-        if event.key() == Qt.Key.Key_Space and self.layer_keys and not event.isAutoRepeat():
+        """The held key was let go: the layers again."""
+        if self.keys.command(event) == "blink" and not event.isAutoRepeat():
             self.blinked.emit(False)
         else:
             super().keyReleaseEvent(event)
@@ -196,43 +181,40 @@ class SliceCanvas(SlicePicture):
             if not on:
                 self.released.emit()
 
-    def _window_key(self, key: Qt.Key) -> bool:
+    def _window_key(self, command: str, key: Qt.Key) -> bool:
         changes = {
-            Qt.Key.Key_Right: (_WINDOW_STEP, 0.0),
-            Qt.Key.Key_Left: (-_WINDOW_STEP, 0.0),
-            Qt.Key.Key_Up: (0.0, _WINDOW_STEP),
-            Qt.Key.Key_Down: (0.0, -_WINDOW_STEP),
+            "right": (_WINDOW_STEP, 0.0),
+            "left": (-_WINDOW_STEP, 0.0),
+            "up": (0.0, _WINDOW_STEP),
+            "down": (0.0, -_WINDOW_STEP),
         }
-        if key in changes:
-            self.windowed.emit(*changes[key])
-        elif key in (Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Escape, Qt.Key.Key_W):
+        ends = (Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Escape)
+        if command in changes:
+            self.windowed.emit(*changes[command])
+        elif key in ends or command == "window":
             self.set_window_keys(False)
         else:
             return False
         return True
 
-    def _moved(self, key: Qt.Key, modifiers: Qt.KeyboardModifier) -> bool:
-        """Arrows and Page keys; False for any other."""
+    def _moved(self, command: str) -> bool:
+        """Crosshair, slice or picture moved; False for any other command."""
         plane = self.plane
-        step = 5 if modifiers & Qt.KeyboardModifier.ShiftModifier else 1
-        towards = -1 if plane.mirrored else 1
-        moves = {
-            Qt.Key.Key_Right: (plane.across, towards * step),
-            Qt.Key.Key_Left: (plane.across, -towards * step),
-            Qt.Key.Key_Up: (plane.up, step),
-            Qt.Key.Key_Down: (plane.up, -step),
-            Qt.Key.Key_PageUp: (plane.through, step),
-            Qt.Key.Key_PageDown: (plane.through, -step),
-        }
-        if key not in moves or modifiers & Qt.KeyboardModifier.ControlModifier:
-            return False
-        axis, voxels = moves[key]
-        if modifiers & Qt.KeyboardModifier.AltModifier:
-            across = axis == plane.across
-            signed = _PAN_KEY_MM * (voxels * towards if across else voxels) / step
-            self.panned.emit(plane.name, signed if across else 0.0, 0.0 if across else signed)
+        way, _, end = command.rpartition("_")
+        sideways = {"left": -1, "right": 1}
+        upwards = {"down": -1, "up": 1}
+        if command in ("next_slice", "previous_slice"):
+            self.moved.emit(plane.through, 1 if command == "next_slice" else -1)
+        elif way == "pan":
+            across, up = _PAN_KEY_MM * sideways.get(end, 0), _PAN_KEY_MM * upwards.get(end, 0)
+            self.panned.emit(plane.name, across, up)
+        elif end in sideways:
+            towards = -1 if plane.mirrored else 1
+            self.moved.emit(plane.across, sideways[end] * towards * (_FAR if way else 1))
+        elif end in upwards:
+            self.moved.emit(plane.up, upwards[end] * (_FAR if way else 1))
         else:
-            self.moved.emit(axis, voxels)
+            return False
         return True
 
     def _point(self, at: QPointF) -> None:

@@ -10,6 +10,7 @@ from app.gui.session import Display
 from app.gui.widgets.plane import PLANES, plane
 from app.gui.widgets.slice_canvas import SliceCanvas
 from app.gui.widgets.slice_content import SliceContent
+from app.gui.widgets.slice_keys import PlaneKeys
 from app.gui.widgets.theme import font
 
 _GAP_PX = 3
@@ -31,7 +32,7 @@ class SliceStage(QWidget):
     window_mode = Signal(bool)
     released = Signal()  # a drag is over
     reset = Signal()
-    commanded = Signal(str)  # a value of `slice_canvas.COMMANDS`
+    hold_asked = Signal()
     menu_asked = Signal(object)  # QPoint on the screen
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -51,7 +52,7 @@ class SliceStage(QWidget):
             canvas.region_windowed.connect(self.region_windowed)
             canvas.window_mode.connect(self.window_mode)
             canvas.released.connect(self.released)
-            canvas.commanded.connect(self.commanded)
+            canvas.hold_asked.connect(self.hold_asked)
             canvas.menu_asked.connect(self.menu_asked)
             canvas.blinked.connect(self.blink)
             canvas.reset.connect(self._reset)
@@ -80,6 +81,11 @@ class SliceStage(QWidget):
         for canvas in self.canvases.values():
             canvas.voxel = voxel
             canvas.update()
+
+    def set_keys(self, keys: PlaneKeys) -> None:
+        """The user's keys, for every plane."""
+        for canvas in self.canvases.values():
+            canvas.keys = keys
 
     def blink(self, hidden: bool) -> None:
         """Hide the layers of all planes while a key is held."""

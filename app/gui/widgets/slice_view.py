@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from typing import ClassVar
 
 import numpy as np
 from PySide6.QtGui import QGuiApplication
@@ -18,8 +19,10 @@ from app.gui.widgets.fields import muted
 from app.gui.widgets.overlay import Overlay
 from app.gui.widgets.place_box import PlaceBox
 from app.gui.widgets.slice_content import Crosshair, SliceContent
+from app.gui.widgets.slice_keys import GESTURES, PLANE_COMMANDS, PlaneKeys
 from app.gui.widgets.slice_stage import SliceStage
 from app.gui.widgets.view import ElidedLabel, View
+from app.gui.widgets.view_keys import ViewCommand
 
 NO_IMAGE = "Parcel series were opened: there is no image."
 
@@ -29,12 +32,18 @@ class SliceView(View):
 
     title = "Slices"
     takes_turns = True
+    plane_commands: ClassVar[tuple[ViewCommand, ...]] = PLANE_COMMANDS
+    commands = PLANE_COMMANDS
+    gestures = GESTURES
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(session, parent)
         self.overlay: Overlay | None = None
         self._levels: dict[int, tuple[object, tuple[float, float]]] = {}  # by identity
         self.stage = SliceStage()
+        self.stage.set_keys(
+            PlaneKeys(session.keys, self.name, type(self).title, self.plane_commands)
+        )
         self.stage.voxel_picked.connect(self._picked)
         self.stage.windowed.connect(self._window)
         self.stage.region_windowed.connect(self._window_region)
