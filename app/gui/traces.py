@@ -112,7 +112,9 @@ def _mask(session: Session, key: str, sha256: str) -> Trace | None:
     inside = np.asarray(opened.values) > 0
     if opened.space != "scanner" or inside.shape != volumes.stored.shape[:3] or not inside.any():
         return None
-    stored = np.array([np.asarray(volumes.stored[..., v])[inside].mean() for v in range(volumes.count)])
+    stored = np.array(
+        [np.asarray(volumes.stored[..., v])[inside].mean() for v in range(volumes.count)]
+    )
     values = stored.astype(np.float64) * volumes.slope + volumes.intercept
     name = f"mask {opened.name}"
     return Trace(key, name, values, np.arange(len(values), dtype=float), None, _first(session))
@@ -146,7 +148,9 @@ def spectrum(values: Floats, seconds: float) -> tuple[Floats, Floats]:
     amplitude A on a bin shows A. NaN counts as the mean.
     """
     series = np.asarray(values, dtype=np.float64)
-    centred = np.nan_to_num(series - np.nanmean(series)) if np.isfinite(series).any() else series * 0
+    centred = (
+        np.nan_to_num(series - np.nanmean(series)) if np.isfinite(series).any() else series * 0
+    )
     window = np.hanning(series.size)
     amplitude = 2.0 * np.abs(np.fft.rfft(centred * window)) / max(float(window.sum()), 1e-12)
     return np.fft.rfftfreq(series.size, seconds), np.asarray(amplitude)

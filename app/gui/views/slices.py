@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from PySide6.QtCore import QPoint, Qt, QTimer, Signal
+from PySide6.QtCore import QPoint, Qt, Signal
 from PySide6.QtGui import QHideEvent
 from PySide6.QtWidgets import QHBoxLayout, QMenu, QToolButton, QWidget
 
@@ -19,10 +19,10 @@ from app.gui.widgets.slice_content import SliceContent
 from app.gui.widgets.slice_keys import HELD_COMMANDS, PLANE_COMMANDS
 from app.gui.widgets.slice_view import NO_IMAGE, SliceView
 from app.gui.widgets.view_keys import ViewCommand
+from app.gui.widgets.volume_player import VolumePlayer
 
 _UNDERLAYS = {"template": "Template T1", "boldref": "Own BOLD"}
 _PICTURES = {"one": "Reference volume", "volumes": "Volume by volume"}
-_MOVIE_MS = 100
 
 
 class SlicesView(SliceView):
@@ -57,18 +57,14 @@ class SlicesView(SliceView):
         self, session: Session, parent: QWidget | None = None, *, source: str = "overlay"
     ) -> None:
         self.source = source
-        self.by_volume = False  # the native picture is the volume under the frame cursor
         self._drawn: tuple[DrawnLayer, ...] = ()
-        self._volume: tuple[object, int, Floats] | None = None  # the volume that was read last
         super().__init__(session, parent)
+        self.player = VolumePlayer(session, self)  # before anything draws
         self.layer_stack = stack_of(session)
         self.title_label.setText("Scan" if source == "native" else self.title)
         self.bar_row = BarRow()
         self.bars.addWidget(self.bar_row)
         self.bar.hide()
-        self._movie = QTimer(self)
-        self._movie.setInterval(_MOVIE_MS)
-        self._movie.timeout.connect(lambda: self.step_volume(1, wrap=True))
         if source == "overlay":
             self._add_controls()
         else:
@@ -132,7 +128,7 @@ class SlicesView(SliceView):
         """The volume under the crosshair with its affine, or None."""
         opened, preview = self.session.case, self.session.preview
         if self.source == "native":
-            moving = self._shown_volume()
+            moving = self.player.picture()
             if moving is not None:
                 return moving
             if preview is not None:
@@ -146,25 +142,6 @@ class SlicesView(SliceView):
         wants_bold = self.session.display.underlay == "boldref"
         data = opened.view.boldref if wants_bold else opened.view.template
         return None if data is None else (data, opened.view.affine)
-
-    def _shown_volume(self) -> tuple[Floats, Floats] | None:
-        volumes = self.session.volumes
-        if not self.by_volume or volumes is None:
-            return None
-        index = self.volume_index()
-        kept = self._volume
-        if kept is None or kept[0] is not volumes or kept[1] != index:
-            kept = (volumes, index, volumes.volume(index))
-            self._volume = kept
-        return kept[2], volumes.affine
-
-    def volume_index(self) -> int:
-        """The volume of the file under the frame cursor, first = 0."""
-        volumes, opened = self.session.volumes, self.session.case
-        signals = opened.case.signals if opened is not None else None
-        index = self.session.frame + (signals.first_frame if signals is not None else 0)
-        last = volumes.count - 1 if volumes is not None else index
-        return min(max(index, 0), last)
 
     def in_template(self) -> bool:
         """The scan lies in the scanner's space."""
@@ -188,10 +165,8 @@ class SlicesView(SliceView):
 
     def volume_text(self) -> str:
         """Which volume is shown, where several are there."""
-        return f"vol {self.volume_index()} (first = 0)" if self._moving() else ""
-
-    def _moving(self) -> bool:
-        return self.source == "native" and self.by_volume and self.session.volumes is not None
+        shown = self.source == "native" and self.player.shown
+        return f"vol {self.player.index()} (first = 0)" if shown else ""
 
     def reason(self) -> str:
         """Why there is no picture; a scan may still be on its way."""
@@ -212,7 +187,7 @@ class SlicesView(SliceView):
             self._match_sliders()
         else:
             self.picture_box.setVisible(self.session.volumes is not None)
-            set_choice(self.picture_box, "volumes" if self.by_volume else "one")
+            set_choice(self.picture_box, "volumes" if self.player.wanted else "one")
         if self.panel.isVisible():
             self.panel.refresh()
         return SliceContent(
@@ -277,37 +252,26 @@ class SlicesView(SliceView):
 
     def show_picture(self, key: str) -> None:
         """ "one": the reference volume; "volumes": the one under the frame cursor."""
-        self.by_volume = key == "volumes"
+        self.player.wanted = key == "volumes"
         self._draw()
-
-    def step_volume(self, step: int, *, wrap: bool = False) -> None:
-        """Move the frame cursor; the picture becomes that volume where it can."""
-        session = self.session
-        count = session.frame_count or (session.volumes.count if session.volumes else 0)
-        if count == 0:
-            return
-        frame = session.frame + step
-        frame = frame % count if wrap else min(max(frame, 0), count - 1)
-        self.by_volume = self.source == "native"
-        session.select_frame(frame)
 
     def toggle_movie(self) -> None:
         """Play the volumes, or stop."""
-        if self._movie.isActive():
-            self._movie.stop()
+        if self.player.playing:
+            self.player.stop()
         elif self.source == "native" and self.session.volumes is None:
             self.said.emit("There is nothing to play: the scan's volumes are not open.")
         else:
-            self._movie.start()
+            self.player.play()
 
     def hideEvent(self, event: QHideEvent) -> None:
         """The page was left: nothing goes on playing."""
         super().hideEvent(event)
-        self._movie.stop()
+        self.player.stop()
 
     def _frame_changed(self) -> None:
         if self.source == "native" and self.session.volumes is not None:
-            self.by_volume = True  # a click on the carpet wants its volume
+            self.player.wanted = True  # a click on the carpet wants its volume
             self._draw()
 
     # selection -------------------------------------------------------------------
@@ -334,11 +298,11 @@ class SlicesView(SliceView):
 
     def previous_volume(self) -> None:
         """One volume back."""
-        self.step_volume(-1)
+        self.player.step(-1)
 
     def next_volume(self) -> None:
         """One volume on."""
-        self.step_volume(1)
+        self.player.step(1)
 
     def toggle_panel(self) -> None:
         """Show or hide the layers."""
