@@ -49,6 +49,14 @@ def toggle_censored(session: Session, first: int, last: int) -> None:
     censor(session, frames, back=back)
 
 
+def censored_words(opened: OpenCase) -> str:
+    """Why an edited case has no number, in one sentence."""
+    prediction = opened.original.case.prediction if opened.original is not None else None
+    if prediction is None:
+        return "Connectivity and gates follow."
+    return "Connectivity and gates follow; the number is hidden until a new run."
+
+
 def without_number(case: Case, frames: tuple[int, ...]) -> Case:
     """The case without prediction and explanation, and the reason in their place."""
     prediction = case.prediction

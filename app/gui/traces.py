@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from app.core.arrays import Floats
+from app.core.arrays import Floats, Ints
 from app.gui.session import Session, voxel_of
 from app.study.tables import table
 
@@ -43,7 +44,7 @@ def voxel_key(voxel: tuple[int, int, int]) -> str:
 def current_key(session: Session) -> str:
     """The trace that follows the selection: parcel or voxel; "" where there is none."""
     if session.case is None or session.state.plots.trace == "voxel":
-        volumes = session.volumes
+        volumes = _volumes(session)
         if volumes is not None:
             voxel = voxel_of(np.asarray(volumes.affine), session.native_mm)
             inside = zip(voxel, volumes.stored.shape[:3], strict=True)
@@ -95,7 +96,7 @@ def _parcel(session: Session, key: str, parcel: int) -> Trace | None:
 
 
 def _voxel(session: Session, key: str, voxel: tuple[int, int, int]) -> Trace | None:
-    volumes = session.volumes
+    volumes = _volumes(session)
     if volumes is None:
         return None
     if any(not 0 <= i < n for i, n in zip(voxel, volumes.stored.shape[:3], strict=True)):
@@ -106,7 +107,8 @@ def _voxel(session: Session, key: str, voxel: tuple[int, int, int]) -> Trace | N
 
 
 def _mask(session: Session, key: str, sha256: str) -> Trace | None:
-    volumes, opened = session.volumes, session.maps.find(f"file:{sha256}")
+    volumes, maps = _volumes(session), getattr(session, "maps", None)
+    opened = maps.find(f"file:{sha256}") if maps is not None else None
     if volumes is None or opened is None or opened.values is None:
         return None
     inside = np.asarray(opened.values) > 0
@@ -118,6 +120,10 @@ def _mask(session: Session, key: str, sha256: str) -> Trace | None:
     values = stored.astype(np.float64) * volumes.slope + volumes.intercept
     name = f"mask {opened.name}"
     return Trace(key, name, values, np.arange(len(values), dtype=float), None, _first(session))
+
+
+def _volumes(session: Session) -> Any:
+    return getattr(session, "volumes", None)
 
 
 def _first(session: Session) -> int:
@@ -175,7 +181,7 @@ def traces_tsv(traces: Sequence[Trace], seconds: float) -> bytes:
     return table(tuple(header), *columns)
 
 
-def _over(volumes: Floats, own: Floats, values: Floats) -> Floats:
+def _over(volumes: Ints, own: Floats | Ints, values: Floats) -> Floats:
     made = np.full(len(volumes), np.nan)
     made[np.asarray(own, dtype=int) - int(volumes[0])] = values
     return made

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import ClassVar, overload
 
 import numpy as np
-from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QWidget
+from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QWidget
 
 from app.connectome.orders import ORDERS, edge_rank, parcel_order
 from app.core.arrays import Floats, Ints
@@ -53,6 +53,13 @@ class MatrixView(View):
         ViewCommand("right", "Cell to the right", "Right", "cell_right", "canvas"),
         ViewCommand("select", "Select this connection", "Return; Enter", "select_cell", "canvas"),
         ViewCommand("whole", "Whole matrix", "R", "show_whole", "canvas"),
+        ViewCommand(
+            "export",
+            "Export the matrix (TSV, CSV, NPY)\N{HORIZONTAL ELLIPSIS}",
+            "",
+            "ask_export",
+            help="Always in the model's own order of the parcels",
+        ),
     )
     gestures: ClassVar[tuple[tuple[str, str], ...]] = (
         ("Click", "Select the connection everywhere"),
@@ -66,7 +73,6 @@ class MatrixView(View):
         super().__init__(session, parent)
         self.compact = compact
         self._matrix: Floats | None = None
-        self._cell: tuple[int, int] | None = None  # that the read-out tells
         self._clustered: tuple[OpenCase, Ints] | None = None
         self.reader = Reader(self)
         self.canvas = MatrixCanvas(short_names=compact)
@@ -74,13 +80,18 @@ class MatrixView(View):
         self.bar = ColourBar()
         self.read_out = ElidedLabel("Point at a cell to read it.")
         self.read_out.setObjectName("muted")
-        self.threshold = ThresholdRow(session)
+        self.threshold = ThresholdRow(session, words=False, upright=True)
         if not compact:
             self._add_controls()
         row = QHBoxLayout()
         row.setSpacing(2)
         row.addWidget(self.canvas, 1)
         row.addWidget(self.bar)
+        if compact:
+            self.threshold.setParent(self)
+            self.threshold.hide()
+        else:
+            row.addWidget(self.threshold)
         self.body.addLayout(row, 1)
         self.body.addWidget(self.read_out)
         self.canvas.hovered.connect(self._hovered)
@@ -106,15 +117,8 @@ class MatrixView(View):
             session.state.plots.order,
             lambda key: session.change("Order of the matrix", "plots", order=key),
         )
-        self.export = QPushButton("Export\N{HORIZONTAL ELLIPSIS}")
-        self.export.setToolTip("Save the matrix as TSV, CSV or NPY, in the model's own order")
-        self.export.clicked.connect(lambda _checked=False: self.ask_export())
         self.tools.addWidget(self.kind_box)
         self.tools.addWidget(self.order_box)
-        row = QHBoxLayout()
-        row.addWidget(self.threshold, 1)
-        row.addWidget(self.export)
-        self.body.addLayout(row)
 
     # drawing ---------------------------------------------------------------------
 
@@ -127,7 +131,6 @@ class MatrixView(View):
         if not self.compact:
             set_choice(self.kind_box, self.session.display.matrix)
             set_choice(self.order_box, self.session.state.plots.order)
-            self.export.setEnabled(self._matrix is not None)
             self.threshold.follow()
         self.title_label.setText(matrix_title(opened, kind) if is_gram(opened) else self.title)
         if opened is None or opened.case.signals is None or self._matrix is None:
@@ -230,10 +233,7 @@ class MatrixView(View):
         """Title, what is pointed at or selected, and what the threshold leaves."""
         if self._matrix is None:
             return self.empty_reason()
-        shown = None if self.compact else shown_connections(self.session)
         parts = [matrix_title(self.session.case, self._kind()), self.read_out.full_text()]
-        if shown is not None and shown.thresholded:
-            parts.append(shown.words)
         return ". ".join(part for part in parts if part)
 
     def as_table(self) -> Table | None:
@@ -247,8 +247,11 @@ class MatrixView(View):
     def _hovered(self, first: int, second: int) -> None:
         cell = (first, second) if first >= 0 else self.session.edge
         if cell is not None and self._matrix is not None and max(cell) < len(self._matrix):
-            self._cell = cell
-            self.read_out.set_full_text(self.cell_text(*cell))
+            shown = None if self.compact else shown_connections(self.session)
+            parts = [self.cell_text(*cell)]
+            if shown is not None and shown.thresholded:
+                parts.append(shown.words)
+            self.read_out.set_full_text("  \N{MIDDLE DOT}  ".join(parts))
             self.canvas.setAccessibleDescription(self.read_out.full_text())
 
     def _selection_changed(self) -> None:

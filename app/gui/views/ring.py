@@ -6,11 +6,10 @@ from typing import ClassVar
 
 from PySide6.QtWidgets import QHBoxLayout, QWidget
 
-from app.gui.connections import KINDS, matrix_title, shown_connections, value_text
+from app.gui.connections import matrix_title, shown_connections, value_text
 from app.gui.session import Session
 from app.gui.widgets.colour_bar import ColourBar
 from app.gui.widgets.connection_rows import connection_table
-from app.gui.widgets.fields import choice, set_choice
 from app.gui.widgets.ring_canvas import RingCanvas, RingContent
 from app.gui.widgets.tables import Table
 from app.gui.widgets.threshold_row import ThresholdRow
@@ -36,14 +35,8 @@ class RingView(View):
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(session, parent)
-        self.kind_box = choice(
-            "What matrix and ring show",
-            KINDS,
-            session.display.matrix,
-            lambda key: session.set_display(matrix=key),
-        )
-        self.tools.addWidget(self.kind_box)
-        self.threshold = ThresholdRow(session)
+        self.threshold = ThresholdRow(session, words=False)
+        self.tools.addWidget(self.threshold)
         self.canvas = RingCanvas()
         self.canvas.setAccessibleName("Ring of connections")
         self.bar = ColourBar()
@@ -53,7 +46,6 @@ class RingView(View):
         row.setSpacing(2)
         row.addWidget(self.canvas, 1)
         row.addWidget(self.bar)
-        self.body.addWidget(self.threshold)
         self.body.addLayout(row, 1)
         self.body.addWidget(self.read_out)
         self.canvas.hovered.connect(self._hovered)
@@ -70,7 +62,6 @@ class RingView(View):
         """Draw the connections that the session's threshold leaves."""
         opened, shown = self.session.case, shown_connections(self.session)
         self._drawn = shown
-        set_choice(self.kind_box, self.session.display.matrix)
         self.threshold.follow()
         if opened is None or opened.case.signals is None or shown is None:
             self.canvas.show_content(None, self.empty_reason())
@@ -98,7 +89,7 @@ class RingView(View):
         if shown is None:
             return self.empty_reason()
         title = matrix_title(self.session.case, shown.kind)
-        return f"Ring, {title}: {shown.words}. {self.read_out.full_text()}"
+        return f"Ring, {title}. {self.read_out.full_text()}"
 
     def as_table(self) -> Table | None:
         """One row a connection that is drawn."""
@@ -123,6 +114,10 @@ class RingView(View):
             edge, parcel = self.session.edge, self.session.parcel
             words = self._words(*(edge if edge is not None else (-1, -1)))
             words = words or self._words(-1 if parcel is None else parcel, -1)
+            shown = shown_connections(self.session)
+            words = "  \N{MIDDLE DOT}  ".join(
+                [*[words] * bool(words), shown.words if shown else ""]
+            )
         self.read_out.set_full_text(words)
         self.canvas.setAccessibleDescription(words)
 

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from PySide6.QtWidgets import QDoubleSpinBox, QHBoxLayout, QSpinBox, QWidget
+import numpy as np
+from PySide6.QtWidgets import (
+    QBoxLayout,
+    QDoubleSpinBox,
+    QHBoxLayout,
+    QSpinBox,
+    QVBoxLayout,
+    QWidget,
+)
 
 from app.gui.connections import DEFAULT_COUNT, MOST, shown_connections
 from app.gui.session import Session
@@ -14,9 +22,16 @@ _WORDS = "Threshold of the connections"
 
 
 class ThresholdRow(QWidget):
-    """Boxes for the session's threshold and, in words, what it leaves."""
+    """Boxes for the session's threshold and, in words where there is room, what it leaves."""
 
-    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+    def __init__(
+        self,
+        session: Session,
+        parent: QWidget | None = None,
+        *,
+        words: bool = True,
+        upright: bool = False,
+    ) -> None:
         super().__init__(parent)
         self.session = session
         self.way_box = choice(_WORDS, _WAYS, "all", self._way_chosen)
@@ -31,12 +46,16 @@ class ThresholdRow(QWidget):
         self.least_box.valueChanged.connect(self._least_changed)
         self.words = ElidedLabel()
         self.words.setObjectName("muted")
-        row = QHBoxLayout(self)
+        row: QBoxLayout = QVBoxLayout(self) if upright else QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(6)
         for widget in (self.way_box, self.count_box, self.least_box):
             row.addWidget(widget)
+        self.words.setVisible(words)
         row.addWidget(self.words, 1)
+        if upright:
+            row.addStretch(1)
+            self.setMaximumWidth(self.fontMetrics().averageCharWidth() * 17 + 34)
 
     def follow(self) -> None:
         """Show what the session says, without telling anybody."""
@@ -89,7 +108,5 @@ class ThresholdRow(QWidget):
 
 
 def _largest(values: object) -> float:
-    import numpy as np
-
     found = np.abs(np.asarray(values, dtype=float))
     return float(found.max()) if found.size else 0.0
