@@ -159,6 +159,15 @@ def write_prepared(case: Case, path: Path) -> None:
     replace_file(path, packed.getvalue())
 
 
+def prepared_case_id(path: Path) -> str:
+    """Id of the case that a prepared file was made of; "" where there is none that can be read."""
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return str(archive["case_id"])
+    except (KeyError, ValueError, OSError, zipfile.BadZipFile):
+        return ""
+
+
 def read_visit(path: Path) -> PreparedVisit:
     """Read one prepared scan and leave its label alone.
 

@@ -274,11 +274,13 @@ def test_that_a_click_on_the_carpet_selects_its_frame_and_keys_go_to_flagged_one
     )
     assert window.session.frame == 77
     assert all(cursor.value() == 77 for cursor in view._cursors)
+    window.activateWindow()
+    qtbot.waitUntil(window.isActiveWindow)
     view.setFocus()
-    qtbot.keyClick(view, Key.Key_Greater, Qt.KeyboardModifier.ShiftModifier)
+    qtbot.keyClick(view, Key.Key_Period, Qt.KeyboardModifier.ShiftModifier)
     assert window.session.frame == 120
     assert "flagged: not used" in view.read_out.full_text()
-    qtbot.keyClick(view, Key.Key_Less, Qt.KeyboardModifier.ShiftModifier)
+    qtbot.keyClick(view, Key.Key_Comma, Qt.KeyboardModifier.ShiftModifier)
     assert window.session.frame == 41
     qtbot.keyClick(view, Key.Key_Comma)
     assert window.session.frame == 40

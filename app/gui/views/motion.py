@@ -41,8 +41,8 @@ class MotionView(View):
     commands: ClassVar[tuple[ViewCommand, ...]] = (
         ViewCommand("back", "Volume before", ",", "volume_before"),
         ViewCommand("on", "Next volume", ".", "volume_after"),
-        ViewCommand("flagged_back", "Flagged volume before", "<; Shift+,", "flagged_before"),
-        ViewCommand("flagged_on", "Next flagged volume", ">; Shift+.", "flagged_after"),
+        ViewCommand("flagged_back", "Flagged volume before", "Shift+,", "flagged_before"),
+        ViewCommand("flagged_on", "Next flagged volume", "Shift+.", "flagged_after"),
         ViewCommand(
             "censor",
             "Leave the selected frames out, or take them back",
