@@ -180,6 +180,9 @@ def test_that_space_held_shows_the_other_picture_and_f_toggles_the_flicker(
     assert view.stage.content.caption == "Template"
     qtbot.keyRelease(canvas, Key.Key_Space)
     assert view.stage.content.caption == "Participant"
+    view.window().activateWindow()
+    qtbot.waitUntil(view.window().isActiveWindow)
+    canvas.setFocus()
     qtbot.keyClick(canvas, Key.Key_F)
     assert view.flicker.isChecked()
     qtbot.keyClick(canvas, Key.Key_F)
