@@ -394,8 +394,8 @@ def enhanced_mosaics(*, moving_mm: float = 0.0) -> list[Any]:
     made = []
     for frame, tiled in enumerate(plain):
         one = replace(SMALL, slices=1, frames=1, rows=tiled.Rows, columns=tiled.Columns,
-                      position=tuple(np.array(tiled.ImagePositionPatient, float)
-                                     + [0.0, 0.0, moving_mm * frame]))  # fmt: skip
+                      position=tuple(np.add(np.array(tiled.ImagePositionPatient, float),
+                                            (0.0, 0.0, moving_mm * frame))))  # fmt: skip
         voxels = np.frombuffer(tiled.PixelData, "<u2").reshape(tiled.Rows, tiled.Columns)
         item = dicom.enhanced(one, voxels.T[:, :, None, None], label="MOSAIC")
         item.InstanceNumber = frame + 1
