@@ -152,7 +152,7 @@ class Actions(QObject):
         self.cancel_all()
         job = inspect_job(
             path,
-            self._scratch_folder(),
+            self.scratch_folder(),
             repetition_time_s=repetition_time_s,
             **(selection or {}),
         )
@@ -338,7 +338,7 @@ class Actions(QObject):
         self._remember(path)
         if found.scan.is_image:
             series = str(selection.get("series", ""))
-            job = preview_job(path, self._scratch_folder(), found.scan, series=series)
+            job = preview_job(path, self.scratch_folder(), found.scan, series=series)
             self._start(job, path)
 
     def _show_volume(self, result: dict[str, Any]) -> None:
@@ -376,7 +376,8 @@ class Actions(QObject):
 
     # small things --------------------------------------------------------------------
 
-    def _scratch_folder(self) -> Path:
+    def scratch_folder(self) -> Path:
+        """The private folder for decoded volumes; made at the first use."""
         if self._scratch is None:
             self._scratch = open_scratch()
         return self._scratch

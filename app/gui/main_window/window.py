@@ -26,6 +26,7 @@ from app.gui.main_window.asking import Asking, open_dropped
 from app.gui.main_window.exports import Exports
 from app.gui.main_window.focus import focus_first
 from app.gui.main_window.history_panel import make_history_dock
+from app.gui.main_window.maps import Maps
 from app.gui.main_window.menus import Menus
 from app.gui.main_window.palettes import Palettes
 from app.gui.main_window.resume import ResumeBar
@@ -51,6 +52,7 @@ class MainWindow(QMainWindow):
     asking: Asking
     errors: ErrorPanel
     exports: Exports
+    maps: Maps
     history_dock: QDockWidget
     jobs: Jobs
     menus: Menus
@@ -75,6 +77,7 @@ class MainWindow(QMainWindow):
         self._closing = False
         self._build(messages)
         self.exports = Exports(self)
+        self.maps = Maps(self)
         self.palettes = Palettes(self)
         self.asking = Asking(self)
         self.tools = Tools(self)
@@ -316,6 +319,7 @@ class MainWindow(QMainWindow):
             return
         self._save_geometry()
         self._close_views()
+        self.maps.close()
         self.actions_.close()
         super().closeEvent(event)
 

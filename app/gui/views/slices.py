@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from PySide6.QtCore import QPoint, Qt, Signal
 from PySide6.QtGui import QHideEvent
-from PySide6.QtWidgets import QHBoxLayout, QMenu, QToolButton, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QTabWidget, QToolButton, QWidget
 
 from app.core import wording
 from app.core.arrays import Floats, Ints
 from app.gui.session import OVERLAYS, Point, Session
 from app.gui.widgets.bar_row import BarRow
+from app.gui.widgets.crosshair_panel import CrosshairPanel
 from app.gui.widgets.fields import choice, muted, set_choice, share_slider
 from app.gui.widgets.layer_panel import LayerPanel
 from app.gui.widgets.layer_stack import DrawnLayer, add_seed_layer, stack_of, toggle_layers
+from app.gui.widgets.layer_window import LayerWindow, open_menu
 from app.gui.widgets.overlay import name_method
 from app.gui.widgets.slice_content import SliceContent
 from app.gui.widgets.slice_keys import HELD_COMMANDS, PLANE_COMMANDS
@@ -61,7 +65,9 @@ class SlicesView(SliceView):
         super().__init__(session, parent)
         self.player = VolumePlayer(session, self)  # before anything draws
         self.layer_stack = stack_of(session)
-        self.title_label.setText("Scan" if source == "native" else self.title)
+        if source == "native":
+            self.title = "Scan"
+            self.title_label.setText(self.title)
         self.bar_row = BarRow()
         self.bars.addWidget(self.bar_row)
         self.bar.hide()
@@ -74,14 +80,14 @@ class SlicesView(SliceView):
         self.panel = LayerPanel(session, self.layer_stack, self.space_key())
         self.panel.map_asked.connect(self.map_asked)
         self.panel.export_asked.connect(self.export_asked)
-        self.panel.hide()
-        self.middle.addWidget(self.panel)
         self.layers_button = QToolButton()
         self.layers_button.setText("Layers")
         self.layers_button.setCheckable(True)
         self.layers_button.setToolTip("Layers: colours, range, threshold, opacity, order")
         self.layers_button.setAccessibleName("Show the layers")
         self.layers_button.toggled.connect(self._show_panel)
+        self.layer_window = LayerWindow(self.panel, self.title, self)
+        self.layer_window.closed.connect(lambda: self.layers_button.setChecked(False))
         self.tools.addWidget(self.layers_button)
         self.stage.hold_asked.connect(self.hold_here)
         self.stage.menu_asked.connect(self._open_menu)
@@ -99,7 +105,7 @@ class SlicesView(SliceView):
             lambda key: session.set_display(underlay=key),
         )
         self.overlay_box = choice(
-            "Overlay", OVERLAYS, display.overlay, lambda key: session.set_display(overlay=key)
+            "Overlay that all views share", OVERLAYS, display.overlay, self._show_overlay
         )
         self.threshold = share_slider(
             "Threshold: share of parcels that stays hidden",
@@ -121,6 +127,13 @@ class SlicesView(SliceView):
             row.addWidget(widget)
         row.addStretch(1)
         self.body.insertLayout(0, row)
+
+    def _show_overlay(self, key: str) -> None:
+        """Choose the shared overlay; a hidden one comes back."""
+        shared = self.session.state.slices.shared
+        if not shared.visible:
+            self.session.change("Layer shown", "slices", shared=replace(shared, visible=True))
+        self.session.set_display(overlay=key)
 
     # what is shown --------------------------------------------------------------
 
@@ -239,14 +252,16 @@ class SlicesView(SliceView):
             (self.threshold, display.hidden_share),
             (self.opacity, display.opacity),
         ):
+            slider.setEnabled(self.session.state.slices.shared.visible)
             blocked = slider.blockSignals(True)
             slider.setValue(round(share * 100))
             slider.blockSignals(blocked)
 
     def _show_panel(self, shown: bool) -> None:
-        self.panel.setVisible(shown)
+        self.layer_window.setVisible(shown)
         if shown:
             self.panel.refresh()
+            self.panel.list.setFocus()
 
     # volumes ---------------------------------------------------------------------
 
@@ -268,11 +283,21 @@ class SlicesView(SliceView):
         """The page was left: nothing goes on playing."""
         super().hideEvent(event)
         self.player.stop()
+        self.layers_button.setChecked(False)
 
     def _frame_changed(self) -> None:
         if self.source == "native" and self.session.volumes is not None:
             self.player.wanted = True  # a click on the carpet wants its volume
+            self._come_forward()
             self._draw()
+
+    def _come_forward(self) -> None:
+        """Be the tab that is seen, where the view is one of several."""
+        around = self.parentWidget()
+        while around is not None and not isinstance(around, QTabWidget):
+            around = around.parentWidget()
+        if isinstance(around, QTabWidget):
+            around.setCurrentWidget(self)
 
     # selection -------------------------------------------------------------------
 
@@ -347,16 +372,14 @@ class SlicesView(SliceView):
             self.session.change("Trace held", "plots", held=(*held, wanted))
 
     def _open_menu(self, at: QPoint) -> None:
-        menu = QMenu(self)
-        for name in ("seed", "hold", "overlay"):
-            action = self.key_actions.get(name)
-            if action is not None:
-                menu.addAction(action)
-        menu.addSeparator()
-        menu.addAction("Copy position and values").triggered.connect(lambda _c=False: self._copy())
-        menu.addAction("Keep this place…").triggered.connect(lambda _c=False: self._keep_place())
-        menu.addAction("Crosshair…").triggered.connect(lambda _c=False: self._ask_crosshair())
-        menu.popup(at)
+        """What can be done at the crosshair."""
+        keys = [self.key_actions[n] for n in ("seed", "hold", "overlay") if n in self.key_actions]
+        more = {
+            "Copy position and values": self._copy,
+            "Keep this place…": self._keep_place,
+            "Crosshair…": self._ask_crosshair,
+        }
+        open_menu(self, at, keys, more)
 
     def _keep_place(self) -> None:
         self.place.show_places()
@@ -364,6 +387,4 @@ class SlicesView(SliceView):
         self.place.panel.keep_place()
 
     def _ask_crosshair(self) -> None:
-        from app.gui.widgets.crosshair_panel import CrosshairPanel
-
         CrosshairPanel(self.session, self).show()

@@ -29,6 +29,7 @@ from app.gui.widgets.layer_stack import LayerStack
 from app.gui.widgets.tied_number import TiedNumber
 
 _PERCENT = 100.0
+_WIDTH_PX = 304
 _ROLE = Qt.ItemDataRole.UserRole
 _BY = {"share": "Top share", "value": "Value"}
 
@@ -47,12 +48,15 @@ class LayerPanel(QScrollArea):
         self.key = SHARED
         self._filling = False
         self.setWidgetResizable(True)
-        self.setFixedWidth(272)
+        self.setMinimumWidth(_WIDTH_PX)
+        self.setFrameShape(QScrollArea.Shape.NoFrame)
+        self.viewport().setAutoFillBackground(False)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setAccessibleName("Layers")
         inside = QWidget()
+        inside.setAutoFillBackground(False)
         column = QVBoxLayout(inside)
-        column.setContentsMargins(2, 0, 6, 0)
+        column.setContentsMargins(4, 0, 12, 0)
         column.setSpacing(4)
         self.list = QListWidget()
         self.list.setAccessibleName("Layers, the highest first; Space shows or hides one")
@@ -72,11 +76,11 @@ class LayerPanel(QScrollArea):
     def _buttons(self) -> QHBoxLayout:
         row = QHBoxLayout()
         row.setSpacing(2)
-        self.add = _button("Add map…", "Add a NIfTI map or mask as a layer")
+        self.add = _button("Add…", "Add a NIfTI map or mask as a layer")
         self.remove = _button("Remove", "Remove the chosen layer; undo brings it back")
         self.up = _button("↑", "Raise the chosen layer")
         self.down = _button("↓", "Lower the chosen layer")
-        self.export = _button("Export…", "Save the chosen layer as NIfTI, GIfTI and table")
+        self.export = _button("Save…", "Save the chosen layer as NIfTI, GIfTI and table")
         self.add.clicked.connect(lambda _checked=False: self.map_asked.emit())
         self.remove.clicked.connect(lambda _checked=False: self._remove())
         self.up.clicked.connect(lambda _checked=False: self._shift(1))
@@ -111,6 +115,9 @@ class LayerPanel(QScrollArea):
         self.opacity = TiedNumber("Opacity", suffix=" %")
         self.opacity.set_range(0.0, 100.0, 0)
         self.opacity.changed.connect(self._set_opacity)
+        for chooser in (self.colour_map, self.by):
+            chooser.setMinimumWidth(0)
+            chooser.setMinimumContentsLength(6)
         for tied in (self.threshold, self.opacity):
             tied.released.connect(self.session.end_merge)
         self.cluster = QSpinBox()
@@ -123,6 +130,10 @@ class LayerPanel(QScrollArea):
             lambda v: self._change("Smallest cluster", "cluster", smallest_cluster=v)
         )
         self.clip = QComboBox()
+        self.clip.setMinimumContentsLength(6)
+        self.clip.setSizeAdjustPolicy(
+            QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
+        )
         self.clip.setAccessibleName("Clip by another layer")
         self.clip.setToolTip("Draw only where the other layer is drawn")
         self.clip.activated.connect(
@@ -324,6 +335,7 @@ def _button(text: str, words: str) -> QToolButton:
 def _number(name: str) -> QDoubleSpinBox:
     box = QDoubleSpinBox()
     box.setRange(-1e9, 1e9)
+    box.setMinimumWidth(60)
     box.setKeyboardTracking(False)
     box.setAccessibleName(name)
     box.setToolTip(name)

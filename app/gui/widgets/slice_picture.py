@@ -236,9 +236,14 @@ class SlicePicture(QWidget):
             "top": flag.AlignHCenter | flag.AlignTop,
             "bottom": flag.AlignHCenter | flag.AlignBottom,
         }
+        # In a narrow picture the lowest letter stands above the words of the corners.
+        small = painter.fontMetrics().horizontalAdvance(content.convention_word)
+        lifted = full.adjusted(0, 0, 0, -1.2 * painter.fontMetrics().height())
+        narrow = full.width() < 2.0 * small + 20.0
         for edge, letter in letters.items():
+            box = lifted if narrow and edge == "bottom" else full
             if content.secondary_letters or any(side in letter for side in "LR?"):
-                _shadowed(painter, full, places[edge], letter, QColor("#ffffff"))
+                _shadowed(painter, box, places[edge], letter, QColor("#ffffff"))
         painter.setFont(font(self.font(), scale=0.82))
         dim = QColor("#c8d0d8")
         corner = flag.AlignLeft | flag.AlignBottom

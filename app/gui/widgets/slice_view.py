@@ -67,7 +67,6 @@ class SliceView(View):
         row.setSpacing(4)
         row.addWidget(self.stage, 1)
         row.addLayout(self.bars)
-        self.middle = row  # panels may stand beside the stage
         self.body.addLayout(row, 1)
         for label in (self.region, self.read_out):
             self.body.addWidget(label)

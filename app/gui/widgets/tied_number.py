@@ -25,7 +25,7 @@ class TiedNumber(QWidget):
         self.box = QDoubleSpinBox()
         self.box.setSuffix(suffix)
         self.box.setKeyboardTracking(False)
-        self.box.setMaximumWidth(92)
+        self.box.setFixedWidth(84)
         for widget in (self.slider, self.box):
             widget.setAccessibleName(name)
             widget.setToolTip(name)
