@@ -21,7 +21,7 @@ from app.core.settings import (
     save_settings,
 )
 from app.gui.case_reader import CaseReader
-from app.gui.censoring import Censoring
+from app.gui.censoring import Censoring, stale_summary
 from app.gui.jobs import Jobs
 from app.gui.messages import Messages
 from app.gui.scan_picture import scan_volumes
@@ -218,6 +218,9 @@ class Actions(QObject):
         """Copy the case's PDF, or let the worker write it."""
         opened = self.session.case
         if opened is None:
+            return
+        if opened.stale:
+            self.messages.tell(stale_summary())
             return
         source = opened.summary_pdf
         if not source.is_file():

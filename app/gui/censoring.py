@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from PySide6.QtCore import QObject, Signal
 
-from app.core.errors import AppError
+from app.core.errors import AppError, StorageError
 from app.core.frames import frames_text
 from app.core.results import Case, Outcome
 from app.gui.jobs import Reader
@@ -55,6 +55,15 @@ def censored_words(opened: OpenCase) -> str:
     if prediction is None:
         return "Connectivity and gates follow."
     return "Connectivity and gates follow; the number is hidden until a new run."
+
+
+def stale_summary() -> StorageError:
+    """Why no summary of an edited case is written: the one in the folder tells other frames."""
+    return StorageError(
+        "The summary in the case folder is of the frames before you edited them.",
+        "Run the analysis again with these frames, or take them back.",
+        code="gui.case_stale",
+    )
 
 
 def without_number(case: Case, frames: tuple[int, ...]) -> Case:
