@@ -57,12 +57,10 @@ def censored_words(opened: OpenCase) -> str:
     return "Connectivity and gates follow; the number is hidden until a new run."
 
 
-def stale_summary() -> StorageError:
-    """Why no summary of an edited case is written: the one in the folder tells other frames."""
+def stale_summary(reason: str) -> StorageError:
+    """Why no summary of a stale case is written: the one in the folder tells another state."""
     return StorageError(
-        "The summary in the case folder is of the frames before you edited them.",
-        "Run the analysis again with these frames, or take them back.",
-        code="gui.case_stale",
+        "There is no PDF of results that are stale.", f"{reason}.", code="gui.case_stale"
     )
 
 

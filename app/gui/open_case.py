@@ -17,6 +17,7 @@ from app.study.case_store import read_case
 from app.study.case_view import CaseView, open_view
 
 Point = tuple[float, float, float]
+_EDITED = "Frames were edited after this result: run the analysis again, or take them back"
 BRAIN_GREY = 20  # of 255 in the template's picture; darker is background
 
 
@@ -41,6 +42,7 @@ class OpenCase:
     folder: Path
     view: CaseView
     original: OpenCase | None = None  # as it lies in the folder, where this one was edited since
+    stale_reason: str = ""  # why the folder's results do not hold for the data that are there
 
     def edited(self, case: Case) -> OpenCase:
         """This case with other results than those in its folder; no number of it stands any more.
@@ -55,9 +57,9 @@ class OpenCase:
         return made
 
     @property
-    def stale(self) -> bool:
-        """Whether this is not what lies in the folder: a new run is needed for a number."""
-        return self.original is not None
+    def stale(self) -> str:
+        """Why no number may be shown until the scan is analysed again; "" where it may."""
+        return self.stale_reason or (_EDITED if self.original is not None else "")
 
     @classmethod
     def read(cls, folder: Path) -> OpenCase:
@@ -72,6 +74,27 @@ class OpenCase:
         # Derived here too, so that a thread that reads does it and not the first paint.
         _ = opened.order, opened.brain_box, opened._centres_mm
         return opened
+
+    def as_stale(self, reason: str) -> OpenCase:
+        """The case without its number and what was derived from it, which says why.
+
+        Such a case is drawn like one that was withheld: nothing of the number is left in it.
+        """
+        case = self.case
+        if case.prediction is not None:
+            hidden = replace(
+                case.prediction,
+                outcome=Outcome.WITHHELD,
+                reasons=(reason,),
+                probability=None,
+                interval=None,
+                log_odds=None,
+                log_odds_windows=None,
+                covariate_probability=None,
+                contributions=None,
+            )
+            case = replace(case, prediction=hidden, attribution=None)
+        return replace(self, case=case, stale_reason=reason)
 
     @property
     def left_out(self) -> tuple[int, ...]:

@@ -43,6 +43,7 @@ class SliceCanvas(SlicePicture):
     hold_asked = Signal()  # Shift + click: hold the time series under the pointer
     blinked = Signal(bool)  # the layers are hidden while this is true
     menu_asked = Signal(object)  # QPoint on the screen
+    svg_as_image = True  # a zoomed slice is larger than the canvas
 
     def __init__(self, shown: Plane, parent: QWidget | None = None) -> None:
         super().__init__(shown, parent)
