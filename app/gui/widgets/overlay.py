@@ -82,12 +82,15 @@ def current_overlay(session: Session) -> Overlay | None:
     return _overlay(opened, kind, title, values, layer)
 
 
-def seed_overlay(opened: OpenCase, parcel: int, layer: Layer) -> Overlay | None:
-    """The correlation of every parcel with one, as a layer of its own shows it."""
-    values = parcel_values(opened, "seed", parcel)
+def layer_overlay(opened: OpenCase, layer: Layer) -> Overlay | None:
+    """A parcel map of its own: an attribution, or the correlation of every parcel with one."""
+    kind, _, number = layer.source.partition(":")
+    parcel = int(number) if number.isdecimal() else None
+    values = parcel_values(opened, kind, parcel) if kind in OVERLAYS else None
     if values is None:
         return None
-    return _overlay(opened, "seed", seed_title(opened, parcel), values, layer)
+    title = seed_title(opened, parcel) if parcel is not None else OVERLAYS[kind]
+    return _overlay(opened, kind, title, values, layer)
 
 
 def seed_title(opened: OpenCase, parcel: int) -> str:
