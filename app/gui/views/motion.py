@@ -7,8 +7,8 @@ from typing import ClassVar
 
 import numpy as np
 import pyqtgraph as pg
-from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QColor
+from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtGui import QColor, QResizeEvent
 from PySide6.QtWidgets import QSlider, QWidget
 
 from app.core.arrays import Bools
@@ -28,7 +28,7 @@ from app.gui.widgets.view_keys import ViewCommand
 from app.preprocessing.carpet import carpet_rows
 
 VOLUME_LABEL = "Volume in the file (first = 0)"
-_ROW_SHARES = {"trace": 3, "carpet": 10}
+_ROW_SHARES = {"trace": 2, "carpet": 9}
 _SHARE = "Carpet before or after cleaning"
 
 
@@ -92,6 +92,9 @@ class MotionView(View):
         self.body.addWidget(self.graphics, 1)
         for widget in (self.networks, self.censor_bar, self.read_out):
             self.body.addWidget(widget)
+        self._names_later = QTimer(self)  # once the layout stands
+        self._names_later.setSingleShot(True)
+        self._names_later.timeout.connect(self._fit_names)
         self._base: OpenCase | None = None  # that the plots were made for, as it lies on disk
         self._clear()
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
@@ -169,6 +172,7 @@ class MotionView(View):
             # Rows share the room by their factors alone, whatever was drawn here before.
             stretch.setRowPreferredHeight(row, 10.0)
         stretch.activate()
+        self._names_later.start()
         self._base = base
         self.mouse.plots = self._plots
         self._show_frames()
@@ -227,6 +231,15 @@ class MotionView(View):
         if opened.stale:  # the file's rows were cleaned with other frames
             after = carpet_rows(np.asarray(signals.cleaned), np.asarray(rows, dtype=np.int64))
         self._carpet.show_values(before, after, self._share)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """The carpet names as many networks as there is room for."""
+        super().resizeEvent(event)
+        self._names_later.start()
+
+    def _fit_names(self) -> None:
+        if self._carpet is not None:
+            self._carpet.fit_names()
 
     # frames ----------------------------------------------------------------------
 
