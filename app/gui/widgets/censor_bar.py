@@ -61,9 +61,7 @@ class CensorBar(QWidget):
         stale = opened.stale
         self.back.setVisible(stale)
         self.again.setVisible(stale)
-        told = (
-            f"By hand left out: {frames_text(by_hand)}" if by_hand else "Nothing left out by hand"
-        )
+        told = f"Left out by hand: {frames_text(by_hand)}" if by_hand else "None left out by hand"
         self.words.set_full_text(f"{told}. {censored_words(opened)}" if stale else f"{told}.")
         self.gates.set_full_text(self._gates())
 
