@@ -40,24 +40,8 @@ class OpenCase:
     case: Case
     folder: Path
     view: CaseView
+    stale: str = ""  # why its results may not be shown until the scan is analysed again
     original: OpenCase | None = None  # as it lies in the folder, where this one was edited since
-
-    def edited(self, case: Case) -> OpenCase:
-        """This case with other results than those in its folder; no number of it stands any more.
-
-        Who edits leaves out what no longer holds: a prediction and its attribution rest on data
-        that were changed.
-        """
-        made = replace(self, case=case, original=self.original or self)
-        for name in ("order", "brain_box", "_centres_mm"):  # they rest on atlas and grid alone
-            if name in self.__dict__:
-                made.__dict__[name] = self.__dict__[name]
-        return made
-
-    @property
-    def stale(self) -> bool:
-        """Whether this is not what lies in the folder: a new run is needed for a number."""
-        return self.original is not None
 
     @classmethod
     def read(cls, folder: Path) -> OpenCase:
@@ -72,6 +56,42 @@ class OpenCase:
         # Derived here too, so that a thread that reads does it and not the first paint.
         _ = opened.order, opened.brain_box, opened._centres_mm
         return opened
+
+    def as_stale(self, reason: str) -> OpenCase:
+        """The case without its number and what was derived from it, which says why.
+
+        Such a case is drawn like one that was withheld: nothing of the number is left in it.
+        """
+        case = self.case
+        if case.prediction is not None:
+            hidden = replace(
+                case.prediction,
+                outcome=Outcome.WITHHELD,
+                reasons=(reason,),
+                probability=None,
+                interval=None,
+                log_odds=None,
+                log_odds_windows=None,
+                covariate_probability=None,
+                contributions=None,
+                novelty=None,
+            )
+            case = replace(case, prediction=hidden, attribution=None)
+        return self._with(case=case, stale=reason)
+
+    def edited(self, case: Case, reason: str) -> OpenCase:
+        """This case with other results than those in its folder; no number of it stands any more.
+
+        `case` brings what follows from the edit; prediction and explanation are left out of it.
+        """
+        return self._with(case=case, original=self.original or self).as_stale(reason)
+
+    def _with(self, **changes: Any) -> OpenCase:
+        made = replace(self, **changes)
+        for name in ("order", "brain_box", "_centres_mm"):  # they rest on atlas and grid alone
+            if name in self.__dict__:
+                made.__dict__[name] = self.__dict__[name]
+        return made
 
     @property
     def left_out(self) -> tuple[int, ...]:
