@@ -20,7 +20,7 @@ from app.core.settings import (
     remember_file,
 )
 from app.gui.case_reader import CaseReader
-from app.gui.censoring import Censoring, stale_summary
+from app.gui.censoring import Censoring
 from app.gui.jobs import Jobs
 from app.gui.messages import Messages
 from app.gui.preferences import Preferences
@@ -216,7 +216,9 @@ class Actions(Preferences):
         if opened is None:
             return
         if opened.stale:
-            self.messages.tell(stale_summary(opened.stale))
+            self.messages.tell(
+                StorageError("There is no PDF of results that are stale.", opened.stale + ".")
+            )
             return
         source = opened.summary_pdf
         if not source.is_file():

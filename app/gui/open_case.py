@@ -17,7 +17,6 @@ from app.study.case_store import read_case
 from app.study.case_view import CaseView, open_view
 
 Point = tuple[float, float, float]
-_EDITED = "Frames were edited after this result: run the analysis again, or take them back"
 BRAIN_GREY = 20  # of 255 in the template's picture; darker is background
 
 
@@ -41,25 +40,8 @@ class OpenCase:
     case: Case
     folder: Path
     view: CaseView
+    stale: str = ""  # why its results may not be shown until the scan is analysed again
     original: OpenCase | None = None  # as it lies in the folder, where this one was edited since
-    stale_reason: str = ""  # why the folder's results do not hold for the data that are there
-
-    def edited(self, case: Case) -> OpenCase:
-        """This case with other results than those in its folder; no number of it stands any more.
-
-        Who edits leaves out what no longer holds: a prediction and its attribution rest on data
-        that were changed.
-        """
-        made = replace(self, case=case, original=self.original or self)
-        for name in ("order", "brain_box", "_centres_mm"):  # they rest on atlas and grid alone
-            if name in self.__dict__:
-                made.__dict__[name] = self.__dict__[name]
-        return made
-
-    @property
-    def stale(self) -> str:
-        """Why no number may be shown until the scan is analysed again; "" where it may."""
-        return self.stale_reason or (_EDITED if self.original is not None else "")
 
     @classmethod
     def read(cls, folder: Path) -> OpenCase:
@@ -92,9 +74,24 @@ class OpenCase:
                 log_odds_windows=None,
                 covariate_probability=None,
                 contributions=None,
+                novelty=None,
             )
             case = replace(case, prediction=hidden, attribution=None)
-        return replace(self, case=case, stale_reason=reason)
+        return self._with(case=case, stale=reason)
+
+    def edited(self, case: Case, reason: str) -> OpenCase:
+        """This case with other results than those in its folder; no number of it stands any more.
+
+        `case` brings what follows from the edit; prediction and explanation are left out of it.
+        """
+        return self._with(case=case, original=self.original or self).as_stale(reason)
+
+    def _with(self, **changes: Any) -> OpenCase:
+        made = replace(self, **changes)
+        for name in ("order", "brain_box", "_centres_mm"):  # they rest on atlas and grid alone
+            if name in self.__dict__:
+                made.__dict__[name] = self.__dict__[name]
+        return made
 
     @property
     def left_out(self) -> tuple[int, ...]:

@@ -55,15 +55,13 @@ class CensorBar(QWidget):
         """Say what stands now."""
         opened = self.session.case
         by_hand = self.session.state.review.censored
-        self.setVisible(opened is not None and bool(opened.stale or by_hand))
+        self.setVisible(opened is not None and (opened.original is not None or bool(by_hand)))
         if opened is None:
             return
-        stale = bool(opened.stale)
+        stale = opened.original is not None
         self.back.setVisible(stale)
         self.again.setVisible(stale)
-        told = (
-            f"By hand left out: {frames_text(by_hand)}" if by_hand else "Nothing left out by hand"
-        )
+        told = f"Left out by hand: {frames_text(by_hand)}" if by_hand else "None left out by hand"
         self.words.set_full_text(f"{told}. {censored_words(opened)}" if stale else f"{told}.")
         self.gates.set_full_text(self._gates())
 

@@ -24,8 +24,8 @@ from app.gui.widgets.layer_pixels import Paint, overlay_paint, voxel_paint
 from app.gui.widgets.overlay import (
     Overlay,
     current_overlay,
+    layer_overlay,
     ranged,
-    seed_overlay,
     seed_title,
     styled,
 )
@@ -108,7 +108,7 @@ class LayerStack:
             overlay = current_overlay(session)
             opacity = session.display.opacity
         else:
-            overlay = seed_overlay(opened, int(layer.source.removeprefix("seed:")), layer)
+            overlay = layer_overlay(opened, layer)
             opacity = layer.opacity
         if overlay is None:
             return None
