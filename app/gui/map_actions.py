@@ -52,6 +52,8 @@ class MapActions(QObject):
         self.session, self.jobs, self.messages = session, jobs.sibling(), messages
         self._scratch = scratch
         self._waiting: dict[str, str] = {}  # job id -> hash of the scan that was open
+        self._sought: set[str] = set()  # hashes of maps that a saved session names
+        session.slices_changed.connect(self._seek)
         self.jobs.succeeded.connect(self._succeeded)
         self.jobs.failed.connect(self._failed)
         self.jobs.finished.connect(lambda job_id: self._waiting.pop(job_id, None))
@@ -65,6 +67,22 @@ class MapActions(QObject):
             self.messages.tell(AppError("There is no picture to lay a map on.", "Open a case."))
             return
         self._start(open_maps_job(paths, grids, self._scratch()))
+
+    def _seek(self) -> None:
+        """Open the files of layers that came with a saved session."""
+        session = self.session
+        wanted = {
+            layer.source.removeprefix("file:")
+            for layer in session.state.slices.layers
+            if layer.source.startswith("file:") and session.maps.find(layer.source) is None
+        }
+        paths = [
+            session.files[sha256]
+            for sha256 in sorted(wanted - self._sought)
+            if sha256 in session.files and session.files[sha256].is_file()
+        ]
+        self._sought = wanted
+        self.open_maps(paths)
 
     def export_layer(self, key: str, folder: Path) -> None:
         """Write a parcel layer as NIfTI, GIfTI and table into a folder."""
@@ -131,8 +149,9 @@ class MapActions(QObject):
             )
             notes += facts["notes"]
             key = f"file:{facts['sha256']}"
-            layers = [layer for layer in layers if layer.key != key]
-            layers.append(new_layer(key, facts["name"], facts["kind"], values))
+            session.files[facts["sha256"]] = Path(facts["path"])
+            if not any(layer.key == key for layer in layers):
+                layers.append(new_layer(key, facts["name"], facts["kind"], values))
         words = "Layer added" if len(found) == 1 else f"{len(found)} layers added"
         session.change(words, "slices", layers=tuple(layers))
         self.said.emit(notes[0] if notes else f"{words}.")

@@ -129,7 +129,7 @@ ACTIONS: tuple[Command, ...] = (
     ),
     Command(
         "file.maps", "Add &maps as layers…", "Ctrl+Shift+A", "file",
-        lambda w: w.maps.ask_open(), _anything,
+        lambda w: w.exports.maps.ask_open(), _anything,
         help="NIfTI maps and masks in the template or in the scan's own space.",
     ),
     Command("file.settings", "Se&ttings…", "Ctrl+,", "file", lambda w: w.tools.show_settings()),

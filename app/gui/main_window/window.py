@@ -26,7 +26,6 @@ from app.gui.main_window.asking import Asking, open_dropped
 from app.gui.main_window.exports import Exports
 from app.gui.main_window.focus import focus_first
 from app.gui.main_window.history_panel import make_history_dock
-from app.gui.main_window.maps import Maps
 from app.gui.main_window.menus import Menus
 from app.gui.main_window.palettes import Palettes
 from app.gui.main_window.recovery import Recovery
@@ -55,7 +54,6 @@ class MainWindow(QMainWindow):
     asking: Asking
     errors: ErrorPanel
     exports: Exports
-    maps: Maps
     history_dock: QDockWidget
     jobs: Jobs
     menus: Menus
@@ -85,7 +83,6 @@ class MainWindow(QMainWindow):
         self._focus_later.timeout.connect(self._focus_changed)
         self._build(messages)
         self.exports = Exports(self)
-        self.maps = Maps(self)
         self.palettes = Palettes(self)
         self.asking = Asking(self)
         self.tools = Tools(self)
@@ -373,7 +370,7 @@ class MainWindow(QMainWindow):
             return
         self._save_geometry()
         self._close_views()
-        self.maps.close()
+        self.exports.close()
         self.recovery.close()
         self.tools.close()
         self.actions_.close()

@@ -27,8 +27,8 @@ def connect(view: View, window: MainWindow) -> None:
     elif isinstance(view, MotionView):
         view.run_again_asked.connect(lambda: run_again(window))
     elif isinstance(view, SlicesView):
-        view.map_asked.connect(window.maps.ask_open)
-        view.export_asked.connect(window.maps.ask_export)
+        view.map_asked.connect(window.exports.maps.ask_open)
+        view.export_asked.connect(window.exports.maps.ask_export)
         view.said.connect(window.say)
     elif isinstance(view, SummaryView):
         view.export_asked.connect(window.exports.ask_pdf)
