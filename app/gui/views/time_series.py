@@ -98,6 +98,7 @@ class TimeSeriesView(View):
         self._curves: list[tuple[pg.PlotItem, pg.PlotDataItem]] = []
         self._traces: tuple[Trace, ...] = ()
         self._made: object = None
+        self._shown: object = None  # which traces are drawn
         self.mouse.clicked.connect(self._clicked)
         self.mouse.dragging.connect(self._show_range)
         self.mouse.dragged.connect(lambda first, last, _shift: session.select_frames(first, last))
@@ -114,6 +115,7 @@ class TimeSeriesView(View):
         """Build the axes for what is open, then show the traces."""
         state, signals = self.session.state.plots, self._signals()
         self.graphics.clear()
+        self._shown = None
         self._plots, self._cursors, self._ranges, self._curves = {}, [], [], []
         colours = self.tokens()
         self.graphics.setBackground(QColor(colours.surface))
@@ -212,6 +214,10 @@ class TimeSeriesView(View):
             return
         current, held = current_key(self.session), self.session.state.plots.held
         keys = [current] * bool(current) + [key for key in held if key != current]
+        shown = (tuple(keys), held, id(self.session.case), self._made)
+        if shown == self._shown:
+            return  # a slice was stepped inside the parcel
+        self._shown = shown
         found = (trace_of(self.session, key) for key in keys)
         self._traces = tuple(trace for trace in found if trace is not None)
         self._draw_curves()
