@@ -52,7 +52,7 @@ _DOORS = ("scan.", "dicom.", "derivative.", "series.", "bids.")
 
 def _report_state(session: Session) -> State:
     assert session.case is not None
-    if session.case.stale:
+    if session.case.is_edited:
         return "attention", "Frames were edited: the summary waits for a new run."
     if session.case.summary_pdf.is_file():
         return "done", "The PDF lies in the case folder."
