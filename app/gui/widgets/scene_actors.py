@@ -122,6 +122,8 @@ def glass_actor(inside: Bools, affine: Floats) -> vtkActor:
     look = actor.GetProperty()
     look.SetColor(0.78, 0.84, 0.92)
     look.SetOpacity(_GLASS_OPACITY)
+    look.SetAmbient(0.7)  # the rim, seen from the side, would be dark otherwise
+    look.SetDiffuse(0.3)
     look.SetBackfaceCulling(True)
     actor.SetPickable(False)
     return actor
