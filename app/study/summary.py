@@ -10,6 +10,9 @@ from app.core.wording import RESEARCH_STAMP
 from app.study.codec import encode
 
 
+_EXPLAINING = ("attribution", "health", "sensitivity")  # parts of a case that give a number away
+
+
 def case_summary(case: Case) -> dict[str, Any]:
     """What outside tools read first: plain JSON values, null where there is no number.
 
@@ -65,7 +68,8 @@ def leaked_numbers(case: Case) -> tuple[str, ...]:
         "contributions",
     )
     leaks = [name for name in names if getattr(prediction, name) is not None]
-    return (*leaks, "attribution") if case.attribution is not None else tuple(leaks)
+    leaks += [name for name in _EXPLAINING if getattr(case, name) is not None]
+    return tuple(leaks)
 
 
 def _research(prediction: Prediction | None) -> dict[str, Any] | None:
