@@ -85,9 +85,7 @@ def expected_gradients(
         ]
     difference = sum(top) - float(np.mean([sum(low) for low in lows]))
 
-    def walk(
-        reference: Tensor, nodes: int, kept: Kept, told: Told
-    ) -> tuple[Tensor, Tensor]:
+    def walk(reference: Tensor, nodes: int, kept: Kept, told: Told) -> tuple[Tensor, Tensor]:
         step = inputs - reference
         series = torch.zeros(inputs.shape, dtype=torch.float64)
         matrix = torch.zeros((inputs.shape[1],) * 2, dtype=torch.float64)
@@ -139,7 +137,8 @@ def averaged_paths(
         series = torch.stack([part[0] for part in parts]).mean(dim=0)
         matrix = torch.stack([part[1] for part in parts]).mean(dim=0)
         error = abs(float(series.sum() + matrix.sum()) - difference)
-        change = map_change(_one(series, matrix), found and _one(found.series, found.connections))
+        old = None if found is None else _one(found.series, found.connections)
+        change = map_change(_one(series, matrix), old)
         done = converged(error, difference, change)
         found = ScanAttribution(
             series, matrix, difference, error, nodes, done, change, tuple(parts)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -120,13 +121,16 @@ def path_integral(
             kept[some[0]] = gradient_of(score, baseline + some[0] * step)
             continue
         points = torch.stack([baseline + place * step for place in some])
-        scores = batched.scores
-        gradients = gradient_of(lambda at, scores=scores: scores(at).sum(), points)
+        gradients = gradient_of(partial(_summed, batched.scores), points)
         kept.update(zip(some, gradients, strict=True))
     total = torch.zeros(inputs.shape, dtype=torch.float64, device=_double_device(inputs))
     for place, weight in zip(places, weights, strict=True):
         total += weight * kept[place].to(total.device, torch.float64)
     return total * step.to(total.device, torch.float64)
+
+
+def _summed(scores: Scores, points: Tensor) -> Tensor:
+    return scores(points).sum()
 
 
 def integrated_gradients(

@@ -70,9 +70,7 @@ def joint_expected_gradients(
         top = float(score(inputs, correlation_of(inputs)))
         low = float(np.mean([float(score(one, correlation_of(one))) for one in references]))
 
-    def walk(
-        reference: Tensor, nodes: int, kept: Kept, told: Told
-    ) -> tuple[Tensor, Tensor]:
+    def walk(reference: Tensor, nodes: int, kept: Kept, told: Told) -> tuple[Tensor, Tensor]:
         step = inputs - reference
         series = torch.zeros(inputs.shape, dtype=torch.float64)
         matrix = torch.zeros((inputs.shape[1],) * 2, dtype=torch.float64)

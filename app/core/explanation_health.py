@@ -6,14 +6,13 @@ is in log-odds before calibration. A health figure says nothing about cause.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from app.core.arrays import Bools, Floats
 
-# A parcel whose spread over repeats is as large as its mean has a stability of 0.5: its sign
+# A parcel whose spread over repeats is as large as its value has a stability of 0.5: its sign
 # and rank could as well be another's.
 STABILITY_LIMIT = 0.5
 # A map that a model with random weights or shuffled labels reproduces this well shows the
@@ -72,7 +71,7 @@ class ExplanationHealth:
     """Agreement of (b) over repeats, what is unstable in it, and sanity checks."""
 
     repeats: tuple[Repeat, ...]
-    stability: Floats  # (parcel,), 0..1: |mean| / (|mean| + SD) over repeats
+    stability: Floats  # (parcel,), 0..1: |value| / (|value| + spread over repeats)
     connection_stability: Floats  # (parcel, parcel), symmetric
     sanity: tuple[SanityCheck, ...]
     univariate: tuple[UnivariateRow, ...]
@@ -127,14 +126,3 @@ class Sensitivity:
             for one in self.computed
             if one.log_odds is not None and (one.log_odds >= self.cutoff) != side
         )
-
-
-def stability_of(maps: Sequence[Floats]) -> Floats:
-    """|mean| / (|mean| + SD) over maps of one shape; 1 = the same in all, 0 = no sign of its own.
-
-    Values that are 0 in all maps (not covered) get 0.
-    """
-    stack = np.stack([np.asarray(one, np.float64) for one in maps])
-    mean, spread = np.abs(stack.mean(axis=0)), stack.std(axis=0)
-    total = mean + spread
-    return np.asarray(np.where(total > 0, mean / np.where(total > 0, total, 1.0), 0.0))

@@ -9,7 +9,6 @@ from app.core.results import Attribution, Case, Outcome, Prediction, QualityRepo
 from app.core.wording import RESEARCH_STAMP
 from app.study.codec import encode
 
-
 _EXPLAINING = ("attribution", "health", "sensitivity")  # parts of a case that give a number away
 
 

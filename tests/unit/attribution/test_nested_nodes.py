@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -21,7 +23,7 @@ def test_that_a_rule_is_exact_to_its_degree_and_no_further(count):
 
 
 def test_that_every_rule_keeps_the_nodes_of_the_one_before_bit_for_bit():
-    for few, many in zip(NESTED_COUNTS, NESTED_COUNTS[1:], strict=False):
+    for few, many in pairwise(NESTED_COUNTS):
         assert set(nested_rule(few)[0]) <= set(nested_rule(many)[0])
 
 
