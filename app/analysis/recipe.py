@@ -38,7 +38,7 @@ from app.core.progress import Progress
 from app.core.provenance import software_versions
 from app.core.pseudonym import participant_label, session_label
 from app.core.request import AnalysisRequest
-from app.core.results import PREPROCESSING, Case, Provenance, overrides_quality
+from app.core.results import PREPROCESSING, REQUEST, Case, Provenance, overrides_quality
 from app.preprocessing.presets import find_preset
 from app.study.case_store import case_id, damaged_files, read_case, update_case, write_case
 from app.study.files import check_writable
@@ -142,13 +142,13 @@ def _checked(request: AnalysisRequest) -> AnalysisRequest:
     )
 
 
+def _settings(request: AnalysisRequest) -> dict[str, object]:
+    """What was asked; neither where things lie nor how many threads run may change the answer."""
+    return {key: value for key, value in asdict(request).items() if key not in _NOT_THE_ANSWER}
+
+
 def _case_id(request: AnalysisRequest, bundle: Bundle, source: str) -> str:
-    settings = {
-        key: value
-        for key, value in asdict(request).items()
-        # Neither where things lie nor how many threads run may change the answer.
-        if key not in _NOT_THE_ANSWER
-    }
+    settings = _settings(request)
     if not request.cleared:
         del settings["cleared"]  # nothing was cleared: the id that such a case always had
     if request.t1_path is not None:
@@ -239,6 +239,7 @@ def _provenance(
             "repetition_time_source": measured.scan.repetition_time_source,
             "research": request.research,
             PREPROCESSING: _making_record(measured),
+            REQUEST: _settings(request),
             **(
                 {"override_reason": reason}
                 if (reason := reason_used(request, measured.quality))

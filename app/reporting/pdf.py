@@ -37,6 +37,7 @@ from app.reporting.flowables import (
     tint,
 )
 from app.reporting.footer import TITLE, footer_parts, header_name
+from app.reporting.reading import ATTACHMENT, HASH_KEY
 from app.reporting.record import record_bytes
 from app.reporting.report import Told, silent
 from app.reporting.theme import MM, figures_pdf
@@ -46,7 +47,6 @@ MARGIN = 15.0 * MM
 HEADER_PT = 13.0 * MM
 STAMP_PT = 6.2 * MM
 FOOTER_PT = 13.0 * MM
-ATTACHMENT = "report.json"
 SMALLER_PICTURES = (0.94, 0.88, 0.82, 0.76)  # still readable; what needs less runs on
 
 
@@ -113,10 +113,11 @@ def _canvas_for(context: ReportContext) -> type[_PageOfPages]:
 
 def _pages(
     context: ReportContext, sections: Sequence[Section], paper: tuple[float, float]
-) -> tuple[bytes, list[Placement]]:
-    """Set the pages; figures are empty room whose places come back."""
+) -> tuple[bytes, list[Placement], list[int]]:
+    """Set the pages; figures are empty room whose places come back, and each section's page."""
     register_fonts()
     placements: list[Placement] = []
+    starts: list[int] = []
     buffer = io.BytesIO()
     wide, tall = paper
     top = HEADER_PT + 0.6 * MM + len(context.stamps) * STAMP_PT
@@ -133,9 +134,26 @@ def _pages(
     for section in sections:
         if story:
             story.append(PageBreak())
+        story.append(_Mark(starts.append))
         story += _fitted(section, placements.append, frame._aW, frame._aH)
     document.build(story, canvasmaker=_canvas_for(context))
-    return buffer.getvalue(), placements
+    return buffer.getvalue(), placements, starts
+
+
+class _Mark(Flowable):  # type: ignore[misc]
+    """Takes no room and tells the page (from 0) that it stands on."""
+
+    def __init__(self, told: Callable[[int], None]) -> None:
+        super().__init__()
+        self.told = told
+
+    def wrap(self, _width: float, _height: float) -> tuple[float, float]:
+        """Nothing."""
+        return 0.0, 0.0
+
+    def draw(self) -> None:
+        """Tell the page."""
+        self.told(self.canv.getPageNumber() - 1)
 
 
 def _fitted(
@@ -228,7 +246,7 @@ def report_pdf(
     KeyError
         `paper` is not one of `PAPERS`.
     """
-    pages, placements = _pages(context, sections, PAPERS[paper])
+    pages, placements, starts = _pages(context, sections, PAPERS[paper])
     writer = PdfWriter(clone_from=PdfReader(io.BytesIO(pages)))
     told(0.3)
     _place_figures(writer, placements, lambda done: told(0.3 + 0.6 * done))
@@ -236,8 +254,10 @@ def report_pdf(
     writer.metadata = None
     writer.add_metadata(
         {"/Title": TITLE, "/Subject": wording.RUO_LINE, "/Creator": "NeuroResponder",
-         "/Producer": "NeuroResponder"}
+         "/Producer": "NeuroResponder", HASH_KEY: context.record_sha256}
     )  # fmt: skip
+    for section, page in zip(sections, starts, strict=True):
+        writer.add_outline_item(title=section.title, page_number=page)
     writer.root_object[NameObject("/Lang")] = TextStringObject("en")
     out = io.BytesIO()
     writer.write(out)

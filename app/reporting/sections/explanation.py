@@ -5,9 +5,17 @@ from __future__ import annotations
 import numpy as np
 
 from app.core import wording
-from app.core.arrays import Floats
+from app.core.arrays import Bools, Floats
 from app.core.colours import CORRELATION_LIMIT, SignedScale, signed_scale
-from app.core.explanation_wording import DEFAULT_METHOD, METHOD_NAMES, caption
+from app.core.explanation_wording import (
+    DEFAULT_METHOD,
+    METHOD_NAMES,
+    VARIANTS_NOTE,
+    caption,
+    health_rows,
+    sensitivity_text,
+    univariate_lines,
+)
 from app.core.results import Attribution, Case, CleanSignals
 from app.core.sides import side_word
 from app.reporting.blocks import (
@@ -24,6 +32,7 @@ from app.reporting.blocks import (
 from app.reporting.context import ReportContext
 from app.reporting.figures.colour_bar import signed_bar_figure
 from app.reporting.figures.matrix import matrix_figure, network_figure
+from app.reporting.figures.sensitivity import sensitivity_figure, sensitivity_height_mm
 from app.reporting.figures.slices import attribution_slices
 from app.reporting.figures.surface import surface_figure
 from app.reporting.ranking import readable, top_connections, top_regions
@@ -59,6 +68,7 @@ def build(context: ReportContext) -> Section | None:
         ),
         _matrices(case, attribution, signals),
         _tables(case, attribution, signals),
+        *_beside(case),
         Text(_limits_line(case), "caption"),
     ]
     return Section(f"Explanation: {METHOD_NAMES[DEFAULT_METHOD]}", tuple(blocks))
@@ -74,11 +84,9 @@ def _limits_line(case: Case) -> str:
     return f"Limits: n = {model.training_count}. {wording.metric_text(model)}.{first}{more}"
 
 
-def _peaks(
-    attribution: Attribution, signals: CleanSignals, values: Floats
-) -> tuple[tuple[str, Floats], ...]:
+def _peaks(hatched: Bools, signals: CleanSignals, values: Floats) -> tuple[tuple[str, Floats], ...]:
     """The regions with the largest upward and the largest downward share, stable ones only."""
-    stable = np.where(np.asarray(attribution.disagreeing), 0.0, np.nan_to_num(values))
+    stable = np.where(hatched, 0.0, np.nan_to_num(values))
     points = []
     for title, signed in (("Largest upward", stable), ("Largest downward", -stable)):
         parcel = int(np.argmax(signed))
@@ -105,13 +113,13 @@ def _slices(
     view = context.view
     if view.template is None or view.labels is None:
         return [Missing("Slices", "The template or label files of this case are missing.")]
-    points = _peaks(attribution, signals, values)
+    points = _peaks(context.hatched, signals, values)
     height = 51.0 * len(points)
     hidden = int(values.size - scale.shown(values).sum())
     return [
         Picture(
             attribution_slices(
-                view, values, np.asarray(attribution.disagreeing), scale, points,
+                view, values, context.hatched, scale, points,
                 context.convention,
                 LEFT_MM,
                 height,
@@ -138,7 +146,7 @@ def _surface(
     return [
         Picture(
             surface_figure(
-                context.view.surface, values, np.asarray(attribution.disagreeing), scale,
+                context.view.surface, values, context.hatched, scale,
                 RIGHT_MM,
                 SURFACE_MM,
                 sides_known=context.case.scan.orientation_known,
@@ -207,9 +215,42 @@ def _matrices(case: Case, attribution: Attribution, signals: CleanSignals) -> Co
         )
     )
     parts.append(
-        (Heading("Health of this explanation"), Fields(wording.health_lines(attribution), 1))
+        (
+            Heading("Health of this explanation"),
+            Fields(health_rows(attribution, case.health), 1, label_share=0.4),
+        )
     )
     return Columns(tuple(parts), tuple([MATRIX_MM] * (len(parts) - 1) + [60.0]))
+
+
+def _beside(case: Case) -> list[Block]:
+    """Features looked at alone, and the number under other choices, where they were computed."""
+    parts: list[tuple[Block, ...]] = []
+    if case.health is not None:
+        lines: Block = Text(case.health.univariate_text, "caption")
+        if case.health.univariate:
+            lines = Fields(univariate_lines(case.health), 1, label_share=0.5)
+        parts.append(
+            (
+                Heading("Each feature by itself"),
+                lines,
+                *([Text(case.health.univariate_text, "caption")] if case.health.univariate else []),
+            )
+        )
+    if case.sensitivity is not None:
+        parts.append(
+            (
+                Heading("Sensitivity of the log-odds"),
+                Picture(
+                    sensitivity_figure(case.sensitivity, 87.0),
+                    87.0,
+                    sensitivity_height_mm(case.sensitivity),
+                    alt=sensitivity_text(case.sensitivity),
+                    caption=f"{sensitivity_text(case.sensitivity)} {VARIANTS_NOTE}",
+                ),
+            )
+        )
+    return [Columns(tuple(parts), tuple([1.0] * len(parts)))] if parts else []
 
 
 def connectivity_blocks(case: Case, signals: CleanSignals, width_mm: float) -> tuple[Block, ...]:
@@ -235,9 +276,9 @@ def connectivity_blocks(case: Case, signals: CleanSignals, width_mm: float) -> t
 
 
 def _tables(case: Case, attribution: Attribution, signals: CleanSignals) -> Columns:
-    regions = top_regions(attribution, signals, ROWS)
+    regions = top_regions(attribution, signals, ROWS, case.health)
     matrix = None if case.connectome is None else case.connectome.matrix
-    edges = top_connections(attribution, signals, matrix, ROWS)
+    edges = top_connections(attribution, signals, matrix, ROWS, case.health)
     sides = {"L": "L", "R": "R"}
 
     def side(name: str) -> str:
@@ -256,7 +297,7 @@ def _tables(case: Case, attribution: Attribution, signals: CleanSignals) -> Colu
         "lclrr",
         caption=(
             "Largest regions in log-odds. (b) what in the scan mattered, (a) what each branch "
-            "used; regions where they disagree are left out."
+            "used; regions where they disagree, or that are unstable, are left out."
         ),
     )  # fmt: skip
     edge_table = Table(
