@@ -45,11 +45,11 @@ def add_arguments(parser: ArgumentParser) -> None:
                         help="model of a scan that is analysed (default: %(default)s)")  # fmt: skip
     parser.add_argument("--health", action="store_true",
                         help="agreement over baselines, windows, token orders and halves; random "
-                        "weights and shuffled labels; stability of every parcel and connection")  # fmt: skip
+                        "weights, shuffled labels; what is stable")  # fmt: skip
     parser.add_argument("--sensitivity", action="store_true",
-                        help="the number under other choices of the analysis, as marked variants")  # fmt: skip
+                        help="the number under other choices, as marked variants")  # fmt: skip
     parser.add_argument("--frames", type=frame_range, metavar="A-B",
-                        help="the time series map of these frames of the file (first = 0)")  # fmt: skip
+                        help="series map of these frames of the file (first = 0)")  # fmt: skip
     parser.add_argument("--again", action="store_true",
                         help="compute what the case already holds once more")  # fmt: skip
     parser.add_argument("--device", choices=("auto", "cuda", "mps", "cpu"), default="auto")

@@ -31,7 +31,7 @@ def add_arguments(parser: ArgumentParser) -> None:
                         help="compare a participant summary with its case (default: test this "
                         "installation)")  # fmt: skip
     parser.add_argument("--scan", type=Path, metavar="FILE",
-                        help="with a report: analyse its scan again and compare; needs --out")  # fmt: skip
+                        help="with a report: analyse its scan again; needs --out")  # fmt: skip
     parser.add_argument("--seed", type=natural_number, default=DEMONSTRATION_SEED, metavar="N")
     parser.add_argument("--out", type=Path, metavar="DIR",
                         help="keep the files here (default: a temporary folder)")  # fmt: skip
