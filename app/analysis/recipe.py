@@ -149,8 +149,6 @@ def _settings(request: AnalysisRequest) -> dict[str, object]:
 
 def _case_id(request: AnalysisRequest, bundle: Bundle, source: str) -> str:
     settings = _settings(request)
-    if not request.cleared:
-        del settings["cleared"]  # nothing was cleared: the id that such a case always had
     if request.t1_path is not None:
         settings["t1_sha256"] = t1_sha256(request)
     return case_id(

@@ -49,8 +49,8 @@ def sensitivity_of(case: Case, bundle: Bundle, progress: Progress) -> Sensitivit
     progress
         Told between variants; a cancel takes hold there.
     """
+    from app.models.alterations import log_odds_of
     from app.models.covariates import scan_covariates
-    from app.models.device import fixed_threads
 
     prediction, signals = case.prediction, case.signals
     assert prediction is not None
@@ -60,10 +60,7 @@ def sensitivity_of(case: Case, bundle: Bundle, progress: Progress) -> Sensitivit
     model = bundle.scan_model("cpu")
 
     def ask(some: CleanSignals, connectome: Connectome) -> float:
-        import torch
-
-        with fixed_threads(), torch.no_grad():
-            return float(model.answer(some, connectome, covariates, 1, Progress()).log_odds)
+        return log_odds_of(model, some, connectome, covariates)
 
     found: list[Variant] = []
     for variant in _variants(case, bundle, ask):
@@ -192,11 +189,8 @@ def _windows(case: Case, bundle: Bundle) -> Iterator[Variant]:
 
 
 def _orders(case: Case, bundle: Bundle) -> Iterator[Variant]:
-    import torch
-
-    from app.models.alterations import absent_text, altered_models
+    from app.models.alterations import absent_text, altered_models, log_odds_of
     from app.models.covariates import scan_covariates
-    from app.models.device import fixed_threads
 
     assert case.signals is not None
     assert case.connectome is not None
@@ -204,9 +198,8 @@ def _orders(case: Case, bundle: Bundle) -> Iterator[Variant]:
     count = 0
     for number, other in altered_models(bundle.scan_model("cpu"), TOKEN_ORDERS):
         count += 1
-        with fixed_threads(), torch.no_grad():
-            answer = other.answer(case.signals, case.connectome, covariates, 1, Progress())
-        yield Variant("Token order", f"random order {number + 1}", float(answer.log_odds))
+        value = log_odds_of(other, case.signals, case.connectome, covariates)
+        yield Variant("Token order", f"random order {number + 1}", value)
     if not count:
         yield Variant("Token order", "another order", None, absent_text(TOKEN_ORDERS))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from app.cli import (
+    bids,
     cache,
     demo,
     encode,
@@ -26,6 +27,7 @@ COMMANDS: tuple[Command, ...] = (
     predict.COMMAND,
     explain.COMMAND,
     report.COMMAND,
+    bids.COMMAND,
     simulate.COMMAND,
     verify.COMMAND,
     models.COMMAND,

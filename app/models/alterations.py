@@ -14,14 +14,18 @@ import numpy as np
 import torch
 from torch import nn
 
+from app.core.arrays import Floats
 from app.core.explanation_health import (
     RANDOM_WEIGHTS,
     SHUFFLED_LABELS,
     TOKEN_ORDERS,
     UnivariateRow,
 )
+from app.core.progress import Progress
+from app.core.results import CleanSignals, Connectome
 from app.models.answer import ScanModel, as_numpy
 from app.models.bundle import Bundle
+from app.models.device import fixed_threads
 from app.models.series_encoder import restart
 
 COUNTS = {TOKEN_ORDERS: 2, RANDOM_WEIGHTS: 2, SHUFFLED_LABELS: 3}
@@ -55,6 +59,14 @@ def altered_models(model: ScanModel, kind: str) -> Iterator[tuple[int, ScanModel
         )
         if found is not None:
             yield number, found
+
+
+def log_odds_of(
+    model: ScanModel, signals: CleanSignals, connectome: Connectome, covariates: Floats
+) -> float:
+    """What a model says of one scan, before calibration; one window at a time."""
+    with fixed_threads(), torch.no_grad():
+        return float(model.answer(signals, connectome, covariates, 1, Progress()).log_odds)
 
 
 def absent_text(kind: str) -> str:
