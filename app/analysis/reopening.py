@@ -105,8 +105,11 @@ def _request_of(report: ReadReport, scan: Path, out: Path) -> AnalysisRequest:
             code="report.no_request",
         )
     known = {field.name for field in fields(AnalysisRequest)} - {"scan_path", "out_dir"}
-    values: dict[str, Any] = {key: value for key, value in stored.items() if key in known}
-    values["cleared"] = tuple(values.get("cleared") or ())
+    values: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value
+        for key, value in stored.items()
+        if key in known
+    }
     values["question"] = Question(**(values.get("question") or {}))
     participant = report.record.get("participant") or {}
     return AnalysisRequest(

@@ -14,6 +14,7 @@ from app.core.explanation_health import ExplanationHealth, Sensitivity
 
 PREPROCESSING = "preprocessing"  # key of the record of steps in `Provenance.parameters`
 REQUEST = "request"  # key of what was asked, without any place, in the same
+CENSORED = "censored_frames"  # key in `Provenance.parameters`: volumes left out by hand
 PARCEL_SPACE = "parcel series"
 # fMRIPrep's names of the columns of `Motion.parameters`.
 MOTION_COLUMNS = ("trans_x", "trans_y", "trans_z", "rot_x", "rot_y", "rot_z")

@@ -21,6 +21,7 @@ from app.core.settings import (
     save_settings,
 )
 from app.gui.case_reader import CaseReader
+from app.gui.censoring import Censoring, stale_summary
 from app.gui.jobs import Jobs
 from app.gui.messages import Messages
 from app.gui.scan_picture import middle_volume
@@ -70,6 +71,8 @@ class Actions(QObject):
         self.reader.analysed.connect(self._show_analysed)
         self.reader.failed.connect(lambda error: messages.tell(error))
         self.reader.slow.connect(self.said)
+        self.censoring = Censoring(session, self)
+        self.censoring.failed.connect(lambda error: messages.tell(error))
         self.messages = messages
         self.settings = settings
         self._scratch: Path | None = None
@@ -181,6 +184,7 @@ class Actions(QObject):
             device=self.settings.device,
             threads=self.settings.threads,
             **preview.selection,
+            censored_frames=self.session.state.review.censored,
             stage_cache=True,
             **values,
         )
@@ -215,6 +219,9 @@ class Actions(QObject):
         opened = self.session.case
         if opened is None:
             return
+        if opened.stale:
+            self.messages.tell(stale_summary())
+            return
         source = opened.summary_pdf
         if not source.is_file():
             self._start(report_job(opened.folder, target), target)
@@ -241,6 +248,7 @@ class Actions(QObject):
     def close(self) -> None:
         """Stop all work and remove private files."""
         self.reader.close()
+        self.censoring.close()
         self.jobs.close()
         self.downloads.close()
         if self._scratch is not None:
