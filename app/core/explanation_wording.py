@@ -175,6 +175,51 @@ def sensitivity_text(found: Sensitivity) -> str:
     )
 
 
+def card_health_lines(
+    attribution: Attribution,
+    health: ExplanationHealth | None,
+    sensitivity: Sensitivity | None,
+    windows: Floats | None,
+) -> tuple[str, ...]:
+    """Explanation health in a few short lines, for the prediction card."""
+    errors = ", ".join(
+        f"{letter} {wording.number(branch.completeness_error, 2)}"
+        + ("" if branch.converged else " (not converged)")
+        for letter, branch in (("(a)", attribution.branches), ("(b)", attribution.scan))
+    )
+    lines = [
+        f"Completeness error, log-odds: {errors}",
+        f"(a) and (b): Spearman {wording.signed(attribution.agreement)}; "
+        f"{int(attribution.disagreeing.sum())} of {attribution.disagreeing.size} parcels disagree",
+    ]
+    if health is None:
+        lines.append(NOT_JUDGED)
+    else:
+        for kind in REPEAT_KINDS:
+            found = [one.agreement for one in health.of_kind(kind)]
+            if found:
+                lines.append(
+                    f"{KIND_WORDS[kind]}: Spearman {wording.signed(float(np.nanmedian(found)))}"
+                )
+        lines.append(f"{int(health.unstable.sum())} of {health.unstable.size} parcels unstable")
+    lines += _spread_lines(sensitivity, windows)
+    return tuple(lines)
+
+
+def _spread_lines(sensitivity: Sensitivity | None, windows: Floats | None) -> list[str]:
+    """Log-odds over windows and token orders, as far as they are known."""
+    groups: dict[str, list[float]] = {}
+    if windows is not None and np.size(windows) > 1:
+        groups["Windows"] = np.asarray(windows, float).tolist()
+    for one in () if sensitivity is None else sensitivity.computed:
+        if one.group == "Token order" and one.log_odds is not None:
+            groups.setdefault("Token orders", []).append(one.log_odds)
+    return [
+        f"{name}: log-odds {wording.signed(min(values))} to {wording.signed(max(values))}"
+        for name, values in groups.items()
+    ]
+
+
 def frames_map(branch: BranchAttribution, first: int, last: int) -> Floats:
     """(parcel,) what frames `first` to `last` of the series moved; connections have no time."""
     frames = np.asarray(branch.per_parcel_frame)

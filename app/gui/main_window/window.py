@@ -28,6 +28,7 @@ from app.gui.main_window.focus import focus_first
 from app.gui.main_window.history_panel import make_history_dock
 from app.gui.main_window.menus import Menus
 from app.gui.main_window.palettes import Palettes
+from app.gui.main_window.reports import Reports
 from app.gui.main_window.resume import ResumeBar
 from app.gui.main_window.sidebar import Sidebar
 from app.gui.main_window.start import StartPanel
@@ -56,6 +57,7 @@ class MainWindow(QMainWindow):
     menus: Menus
     palettes: Palettes
     progress: ProgressPanel
+    reports: Reports
     resume: ResumeBar
     session: Session
     tools: Tools
@@ -81,6 +83,7 @@ class MainWindow(QMainWindow):
         self.palettes = Palettes(self)
         self.asking = Asking(self)
         self.tools = Tools(self)
+        self.reports = Reports(self)
         self.menus = Menus(self)
         self._connect()
         self._restore_geometry()
@@ -135,6 +138,7 @@ class MainWindow(QMainWindow):
         actions.begun.connect(self.errors.hide)
         actions.step_wanted.connect(self.show_step)
         actions.said.connect(self.say)
+        actions.report_wanted.connect(self.reports.open_report)
         self.steps.chosen.connect(self.show_step)
         self.start.scan_asked.connect(self.asking.ask_scan)
         self.start.case_asked.connect(self.asking.ask_case)
