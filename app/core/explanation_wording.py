@@ -134,9 +134,12 @@ def repeat_rows(health: ExplanationHealth) -> tuple[tuple[str, str], ...]:
 
 
 def health_rows(
-    attribution: Attribution, health: ExplanationHealth | None
+    attribution: Attribution, health: ExplanationHealth | None, *, brief: bool = False
 ) -> tuple[tuple[str, str], ...]:
-    """Explanation health as (name, text) rows, the same in window and report."""
+    """Explanation health as (name, text) rows, the same in window and report.
+
+    `brief` leaves the repeats out, where they stand elsewhere.
+    """
     rows = [
         ("Method (a) branches", attribution.branches.method),
         ("Convergence (a), numerical only", convergence_text(attribution.branches)),
@@ -145,7 +148,7 @@ def health_rows(
         ("Agreement of (a) and (b)", agreement_text(attribution)),
         ("Stability", stability_text(health)),
     ]
-    if health is not None:
+    if health is not None and not brief:
         rows += repeat_rows(health)
     return (*rows, ("Reference", attribution.reference))
 
@@ -195,12 +198,13 @@ def card_health_lines(
     if health is None:
         lines.append(NOT_JUDGED)
     else:
-        for kind in REPEAT_KINDS:
-            found = [one.agreement for one in health.of_kind(kind)]
-            if found:
-                lines.append(
-                    f"{KIND_WORDS[kind]}: Spearman {wording.signed(float(np.nanmedian(found)))}"
-                )
+        each = [
+            f"{KIND_WORDS[kind].lower()} "
+            + wording.signed(float(np.nanmedian([one.agreement for one in health.of_kind(kind)])))
+            for kind in REPEAT_KINDS
+            if health.of_kind(kind)
+        ]
+        lines.append(f"Repeats, Spearman: {', '.join(each)}")
         lines.append(f"{int(health.unstable.sum())} of {health.unstable.size} parcels unstable")
     lines += _spread_lines(sensitivity, windows)
     return tuple(lines)
@@ -210,14 +214,15 @@ def _spread_lines(sensitivity: Sensitivity | None, windows: Floats | None) -> li
     """Log-odds over windows and token orders, as far as they are known."""
     groups: dict[str, list[float]] = {}
     if windows is not None and np.size(windows) > 1:
-        groups["Windows"] = np.asarray(windows, float).tolist()
+        groups["windows"] = np.asarray(windows, float).tolist()
     for one in () if sensitivity is None else sensitivity.computed:
         if one.group == "Token order" and one.log_odds is not None:
-            groups.setdefault("Token orders", []).append(one.log_odds)
-    return [
-        f"{name}: log-odds {wording.signed(min(values))} to {wording.signed(max(values))}"
+            groups.setdefault("token orders", []).append(one.log_odds)
+    told = [
+        f"{name} {wording.signed(min(values))} to {wording.signed(max(values))}"
         for name, values in groups.items()
     ]
+    return [f"Log-odds: {'; '.join(told)}"] if told else []
 
 
 def frames_map(branch: BranchAttribution, first: int, last: int) -> Floats:

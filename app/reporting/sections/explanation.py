@@ -10,11 +10,8 @@ from app.core.colours import CORRELATION_LIMIT, SignedScale, signed_scale
 from app.core.explanation_wording import (
     DEFAULT_METHOD,
     METHOD_NAMES,
-    VARIANTS_NOTE,
     caption,
     health_rows,
-    sensitivity_text,
-    univariate_lines,
 )
 from app.core.results import Attribution, Case, CleanSignals
 from app.core.sides import side_word
@@ -32,7 +29,6 @@ from app.reporting.blocks import (
 from app.reporting.context import ReportContext
 from app.reporting.figures.colour_bar import signed_bar_figure
 from app.reporting.figures.matrix import matrix_figure, network_figure
-from app.reporting.figures.sensitivity import sensitivity_figure, sensitivity_height_mm
 from app.reporting.figures.slices import attribution_slices
 from app.reporting.figures.surface import surface_figure
 from app.reporting.ranking import readable, top_connections, top_regions
@@ -68,7 +64,6 @@ def build(context: ReportContext) -> Section | None:
         ),
         _matrices(case, attribution, signals),
         _tables(case, attribution, signals),
-        *_beside(case),
         Text(_limits_line(case), "caption"),
     ]
     return Section(f"Explanation: {METHOD_NAMES[DEFAULT_METHOD]}", tuple(blocks))
@@ -217,40 +212,10 @@ def _matrices(case: Case, attribution: Attribution, signals: CleanSignals) -> Co
     parts.append(
         (
             Heading("Health of this explanation"),
-            Fields(health_rows(attribution, case.health), 1, label_share=0.4),
+            Fields(health_rows(attribution, case.health, brief=True), 1, label_share=0.4),
         )
     )
     return Columns(tuple(parts), tuple([MATRIX_MM] * (len(parts) - 1) + [60.0]))
-
-
-def _beside(case: Case) -> list[Block]:
-    """Features looked at alone, and the number under other choices, where they were computed."""
-    parts: list[tuple[Block, ...]] = []
-    if case.health is not None:
-        lines: Block = Text(case.health.univariate_text, "caption")
-        if case.health.univariate:
-            lines = Fields(univariate_lines(case.health), 1, label_share=0.5)
-        parts.append(
-            (
-                Heading("Each feature by itself"),
-                lines,
-                *([Text(case.health.univariate_text, "caption")] if case.health.univariate else []),
-            )
-        )
-    if case.sensitivity is not None:
-        parts.append(
-            (
-                Heading("Sensitivity of the log-odds"),
-                Picture(
-                    sensitivity_figure(case.sensitivity, 87.0),
-                    87.0,
-                    sensitivity_height_mm(case.sensitivity),
-                    alt=sensitivity_text(case.sensitivity),
-                    caption=f"{sensitivity_text(case.sensitivity)} {VARIANTS_NOTE}",
-                ),
-            )
-        )
-    return [Columns(tuple(parts), tuple([1.0] * len(parts)))] if parts else []
 
 
 def connectivity_blocks(case: Case, signals: CleanSignals, width_mm: float) -> tuple[Block, ...]:
