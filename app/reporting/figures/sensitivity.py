@@ -14,8 +14,8 @@ from app.reporting.theme import axes_mm, new_figure, unit
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-ROW_MM, MARGIN_MM, LABEL_MM = 4.0, 15.0, 46.0
-LONGEST = 34
+ROW_MM, MARGIN_MM, LABEL_MM = 4.0, 15.0, 50.0
+LONGEST = 42
 
 
 def sensitivity_height_mm(found: Sensitivity) -> float:
