@@ -57,7 +57,7 @@ def censored_words(opened: OpenCase) -> str:
     return "Connectivity and gates follow; the number is hidden until a new run."
 
 
-def stale_summary() -> StorageError:
+def summary_of_other_frames() -> StorageError:
     """Why no summary of an edited case is written: the one in the folder tells other frames."""
     return StorageError(
         "The summary in the case folder is of the frames before you edited them.",
@@ -114,7 +114,7 @@ class Censoring(QObject):
         opened = self.session.case
         if opened is None:
             self._forget(None)
-        elif not opened.stale and opened is not self._of:
+        elif not opened.is_edited and opened is not self._of:
             self._forget(opened)
             self._follow()
 
@@ -140,7 +140,7 @@ class Censoring(QObject):
         if ready is not None:
             self._show(ready)
             return
-        if not opened.stale:  # the number goes at once, what takes its place in a moment
+        if not opened.is_edited:  # the number goes at once, what takes its place in a moment
             self.session.exchange_case(original.edited(without_number(original.case, frames)))
         self.busy = True
         self.reader.read(

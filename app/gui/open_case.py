@@ -41,6 +41,7 @@ class OpenCase:
     case: Case
     folder: Path
     view: CaseView
+    stale: str = ""  # why its results may not be shown until the scan is analysed again
     original: OpenCase | None = None  # as it lies in the folder, where this one was edited since
 
     def edited(self, case: Case) -> OpenCase:
@@ -56,7 +57,7 @@ class OpenCase:
         return made
 
     @property
-    def stale(self) -> bool:
+    def is_edited(self) -> bool:
         """Whether this is not what lies in the folder: a new run is needed for a number."""
         return self.original is not None
 
@@ -73,6 +74,27 @@ class OpenCase:
         # Derived here too, so that a thread that reads does it and not the first paint.
         _ = opened.order, opened.brain_box, opened._centres_mm
         return opened
+
+    def as_stale(self, reason: str) -> OpenCase:
+        """The case without its number and what was derived from it, which says why.
+
+        Such a case is drawn like one that was withheld: nothing of the number is left in it.
+        """
+        case = self.case
+        if case.prediction is not None:
+            hidden = replace(
+                case.prediction,
+                outcome=Outcome.WITHHELD,
+                reasons=(reason,),
+                probability=None,
+                interval=None,
+                log_odds=None,
+                log_odds_windows=None,
+                covariate_probability=None,
+                contributions=None,
+            )
+            case = replace(case, prediction=hidden, attribution=None, health=None, sensitivity=None)
+        return replace(self, case=case, stale=reason)
 
     @property
     def left_out(self) -> tuple[int, ...]:

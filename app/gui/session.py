@@ -8,6 +8,7 @@ here draws, computes on voxels, or knows any widget.
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from app.core import wording
 from app.core.results import Verdict, overrides_quality
 from app.core.sides import ORIENTATION_UNKNOWN
 from app.gui.bindings import KeyMap
+from app.gui.diagnostics import note_action
 from app.gui.history import History
 from app.gui.open_case import OpenCase, ScanPreview, grid_centre_mm, voxel_of
 from app.gui.turns import Turns
@@ -64,6 +66,7 @@ class Session(QObject):
         self.research_wanted = False
         self.turns = Turns(self)
         self.keys = KeyMap(parent=self)
+        self.files: dict[str, Path] = {}  # SHA-256 of a map that a layer shows -> its file
         self._scan_sha256 = ""  # of what the history is about
 
     # the view state, by its parts -------------------------------------------
@@ -149,6 +152,7 @@ class Session(QObject):
         """Begin at a selection; for another scan also with a fresh state and history."""
         now = self.scan_sha256
         if now != self._scan_sha256 or not now:
+            self.files.clear()
             self.state = replace(self.state.for_another_case(), selection=selection)
             if self.case is not None:
                 self.state = replace(self.state, review=Review(censored=self.case.left_out))
@@ -251,6 +255,7 @@ class Session(QObject):
         old = getattr(self.state, part)
         new = replace(old, **changes)
         if new != old:
+            note_action(f"change {part} {' '.join(changes)}")
             self.history.push(words, replace(self.state, **{part: new}), merge)
 
     def end_merge(self) -> None:

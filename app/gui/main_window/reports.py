@@ -39,6 +39,7 @@ class Reports(QObject):
         self._preview_key: object = None
         self._pdf: Path | None = None  # the report that data are searched for
         window.actions_.answered.connect(self._answered)
+        window.actions_.report_wanted.connect(self.open_report)
         window.session.case_changed.connect(self.follow)
 
     # explanation -----------------------------------------------------------------------
@@ -46,7 +47,7 @@ class Reports(QObject):
     def explain(self, *, health: bool = False, sensitivity: bool = False) -> None:
         """Compute more of the open case's explanation."""
         opened = self.window_.session.case
-        if opened is None or opened.withheld:
+        if opened is None or opened.withheld or opened.stale:
             return
         settings = self.window_.actions_.settings
         job = explain_job(

@@ -53,7 +53,7 @@ class PreviewView(View):
     def key(self) -> object:
         """What decides how the pages look."""
         opened = self.session.case
-        if opened is None:
+        if opened is None or opened.stale:
             return None
         comment = self.session.state.review.comment
         word = self.session.convention_word
@@ -63,8 +63,11 @@ class PreviewView(View):
         """Forget the pages of another case and ask for this one's."""
         self._show(())
         self._shown_key = None
-        if self.session.case is None:
+        opened = self.session.case
+        if opened is None:
             self.say("No case is open.")
+        elif opened.stale:
+            self.say(opened.stale)
         else:
             self._wanted()
 
@@ -92,7 +95,8 @@ class PreviewView(View):
         self.say("")
 
     def _wanted(self) -> None:
-        if self.session.case is not None and self.isVisible() and self.key() != self._shown_key:
+        key = self.key()
+        if key is not None and self.isVisible() and key != self._shown_key:
             self.say("The pages are being drawn\N{HORIZONTAL ELLIPSIS}")
             self._later.start(0 if not self.pages else _WAIT_MS)
 

@@ -132,7 +132,7 @@ class SummaryView(View):
     def _ready(self) -> None:
         opened = self.session.case
         overruled = opened is not None and overrides_quality(opened.case)
-        may = opened is not None and not overruled
+        may = opened is not None and not overruled and not opened.stale
         self.sign.setEnabled(may and self.confirmed.isChecked())
         self.sign.setStatusTip("" if self.sign.isEnabled() else "Confirm the quality verdict first")
 
@@ -159,7 +159,7 @@ class SummaryView(View):
         self._comment_changed()
         self._ready()
         for button in (self.export, self.html):
-            button.setEnabled(opened is not None and not overruled)
+            button.setEnabled(opened is not None and not overruled and not opened.stale)
         self.folder.setEnabled(opened is not None)
         if opened is None:
             self.state.setText("")
