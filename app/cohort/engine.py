@@ -9,8 +9,10 @@ is given up with a reason. A local engine binds to 127.0.0.1 only, its dashboard
 from __future__ import annotations
 
 import contextlib
+import itertools
 import time
-from collections.abc import Callable, Iterator, Mapping
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -49,6 +51,7 @@ class Engine:
     link: str  # of the dashboard, "" where there is none
     workers: int
     stages: dict[str, tuple[str, float]] = field(default_factory=dict)  # running: key -> stage
+    _run_id: str = ""
 
     def run(
         self,
@@ -85,48 +88,87 @@ class Engine:
             return
         from distributed import as_completed
 
-        resources = {"GPU": 1} if self.settings.gpus else None
-        keys = list(tasks)
-        futures: list[Future[Any]] = self.client.map(
-            function, [tasks[key] for key in keys], key=[f"visit-{key}" for key in keys],
-            retries=1, pure=False, resources=resources,
-        )  # fmt: skip
-        names = dict(zip((future.key for future in futures), keys, strict=True))
-        waiting = as_completed(futures, loop=self.client.loop)
-        del futures  # an answer that was read is let go
+        self._run_id = uuid.uuid4().hex[:8]
+        queue = iter(tasks.items())
+        names: dict[Any, str] = {}
+        waiting = as_completed(loop=self.client.loop)
+        self._submit(
+            function, list(itertools.islice(queue, self._window(len(tasks)))), names, waiting
+        )
         done = 0
         try:
-            while done < len(names):
-                for future in waiting.next_batch(block=False):
+            while done < len(tasks):
+                batch, before = waiting.next_batch(block=False), done
+                for future in batch:
+                    if future.status in ("lost", "pending"):
+                        waiting.add(future)  # its worker died with the answer: it is done again
+                        continue
                     done += 1
                     key = names[future.key]
                     self.stages.pop(key, None)
                     ended(_end_of(key, future))
                     future.release()
+                self._submit(function, list(itertools.islice(queue, done - before)), names, waiting)
                 if self.client.status not in ("running", "connecting"):
                     raise _scheduler_gone()
-                progress.step(done / len(names), self._words(done, len(names)))
+                progress.step(done / len(tasks), self._words(done, len(tasks)))
                 time.sleep(_LOOK_EVERY_S)
         except BaseException:
-            stop()
-            self._let_end(waiting, names)
+            self._let_end(waiting, stop)
             raise
+
+    def _window(self, count: int) -> int:
+        """Tasks that the scheduler has at a time.
+
+        A worker that dies blames each task that was assigned to it. Many tasks of one group wait
+        in the scheduler; few, and those that ask for a card, are all assigned at once, so no
+        more of them are handed over than can run.
+        """
+        few = count <= 4 * self.workers
+        return max(self.workers, 1) if few or self.settings.gpus else count
+
+    def _submit(
+        self,
+        function: Callable[[Any], Any],
+        batch: Sequence[tuple[str, Any]],
+        names: dict[Any, str],
+        waiting: Any,
+    ) -> None:
+        if not batch:
+            return
+        group = f"visit-{self._run_id}"  # one for all: they wait in the scheduler's queue
+        futures: list[Future[Any]] = self.client.map(
+            function,
+            [task for _, task in batch],
+            key=[(group, number) for number in range(len(names), len(names) + len(batch))],
+            retries=1,
+            pure=False,
+            resources={"GPU": 1} if self.settings.gpus else None,
+        )
+        names.update((future.key, key) for future, (key, _) in zip(futures, batch, strict=True))
+        waiting.update(futures)
 
     def _words(self, done: int, count: int) -> str:
         running = sum(1 for _ in list(self.stages))
         return f"{done} of {count} done" + (f", {running} running" if running else "")
 
-    def _let_end(self, waiting: Any, names: Mapping[Any, str]) -> None:
-        """After `stop`: wait a little for what runs, forget what does not."""
+    def _let_end(self, waiting: Any, stop: Callable[[], None]) -> None:
+        """Forget what has not begun, ask what runs to end, and wait a little for it."""
         deadline = time.monotonic() + CANCEL_WAIT_S
-        with contextlib.suppress(OSError, TimeoutError, RuntimeError):
-            busy = {key for keys in self.client.processing().values() for key in keys}
+        try:
+            busy = self._busy()
             queued = [f for f in list(waiting.futures) if f.key not in busy]
             self.client.cancel(queued, force=True)
+        except (OSError, TimeoutError, RuntimeError):
+            busy = set()  # the scheduler is gone
+        stop()
+        with contextlib.suppress(OSError, TimeoutError, RuntimeError):
             while busy and time.monotonic() < deadline:
                 time.sleep(_LOOK_EVERY_S)
-                now = {key for keys in self.client.processing().values() for key in keys}
-                busy &= now
+                busy &= self._busy()
+
+    def _busy(self) -> set[Any]:
+        return {key for keys in self.client.processing().values() for key in keys}
 
     def _hear(self, event: tuple[float, Mapping[str, Any]]) -> None:
         """A worker told of a stage; in the client's own thread."""
