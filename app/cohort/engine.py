@@ -12,23 +12,24 @@ import contextlib
 import itertools
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from app.cohort.engine_settings import (
-    ALLOWED_DEATHS,
     CANCEL_WAIT_S,
     EngineSettings,
     worker_count,
 )
 from app.core.errors import AppError, WorkerError
+from app.core.logs import log_fault
 from app.core.progress import Progress
 from app.study.private_folders import clean_scratch
 
 if TYPE_CHECKING:
     from distributed import Client, Future
 
+WORKER_DIED = "cohort.worker_died"
 _LOOK_EVERY_S = 0.1
 _EVENTS = "neuroresponder-stages"
 
@@ -42,6 +43,18 @@ class TaskEnd:
     error: AppError | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Pass:
+    """Some tasks, and whom to tell."""
+
+    function: Callable[[Any], Any]
+    tasks: Mapping[str, Any]
+    ended: Callable[[TaskEnd], None]
+    look: Callable[[], None]
+    stop: Callable[[], None]
+    window: int
+
+
 @dataclass
 class Engine:
     """An open connection; `run` may be called several times."""
@@ -51,7 +64,6 @@ class Engine:
     link: str  # of the dashboard, "" where there is none
     workers: int
     stages: dict[str, tuple[str, float]] = field(default_factory=dict)  # running: key -> stage
-    _run_id: str = ""
 
     def run(
         self,
@@ -84,37 +96,61 @@ class Engine:
         WorkerError
             The scheduler went away.
         """
-        if not tasks:
-            return
+        suspects: dict[str, Any] = {}
+        count = len(tasks)
+        done = 0
+
+        def count_one(end: TaskEnd) -> None:
+            nonlocal done
+            done += 1
+            ended(end)
+
+        def first_pass(end: TaskEnd) -> None:
+            if end.error is not None and end.error.code == WORKER_DIED:
+                suspects[end.key] = tasks[end.key]
+            else:
+                count_one(end)
+
+        def look() -> None:
+            if self.client.status not in ("running", "connecting"):
+                raise _scheduler_gone()
+            progress.step(done / count, self._words(done, count))
+
+        self._do(_Pass(function, tasks, first_pass, look, stop, self._window(count)))
+        for key, task in suspects.items():  # alone, so that no neighbour's crash is laid to it
+            self._do(_Pass(function, {key: task}, count_one, look, stop, 1))
+
+    def _do(self, work: _Pass) -> None:
+        """Every task of a pass, `window` of them with the scheduler at a time."""
         from distributed import as_completed
 
-        self._run_id = uuid.uuid4().hex[:8]
-        queue = iter(tasks.items())
+        group = f"visit-{uuid.uuid4().hex[:8]}"  # one for all: they wait in the scheduler's queue
+        queue = iter(work.tasks.items())
         names: dict[Any, str] = {}
         waiting = as_completed(loop=self.client.loop)
-        self._submit(
-            function, list(itertools.islice(queue, self._window(len(tasks)))), names, waiting
-        )
-        done = 0
+        more, left = work.window, len(work.tasks)
         try:
-            while done < len(tasks):
-                batch, before = waiting.next_batch(block=False), done
-                for future in batch:
+            while left:
+                for key, task in itertools.islice(queue, more):
+                    future = self.client.submit(
+                        work.function, task, key=(group, len(names)), retries=1, pure=False,
+                        resources={"GPU": 1} if self.settings.gpus else None,
+                    )  # fmt: skip
+                    names[future.key] = key
+                    waiting.add(future)
+                more = 0
+                for future in waiting.next_batch(block=False):
                     if future.status in ("lost", "pending"):
                         waiting.add(future)  # its worker died with the answer: it is done again
                         continue
-                    done += 1
-                    key = names[future.key]
-                    self.stages.pop(key, None)
-                    ended(_end_of(key, future))
+                    left, more = left - 1, more + 1
+                    self.stages.pop(names[future.key], None)
+                    work.ended(_end_of(names[future.key], future))
                     future.release()
-                self._submit(function, list(itertools.islice(queue, done - before)), names, waiting)
-                if self.client.status not in ("running", "connecting"):
-                    raise _scheduler_gone()
-                progress.step(done / len(tasks), self._words(done, len(tasks)))
+                work.look()
                 time.sleep(_LOOK_EVERY_S)
         except BaseException:
-            self._let_end(waiting, stop)
+            self._let_end(waiting, work.stop)
             raise
 
     def _window(self, count: int) -> int:
@@ -126,27 +162,6 @@ class Engine:
         """
         few = count <= 4 * self.workers
         return max(self.workers, 1) if few or self.settings.gpus else count
-
-    def _submit(
-        self,
-        function: Callable[[Any], Any],
-        batch: Sequence[tuple[str, Any]],
-        names: dict[Any, str],
-        waiting: Any,
-    ) -> None:
-        if not batch:
-            return
-        group = f"visit-{self._run_id}"  # one for all: they wait in the scheduler's queue
-        futures: list[Future[Any]] = self.client.map(
-            function,
-            [task for _, task in batch],
-            key=[(group, number) for number in range(len(names), len(names) + len(batch))],
-            retries=1,
-            pure=False,
-            resources={"GPU": 1} if self.settings.gpus else None,
-        )
-        names.update((future.key, key) for future, (key, _) in zip(futures, batch, strict=True))
-        waiting.update(futures)
 
     def _words(self, done: int, count: int) -> str:
         running = sum(1 for _ in list(self.stages))
@@ -222,34 +237,33 @@ def report_stage(key: str, stage: str, fraction: float) -> None:
 
 
 def _end_of(key: str, future: Future[Any]) -> TaskEnd:
+    """The answer, or why there is none; whatever a task raised is its own end and no other's."""
     from distributed.scheduler import KilledWorker
 
     try:
-        if future.status == "finished":
-            return TaskEnd(key, future.result())
-        fault = future.exception() if future.status == "error" else None
-    except (OSError, TimeoutError, RuntimeError) as gone:
-        fault = gone
-    if isinstance(fault, AppError):
-        return TaskEnd(key, error=fault)
-    if isinstance(fault, KilledWorker):
+        return TaskEnd(key, future.result())
+    except AppError as error:
+        return TaskEnd(key, error=error)
+    except KilledWorker:
         return TaskEnd(
             key,
             error=WorkerError(
-                f"The worker process ended {ALLOWED_DEATHS} times during this scan (crash, kill "
-                "or memory limit).",
-                "Analyse it alone with --n-workers 1, or allow more with --mem-mb.",
-                code="cohort.worker_died",
+                "The worker process ended again and again during this scan (crash, kill or "
+                "memory limit).",
+                "Analyse it alone with --n-workers 1, or allow more memory with --mem-mb.",
+                code=WORKER_DIED,
             ),
         )
-    what = type(fault).__name__ if fault is not None else future.status
-    return TaskEnd(
-        key,
-        error=WorkerError(
-            f"The work on this scan was lost ({what}).", "Run the cohort again.",
-            code="cohort.lost",
-        ),
-    )  # fmt: skip
+    except Exception as fault:  # noqa: BLE001 - the net of the engine: one task, one end
+        log_fault("cohort.task_lost", fault)
+        return TaskEnd(
+            key,
+            error=WorkerError(
+                f"The work on this scan was lost ({type(fault).__name__}).",
+                "Run the cohort again.",
+                code="cohort.lost",
+            ),
+        )
 
 
 def _scheduler_gone() -> WorkerError:
