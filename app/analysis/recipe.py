@@ -150,8 +150,6 @@ def _case_id(request: AnalysisRequest, bundle: Bundle, source: str) -> str:
         # Neither where things lie nor how many threads run may change the answer.
         if key not in _NOT_THE_ANSWER
     }
-    if not request.cleared:
-        del settings["cleared"]  # nothing was cleared: the id that such a case always had
     if request.t1_path is not None:
         settings["t1_sha256"] = t1_sha256(request)
     return case_id(

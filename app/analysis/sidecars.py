@@ -12,6 +12,7 @@ from typing import Any
 from app import __version__
 from app.analysis.measure import NOT_STATED, Measured
 from app.core.results import Case
+from app.core.sides import UNKNOWN_SENTENCE
 from app.core.wording import RUO_LINE
 from app.preprocessing.framewise import JENKINSON_RADIUS_MM, POWER_RADIUS_MM
 from app.preprocessing.presets import find_preset
@@ -20,6 +21,10 @@ from app.study.tables import measure_name, series_name
 
 BIDS_VERSION = "1.10.0"
 
+_ATLAS_SIDES = (
+    f"{UNKNOWN_SENTENCE}. Names of parcels are the atlas's: L and R in them do not name a side of "
+    "this participant."
+)
 _COLUMNS = {
     "trans": "Head translation, mm",
     "rot": "Head rotation, radians",
@@ -45,6 +50,7 @@ def derivative_files(case: Case, measured: Measured) -> dict[str, Any]:
     series = f"{atlas}_{series_name(signals)}"
     confounds = f"{stem}_desc-confounds_timeseries"
     source = [f"urn:sha256:{case.scan.sha256}"]
+    sides = {} if case.scan.orientation_known else {"ParcelSides": _ATLAS_SIDES}
     files: dict[str, Any] = {
         "dataset_description.json": dataset_description(case),
         f"{confounds}.json": confound_sidecar(case),
@@ -56,15 +62,18 @@ def derivative_files(case: Case, measured: Measured) -> dict[str, Any]:
             "ResidualDegreesOfFreedom": _finite(signals.residual_degrees_of_freedom),
             "FlaggedFrames": [int(row) for row in (~signals.good_frames).nonzero()[0]],
             "Sources": [*source, f"bids::{confounds}.tsv"],
+            **sides,
         },
         f"{atlas}_stat-coverage_bold.json": {
             "Description": "Share of each parcel's points inside field of view and brain mask",
             "Sources": [*source, f"bids::{stem}_desc-brain_mask.nii.gz"],
+            **sides,
         },
         f"{atlas}_stat-{measure}_relmat.json": {
             "Measure": measure,
             "FramesUsed": None if case.connectome is None else case.connectome.frame_count,
             "Sources": [f"bids::{series}.tsv"],
+            **sides,
         },
         f"{stem}_desc-qc_bold.json": quality_record(case, measured),
     }

@@ -29,8 +29,8 @@ def without_side(name: str) -> str:
 def without_unknown_sides(case: Case) -> Case:
     """The case to show: where orientation is unknown, no parcel has a left or right.
 
-    For views and reports only, never to be stored: the atlas's own names and hemispheres stay in
-    the case folder. Parcels of the midline stay what they are.
+    For views, reports and tables for people; the case itself keeps the atlas's names and
+    hemispheres, by which parcels are found. Parcels of the midline stay what they are.
     """
     signals = case.signals
     if case.scan.orientation_known or signals is None:

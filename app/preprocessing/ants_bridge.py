@@ -19,7 +19,7 @@ from app.core.arrays import Bools, Floats, Ints
 from app.core.errors import PreprocessingError
 from app.core.folders import private_prefix
 from app.core.images import Image3D
-from app.preprocessing.geometry import voxel_sizes_mm
+from app.preprocessing.geometry import is_orthogonal, voxel_sizes_mm
 
 _FLIP = np.diag([-1.0, -1.0, 1.0, 1.0])
 _THREADS = "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"
@@ -49,12 +49,6 @@ def import_ants() -> Any:
             code="preprocessing.ants_missing",
         ) from error
     return ants
-
-
-def is_orthogonal(affine: Floats) -> bool:
-    """Whether a grid has right angles (ITK images can hold no others)."""
-    directions = affine[:3, :3] / voxel_sizes_mm(affine)
-    return bool(np.allclose(directions.T @ directions, np.eye(3), atol=1e-4))
 
 
 def to_ants(data: Floats | Ints | Bools, affine: Floats) -> Any:

@@ -29,6 +29,7 @@ from app.preprocessing.confounds import (
     tissue_points,
 )
 from app.preprocessing.findings import chain_findings
+from app.preprocessing.geometry import settled_affine
 from app.preprocessing.motion import estimate_motion
 from app.preprocessing.placement import (
     Placed,
@@ -109,7 +110,8 @@ def preprocess(
     Parameters
     ----------
     image
-        The run; `image.space` "scanner", or the template's name where it already lies there.
+        The run; `image.space` "scanner", or the template's name where it already lies there. In
+        scanner space its place is rounded first (`geometry.settled_affine`).
     points, template
         Atlas sample points and the template they live in.
     preset
@@ -141,12 +143,15 @@ def preprocess(
             "Use the raw run, or the derivative in the atlas's template.",
             code="preprocessing.template_mismatch",
         )
+    beside = beside or Beside()
+    if raw:
+        image, beside = _settled(image, beside)
     run = _Run(
         image,
         points,
         template,
         preset,
-        beside or Beside(),
+        beside,
         seed,
         stages or Stages(),
         scratch,
@@ -155,6 +160,14 @@ def preprocess(
         threads,
     )
     return run.through(moved_limits)
+
+
+def _settled(image: Image4D, beside: Beside) -> tuple[Image4D, Beside]:
+    """The run and its T1 image in places that the storage order of their files does not change."""
+    if beside.t1 is not None:
+        t1 = replace(beside.t1, affine=frozen(settled_affine(beside.t1.affine)))
+        beside = replace(beside, t1=t1)
+    return replace(image, affine=frozen(settled_affine(image.affine))), beside
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,6 +68,45 @@ def voxel_sizes_mm(affine: Floats) -> Floats:
     return np.asarray(np.sqrt((affine[:3, :3] ** 2).sum(axis=0)))
 
 
+def is_orthogonal(affine: Floats) -> bool:
+    """Whether a grid has right angles (ITK images can hold no others)."""
+    directions = affine[:3, :3] / voxel_sizes_mm(affine)
+    return bool(np.allclose(directions.T @ directions, np.eye(3), atol=1e-4))
+
+
+def settled_affine(affine: Floats) -> Floats:
+    """The place of a grid, rounded to about 0.01 mm, so that its storage order leaves no trace.
+
+    A file holds its place in 32-bit numbers. Stored along other axes, the same grid comes back up
+    to 1e-5 mm elsewhere, and whatever stops at a tolerance or takes the nearest voxel enlarges
+    that to hundredths of a millimetre. A series does not depend on where the world's origin lies:
+    everything that is found in the rounded place is found of the same voxels.
+
+    Edges are rounded to 1e-4 mm, a right-angled grid's turn to 1e-4 rad (0.01 mm at 100 mm),
+    other grids' axes to 1e-4 mm a voxel, the origin to 0.01 mm. Decimal numbers and the usual
+    binary fractions (3.4375 mm) lie well inside a step, not on its border.
+    """
+    settled = np.eye(4)
+    edges = voxel_sizes_mm(affine)
+    signed = edges * np.where(np.diag(affine)[:3] < 0, -1.0, 1.0)
+    directions = affine[:3, :3] / signed
+    if is_orthogonal(affine) and np.linalg.det(directions) > 0:
+        from scipy.spatial.transform import Rotation
+
+        left, _, right = np.linalg.svd(directions)
+        turn = _settled(Rotation.from_matrix(left @ right).as_rotvec(), 4)
+        settled[:3, :3] = Rotation.from_rotvec(turn).as_matrix() * _settled(signed, 4)
+    else:
+        settled[:3, :3] = _settled(affine[:3, :3], 4)
+    settled[:3, 3] = _settled(affine[:3, 3], 2)
+    return settled
+
+
+def _settled(values: Floats, decimals: int) -> Floats:
+    """Values on a decimal grid; what lies a half or a quarter between falls clear of a border."""
+    return np.asarray(np.round(np.floor(values * 10.0**decimals + 0.618) / 10.0**decimals, 6))
+
+
 def grid_points_mm(shape: tuple[int, ...], affine: Floats) -> Floats:
     """World positions of all voxel centres in C order, (x * y * z, 3) float64."""
     axes = [np.arange(count, dtype=np.float64) for count in shape[:3]]

@@ -25,7 +25,11 @@ from app.preprocessing.framewise import (
     framewise_displacement_jenkinson,
     framewise_displacement_power,
 )
-from app.preprocessing.geometry import displacement_at_radius_mm, rigid_parameters
+from app.preprocessing.geometry import (
+    displacement_at_radius_mm,
+    is_orthogonal,
+    rigid_parameters,
+)
 from app.preprocessing.rigid_alignment import Fit, Reference, Smoother, align, make_reference
 
 MEAN_FRAMES = 60  # evenly spaced frames that make the mean reference
@@ -309,7 +313,7 @@ def _safety_net(
 
 def _by_ants(smoother: Smoother, reference: Reference, fit: Fit, frame: int) -> Fit:
     """The frame's fit from where ants' BOLDRigid places it; the fit as it was where ants fails."""
-    from app.preprocessing.ants_bridge import is_orthogonal, rigid_registration
+    from app.preprocessing.ants_bridge import rigid_registration
 
     if not is_orthogonal(reference.affine):
         return fit

@@ -17,13 +17,15 @@ from app.core.errors import PreprocessingError
 from app.core.images import Image3D, SpatialMap
 from app.core.progress import Progress
 from app.preprocessing.affine_start import search_start
-from app.preprocessing.ants_bridge import (
-    affine_registration,
-    correct_bias,
-    is_orthogonal,
-)
+from app.preprocessing.ants_bridge import affine_registration, correct_bias
 from app.preprocessing.deformable import WarpSettings, find_warp
-from app.preprocessing.geometry import apply_affine, dilated, grid_points_mm, voxel_sizes_mm
+from app.preprocessing.geometry import (
+    apply_affine,
+    dilated,
+    grid_points_mm,
+    is_orthogonal,
+    voxel_sizes_mm,
+)
 from app.preprocessing.spatial_map import (
     affine_map,
     identity_map,

@@ -18,7 +18,7 @@ class Step:
 
 STEPS = (
     Step("steady_state", "finds the first frame with settled magnetisation", 0.1, 2),
-    Step("motion", "estimates rigid head motion on the raw volumes", 3.5),
+    Step("motion", "estimates rigid head motion on the raw volumes", 3.5, 2),
     Step("reference", "averages the motion-corrected volumes", 1.0),
     Step("brain_mask", "finds the brain in the reference volume", 1.0),
     Step("registration", "brings the reference to the atlas's template directly", 6.0),

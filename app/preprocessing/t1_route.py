@@ -17,13 +17,15 @@ from app.core.errors import PreprocessingError
 from app.core.images import Image3D, SpatialMap
 from app.core.progress import PartOfStage, Progress
 from app.preprocessing.affine_start import search_start
-from app.preprocessing.ants_bridge import (
-    affine_registration,
-    is_orthogonal,
-    rigid_registration,
-)
+from app.preprocessing.ants_bridge import affine_registration, rigid_registration
 from app.preprocessing.deformable import WarpSettings
-from app.preprocessing.geometry import apply_affine, dilated, grid_points_mm, voxel_sizes_mm
+from app.preprocessing.geometry import (
+    apply_affine,
+    dilated,
+    grid_points_mm,
+    is_orthogonal,
+    voxel_sizes_mm,
+)
 from app.preprocessing.registration import (
     FIXED_MARGIN_MM,
     JACOBIAN_LIMITS,

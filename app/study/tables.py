@@ -12,12 +12,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.core.results import MOTION_COLUMNS, Attribution, Case, CleanSignals, Connectome, Motion
+from app.core.sides import without_unknown_sides
 
 FIRST_COLUMNS = (*MOTION_COLUMNS, "framewise_displacement", "std_dvars")
 
 
 def case_tables(case: Case) -> dict[str, bytes]:
-    """All tables that this case has results for: file name -> UTF-8 text with a header line."""
+    """All tables that this case has results for: file name -> UTF-8 text with a header line.
+
+    Where left and right of the scan are unknown, the table of parcels names no side. Tables with
+    a column a parcel keep the atlas's names, by which tools find a parcel; their sidecars say that
+    the names' sides are the atlas's only.
+    """
     stem = case.stem()
     signals = case.signals
     tables: dict[str, bytes] = {}
@@ -37,7 +43,8 @@ def case_tables(case: Case) -> dict[str, bytes]:
         )
     if case.attribution is not None:
         found = case.attribution
-        tables[f"{atlas}_desc-attribution_parcels.tsv"] = attribution_table(signals, found)
+        shown = without_unknown_sides(case).signals or signals
+        tables[f"{atlas}_desc-attribution_parcels.tsv"] = attribution_table(shown, found)
         for view, branch in (("", found.branches), ("scan", found.scan)):
             tables[f"{atlas}_desc-attribution{view}_connections.tsv"] = table(
                 signals.parcel_names, np.asarray(branch.per_connection)

@@ -116,19 +116,24 @@ def storage(options: argparse.Namespace) -> list[str]:
 
     head = scan_head(1, frames=orders.FRAMES)
     placed = place(head)
-    plain, centres = orders.series_of(head.image, placed), orders.centres_mm(placed)
+    plain = orders.series_of(head.image, placed)
+    whole = orders.found_anew(head.image)
+    centres = orders.centres_mm(whole.spatial_map)
 
     def one(number: int) -> Record:
         codes = orders.storage_orders()[number - 1]
         with tempfile.TemporaryDirectory() as folder:
             image = orders.stored_as(head, codes, Path(folder))
-            again = orders.placed_anew(head, image)
+            again = orders.found_anew(image)
+            there = orders.centres_mm(again.spatial_map)
             return {
                 "seed": number,
                 "codes": codes,
                 "same_place": orders.relative_difference(orders.series_of(image, placed), plain),
-                "anew": orders.relative_difference(orders.series_of(image, again), plain),
-                "apart_mm": float(np.linalg.norm(orders.centres_mm(again) - centres, axis=1).max()),
+                "anew": orders.relative_difference(
+                    np.asarray(again.sampled.series), np.asarray(whole.sampled.series)
+                ),
+                "apart_mm": float(np.linalg.norm(there - centres, axis=1).max()),
             }
 
     records = keep_going(options.out, len(orders.storage_orders()), one, options.seconds)

@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from app.core.images import Image4D
-from app.preprocessing.brain_mask import find_brain_mask
+from app.core.images import Image4D, SpatialMap
+from app.preprocessing.chain import Preprocessed, preprocess
 from app.preprocessing.placement import Placed
-from app.preprocessing.reference import make_boldref
+from app.preprocessing.presets import find_preset
 from app.preprocessing.sampling import sample_parcels
 from app.preprocessing.spatial_map import to_scanner
 from app.scans.nifti import read_nifti
 from app.simulation.bids import write_nifti
-from tests.accuracy.heads import Head, atlas_and_template, place
+from tests.accuracy.heads import Head, atlas_and_template
 
 Array = NDArray[Any]
 
@@ -57,16 +57,16 @@ def series_of(image: Image4D, placed: Placed) -> Array:
     return np.asarray(sampled.series)
 
 
-def placed_anew(head: Head, image: Image4D) -> Placed:
-    """The place found from this image as it was opened."""
-    boldref = make_boldref(image, None)
-    return place(replace(head, image=image, boldref=boldref, mask=find_brain_mask(boldref)))
+def found_anew(image: Image4D) -> Preprocessed:
+    """Everything found from this image as it was opened: motion, mask, place, series."""
+    atlas, images = atlas_and_template()
+    return preprocess(image, atlas.points, images, find_preset("simple-highpass"), seed=1)
 
 
-def centres_mm(placed: Placed) -> Array:
+def centres_mm(spatial_map: SpatialMap) -> Array:
     """Where a place puts the parcels' centres, (parcel, 3) scanner mm."""
     atlas, _ = atlas_and_template()
-    return np.asarray(to_scanner(placed.spatial_map, np.asarray(atlas.centroids_mm, float)))
+    return np.asarray(to_scanner(spatial_map, np.asarray(atlas.centroids_mm, float)))
 
 
 def relative_difference(first: Array, second: Array) -> float:

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from app.core.errors import AppError
+from app.scans.dicom.compare import READABLE, pixels_of
 from app.scans.dicom.csa import csa_values, planned_volumes
 from app.scans.dicom.grid import make_grid
 from app.scans.dicom.reading import read_instance
@@ -140,6 +141,24 @@ def _like_the_header(data: bytes, grid: Any) -> None:
     assert np.allclose(grid.affine[:3, 1], flip * column * between_rows, atol=1e-4)
 
 
+def codec(data: bytes, folder: Path) -> bool:
+    """The pixels of one DICOM file, run-length encoded or plain."""
+    path = folder / "one"
+    path.write_bytes(data)
+    item = read_instance(path, len(data))
+    if item is None or item.faults or not item.planes or item.syntax not in READABLE:
+        return False
+    try:
+        pixels = pixels_of(item, path)
+    except AppError:
+        return False
+    count = 1 if item.mosaic is not None else len(item.planes)
+    assert pixels.shape == (count, item.rows, item.columns)
+    assert pixels.dtype.kind in "iu"
+    assert pixels.dtype.itemsize == int(item.numbers["BitsAllocated"]) // 8
+    return True
+
+
 def csa(data: bytes, _folder: Path) -> bool:
     """A Siemens private header."""
     found = csa_values(data, ("NumberOfImagesInMosaic", "SliceNormalVector"))
@@ -201,6 +220,7 @@ TARGETS: dict[str, Target] = {
     "nifti": nifti,
     "nifti_gz": nifti_gz,
     "dicom": dicom,
+    "codec": codec,
     "csa": csa,
     "confounds": confounds,
     "table": table,
@@ -211,6 +231,8 @@ TARGETS: dict[str, Target] = {
 
 def seeds(name: str) -> list[bytes]:
     """Small valid inputs of a target, made here."""
+    from pydicom.uid import RLELossless
+
     from tests import dicom_files
     from tests.unit.scans.nifti_files import body, header1, header2, voxels
 
@@ -225,7 +247,7 @@ def seeds(name: str) -> list[bytes]:
             header1(small, "i2", ">", **quaternion) + b"\0" * 4 + body(voxels("i2", small), ">"),
             header2(small, "f4", slope=0.5, intercept=2) + b"\0" * 4 + body(voxels("f4", small)),
         ]
-    if name in ("dicom", "csa"):
+    if name in ("dicom", "csa", "codec"):
         protocol = dicom_files.oblique(frames=2, slices=3, columns=4, rows=5)
         data = dicom_files.truth_voxels(protocol)
         if name == "csa":
@@ -236,6 +258,9 @@ def seeds(name: str) -> list[bytes]:
             dicom_files.enhanced(protocol, data),
             dicom_files.classic(protocol, data)[0],
         ]
+        if name == "codec":
+            for item in items:
+                item.compress(RLELossless)
         return [_written(item) for item in items]
     if name == "confounds":
         names = ("trans_x", "trans_y", "trans_z", "rot_x", "rot_y", "rot_z", "csf", "std_dvars",

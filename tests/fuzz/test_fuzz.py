@@ -12,7 +12,14 @@ from tests.fuzz.targets import TARGETS, mutated, seeds
 
 CORPUS = Path(__file__).parent / "corpus"
 KEPT = sorted(path for path in CORPUS.glob("*/*") if path.parent.name in TARGETS)
-COUNTS = {"nifti": 400, "nifti_gz": 250, "dicom": 120, "confounds": 300, "series": 200}
+COUNTS = {
+    "nifti": 400,
+    "nifti_gz": 250,
+    "dicom": 120,
+    "codec": 300,
+    "confounds": 300,
+    "series": 200,
+}
 CHANGES = st.lists(
     st.tuples(st.integers(0, 5), st.integers(0, 1 << 20), st.integers(0, 1 << 16)),
     min_size=1,

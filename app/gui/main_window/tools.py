@@ -12,9 +12,11 @@ from PySide6.QtWidgets import QFileDialog
 
 from app.core import wording
 from app.core.errors import ScanError
+from app.gui.dialogs.about import AboutDialog
 from app.gui.dialogs.model_card import ModelCardDialog
 from app.gui.dialogs.override import OverrideDialog
 from app.gui.dialogs.settings import SettingsDialog
+from app.gui.dialogs.shortcuts import ShortcutsDialog
 from app.gui.session import may_overrule
 from app.worker.bundle_requests import (
     bundle_card_job,
@@ -24,6 +26,7 @@ from app.worker.bundle_requests import (
 )
 
 if TYPE_CHECKING:
+    from app.gui.dialogs.models import ModelsDialog
     from app.gui.main_window.window import MainWindow
 
 DEFAULT_MODEL = "simulated-demo"
@@ -39,6 +42,7 @@ class Tools(QObject):
         self.window_ = window
         self.settings_dialog: SettingsDialog | None = None
         self.card_dialog: ModelCardDialog | None = None
+        self.models: ModelsDialog | None = None
         self._devices_job_id = ""
         window.actions_.answered.connect(self._answered)
         window.jobs.failed.connect(self._failed)
@@ -57,6 +61,23 @@ class Tools(QObject):
             self._devices_job_id = job.job_id
             self.window_.actions_.ask_worker(job)
         self.settings_dialog.raise_()
+
+    def show_models(self) -> None:
+        """Published encoders and the atlas."""
+        from app.gui.dialogs.models import ModelsDialog
+
+        if self.models is None:
+            self.models = ModelsDialog(self.window_.actions_.downloads, self.window_)
+            self.models.said.connect(self.window_.say)
+        self.models.show_now()
+
+    def show_keys(self) -> None:
+        """F1: every key and what the mouse does."""
+        ShortcutsDialog(self.window_.menus.all, self.window_).open()
+
+    def show_about(self) -> None:
+        """Version and limits."""
+        AboutDialog(self.window_).open()
 
     def show_card(self, model_id: str = "") -> None:
         """A model's card; without an id, that of the open case or of the delivered model."""

@@ -8,7 +8,7 @@ from PySide6.QtCore import QByteArray, QSettings, Qt
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication
 from PySide6.QtWidgets import (
     QApplication,
-    QFileDialog,
+    QDockWidget,
     QHBoxLayout,
     QMainWindow,
     QStackedWidget,
@@ -16,17 +16,18 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.core.errors import StorageError
 from app.core.folders import config_folder
 from app.core.progress import ProgressEvent
 from app.core.settings import Settings
 from app.gui.actions import Actions
-from app.gui.dialogs.about import AboutDialog
 from app.gui.dialogs.questions import ask_stop
-from app.gui.dialogs.shortcuts import ShortcutsDialog
 from app.gui.jobs import Jobs
 from app.gui.main_window.asking import Asking, open_dropped
+from app.gui.main_window.exports import Exports
+from app.gui.main_window.focus import focus_first
+from app.gui.main_window.history_panel import make_history_dock
 from app.gui.main_window.menus import Menus
+from app.gui.main_window.palettes import Palettes
 from app.gui.main_window.resume import ResumeBar
 from app.gui.main_window.sidebar import Sidebar
 from app.gui.main_window.start import StartPanel
@@ -46,6 +47,19 @@ _SIZE = (1280, 720)
 class MainWindow(QMainWindow):
     """Steps, pages, the research-use strip, progress and errors."""
 
+    actions_: Actions
+    asking: Asking
+    errors: ErrorPanel
+    exports: Exports
+    history_dock: QDockWidget
+    jobs: Jobs
+    menus: Menus
+    palettes: Palettes
+    progress: ProgressPanel
+    resume: ResumeBar
+    session: Session
+    tools: Tools
+
     def __init__(self, jobs: Jobs, messages: Messages, settings: Settings) -> None:
         super().__init__()
         self.setWindowTitle("NeuroResponder")
@@ -60,6 +74,9 @@ class MainWindow(QMainWindow):
         self._step = "load"
         self._closing = False
         self._build(messages)
+        self.exports = Exports(self)
+        self.palettes = Palettes(self)
+        self.asking = Asking(self)
         self.tools = Tools(self)
         self.menus = Menus(self)
         self._connect()
@@ -99,6 +116,8 @@ class MainWindow(QMainWindow):
         whole.addLayout(row, 1)
         self.setCentralWidget(central)
         self.banner = Banner(self)
+        self.history_dock = make_history_dock(self.session.history, self)
+        self.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, self.history_dock)
 
     def _connect(self) -> None:
         session, jobs, actions = self.session, self.jobs, self.actions_
@@ -113,12 +132,14 @@ class MainWindow(QMainWindow):
         actions.begun.connect(self.errors.hide)
         actions.step_wanted.connect(self.show_step)
         actions.said.connect(self.say)
-        Asking(self)
         self.steps.chosen.connect(self.show_step)
-        self.start.scan_asked.connect(self.ask_scan)
-        self.start.case_asked.connect(self.ask_case)
+        self.start.scan_asked.connect(self.asking.ask_scan)
+        self.start.case_asked.connect(self.asking.ask_case)
         self.start.path_chosen.connect(actions.open_path)
         self.start.show_recent(actions.recent())
+        application = QApplication.instance()
+        if isinstance(application, QApplication):
+            application.focusChanged.connect(self._focus_changed)
         hints = QGuiApplication.styleHints()
         hints.colorSchemeChanged.connect(self._scheme_changed)
 
@@ -137,22 +158,10 @@ class MainWindow(QMainWindow):
     def page(self, key: str) -> QWidget:
         """The page of a step."""
         if key not in self._pages:
-            from app.gui.main_window import pages
+            from app.gui.main_window.pages import make_page
 
-            made = {
-                "load": lambda: pages.load_page(self.session, self.actions_.run_analysis),
-                "check": lambda: pages.check_page(self.session, self.tools.ask_override),
-                "predict": lambda: pages.predict_page(self.session, self.tools.show_card),
-                "explain": lambda: pages.explain_page(self.session),
-                "report": lambda: pages.report_page(
-                    self.session,
-                    self.ask_export,
-                    self.actions_.open_folder,
-                    self.tools.show_card,
-                ),
-            }[key]()
-            self._pages[key] = made
-            self.stack.addWidget(made)
+            self._pages[key] = make_page(key, self)
+            self.stack.addWidget(self._pages[key])
         return self._pages[key]
 
     def _shown(self) -> QWidget:
@@ -162,59 +171,40 @@ class MainWindow(QMainWindow):
         """The views on screen, in reading order."""
         return [view for view in self._shown().findChildren(View) if view.isVisible()]
 
-    def find_region(self) -> None:
-        """Go to the region table's search field."""
-        from app.gui.views.regions import RegionsView
+    def focused_view(self) -> View | None:
+        """The view that has the keyboard, else the first one on the page."""
+        widget = QApplication.focusWidget()
+        while widget is not None:
+            if isinstance(widget, View) and widget.isVisible():
+                return widget
+            widget = widget.parentWidget()
+        return next(iter(self.visible_views()), None)
 
-        if self.session.case is None:
+    def next_view(self, step: int) -> None:
+        """Give the keyboard to the next or previous view of the page."""
+        views = self.visible_views()
+        if not views:
             return
-        shown = self._shown().findChildren(RegionsView)
-        if not shown:
-            self.show_step("explain")
-            shown = self.page("explain").findChildren(RegionsView)
-        shown[0].start_search()
+        now = self.focused_view()
+        inside = now is not None and now.isAncestorOf(QApplication.focusWidget() or self)
+        at = views.index(now) + step if now in views and inside else 0
+        focus_first(views[at % len(views)])
+
+    def maximise(self, view: View | None = None) -> None:
+        """Fill the page with a view, or put everything back."""
+        view = view or self.focused_view()
+        page = self._shown()
+        fill = getattr(page, "maximise", None)
+        if view is not None and fill is not None:
+            fill(view)
+
+    def toggle_history(self) -> None:
+        """Show the list of changes, or hide it."""
+        self.history_dock.setVisible(not self.history_dock.isVisible())
+        if self.history_dock.isVisible():
+            self.history_dock.widget().setFocus(Qt.FocusReason.ShortcutFocusReason)
 
     # what the user asks ------------------------------------------------------------------
-
-    def ask_scan(self) -> None:
-        """Choose a scan."""
-        name, _ = QFileDialog.getOpenFileName(
-            self, "Open scan", "", "Scans (*.nii *.nii.gz *.dcm *.IMA *.tsv *.csv *.npy);;All (*)"
-        )
-        if name:
-            self.actions_.open_path(Path(name))
-
-    def ask_case(self) -> None:
-        """Choose a case folder."""
-        name = QFileDialog.getExistingDirectory(self, "Open DICOM, BIDS or case folder")
-        if name:
-            self.actions_.open_path(Path(name))
-
-    def ask_export(self) -> None:
-        """Choose where the PDF goes."""
-        opened = self.session.case
-        if opened is None:
-            return
-        proposed = f"{opened.case.stem()}_desc-summary.pdf"
-        name, _ = QFileDialog.getSaveFileName(self, "Export PDF", proposed, "PDF (*.pdf)")
-        if name:
-            self.actions_.export_pdf(Path(name))
-
-    def ask_picture(self, view: View) -> None:
-        """Choose where a view's picture goes."""
-        opened = self.session.case
-        stem = opened.case.stem() if opened is not None else "scan"
-        name, _ = QFileDialog.getSaveFileName(
-            self, "Save view as picture", f"{stem}_{view.name}.png", "PNG (*.png)"
-        )
-        if not name:
-            return
-        if view.save_picture(Path(name).with_suffix(".png")):
-            self.say("The picture was saved.")
-        else:
-            self.actions_.messages.tell(
-                StorageError("The picture could not be saved.", "Choose another folder.")
-            )
 
     def run_from_menu(self) -> None:
         """Run with what the participant form says, or finish what was cancelled."""
@@ -245,14 +235,6 @@ class MainWindow(QMainWindow):
         """Empty the list of recent files."""
         self.actions_.clear_recent()
         self.start.show_recent(())
-
-    def show_shortcuts(self) -> None:
-        """F1."""
-        ShortcutsDialog(self.menus.all, self).open()
-
-    def show_about(self) -> None:
-        """Version and limits."""
-        AboutDialog(self).open()
 
     def say(self, words: str) -> None:
         """One sentence over the window for two seconds."""
@@ -296,6 +278,10 @@ class MainWindow(QMainWindow):
             self._apply_theme()
         self.sidebar.show_session(self.session)
         self.menus.follow()
+
+    def _focus_changed(self, _before: QWidget | None, now: QWidget | None) -> None:
+        for view in self._shown().findChildren(View):
+            view.show_focus(now is not None and (view is now or view.isAncestorOf(now)))
 
     def _scheme_changed(self, _scheme: Qt.ColorScheme) -> None:
         if self._theme == "system":

@@ -174,7 +174,7 @@ def _volumes(grid: Grid, stored: Stored) -> Iterator[NDArray[Any]]:
         planes = []
         for index, frame in cells:
             if index not in files:
-                files[index] = _pixels(stored.instances[index], stored.paths[index])
+                files[index] = pixels_of(stored.instances[index], stored.paths[index])
             item = stored.instances[index]
             if item.mosaic is None:
                 planes.append(files[index][frame].T)
@@ -191,8 +191,14 @@ def _stored_type(item: Instance) -> np.dtype[Any]:
     return np.dtype(f"{order}{letter}{int(item.numbers['BitsAllocated']) // 8}")
 
 
-def _pixels(item: Instance, path: Path) -> NDArray[Any]:
-    """(frame, row, column) stored values of a file, without copying them."""
+def pixels_of(item: Instance, path: Path) -> NDArray[Any]:
+    """(frame, row, column) stored values of a file, without copying them.
+
+    Raises
+    ------
+    ScanError
+        ``dicom.damaged``, ``dicom.pixels_missing``.
+    """
     import pydicom
     from pydicom.tag import Tag
 

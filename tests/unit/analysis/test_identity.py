@@ -18,6 +18,7 @@ from app.analysis.recipe import _case_id
 from app.connectome.templates import load_template
 from app.core.progress import Progress
 from app.core.request import AnalysisRequest
+from tests import dicom_files
 from tests.unit.analysis.conftest import save
 
 AFFINE = np.diag([-3.0, 3.0, 4.0, 1.0])
@@ -236,3 +237,28 @@ def test_that_all_that_belongs_to_a_derivative_counts(tmp_path: Path) -> None:
 
 def test_that_a_source_that_cannot_be_read_is_told_by_its_door(tmp_path: Path) -> None:
     assert identity(tmp_path / "absent.nii") == UNREADABLE
+
+
+def test_that_a_dicom_series_is_the_same_case_under_any_names_and_no_other(tmp_path: Path) -> None:
+    """Names, folders and their order say nothing; one bit of one pixel makes another case."""
+    protocol = dicom_files.oblique(frames=20, slices=4)
+    items = dicom_files.mosaic(protocol, dicom_files.truth_voxels(protocol))
+    bundle = cast(Any, SimpleNamespace(identity_sha256="0" * 64))
+
+    def case(folder: Path) -> str:
+        request = AnalysisRequest(folder, tmp_path / "out", participant_uuid="same")
+        source = source_sha256(request)
+        assert source != UNREADABLE
+        return _case_id(request, bundle, source)
+
+    one = case(dicom_files.save(items, tmp_path / "one"))
+    for index, item in enumerate(reversed(items)):
+        dicom_files.save([item], tmp_path / "two" / f"{index % 3}", lambda _, n=index: f"{n}.ima")
+    assert case(tmp_path / "two") == one
+    for which in (0, 7, len(items) - 1):
+        path = tmp_path / "one" / f"IM{which:05d}"
+        whole = path.read_bytes()
+        path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+        assert case(tmp_path / "one") != one
+        path.write_bytes(whole)
+    assert case(tmp_path / "one") == one

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
 from app.analysis.outputs import _registration_pictures
+from app.analysis.sidecars import derivative_files
 from app.core.images import Image3D
+from app.core.results import Outcome
 from app.preprocessing.spatial_map import identity_map
+from tests.sample_case import sample_case
 
 FINE = np.diag([2.0, 2.0, 2.0, 1.0])
 COARSE = np.diag([4.0, 4.0, 4.0, 1.0])
@@ -50,3 +54,13 @@ def test_that_the_map_lies_where_the_scan_had_it_and_nowhere_else() -> None:
 def test_that_a_run_preprocessed_elsewhere_has_masks_but_no_map() -> None:
     files = _registration_pictures(measured(raw=False))
     assert sorted(files) == ["view/mask.npy", "view/template_mask.npy"]
+
+
+def test_that_sidecars_say_whose_sides_the_names_of_parcels_are() -> None:
+    case = sample_case(Outcome.RESULT)
+    made: Any = SimpleNamespace(spatial_map=None, made=None)
+    assert not any("ParcelSides" in file for file in derivative_files(case, made).values())
+    lost = replace(case, scan=replace(case.scan, sform_code=0, qform_code=0))
+    told = {name for name, file in derivative_files(lost, made).items() if "ParcelSides" in file}
+    assert len(told) == 3
+    assert all("_atlas-HCPEx_stat-" in name for name in told)

@@ -63,13 +63,13 @@ def test_that_the_pixels_of_a_file_are_read_once_however_many_volumes_it_holds(
     kind: str, files: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read: list[Path] = []
-    pixels = compare._pixels
+    pixels = compare.pixels_of
 
     def counted(item: Any, path: Path) -> Any:
         read.append(path)
         return pixels(item, path)
 
-    monkeypatch.setattr(compare, "_pixels", counted)
+    monkeypatch.setattr(compare, "pixels_of", counted)
     folder = dicom.save(made(kind, SMALL, VOXELS), tmp_path / "in")
     loaded = read_dicom(folder, cache_dir=tmp_path / "cache")
     expect(loaded, SMALL, VOXELS)

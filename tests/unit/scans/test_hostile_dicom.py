@@ -358,6 +358,73 @@ def test_that_damaged_compressed_pixels_never_load_as_another_size(tmp_path, ref
         path.write_bytes(whole[:cut])
         with pytest.raises(AppError):
             read_dicom(folder, cache_dir=tmp_path / "cache")
+    dice = np.random.default_rng(7)
+    code = whole.index(b"\xfe\xff\x00\xe0", whole.index(b"\xe0\x7f\x10\x00"))
+    for _ in range(6):
+        damaged = bytearray(whole)
+        for place in dice.integers(code, len(whole), 3):
+            damaged[place] ^= 1 << int(dice.integers(8))
+        path.write_bytes(damaged)
+        try:
+            loaded = read_dicom(folder, cache_dir=tmp_path / "cache")
+        except AppError:
+            continue
+        assert loaded.image.data.shape == (6, 7, 2, 20)
+        same = [np.isin(loaded.image.data[..., f], VOXELS[:, :, :2, f]).all() for f in range(20)]
+        assert same.count(False) <= 1  # the code has no check sum; no other volume may suffer
+        loaded.voxel_file.unlink()
+
+
+def without_csa(*, count: bool = False, label: bool = True) -> Callable[[Any], None]:
+    """Takes a mosaic's private headers away, as exports of newer Siemens software (XA) do."""
+
+    def change(item: Any) -> None:
+        del item[0x00290010], item[0x00291010], item[0x00291020]
+        if not count:
+            del item[0x00190010], item[0x0019100A], item[0x00191029]
+        if not label:
+            item.ImageType = ["ORIGINAL", "PRIMARY", "M", "ND"]
+
+    return change
+
+
+def enhanced_mosaics(*, moving_mm: float = 0.0) -> list[Any]:
+    """XA: one enhanced file a volume, a single frame with all tiles, no private headers."""
+    plain = dicom.mosaic(SMALL, VOXELS)
+    made = []
+    for frame, tiled in enumerate(plain):
+        one = replace(SMALL, slices=1, frames=1, rows=tiled.Rows, columns=tiled.Columns,
+                      position=tuple(np.array(tiled.ImagePositionPatient, float)
+                                     + [0.0, 0.0, moving_mm * frame]))  # fmt: skip
+        voxels = np.frombuffer(tiled.PixelData, "<u2").reshape(tiled.Rows, tiled.Columns)
+        item = dicom.enhanced(one, voxels.T[:, :, None, None], label="MOSAIC")
+        item.InstanceNumber = frame + 1
+        item.SOPInstanceUID = item.file_meta.MediaStorageSOPInstanceUID = f"{SMALL.series}.{frame}"
+        made.append(item)
+    return made
+
+
+@pytest.mark.parametrize("count", [False, True])
+def test_that_mosaics_without_their_private_headers_are_refused(tmp_path, refused, count):
+    """[D3] Neither the order of the slices nor their direction can be guessed from tiles."""
+    error = refused(edited(tmp_path, without_csa(count=count)))
+    assert error.code == "dicom.mosaic"
+    assert "mosaics" in error.message
+    assert "enhanced multi-frame" in error.hint
+
+
+def test_that_unlabelled_mosaics_never_load_as_slices(tmp_path, refused):
+    error = refused(edited(tmp_path, without_csa(label=False)))
+    assert error.code == "dicom.one_slice"
+
+
+@pytest.mark.parametrize("moving_mm", [0.0, 0.02, 0.7, 4.0])
+def test_that_enhanced_mosaics_are_refused_even_where_their_places_move(
+    tmp_path, refused, moving_mm
+):
+    """Prospective motion correction moves the stated place: volumes must not pass for slices."""
+    folder = dicom.save(enhanced_mosaics(moving_mm=moving_mm), tmp_path / "in")
+    assert refused(folder).code in ("dicom.mosaic", "dicom.sheared", "dicom.slice_gap")
 
 
 @pytest.fixture

@@ -30,6 +30,7 @@ from app.study.case_store import (
     write_case,
 )
 from app.study.case_view import open_view
+from app.study.tables import case_tables
 from tests.sample_case import CASE_IDS, make_sample_case, sample_case
 from tests.unit.study.conftest import FaultyDisk
 from tests.unit.study.test_codec import same
@@ -95,6 +96,21 @@ def test_that_a_finished_case_has_every_table_of_the_contract(
         assert (folder / f"{stem}_{end}").is_file()
     header = (folder / f"{stem}_desc-confounds_timeseries.tsv").read_text().split("\n")[0]
     assert header.split("\t")[6:8] == ["framewise_displacement", "std_dvars"]
+
+
+def test_that_the_table_of_parcels_names_no_side_where_the_scan_does_not(full_case: Case) -> None:
+    end = "desc-attribution_parcels.tsv"
+
+    def parcels(case: Case) -> list[list[str]]:
+        found = next(text for name, text in case_tables(case).items() if name.endswith(end))
+        return [line.split("\t") for line in found.decode().splitlines()[1:]]
+
+    assert {row[2] for row in parcels(full_case)} == {"L", "R"}
+    lost = replace(full_case.scan, sform_code=0, qform_code=0)
+    rows = parcels(replace(full_case, scan=lost))
+    assert {row[2] for row in rows} == {"?"}
+    assert not any(row[0].endswith(("_L", "_R")) for row in rows)
+    assert [row[3:] for row in rows] == [row[3:] for row in parcels(full_case)]
 
 
 @pytest.mark.parametrize(
