@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -70,6 +71,8 @@ def write_matrices(
     folder: Path, found: GroupResult, names: tuple[str, ...], group_by: str = ""
 ) -> None:
     """Mean matrices, their n, and the difference, as tables with the parcels' names."""
+    with storage_errors():
+        folder.mkdir(parents=True, exist_ok=True)
     for matrix in (found.whole, *found.groups):
         stem = "all" if matrix is found.whole else f"{group_by}-{_word(matrix.name)}"
         _matrix(folder / f"{stem}_stat-mean_relmat.tsv", names, matrix.mean)
@@ -88,6 +91,32 @@ def write_matrices(
             "Note": RUO_LINE,
         }  # fmt: skip
         replace_file(folder / f"{stem}_stat-difference_relmat.json", _json(facts))
+
+
+def matrices_file(out_dir: Path, rows: Sequence[CohortRow], found: GroupResult) -> Path:
+    """All matrices as arrays with the parcels' names and networks, for drawing.
+
+    ``mean`` and ``count`` (group, parcel, parcel), the whole first; ``difference`` where there
+    are two groups; ``names``, ``networks`` and ``hemispheres`` (parcel,).
+    """
+    from app.connectome.atlases import load_atlas
+
+    atlas = load_atlas(next(row.atlas for row in rows if row.atlas))
+    parts = (found.whole, *found.groups)
+    arrays: dict[str, NDArray[Any]] = {
+        "mean": np.stack([np.asarray(part.mean, np.float32) for part in parts]),
+        "count": np.stack([np.asarray(part.count, np.int32) for part in parts]),
+        "names": np.array(atlas.parcel_names),
+        "networks": np.array(atlas.networks),
+        "hemispheres": np.array(atlas.hemispheres),
+    }
+    if found.difference is not None:
+        arrays["difference"] = np.asarray(found.difference, np.float32)
+    packed = io.BytesIO()
+    np.savez(packed, **arrays)  # type: ignore[arg-type]
+    path = out_dir / GROUP / "matrices.npz"
+    replace_file(path, packed.getvalue())
+    return path
 
 
 def parcel_names(out_dir: Path, rows: Sequence[CohortRow]) -> tuple[str, ...]:

@@ -54,6 +54,7 @@ class Tools(QObject):
         if self.settings_dialog is None:
             dialog = SettingsDialog(self.window_.actions_.settings, self.window_)
             dialog.changed.connect(self.window_.actions_.change_setting)
+            dialog.changed.connect(lambda *_: self.window_.cohort.follow_settings())
             dialog.destroyed.connect(self._settings_closed)
             self.settings_dialog = dialog
             dialog.open()
