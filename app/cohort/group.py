@@ -92,9 +92,9 @@ def poolable_rows(rows: Sequence[CohortRow]) -> tuple[tuple[CohortRow, ...], tup
     once = [row for row in usable if seen.setdefault(row.scan_sha256, row.key) == row.key]
     reasons = []
     for count, why in (
-        (len(rows) - len(finished), "could not be analysed or are waiting"),
-        (len(finished) - len(usable), "are withheld for their quality"),
-        (len(usable) - len(once), "are the same scan as another row"),
+        (len(rows) - len(finished), "without an analysis"),
+        (len(finished) - len(usable), "withheld for quality"),
+        (len(usable) - len(once), "of the same scan as another row"),
     ):
         if count:
             reasons.append(f"{count} {'rows' if count > 1 else 'row'} {why}")

@@ -10,7 +10,6 @@ from PySide6.QtWidgets import (
     QAbstractItemView,
     QFileDialog,
     QHBoxLayout,
-    QHeaderView,
     QLabel,
     QLineEdit,
     QPushButton,
@@ -27,7 +26,7 @@ from app.core import wording
 from app.core.errors import StorageError
 from app.core.results import Outcome
 from app.gui.cohort.state import CohortState
-from app.gui.cohort.table import COLUMNS, KEY_ROLE, CohortFilter, CohortTable
+from app.gui.cohort.table import COLUMNS, KEY_ROLE, SCORE, CohortFilter, CohortTable
 from app.gui.cohort.work import CohortWork
 from app.gui.widgets.fields import choice
 from app.gui.widgets.theme import tokens
@@ -41,7 +40,6 @@ _SHOWN = {
     "waiting": "Waiting",
     "excluded": "Excluded",
 }
-_WIDTHS = (104, 56, 70, 90, 130, 78, 130, 74, 60, 260, 66, 110, 84)
 
 
 class _Shade(QStyledItemDelegate):
@@ -66,7 +64,7 @@ class _Shade(QStyledItemDelegate):
         colour = ""
         if excluded:
             colour = colours.muted
-        elif title.startswith("Score") or title == "State":
+        elif title in (SCORE, "State"):
             if row.outcome == FAILED:
                 colour = colours.blocked
             elif row.outcome == Outcome.WITHHELD.value:
@@ -140,10 +138,10 @@ class ParticipantsTab(QWidget):
         header = self.view.horizontalHeader()
         header.setSectionsMovable(True)
         header.setHighlightSections(False)
-        for number, width in enumerate(_WIDTHS):
-            self.view.setColumnWidth(number, width)
-        score = next(n for n, c in enumerate(COLUMNS) if c.title.startswith("Score"))
-        header.setSectionResizeMode(score, QHeaderView.ResizeMode.Stretch)
+        header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
+        for number, column in enumerate(COLUMNS):
+            self.view.setColumnWidth(number, column.width)
+        header.setStretchLastSection(True)
         header.setMinimumSectionSize(50)
         self.view.doubleClicked.connect(lambda _index: self.open_selected())
         self.view.selectionModel().selectionChanged.connect(lambda *_: self._follow())

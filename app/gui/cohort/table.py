@@ -24,6 +24,7 @@ _ROLE = Qt.ItemDataRole
 SORT_ROLE = _ROLE.UserRole + 1
 KEY_ROLE = _ROLE.UserRole + 2
 NOT_READ = "not read"
+SCORE = "Score, or why there is none"
 OUTCOME_HELP = "Who responded is read only once the plan of an evaluation is locked"
 
 
@@ -36,6 +37,7 @@ class Column:
     order: Callable[[CohortRow], str | float] | None = None
     help: str = ""
     number: bool = False
+    width: int = 80  # pixels at first
 
 
 def outcome_words(row: CohortRow) -> str:
@@ -78,23 +80,23 @@ def _or_dash(name: str) -> Callable[[CohortRow], str]:
 
 
 COLUMNS = (
-    Column("Participant", lambda row: row.participant),
-    Column("Visit", lambda row: row.session.removeprefix("ses-") or "\N{EN DASH}"),
-    Column("Site", _or_dash("site")),
-    Column("Arm", _or_dash("arm")),
-    Column("Drug", _or_dash("drug")),
-    Column("Outcome", lambda _row: NOT_READ, help=OUTCOME_HELP),
-    Column("Definition", _or_dash("responder_definition"), help="What a responder is"),
-    Column("Quality", _verdict),
+    Column("Participant", lambda row: row.participant, width=112),
+    Column("Visit", lambda row: row.session.removeprefix("ses-") or "\N{EN DASH}", width=54),
+    Column("Site", _or_dash("site"), width=72),
+    Column("Arm", _or_dash("arm"), width=84),
+    Column("Outcome", lambda _row: NOT_READ, help=OUTCOME_HELP, width=72),
+    Column("Quality", _verdict, width=72),
     Column("FD mm", lambda row: _optional(row.mean_fd_mm, 2), lambda row: _high(row.mean_fd_mm),
-           "Mean framewise displacement (Power)", number=True),
-    Column("Score, or why there is none", score_words, lambda row: _high(row.probability),
-           "Probability of meeting the definition, with its 95 % interval"),
+           "Mean framewise displacement (Power)", number=True, width=58),
+    Column(SCORE, score_words, lambda row: _high(row.probability),
+           "Probability of meeting the definition, with its 95 % interval", width=300),
     Column("Novelty", lambda row: _optional(row.novelty_percentile, 0),
            lambda row: _high(row.novelty_percentile),
-           "Percentile among the model's training participants", number=True),
-    Column("Model", _or_dash("model")),
-    Column("State", outcome_words),
+           "Percentile among the model's training participants", number=True, width=62),
+    Column("State", outcome_words, width=84),
+    Column("Drug", _or_dash("drug"), width=150),
+    Column("Definition", _or_dash("responder_definition"), help="What a responder is", width=190),
+    Column("Model", _or_dash("model"), width=120),
 )  # fmt: skip
 
 
@@ -193,7 +195,7 @@ class CohortTable(QAbstractTableModel):
 
 def _tooltip(row: CohortRow, column: Column) -> str:
     """The whole reason; beside a number, its base rate and definition."""
-    if not column.title.startswith("Score"):
+    if column.title != SCORE:
         return column.text(row)
     if row.probability is None:
         return score_words(row)

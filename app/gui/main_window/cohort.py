@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject
 from PySide6.QtGui import QUndoStack
 
+from app.core import wording
 from app.gui.cohort.folder_dialog import proposed_results
 from app.gui.cohort.page import CohortPage
 from app.gui.cohort.state import CohortState
@@ -31,6 +32,7 @@ class CohortWorkspace(QObject):
         self.work = CohortWork(self.state, self.jobs, window.actions_.messages, self)
         self._page: CohortPage | None = None
         self.state.stack.indexChanged.connect(self._stack_moved)
+        self.state.rows_changed.connect(lambda _keys: window.follow_stamps())
         self.work.said.connect(window.say)
 
     @property
@@ -57,6 +59,10 @@ class CohortWorkspace(QObject):
     def open_folder(self, bids_dir: Path) -> None:
         """A folder was dropped on the page: its results go to the proposed place."""
         self.page().open_folder(bids_dir, proposed_results(bids_dir))
+
+    def stamps(self) -> tuple[str, ...]:
+        """What must stand over the rows."""
+        return wording.stamps(simulated=self.state.simulated, research_only=False)
 
     def running(self) -> tuple[Running, ...]:
         """Jobs that have not ended."""

@@ -158,6 +158,7 @@ class MainWindow(QMainWindow):
         self.steps.choose(key)
         if hasattr(self, "menus"):
             self.menus.follow()
+            self.follow_stamps()
         nothing = self.session.case is None and self.session.preview is None
         if key == "load" and nothing:
             self.stack.setCurrentWidget(self.start)
@@ -280,7 +281,7 @@ class MainWindow(QMainWindow):
         running = frozenset(r.job.name for r in self.jobs.running())
         for key, (state, reason) in step_states(self.session, running).items():
             self.steps.set_state(key, state, reason)
-        self.strip.show_stamps(self.session.stamps())
+        self.follow_stamps()
         self.sidebar.show_session(self.session)
         nothing = self.session.case is None and self.session.preview is None
         if nothing:
@@ -289,6 +290,11 @@ class MainWindow(QMainWindow):
             self.show_step("load")
         if hasattr(self, "menus"):
             self.menus.follow()
+
+    def follow_stamps(self) -> None:
+        """The strip says what must be said of what is on screen."""
+        cohort = self._step == COHORT
+        self.strip.show_stamps(self.cohort.stamps() if cohort else self.session.stamps())
 
     def _display_changed(self) -> None:
         if self.session.display.theme != self._theme:
