@@ -12,6 +12,7 @@ from app.core.progress import Progress
 from app.core.request import AnalysisRequest
 from app.study.files import replace_file, storage_errors
 from app.worker.bundle_jobs import BUNDLE_JOBS
+from app.worker.cohort_jobs import COHORT_JOBS
 from app.worker.model_jobs import MODEL_JOBS
 from app.worker.report_jobs import REPORT_JOBS
 from app.worker.requests import Inspection, pack, packed_encode_request, packed_request
@@ -191,4 +192,5 @@ JOBS = {
     **MODEL_JOBS,
     **BUNDLE_JOBS,
     **REPORT_JOBS,
+    **COHORT_JOBS,
 }
