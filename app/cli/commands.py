@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from app.cli import (
+    bids,
     cache,
     demo,
     encode,
@@ -22,6 +23,7 @@ COMMANDS: tuple[Command, ...] = (
     open_window.COMMAND,
     demo.COMMAND,
     predict.COMMAND,
+    bids.COMMAND,
     simulate.COMMAND,
     verify.COMMAND,
     models.COMMAND,

@@ -8,7 +8,8 @@ from __future__ import annotations
 import os
 import tomllib
 import uuid
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,9 @@ _CHOICES = {
     "theme": ("system", "light", "dark"),
     "device": ("auto", "cuda", "mps", "cpu"),
     "sagittal_nose": ("left", "right"),
+    "right_drag": ("window", "zoom"),
 }
+_RANGES = {"text_size_percent": (100, 200)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,12 @@ class Settings:
     threads: int = 0  # 0 = all cores; never changes an answer
     worker_memory_limit_mb: int = 0  # 0 = three quarters of the machine's memory
     remember_recent: bool = True
+    text_size_percent: int = 100  # 100 to 200
+    single_keys: bool = True  # single letters act while a view has the focus
+    keys: Mapping[str, str] = field(default_factory=dict)  # name of a binding -> the user's keys
+    clinic_mode: bool = False  # the guided path, without the workspaces of research
+    convention_asked: bool = False  # the user was asked how slices are to be laid
+    right_drag: str = "window"  # in slices: "window" (window and level) or "zoom"
 
 
 def load_settings(folder: Path | None = None) -> tuple[Settings, tuple[str, ...]]:
@@ -50,14 +59,14 @@ def load_settings(folder: Path | None = None) -> tuple[Settings, tuple[str, ...]
     data, readable = _read_toml((folder or config_folder()) / SETTINGS_FILE)
     settings = Settings()
     refused = [] if readable else [SETTINGS_FILE]
-    for field in fields(Settings):
-        if field.name not in data:
+    for one in fields(Settings):
+        if one.name not in data:
             continue
-        value = data[field.name]
-        if _is_valid(field.name, value):
-            settings = replace(settings, **{field.name: value})
+        value = data[one.name]
+        if _is_valid(one.name, value):
+            settings = replace(settings, **{one.name: value})
         else:
-            refused.append(field.name)
+            refused.append(one.name)
     return settings, tuple(refused)
 
 
@@ -71,10 +80,23 @@ def save_settings(settings: Settings, folder: Path | None = None) -> None:
     StorageError
         The file cannot be written.
     """
+    export_settings(settings, (folder or config_folder()) / SETTINGS_FILE)
+
+
+def export_settings(settings: Settings, path: Path) -> None:
+    """Write the settings to a file of its own, which a settings folder understands.
+
+    Raises
+    ------
+    ValueError
+        A value is not one of those allowed.
+    StorageError
+        The file cannot be written.
+    """
     for name, value in asdict(settings).items():
         if not _is_valid(name, value):
             raise ValueError(f"{name} cannot be {value!r}")
-    _write_toml((folder or config_folder()) / SETTINGS_FILE, asdict(settings))
+    _write_toml(path, asdict(settings))
 
 
 def recent_files(folder: Path | None = None) -> tuple[Path, ...]:
@@ -105,8 +127,12 @@ def _is_valid(name: str, value: Any) -> bool:
     default = getattr(Settings(), name)
     if type(value) is not type(default):
         return False
+    if isinstance(value, dict):
+        return all(isinstance(text, str) for pair in value.items() for text in pair)
     if name in _CHOICES:
         return value in _CHOICES[name]
+    if name in _RANGES:
+        return bool(_RANGES[name][0] <= value <= _RANGES[name][1])
     return not isinstance(value, int) or value >= 0
 
 

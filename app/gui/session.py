@@ -1,250 +1,105 @@
-"""What is open and what is selected: the one state that all views share.
+"""What is open and how it is seen: the one state that all views share.
 
-Views read it and change it only through `select_…` and `set_display`; each change is told once
-by a signal. Nothing here draws, computes on voxels, or knows any widget.
+Views read it and change it only through `select_…`, `change` and `set_display`; each change is
+told once by a signal. How to add something that can be undone stands in `view_state`. Nothing
+here draws, computes on voxels, or knows any widget.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PySide6.QtCore import QObject, QTimer, Signal
+from PySide6.QtCore import QObject, Signal
 
 from app.core import wording
-from app.core.arrays import Floats, Ints
-from app.core.colours import TOP_SHARE, display_order
-from app.core.explanation_wording import DEFAULT_METHOD
-from app.core.results import (
-    Attribution,
-    Case,
-    Finding,
-    Outcome,
-    Scan,
-    Verdict,
-    overrides_quality,
-)
-from app.core.sides import ORIENTATION_UNKNOWN, without_unknown_sides
-from app.study.case_store import read_case
-from app.study.case_view import CaseView, open_view
+from app.core.results import Verdict, overrides_quality
+from app.core.sides import ORIENTATION_UNKNOWN
+from app.gui.bindings import KeyMap
+from app.gui.diagnostics import note_action
+from app.gui.history import History
+from app.gui.open_case import OpenCase, ScanPreview, grid_centre_mm, voxel_of
+from app.gui.turns import Turns
+from app.gui.view_state import OVERLAYS, PARTS, Display, Point, Selection, ViewState
 
-Point = tuple[float, float, float]
-BRAIN_GREY = 20  # of 255 in the template's picture; darker is background
+__all__ = [
+    "OVERLAYS",
+    "Display",
+    "OpenCase",
+    "Point",
+    "ScanPreview",
+    "Session",
+    "grid_centre_mm",
+    "may_overrule",
+    "voxel_of",
+]
 
-OVERLAYS = {
-    "scan": "(b) whole scan",
-    "branches": "(a) each branch",
-    "series": "(a) time series part",
-    "connectivity": "(a) connectivity part",
-    "seed": "Correlation with the selected parcel",
-    "none": "No overlay",
-}
-
-
-def voxel_of(affine: Floats, mm: Point) -> tuple[int, int, int]:
-    """Index of the voxel that holds a world point; may lie outside the grid."""
-    i, j, k = np.rint(np.linalg.solve(affine, np.append(mm, 1.0))[:3]).astype(int)
-    return (int(i), int(j), int(k))
-
-
-def grid_centre_mm(shape: tuple[int, ...], affine: Floats) -> Point:
-    """World mm of the middle of a grid."""
-    centre = (np.asarray(shape[:3]) - 1) / 2.0
-    x, y, z = (float(value) for value in (affine @ np.append(centre, 1.0))[:3])
-    return (x, y, z)
-
-
-@dataclass(frozen=True, slots=True)
-class Display:
-    """How things are drawn; nothing in here changes a number."""
-
-    theme: str = "system"  # "system", "dark", "light"
-    convention: str = "radiological"  # or "neurological"
-    nose: str = "left"  # sagittal: where the nose points
-    underlay: str = "template"  # or "boldref"
-    overlay: str = DEFAULT_METHOD  # a key of OVERLAYS
-    hidden_share: float = 1.0 - TOP_SHARE  # share of parcels below the threshold, 0..1
-    opacity: float = 0.85  # of the overlay, 0..1
-    secondary_letters: bool = True  # A, P, S, I; L and R always stay
-    surface: str = "pial"  # or "inflated"
-    carpet: str = "after"  # or "before"
-    matrix: str = "correlation"  # or an attribution: "scan", "branches"
-
-    @property
-    def convention_word(self) -> str:
-        """The chosen convention in a word."""
-        if self.convention == "radiological":
-            return wording.RADIOLOGICAL
-        return wording.NEUROLOGICAL
-
-
-@dataclass(frozen=True)
-class OpenCase:
-    """A case with its folder and the arrays to draw."""
-
-    case: Case
-    folder: Path
-    view: CaseView
-
-    @classmethod
-    def read(cls, folder: Path) -> OpenCase:
-        """Open a case folder.
-
-        Raises
-        ------
-        StorageError
-            When the folder is not a case or a file in it was changed.
-        """
-        opened = cls(without_unknown_sides(read_case(folder)), folder, open_view(folder))
-        # Derived here too, so that a thread that reads does it and not the first paint.
-        _ = opened.order, opened.brain_box, opened._centres_mm
-        return opened
-
-    @property
-    def summary_pdf(self) -> Path:
-        """Where the case folder keeps its participant summary; it may not be there."""
-        return self.folder / f"{self.case.stem()}_desc-summary.pdf"
-
-    @property
-    def withheld(self) -> bool:
-        """Whether no number may be shown anywhere."""
-        prediction = self.case.prediction
-        return prediction is None or prediction.outcome is Outcome.WITHHELD
-
-    @property
-    def attribution(self) -> Attribution | None:
-        """The attribution, never for a withheld case: its sum would give the number away."""
-        return None if self.withheld else self.case.attribution
-
-    @cached_property
-    def order(self) -> Ints:
-        """(parcel,) parcels in network order, for drawing only."""
-        signals = self.case.signals
-        if signals is None:
-            return np.zeros(0, dtype=np.int64)
-        return display_order(signals.networks, signals.hemispheres)
-
-    @cached_property
-    def brain_box(self) -> tuple[Point, Point] | None:
-        """First and last voxel of the template grid that holds brain; None without a template."""
-        if self.view.template is None:
-            return None
-        inside = np.asarray(self.view.template) > BRAIN_GREY
-        ends = []
-        for axis in range(3):
-            other = tuple(a for a in range(3) if a != axis)
-            found = np.flatnonzero(inside.any(axis=other))
-            ends.append((found[0], found[-1]) if found.size else (0, inside.shape[axis] - 1))
-        (x0, x1), (y0, y1), (z0, z1) = ((float(a), float(b)) for a, b in ends)
-        return (x0, y0, z0), (x1, y1, z1)
-
-    @cached_property
-    def _centres_mm(self) -> Floats:
-        """(label + 1, 3) template mm of each parcel's own voxel nearest to its mean."""
-        if self.view.labels is None or self.view.affine is None:
-            return np.zeros((0, 3))
-        labels = np.asarray(self.view.labels)
-        inside = np.argwhere(labels > 0)
-        of_voxel = labels[labels > 0].astype(int)
-        size = np.maximum(np.bincount(of_voxel), 1)
-        mean = np.stack([np.bincount(of_voxel, inside[:, axis]) / size for axis in range(3)], 1)
-        # A curved parcel's mean may lie outside it, so one of its own voxels stands for it.
-        distance = np.square(inside - mean[of_voxel]).sum(axis=1)
-        order = np.lexsort((distance, of_voxel))
-        found, first = np.unique(of_voxel[order], return_index=True)
-        centres = np.full((len(size), 3), np.nan)
-        affine = self.view.affine
-        centres[found] = inside[order][first] @ affine[:3, :3].T + affine[:3, 3]
-        return centres
-
-    def parcel_centre_mm(self, parcel: int) -> Point | None:
-        """Template mm inside the 0-based parcel; None if the atlas grid does not hold it."""
-        if parcel + 1 >= len(self._centres_mm) or np.isnan(self._centres_mm[parcel + 1, 0]):
-            return None
-        x, y, z = (float(value) for value in self._centres_mm[parcel + 1])
-        return (x, y, z)
-
-    def parcel_at(self, mm: Point) -> int | None:
-        """0-based parcel under a template point, None outside the atlas."""
-        if self.view.labels is None or self.view.affine is None:
-            return None
-        voxel = voxel_of(self.view.affine, mm)
-        if any(not 0 <= i < n for i, n in zip(voxel, self.view.labels.shape, strict=True)):
-            return None
-        label = int(self.view.labels[voxel])
-        return label - 1 if label > 0 else None
-
-
-@dataclass(frozen=True, slots=True)
-class ScanPreview:
-    """A scan that was looked at but not yet analysed."""
-
-    path: Path
-    scan: Scan
-    findings: tuple[Finding, ...]
-    volume: Floats | Ints | None = None  # (x, y, z), RAS+ native grid; None while it decodes
-    participant: dict[str, object] = field(default_factory=dict)  # what the file names told
-    selection: dict[str, Any] = field(default_factory=dict)  # series, table or atlas chosen
-
-
-class Turns(QObject):
-    """Does long drawing in short parts, so that the event loop turns between them.
-
-    Off until the application switches it on: then what follows from a change does not stand at
-    once but a few turns of the loop later.
-    """
-
-    def __init__(self, parent: QObject | None = None) -> None:
-        super().__init__(parent)
-        self.on = False
-        self._waiting: dict[int, Iterator[None]] = {}  # by identity of who draws
-        self._timer = QTimer(self)
-        self._timer.setInterval(0)
-        self._timer.timeout.connect(self._turn)
-
-    def add(self, who: QObject, parts: Iterator[None], *, first: bool) -> None:
-        """Queue the parts of `who`; parts that it still waits for are dropped."""
-        self._waiting.pop(id(who), None)
-        rest = self._waiting
-        self._waiting = {id(who): parts, **rest} if first else {**rest, id(who): parts}
-        self._timer.start()
-
-    def _turn(self) -> None:
-        if not self._waiting:
-            self._timer.stop()
-            return
-        key, parts = next(iter(self._waiting.items()))
-        if next(parts, self) is self:
-            self._waiting.pop(key, None)
+_START_MM = (0.0, -20.0, 10.0)
 
 
 class Session(QObject):
-    """The open case, the selection and the display settings, with one signal for each."""
+    """The open case and the view state, with a signal for each thing that can change."""
 
     case_changed = Signal()  # another case, another scan, or none
     parcel_changed = Signal()
     edge_changed = Signal()
     frame_changed = Signal()
+    frames_changed = Signal()
     crosshair_changed = Signal()
+    network_changed = Signal()
     display_changed = Signal()
+    slices_changed = Signal()
+    plots_changed = Signal()
+    explain_changed = Signal()
+    review_changed = Signal()
     research_wanted_changed = Signal()
+    state_changed = Signal()  # after any of the signals of the view state
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.case: OpenCase | None = None
         self.preview: ScanPreview | None = None
-        self.parcel: int | None = None  # 0-based, atlas order
-        self.edge: tuple[int, int] | None = None
-        self.frame = 0  # index into the case's frames, first = 0
-        self.crosshair_mm: Point = (0.0, 0.0, 0.0)
-        self.native_mm: Point = (0.0, 0.0, 0.0)
-        self.display = Display()
+        self.state = ViewState()
+        self.history = History(self._go_to, self.state, self)
         self.research_wanted = False
         self.turns = Turns(self)
+        self.keys = KeyMap(parent=self)
+        self.files: dict[str, Path] = {}  # SHA-256 of a map that a layer shows -> its file
+        self._scan_sha256 = ""  # of what the history is about
+
+    # the view state, by its parts -------------------------------------------
+
+    @property
+    def parcel(self) -> int | None:
+        """The selected parcel, 0-based in atlas order."""
+        return self.state.selection.parcel
+
+    @property
+    def edge(self) -> tuple[int, int] | None:
+        """The selected connection."""
+        return self.state.selection.edge
+
+    @property
+    def frame(self) -> int:
+        """Index into the case's frames, first = 0."""
+        return self.state.selection.frame
+
+    @property
+    def crosshair_mm(self) -> Point:
+        """Where the crosshair stands in the template."""
+        return self.state.selection.crosshair_mm
+
+    @property
+    def native_mm(self) -> Point:
+        """Where the crosshair stands in the scan's own space."""
+        return self.state.selection.native_mm
+
+    @property
+    def display(self) -> Display:
+        """How things are drawn."""
+        return self.state.display
 
     # what is open -----------------------------------------------------------
 
@@ -261,18 +116,18 @@ class Session(QObject):
         return self.display.convention_word if self.orientation_known else ORIENTATION_UNKNOWN
 
     def show_case(self, opened: OpenCase | None) -> None:
-        """Make a case the open one; the selection starts at its strongest parcel."""
-        self.case = opened
-        self.preview = None
-        self.parcel = None
-        self.edge = None
-        self.frame = 0
-        self.crosshair_mm = (0.0, -20.0, 10.0)
+        """Make a case the open one; the selection starts at its strongest parcel.
+
+        More of the scan that is open already (its analysis goes on) keeps layers, edits and
+        history.
+        """
+        self.case, self.preview = opened, None
+        native = self.native_mm
         if opened is not None:
             view = opened.view
             if view.native_boldref is not None and view.native_affine is not None:
-                self.native_mm = grid_centre_mm(view.native_boldref.shape, view.native_affine)
-        self.case_changed.emit()
+                native = grid_centre_mm(view.native_boldref.shape, view.native_affine)
+        self._start(Selection(crosshair_mm=_START_MM, native_mm=native))
         if opened is not None and opened.attribution is not None:
             strength = np.abs(opened.attribution.scan.per_parcel)
             self.select_parcel(int(np.nanargmax(strength)))
@@ -281,11 +136,24 @@ class Session(QObject):
 
     def show_preview(self, preview: ScanPreview | None) -> None:
         """Make a scan that has not been analysed the open thing."""
-        self.case = None
-        self.preview = preview
-        self.parcel = self.edge = None
+        self.case, self.preview = None, preview
+        selection = replace(self.state.selection, parcel=None, edge=None, frame=0, frames=None)
         if preview is not None:
-            self.native_mm = grid_centre_mm(preview.scan.shape, preview.scan.affine)
+            native = grid_centre_mm(preview.scan.shape, preview.scan.affine)
+            selection = replace(selection, native_mm=native)
+        self._start(selection)
+
+    def _start(self, selection: Selection) -> None:
+        """Begin at a selection; for another scan also with a fresh state and history."""
+        now = self.scan_sha256
+        if now != self._scan_sha256 or not now:
+            self.files.clear()
+            self.state = replace(self.state.for_another_case(), selection=selection)
+            self.history.clear(self.state)
+        else:
+            self.state = replace(self.state, selection=selection)
+            self.history.note(self.state)
+        self._scan_sha256 = now
         self.case_changed.emit()
 
     def stamps(self) -> tuple[str, ...]:
@@ -310,66 +178,146 @@ class Session(QObject):
             return not self.preview.scan.is_image
         return self.case is not None and not self.case.case.scan.is_image
 
+    @property
+    def frame_count(self) -> int:
+        """Frames of the case that is open; 0 where there are none."""
+        signals = self.case.case.signals if self.case is not None else None
+        return 0 if signals is None else len(signals.good_frames)
+
     # the selection ----------------------------------------------------------
+
+    def select(self, **changes: Any) -> None:
+        """Change fields of `Selection` together and tell each once; no entry of the history."""
+        selection = replace(self.state.selection, **changes)
+        state = replace(self.state, selection=selection)
+        self.history.note(state)
+        self._show(state)
 
     def select_parcel(self, parcel: int | None, *, move_crosshair: bool = True) -> None:
         """Select one parcel everywhere; the crosshair goes to its centre."""
         if parcel == self.parcel:
             return
-        self.parcel = parcel
-        self.parcel_changed.emit()
+        mm = self.crosshair_mm
         if parcel is not None and move_crosshair and self.case is not None:
-            self._set_crosshair(self.case.parcel_centre_mm(parcel) or self.crosshair_mm)
+            mm = self.case.parcel_centre_mm(parcel) or mm
+        self.select(parcel=parcel, crosshair_mm=mm)
 
     def select_edge(self, first: int, second: int) -> None:
         """Select one connection; its first end becomes the selected parcel."""
-        if self.edge != (first, second):
-            self.edge = (first, second)
-            self.edge_changed.emit()
+        self.select(edge=(first, second))
         self.select_parcel(first)
 
     def select_frame(self, frame: int) -> None:
         """Move the frame cursor; frames count from 0."""
-        signals = self.case.case.signals if self.case is not None else None
-        if signals is not None:
-            frame = min(max(frame, 0), len(signals.good_frames) - 1)
-        if frame != self.frame:
-            self.frame = frame
-            self.frame_changed.emit()
+        if self.frame_count:
+            frame = min(max(frame, 0), self.frame_count - 1)
+        self.select(frame=frame)
+
+    def select_frames(self, first: int, last: int) -> None:
+        """Select the frames from one to another, both inside, in either order."""
+        ends = sorted(min(max(end, 0), max(self.frame_count - 1, 0)) for end in (first, last))
+        self.select(frames=(ends[0], ends[1]))
+
+    def select_network(self, network: str | None) -> None:
+        """Select a network everywhere."""
+        self.select(network=network)
 
     def select_point(self, mm: Point) -> None:
         """Move the crosshair in template space; the parcel under it becomes selected."""
-        self._set_crosshair(mm)
-        if self.case is not None:
-            parcel = self.case.parcel_at(mm)
-            if parcel is not None:
-                self.select_parcel(parcel, move_crosshair=False)
+        found = self.case.parcel_at(mm) if self.case is not None else None
+        self.select(crosshair_mm=mm, parcel=self.parcel if found is None else found)
 
     def select_native_point(self, mm: Point) -> None:
         """Move the crosshair of the scan in scanner space."""
-        if mm != self.native_mm:
-            self.native_mm = mm
-            self.crosshair_changed.emit()
+        self.select(native_mm=mm)
 
-    def _set_crosshair(self, mm: Point) -> None:
-        if mm != self.crosshair_mm:
-            self.crosshair_mm = mm
-            self.crosshair_changed.emit()
+    # what is undone and redone ------------------------------------------------
 
-    # how it is drawn ----------------------------------------------------------
+    def change(self, words: str, part: str, *, merge: str = "", **changes: Any) -> None:
+        """Change fields of one part of the state as one named entry of the history.
+
+        Parameters
+        ----------
+        words
+            What the history calls it, such as "Order of the matrix".
+        part
+            One of `view_state.PARTS`.
+        merge
+            Name of a drag: its changes become one entry, until `end_merge` or a second's rest.
+        """
+        old = getattr(self.state, part)
+        new = replace(old, **changes)
+        if new != old:
+            note_action(f"change {part} {' '.join(changes)}")
+            self.history.push(words, replace(self.state, **{part: new}), merge)
+
+    def end_merge(self) -> None:
+        """A drag is over: the next change is an entry of its own."""
+        self.history.end_merge()
+
+    def set_display(self, **changes: Any) -> None:
+        """Change display settings by name and tell once; preferences make no entry."""
+        names = [name for name in changes if name not in Display.SETTINGS]
+        settings = {name: value for name, value in changes.items() if name not in names}
+        if settings:
+            display = replace(self.display, **settings)
+            state = replace(self.state, display=display)
+            self.history.note(state)
+            self._show(state)
+        if names:
+            words = Display.WORDS.get(names[0], names[0])
+            merge = names[0] if names[0] in Display.DRAGGED else ""
+            self.change(words, "display", merge=merge, **{n: changes[n] for n in names})
+
+    def restore(self, state: ViewState) -> None:
+        """Show a saved state of what is open; the history starts anew from it."""
+        state = replace(state, selection=self._inside(state.selection))
+        state = state.with_settings_of(self.state)
+        self.history.clear(state)
+        self._show(state)
+
+    def _inside(self, selection: Selection) -> Selection:
+        """A selection without what the open case does not have."""
+        signals = self.case.case.signals if self.case is not None else None
+        parcels = 0 if signals is None else len(signals.parcel_names)
+        last = max(self.frame_count - 1, 0)
+        parcel, edge, frames = selection.parcel, selection.edge, selection.frames
+        return replace(
+            selection,
+            parcel=parcel if parcel is not None and 0 <= parcel < parcels else None,
+            edge=edge if edge is not None and all(0 <= p < parcels for p in edge) else None,
+            frame=min(max(selection.frame, 0), last),
+            frames=frames if frames is not None and 0 <= frames[0] <= frames[1] <= last else None,
+        )
+
+    def _go_to(self, state: ViewState) -> None:
+        """What the history shows: the application's preferences stay as they are."""
+        self._show(state.with_settings_of(self.state))
+
+    def _show(self, state: ViewState) -> None:
+        """Take over a state and tell what differs; the only place where it changes."""
+        old, self.state = self.state, state
+        new = state
+        if new == old:
+            return
+        for name in ("parcel", "edge", "frame", "frames", "network"):
+            if getattr(old.selection, name) != getattr(new.selection, name):
+                getattr(self, f"{name}_changed").emit()
+        before, after = old.selection, new.selection
+        if (before.crosshair_mm, before.native_mm) != (after.crosshair_mm, after.native_mm):
+            self.crosshair_changed.emit()
+        for part in PARTS:
+            if getattr(old, part) != getattr(new, part):
+                getattr(self, f"{part}_changed").emit()
+        self.state_changed.emit()
+
+    # how new runs start -------------------------------------------------------
 
     def set_research_wanted(self, wanted: bool) -> None:
         """Whether new runs start in research mode; each run can still say otherwise."""
         if wanted != self.research_wanted:
             self.research_wanted = wanted
             self.research_wanted_changed.emit()
-
-    def set_display(self, **changes: object) -> None:
-        """Change display settings by name and tell once."""
-        display = replace(self.display, **changes)  # type: ignore[arg-type]
-        if display != self.display:
-            self.display = display
-            self.display_changed.emit()
 
 
 def may_overrule(session: Session) -> bool:

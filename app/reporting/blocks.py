@@ -118,7 +118,8 @@ Block = (
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """One part of the report; starts on a page of its own in the PDF."""
+    """One part of the report; starts on a page of its own in the PDF, unless it may flow."""
 
     title: str
     blocks: tuple[Block, ...]
+    flows: bool = False

@@ -43,6 +43,12 @@ def tint(colour: Rgb) -> Color:
     return Color(*unit(colour))
 
 
+def _grid(rows: list[list[Any]], *, style: list[Any], **options: Any) -> Flowable:
+    """A grid that names the bundled typeface even where a cell is empty (else Helvetica)."""
+    font = ("FONTNAME", (0, 0), (-1, -1), REGULAR)
+    return Grid(rows, style=[font, *style], **options)
+
+
 def register_fonts() -> None:
     """Make the bundled typeface known; doing it again changes nothing."""
     known = set(pdfmetrics.getRegisteredFontNames())
@@ -118,6 +124,22 @@ class PictureSlot(Flowable):  # type: ignore[misc]
         self.told(Placement(page, x, y, self.width, self.height, self.picture))
 
 
+class Bookmark(Flowable):  # type: ignore[misc]
+    """Tells on which page (from 0) it stands, for the file's outline; takes no room."""
+
+    def __init__(self, title: str, told: Callable[[str, int], object]) -> None:
+        super().__init__()
+        self.title, self.told = title, told
+
+    def wrap(self, _available_width: float, _available_height: float) -> tuple[float, float]:
+        """Nothing is drawn."""
+        return 0.0, 0.0
+
+    def draw(self) -> None:
+        """Tell the page."""
+        self.told(self.title, self.canv.getPageNumber() - 1)
+
+
 @dataclass(frozen=True, slots=True)
 class Writer:
     """Turns blocks into flowables of a given width."""
@@ -186,7 +208,7 @@ class Writer:
             ("BOTTOMPADDING", (0, 0), (-1, -1), 0),
             ("VALIGN", (0, 0), (-1, -1), "TOP"),
         ]
-        return Grid([cells], colWidths=widths, style=commands, hAlign="LEFT")
+        return _grid([cells], colWidths=widths, style=commands, hAlign="LEFT")
 
 
 def _band(text: str, width: float) -> Flowable:
@@ -195,7 +217,7 @@ def _band(text: str, width: float) -> Flowable:
         ("TOPPADDING", (0, 0), (-1, -1), 2.5),
         ("BOTTOMPADDING", (0, 0), (-1, -1), 4),
     ]
-    return Grid([[paragraph(text, "band")]], colWidths=[width], style=commands)
+    return _grid([[paragraph(text, "band")]], colWidths=[width], style=commands)
 
 
 def _headline(block: Headline, width: float) -> Flowable:
@@ -211,7 +233,7 @@ def _headline(block: Headline, width: float) -> Flowable:
         ("BOTTOMPADDING", (0, 0), (-1, -1), 5),
     ]
     share = 0.48 if block.value else 0.98
-    return Grid([row], colWidths=[width * share, width * (1 - share)], style=commands)
+    return _grid([row], colWidths=[width * share, width * (1 - share)], style=commands)
 
 
 def _fields(block: Fields, width: float) -> Flowable:
@@ -234,7 +256,7 @@ def _fields(block: Fields, width: float) -> Flowable:
         ("VALIGN", (0, 0), (-1, -1), "TOP"),
         ("LINEBELOW", (0, 0), (-1, -1), 0.25, tint(RULE)),
     ]
-    return Grid(rows, colWidths=[label, one - label] * columns, style=commands, hAlign="LEFT")
+    return _grid(rows, colWidths=[label, one - label] * columns, style=commands, hAlign="LEFT")
 
 
 def _table(block: Table, width: float) -> list[Flowable]:
@@ -258,7 +280,7 @@ def _table(block: Table, width: float) -> list[Flowable]:
         ("LINEBELOW", (0, 0), (-1, 0), 0.7, tint(MUTED)),
         ("LINEBELOW", (0, 1), (-1, -1), 0.25, tint(RULE)),
     ]
-    grid = Grid(
+    grid = _grid(
         rows, colWidths=[width * w / total for w in block.widths], style=commands, repeatRows=1,
         hAlign="LEFT",
     )  # fmt: skip
@@ -285,4 +307,4 @@ def _write_in(block: WriteIn, width: float) -> Flowable:
         ("BOTTOMPADDING", (0, 0), (-1, 0), 18),
         ("BOTTOMPADDING", (0, 1), (-1, 1), 9),
     ]
-    return Grid(rows, colWidths=[one] * len(rest), style=commands, hAlign="LEFT")
+    return _grid(rows, colWidths=[one] * len(rest), style=commands, hAlign="LEFT")

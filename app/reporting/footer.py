@@ -2,11 +2,39 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any
+
 from app.core import wording
 from app.reporting.context import ReportContext
 from app.reporting.privacy import without_paths
 
 TITLE = "NeuroResponder participant summary"
+
+
+@dataclass(frozen=True, slots=True)
+class PageFacts:
+    """What a report of any kind prints on each of its pages, and what it attaches."""
+
+    title: str
+    header: str
+    footer: tuple[str, ...]
+    stamps: tuple[str, ...]
+    report_id: str
+    record: dict[str, Any]  # the attached JSON
+    bookmarks: bool = False  # one a section
+
+
+def page_facts(context: ReportContext) -> PageFacts:
+    """Those of a participant summary."""
+    return PageFacts(
+        TITLE,
+        header_name(context),
+        footer_parts(context),
+        context.stamps,
+        context.report_id,
+        context.record,
+    )
 
 
 def footer_parts(context: ReportContext) -> tuple[str, ...]:

@@ -29,8 +29,7 @@ from app.reporting.blocks import (
     Text,
     WriteIn,
 )
-from app.reporting.context import ReportContext
-from app.reporting.footer import TITLE, footer_parts, header_name
+from app.reporting.footer import PageFacts, page_facts
 from app.reporting.privacy import without_paths
 from app.reporting.record import record_bytes
 from app.reporting.report import Told, prepare, sections_of, silent, write_whole
@@ -49,7 +48,7 @@ def write_html(
     """Write the participant summary as HTML; arguments and errors as `report.write_summary`."""
     context = prepare(case, case_folder, convention=convention, printed_utc=printed_utc)
     sections = sections_of(context, lambda done: told(0.5 * done))
-    page = _page(context, sections, lambda done: told(0.5 + 0.5 * done))
+    page = html_page(page_facts(context), sections, lambda done: told(0.5 + 0.5 * done))
     write_whole(out_html, page.encode("utf-8"))
     return out_html
 
@@ -81,21 +80,27 @@ def _words(text: str) -> str:
     return escape(without_paths(text))
 
 
-def _page(context: ReportContext, sections: Sequence[Section], told: Told) -> str:
-    record = base64.b64encode(record_bytes(context.record)).decode("ascii")
-    stamps = "".join(f'<p class="stamp">{_words(text)}</p>' for text in context.stamps)
-    body = ""
+def html_page(facts: PageFacts, sections: Sequence[Section], told: Told) -> str:
+    """The whole file: header, stamps, sections, footer with the record as a download."""
+    record = base64.b64encode(record_bytes(facts.record)).decode("ascii")
+    stamps = "".join(f'<p class="stamp">{_words(text)}</p>' for text in facts.stamps)
+    contents, body = "", ""
     for number, section in enumerate(sections):
         told(number / len(sections))
-        body += f"<section><h2>{_words(section.title)}</h2>{_blocks(section.blocks)}</section>"
+        place = f' id="section-{number}"' if facts.bookmarks else ""
+        contents += f'<li><a href="#section-{number}">{_words(section.title)}</a></li>'
+        body += (
+            f"<section{place}><h2>{_words(section.title)}</h2>{_blocks(section.blocks)}</section>"
+        )
+    navigation = f'<nav aria-label="Contents"><ul>{contents}</ul></nav>' if facts.bookmarks else ""
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{TITLE}</title><style>{_STYLE}</style></head><body>"
-        f"<header>{_words(header_name(context))} · Report {context.report_id}</header>{stamps}"
-        f"<main><h1>{TITLE}</h1>{body}</main>"
+        f"<title>{_words(facts.title)}</title><style>{_STYLE}</style></head><body>"
+        f"<header>{_words(facts.header)} · Report {facts.report_id}</header>{stamps}"
+        f"<main><h1>{_words(facts.title)}</h1>{navigation}{body}</main>"
         f"<footer><p><strong>{wording.RUO_LINE}</strong>. {wording.NOT_A_DEVICE}</p>"
-        f"<p>{_words(wording.join(footer_parts(context)))}</p>"
+        f"<p>{_words(wording.join(facts.footer))}</p>"
         f'<p><a download="report.json" href="data:application/json;base64,{record}">'
         "Machine-readable record (JSON)</a></p></footer></body></html>\n"
     )

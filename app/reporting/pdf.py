@@ -21,7 +21,15 @@ from pypdf.generic import (
 )
 from reportlab.lib.pagesizes import A4, LETTER
 from reportlab.pdfgen.canvas import Canvas
-from reportlab.platypus import BaseDocTemplate, Flowable, Frame, PageBreak, PageTemplate, Spacer
+from reportlab.platypus import (
+    BaseDocTemplate,
+    CondPageBreak,
+    Flowable,
+    Frame,
+    PageBreak,
+    PageTemplate,
+    Spacer,
+)
 
 from app.core import wording
 from app.core.colours import INK, MUTED, RULE, STAMP
@@ -30,13 +38,14 @@ from app.reporting.context import ReportContext
 from app.reporting.flowables import (
     BOLD,
     REGULAR,
+    Bookmark,
     Placement,
     Writer,
     paragraph,
     register_fonts,
     tint,
 )
-from app.reporting.footer import TITLE, footer_parts, header_name
+from app.reporting.footer import PageFacts, page_facts
 from app.reporting.record import record_bytes
 from app.reporting.report import Told, silent
 from app.reporting.theme import MM, figures_pdf
@@ -47,16 +56,18 @@ HEADER_PT = 13.0 * MM
 STAMP_PT = 6.2 * MM
 FOOTER_PT = 13.0 * MM
 ATTACHMENT = "report.json"
+ROOM_PT = 80.0 * MM  # below which a flowing section begins on the next page
 SMALLER_PICTURES = (0.94, 0.88, 0.82, 0.76)  # still readable; what needs less runs on
 
 
 class _PageOfPages(Canvas):  # type: ignore[misc]
     """Keeps all pages until the end, because each says how many there are."""
 
-    context: ReportContext  # set by `_canvas_for`
+    facts: PageFacts  # set by `_canvas_for`
 
     def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
+        # reportlab would name Helvetica, which is never embedded, on every page
+        super().__init__(*args, **(options | {"initialFontName": REGULAR}))
         self._kept: list[dict[str, Any]] = []
 
     def showPage(self) -> None:  # noqa: N802 (reportlab's name)
@@ -68,27 +79,27 @@ class _PageOfPages(Canvas):  # type: ignore[misc]
         """Write header and footer on every page, then the file."""
         for number, state in enumerate(self._kept, start=1):
             self.__dict__.update(state)
-            _frame(self, self.context, number, len(self._kept))
+            _frame(self, self.facts, number, len(self._kept))
             super().showPage()
         super().save()
 
 
-def _frame(canvas: Canvas, context: ReportContext, number: int, count: int) -> None:
+def _frame(canvas: Canvas, facts: PageFacts, number: int, count: int) -> None:
     wide, tall = canvas._pagesize
     right = wide - MARGIN
     y = tall - 10.0 * MM
     canvas.setFont(BOLD, 9.5)
     canvas.setFillColor(tint(INK))
-    canvas.drawString(MARGIN, y, header_name(context))
+    canvas.drawString(MARGIN, y, facts.header)
     canvas.setFont(REGULAR, 8.2)
     canvas.setFillColor(tint(MUTED))
-    canvas.drawCentredString(wide / 2, y, f"Report {context.report_id}")
+    canvas.drawCentredString(wide / 2, y, f"Report {facts.report_id}")
     canvas.drawRightString(right, y, f"Page {number} of {count}")
     canvas.setStrokeColor(tint(RULE))
     canvas.setLineWidth(0.6)
     canvas.line(MARGIN, y - 2.2 * MM, right, y - 2.2 * MM)
     top = y - 3.2 * MM
-    for text in context.stamps:
+    for text in facts.stamps:
         top -= STAMP_PT - 0.8 * MM
         canvas.setFillColor(tint(STAMP))
         canvas.rect(MARGIN, top, right - MARGIN, STAMP_PT - 1.4 * MM, stroke=0, fill=1)
@@ -104,24 +115,25 @@ def _frame(canvas: Canvas, context: ReportContext, number: int, count: int) -> N
     canvas.setFillColor(tint(MUTED))
     canvas.drawRightString(right, base, wording.NOT_A_DEVICE)
     canvas.setFont(REGULAR, 7.2)
-    canvas.drawString(MARGIN, base - 3.8 * MM, wording.join(footer_parts(context)))
+    canvas.drawString(MARGIN, base - 3.8 * MM, wording.join(facts.footer))
 
 
-def _canvas_for(context: ReportContext) -> type[_PageOfPages]:
-    return type("ReportCanvas", (_PageOfPages,), {"context": context})
+def _canvas_for(facts: PageFacts) -> type[_PageOfPages]:
+    return type("ReportCanvas", (_PageOfPages,), {"facts": facts})
 
 
 def _pages(
-    context: ReportContext, sections: Sequence[Section], paper: tuple[float, float]
-) -> tuple[bytes, list[Placement]]:
-    """Set the pages; figures are empty room whose places come back."""
+    facts: PageFacts, sections: Sequence[Section], paper: tuple[float, float]
+) -> tuple[bytes, list[Placement], dict[str, int]]:
+    """Set the pages; figures are empty room whose places come back, and so do bookmarks."""
     register_fonts()
     placements: list[Placement] = []
+    outline: dict[str, int] = {}
     buffer = io.BytesIO()
     wide, tall = paper
-    top = HEADER_PT + 0.6 * MM + len(context.stamps) * STAMP_PT
+    top = HEADER_PT + 0.6 * MM + len(facts.stamps) * STAMP_PT
     document = BaseDocTemplate(
-        buffer, pagesize=paper, invariant=1, title=TITLE, author="", subject=wording.RUO_LINE,
+        buffer, pagesize=paper, invariant=1, title=facts.title, author="", subject=wording.RUO_LINE,
         creator="NeuroResponder", lang="en",
     )  # fmt: skip
     frame = Frame(
@@ -132,10 +144,15 @@ def _pages(
     story: list[Flowable] = []
     for section in sections:
         if story:
-            story.append(PageBreak())
-        story += _fitted(section, placements.append, frame._aW, frame._aH)
-    document.build(story, canvasmaker=_canvas_for(context))
-    return buffer.getvalue(), placements
+            story += [Spacer(0, 5 * MM), CondPageBreak(ROOM_PT)] if section.flows else [PageBreak()]
+        if facts.bookmarks:
+            story.append(Bookmark(section.title, outline.setdefault))
+        if section.flows:
+            story += _section(section, Writer(placements.append), frame._aW)
+        else:
+            story += _fitted(section, placements.append, frame._aW, frame._aH)
+    document.build(story, canvasmaker=_canvas_for(facts))
+    return buffer.getvalue(), placements, outline
 
 
 def _fitted(
@@ -221,6 +238,13 @@ def _append(writer: PdfWriter, page: Any, operators: str) -> None:
 def report_pdf(
     context: ReportContext, sections: Sequence[Section], paper: str = "A4", told: Told = silent
 ) -> bytes:
+    """The finished participant summary: see `pages_pdf`."""
+    return pages_pdf(page_facts(context), sections, paper, told)
+
+
+def pages_pdf(
+    facts: PageFacts, sections: Sequence[Section], paper: str = "A4", told: Told = silent
+) -> bytes:
     """The finished file: pages, figures, attached record, metadata.
 
     Raises
@@ -228,14 +252,16 @@ def report_pdf(
     KeyError
         `paper` is not one of `PAPERS`.
     """
-    pages, placements = _pages(context, sections, PAPERS[paper])
+    pages, placements, outline = _pages(facts, sections, PAPERS[paper])
     writer = PdfWriter(clone_from=PdfReader(io.BytesIO(pages)))
     told(0.3)
     _place_figures(writer, placements, lambda done: told(0.3 + 0.6 * done))
-    writer.add_attachment(ATTACHMENT, record_bytes(context.record))
+    for title, page in outline.items():
+        writer.add_outline_item(title=title, page_number=page)
+    writer.add_attachment(ATTACHMENT, record_bytes(facts.record))
     writer.metadata = None
     writer.add_metadata(
-        {"/Title": TITLE, "/Subject": wording.RUO_LINE, "/Creator": "NeuroResponder",
+        {"/Title": facts.title, "/Subject": wording.RUO_LINE, "/Creator": "NeuroResponder",
          "/Producer": "NeuroResponder"}
     )  # fmt: skip
     writer.root_object[NameObject("/Lang")] = TextStringObject("en")

@@ -19,6 +19,11 @@ def without_paths(text: str) -> str:
     return _PATH.sub(REMOVED, text)
 
 
+def with_short_paths(text: str) -> str:
+    """Replace each absolute path by its last name: readable, and silent about the machine."""
+    return _PATH.sub(lambda found: re.split(r"[\\/]", found[0].rstrip("\\/"))[-1], text)
+
+
 def scrubbed(value: Any) -> Any:
     """The same JSON-able value with `without_paths` applied to every string in it."""
     if isinstance(value, str):

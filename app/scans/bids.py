@@ -6,9 +6,7 @@ a finding. A file name outside BIDS may hold a person's name, so nothing of it i
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import json
 import re
 from collections.abc import Mapping
@@ -17,16 +15,19 @@ from pathlib import Path
 from typing import Any
 
 from app.core.results import Finding, Severity
+from app.scans import participants
+from app.scans.participants import ParticipantsTable
 
 SIMULATOR = "NeuroResponder app.simulation"  # how SimulatedBy of our own scans begins
 UNNAMED = "sub-unnamed"
 KNOWN_SPACES = ("MNI152NLin2009cAsym", "MNI152NLin6Asym")
 IMAGE_ENDINGS = (".nii.gz", ".nii", ".hdr.gz", ".img.gz", ".hdr", ".img")
 _SIDECAR_LIMIT_BYTES = 4 << 20
-_TABLE_LIMIT_BYTES = 16 << 20
 _LEVELS = 6  # folders to look upwards for the dataset's root
-_MISSING = {"", "n/a", "na", "nan", "none", "null", "-"}
-_SEXES = {"f": "F", "female": "F", "m": "M", "male": "M", "o": "O", "other": "O"}
+_TOLD_OF_EACH = (
+    "scan.participants_damaged", "scan.participants_unit", "scan.participants_converted",
+    "scan.participants_no_id",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,13 +190,12 @@ def participant_of(path: Path) -> ParticipantFacts:
     label = clean_label("sub", entities["sub"])
     session = clean_label("ses", entities["ses"]) if "ses" in entities else ""
     task = re.sub(r"[^A-Za-z0-9]", "", entities.get("task", ""))[:32]
-    row, findings = _participant_row(path, entities)
-    age, age_findings = _number(row, "age", 0.0, 120.0)
-    pain, pain_findings = _number(row, "baseline_pain", 0.0, 10.0)
-    sex_text = row.get("sex", "").strip().lower()
-    sex = _SEXES.get(sex_text)
-    if sex is None and sex_text not in _MISSING:
-        findings.append(_odd("sex"))
+    place = participants.find_table(_folders(path))
+    table = ParticipantsTable() if place is None else participants.read_participants(place)
+    row, findings = _participant_row(table, entities)
+    age, age_findings = participants.age_of(table, row)
+    pain, pain_findings = participants.pain_of(table, row)
+    sex, sex_findings = participants.sex_of(row)
     site = re.sub(r"[^\w .-]", "", row.get("site", "")).strip()[:64]
     return ParticipantFacts(
         label=label,
@@ -204,73 +204,25 @@ def participant_of(path: Path) -> ParticipantFacts:
         age_years=age,
         sex=sex,
         baseline_pain=pain,
-        site=None if site.lower() in _MISSING else site,
-        findings=(*findings, *age_findings, *pain_findings),
+        site=None if site.lower() in participants.MISSING else site,
+        findings=(*findings, *sex_findings, *age_findings, *pain_findings),
     )
 
 
 def _participant_row(
-    path: Path, entities: Mapping[str, str]
+    table: ParticipantsTable, entities: Mapping[str, str]
 ) -> tuple[dict[str, str], list[Finding]]:
-    table = next(
-        (f / "participants.tsv" for f in _folders(path) if (f / "participants.tsv").is_file()), None
-    )
-    if table is None:
-        return {}, []
-    try:
-        if table.stat().st_size > _TABLE_LIMIT_BYTES:
-            raise ValueError("too large")
-        text = table.read_text(encoding="utf-8-sig", errors="replace").replace("\0", "")
-        first = text.partition("\n")[0]
-        delimiter = next((mark for mark in "\t,;" if mark in first), "\t")
-        rows = [
-            {(key or "").strip().lower(): (value or "") for key, value in row.items() if key}
-            for row in csv.DictReader(io.StringIO(text), delimiter=delimiter)
-        ]
-    except (OSError, ValueError, csv.Error):
-        return {}, [
-            Finding(
-                "scan.participants_damaged",
-                Severity.WARNING,
-                "participants.tsv cannot be read; age, sex and pain are unknown.",
-            )
-        ]
-    wanted = {f"sub-{entities['sub']}", entities["sub"]}
-    mine = [row for row in rows if row.get("participant_id", "").strip() in wanted]
-    session = entities.get("ses", "")
-    by_session = [
-        row for row in mine if row.get("session_id", "").strip() in (session, f"ses-{session}")
-    ]
-    if session and by_session:
-        mine = by_session
+    """The one row of the person and visit, and what is wrong with the columns that are used."""
+    told = [finding for finding in table.findings if finding.code in _TOLD_OF_EACH]
+    mine = table.rows_of(f"sub-{entities['sub']}", entities.get("ses", ""))
     if len(mine) > 1 and any(row != mine[0] for row in mine):
         return {}, [
+            *told,
             Finding(
                 "scan.participants_ambiguous",
                 Severity.WARNING,
                 f"participants.tsv has {len(mine)} different rows for this participant; none is "
                 "used.",
-            )
+            ),
         ]
-    return (mine[0] if mine else {}), []
-
-
-def _number(
-    row: Mapping[str, str], column: str, lowest: float, highest: float
-) -> tuple[float | None, list[Finding]]:
-    text = row.get(column, "").strip()
-    if text.lower() in _MISSING:
-        return None, []
-    try:
-        value = float(text)
-    except ValueError:
-        return None, [_odd(column)]
-    return (value, []) if lowest <= value <= highest else (None, [_odd(column)])
-
-
-def _odd(column: str) -> Finding:
-    return Finding(
-        "scan.participants_odd_value",
-        Severity.WARNING,
-        f"The participant's {column} in participants.tsv is not a possible value; it is not used.",
-    )
+    return (mine[0] if mine else {}), told

@@ -76,6 +76,14 @@ def contents_of(root: Path, progress: Progress = _SILENT) -> Contents:
     return Contents(kind, root, tuple(choices), tuple(findings))
 
 
+def functional_files(root: Path) -> Iterator[Path]:
+    """Every functional run of a dataset by participant, session and name; nothing is opened."""
+    for place in _places(root):
+        for path in _files(place / "func"):
+            if entities_of(stem_of(path)).get("suffix") == "bold":
+                yield path
+
+
 def file_contents(path: Path) -> Choice:
     """One image of a dataset as a row."""
     return replace(_choice(path), number=1)
@@ -272,23 +280,26 @@ def _describes_derivatives(root: Path) -> bool:
 
 def _images(root: Path) -> Iterator[Path]:
     """Functional runs, T1 images and fieldmaps, by participant, session and name."""
-    people = [root] if root.name.startswith("sub-") else list(_folders(root, "sub-"))
-    if root.name.startswith("ses-"):
-        people = [root]
     count = 0
+    for session in _places(root):
+        for kind in ("anat", "fmap", "func"):
+            for path in _files(session / kind):
+                suffix = entities_of(stem_of(path)).get("suffix", "")
+                wanted = {
+                    "anat": suffix == "T1w" and "space" not in entities_of(stem_of(path)),
+                    "fmap": suffix in _FIELDMAPS and not is_derivative(path),
+                    "func": suffix == "bold",
+                }[kind]
+                if wanted and count < MAXIMUM_RUNS:
+                    count += 1
+                    yield path
+
+
+def _places(root: Path) -> Iterator[Path]:
+    """Folders of participants and of their sessions."""
+    people = [root] if root.name.startswith(("sub-", "ses-")) else _folders(root, "sub-")
     for person in people:
-        for session in (person, *_folders(person, "ses-")):
-            for kind in ("anat", "fmap", "func"):
-                for path in _files(session / kind):
-                    suffix = entities_of(stem_of(path)).get("suffix", "")
-                    wanted = {
-                        "anat": suffix == "T1w" and "space" not in entities_of(stem_of(path)),
-                        "fmap": suffix in _FIELDMAPS and not is_derivative(path),
-                        "func": suffix == "bold",
-                    }[kind]
-                    if wanted and count < MAXIMUM_RUNS:
-                        count += 1
-                        yield path
+        yield from (person, *_folders(person, "ses-"))
 
 
 def _folders(place: Path, prefix: str) -> list[Path]:

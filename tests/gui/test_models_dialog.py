@@ -201,7 +201,7 @@ def test_that_the_menu_opens_the_dialog_and_closing_asks_while_it_works(
     worker.answers["models_state"] = lambda _job, _tell: states()
     (action,) = [a for a in window.menus.all if "odels and atlases" in a.text()]
     action.trigger()
-    dialog = window.menus.models
+    dialog = window.tools.models
     assert dialog is not None
     assert dialog.isVisible()
     assert not dialog.isModal()

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject
+from PySide6.QtWidgets import QFileDialog
 
 from app.core.errors import AppError
 from app.gui.actions import Selection
@@ -37,6 +38,23 @@ class Asking(QObject):
         self.window = window
         window.actions_.choice_wanted.connect(self.pick)
         window.actions_.repetition_time_wanted.connect(self.state_repetition_time)
+
+    def ask_scan(self) -> None:
+        """Choose a scan."""
+        name, _ = QFileDialog.getOpenFileName(
+            self.window,
+            "Open scan",
+            "",
+            "Scans (*.nii *.nii.gz *.dcm *.IMA *.tsv *.csv *.npy);;All (*)",
+        )
+        if name:
+            self.window.actions_.open_path(Path(name))
+
+    def ask_case(self) -> None:
+        """Choose a case folder or a folder of scans."""
+        name = QFileDialog.getExistingDirectory(self.window, "Open DICOM, BIDS or case folder")
+        if name:
+            self.window.actions_.open_path(Path(name))
 
     def pick(self, contents: Contents) -> None:
         """Choose a series or run."""

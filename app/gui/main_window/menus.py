@@ -1,154 +1,116 @@
-"""The menus; every entry is also in the F1 list."""
+"""The menu bar, made of `commands.ACTIONS`; every entry is also in the palette and the F1 list."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtGui import QAction, QActionGroup, QKeySequence
+from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QMenu
 
-from app.core.explanation_wording import DEFAULT_METHOD
+from app.gui.bindings import Binding
+from app.gui.diagnostics import note_action
+from app.gui.main_window.command import Command
+from app.gui.main_window.commands import ACTIONS, MENUS
+from app.gui.widgets.view_menu import fill_menu
 
 if TYPE_CHECKING:
-    from app.gui.dialogs.models import ModelsDialog
     from app.gui.main_window.window import MainWindow
 
 
 class Menus:
-    """Builds the menu bar of a window and keeps its checked entries in step with the session."""
+    """Builds the menu bar of a window and keeps its entries in step with what is open."""
 
     def __init__(self, window: MainWindow) -> None:
         self.window = window
-        self.all: list[QAction] = []
-        self.models: ModelsDialog | None = None
-        self._groups: dict[str, dict[str, QAction]] = {}
-        bar = window.menuBar()
-        self._file(bar.addMenu("&File"))
-        self._analysis(bar.addMenu("&Analysis"))
-        self._view(bar.addMenu("&View"))
-        self._tools(bar.addMenu("&Tools"))
-        self._help(bar.addMenu("&Help"))
+        self.actions: dict[str, QAction] = {}  # by name of the command
+        self._menus: dict[str, QMenu] = {}
+        for key, title in MENUS.items():
+            above = key.rpartition(".")[0]
+            if above not in ("file",):
+                self._menus[key] = (
+                    self._menus[above].addMenu(title)
+                    if above and above in self._menus
+                    else window.menuBar().addMenu(title)
+                )
+        for command in ACTIONS:
+            self._add(command)
+        self._dynamic()
         window.resume.changed.connect(self.follow)
+        window.session.history.changed.connect(self.follow)
+        window.session.keys.changed.connect(self.set_keys)
+        self.set_keys()
         self.follow()
 
+    @property
+    def all(self) -> list[QAction]:
+        """Every action, in the order of the registry."""
+        return list(self.actions.values())
+
+    def title(self, menu: str) -> str:
+        """What a menu is called."""
+        return MENUS[menu].replace("&", "")
+
+    @property
+    def run(self) -> QAction:
+        """Run, or finish what was cancelled."""
+        return self.actions["analysis.run"]
+
+    @property
+    def bindings(self) -> tuple[Binding, ...]:
+        """The bindings of the whole window."""
+        return tuple(command.binding for command in ACTIONS)
+
+    def set_keys(self) -> None:
+        """Give the actions the keys that the user chose."""
+        for command in ACTIONS:
+            found = self.window.session.keys.sequences(command.binding)
+            self.actions[command.name].setShortcuts(found)
+
     def follow(self) -> None:
-        """Tick what the display settings say, grey what cannot be done."""
-        display = self.window.session.display
-        for name, chosen in (
-            ("convention", display.convention),
-            ("nose", display.nose),
-            ("theme", display.theme),
-        ):
-            self._groups[name][chosen].setChecked(True)
-        self.letters.setChecked(display.secondary_letters)
-        self.overlay.setChecked(display.overlay != "none")
-        has_case = self.window.session.case is not None
-        for action in (self.export, self.folder):
-            action.setEnabled(has_case)
-        self.close_case.setEnabled(has_case or self.window.session.preview is not None)
-        self.run.setEnabled(self.window.session.preview is not None or self.window.resume.offered)
-        self.run.setText(f"&{self.window.resume.wish}")
-        self.cancel.setEnabled(bool(self.window.jobs.running()))
+        """Tick what is on, grey what cannot be done and say why."""
+        for command in ACTIONS:
+            self._follow(command)
 
-    def _file(self, menu: QMenu) -> None:
-        window = self.window
-        self._add(menu, "&Open scan…", "Ctrl+O", window.ask_scan)
-        self._add(menu, "Open &folder…", "Ctrl+Shift+O", window.ask_case)
-        self.recent = menu.addMenu("Open &recent")
+    def _follow(self, command: Command) -> None:
+        action, window = self.actions[command.name], self.window
+        reason = command.can(window) if command.can is not None else ""
+        action.setEnabled(not reason)
+        action.setToolTip(reason or command.help or command.binding.words)
+        action.setStatusTip(reason)
+        if command.on is not None:
+            action.setChecked(command.on(window))
+        if command.say is not None:
+            action.setText(command.say(window))
+
+    def _add(self, command: Command) -> None:
+        action = QAction(command.words, self.window)
+        action.setCheckable(command.on is not None)
+        action.triggered.connect(partial(self._do, command))
+        self.actions[command.name] = action
+        self.window.addAction(action)
+        if command.menu:
+            menu = self._menus[command.menu]
+            if command.line:
+                menu.addSeparator()
+            menu.addAction(action)
+
+    def _do(self, command: Command, _checked: bool = False) -> None:
+        note_action(command.name)
+        command.do(self.window)
+        self._follow(command)
+
+    def _dynamic(self) -> None:
+        """Menus whose entries depend on what is there when they open."""
+        for key in ("file", "edit", "analysis", "view", "view.step"):
+            self._menus[key].aboutToShow.connect(self.follow)
+        self.recent = QMenu(MENUS["file.recent"], self.window)
         self.recent.aboutToShow.connect(self.fill_recent)
-        menu.addSeparator()
-        self.export = self._add(menu, "&Export PDF…", "Ctrl+P", window.ask_export)
-        self.folder = self._add(menu, "Open case &folder", "", window.actions_.open_folder)
-        self.pictures = menu.addMenu("&Save view as picture")
-        self.pictures.aboutToShow.connect(self._fill_pictures)
-        menu.addSeparator()
-        self.close_case = self._add(menu, "C&lose case", "Ctrl+W", window.close_case)
-        self._add(menu, "Se&ttings…", "Ctrl+,", window.tools.show_settings)
-        self._add(menu, "&Quit", "Ctrl+Q", window.close)
-
-    def _analysis(self, menu: QMenu) -> None:
-        self.run = self._add(menu, "&Run analysis", "Ctrl+R", self.window.run_from_menu)
-        self.cancel = self._add(menu, "&Cancel work", "Ctrl+.", self.window.cancel_current)
-        menu.addSeparator()
-        tools = self.window.tools
-        self._add(menu, "&Model card…", "Ctrl+M", tools.show_card)
-        self._add(menu, "&Install a model from a file…", "", tools.ask_import)
-
-    def _view(self, menu: QMenu) -> None:
-        actions, session = self.window.actions_, self.window.session
-        self._choices(
-            menu,
-            "convention",
-            (("radiological", "&Radiological"), ("neurological", "&Neurological")),
-            actions.set_convention,
-        )
-        swap = self._add(menu, "S&wap left and right", "Ctrl+Shift+N", self._swap)
-        swap.setToolTip("Radiological or neurological, for every slice")
-        menu.addSeparator()
-        self._choices(
-            menu.addMenu("Sagittal &nose"),
-            "nose",
-            (("left", "Nose &left"), ("right", "Nose &right")),
-            actions.set_nose,
-        )
-        self.letters = self._add(
-            menu,
-            "Letters A, P, S, I",
-            "Ctrl+L",
-            lambda: session.set_display(secondary_letters=not session.display.secondary_letters),
-        )
-        self.letters.setCheckable(True)
-        self.overlay = self._add(menu, "Show &overlay", "Ctrl+E", self._toggle_overlay)
-        self.overlay.setCheckable(True)
-        self._add(menu, "&Find region", "Ctrl+F", self.window.find_region)
-        menu.addSeparator()
-        self._choices(
-            menu.addMenu("&Theme"),
-            "theme",
-            (("system", "Follow the &system"), ("dark", "&Dark"), ("light", "&Light")),
-            actions.set_theme,
-        )
-
-    def _tools(self, menu: QMenu) -> None:
-        self._add(menu, "&Models and atlases…", "Ctrl+Shift+M", self._show_models)
-
-    def _show_models(self) -> None:
-        from app.gui.dialogs.models import ModelsDialog
-
-        if self.models is None:
-            self.models = ModelsDialog(self.window.actions_.downloads, self.window)
-            self.models.said.connect(self.window.say)
-        self.models.show_now()
-
-    def _help(self, menu: QMenu) -> None:
-        self._add(menu, "&Keyboard and mouse", "F1", self.window.show_shortcuts)
-        self._add(menu, "&About NeuroResponder", "", self.window.show_about)
-
-    def _add(self, menu: QMenu, text: str, keys: str, do: Callable[[], object]) -> QAction:
-        action = menu.addAction(text)
-        if keys:
-            action.setShortcut(QKeySequence(keys))
-        action.triggered.connect(lambda _checked=False, act=do: act())
-        self.all.append(action)
-        return action
-
-    def _choices(
-        self,
-        menu: QMenu,
-        name: str,
-        options: tuple[tuple[str, str], ...],
-        tell: Callable[[str], None],
-    ) -> None:
-        group = QActionGroup(self.window)
-        self._groups[name] = {}
-        for key, text in options:
-            action = self._add(menu, text, "", partial(tell, key))
-            action.setCheckable(True)
-            group.addAction(action)
-            self._groups[name][key] = action
+        self._menus["file"].insertMenu(self.actions["file.save"], self.recent)
+        self.current = QMenu("&This view", self.window)
+        self.current.aboutToShow.connect(self._fill_current)
+        self._menus["view"].insertMenu(self.actions["view.next"], self.current)
 
     def fill_recent(self) -> None:
         """List what was opened last; missing ones are greyed."""
@@ -166,25 +128,10 @@ class Menus:
         clear.setEnabled(bool(paths))
         clear.triggered.connect(lambda _checked=False: self.window.clear_recent())
 
-    def _fill_pictures(self) -> None:
-        self.pictures.clear()
-        for view in self.window.visible_views():
-            action = self.pictures.addAction(f"{view.title_label.text()}…")
-            action.triggered.connect(
-                lambda _checked=False, shown=view: self.window.ask_picture(shown)
-            )
-        if self.pictures.isEmpty():
-            self.pictures.addAction("No view is shown").setEnabled(False)
+    def _fill_current(self) -> None:
+        view = self.window.focused_view()
+        if view is not None:
+            fill_menu(self.current, view)
 
     def _open(self, path: Path, _checked: bool = False) -> None:
         self.window.actions_.open_path(path)
-
-    def _swap(self) -> None:
-        now = self.window.session.display.convention
-        other = "neurological" if now == "radiological" else "radiological"
-        self.window.actions_.set_convention(other)
-
-    def _toggle_overlay(self) -> None:
-        session = self.window.session
-        shown = session.display.overlay != "none"
-        session.set_display(overlay="none" if shown else DEFAULT_METHOD)

@@ -1,143 +1,125 @@
-"""Which views each step shows and how they lie; pages are built when first opened."""
+"""Pages, composed of the registry of views and the drawing of areas; built when first opened."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QHBoxLayout, QSplitter, QTabWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QSplitter, QTabWidget, QVBoxLayout, QWidget
 
-from app.gui.session import Session
-from app.gui.views import (
-    CardView,
-    CoverageView,
-    GatesView,
-    HeaderView,
-    IntakeView,
-    MatrixView,
-    MotionView,
-    RecordView,
-    RegionsView,
-    RegistrationView,
-    SlicesView,
-    SummaryView,
-    SurfaceView,
-    TimeSeriesView,
-)
+from app.gui.main_window import wires
+from app.gui.main_window.layouts import LAYOUTS, Across, Area, Node
+from app.gui.views import VIEWS
 from app.gui.widgets.explanation_caption import ExplanationCaption
 from app.gui.widgets.view import View
 
+if TYPE_CHECKING:
+    from app.gui.main_window.window import MainWindow
+
 
 class Page(QWidget):
-    """One step's arrangement of views."""
+    """One step's arrangement of views; one of them can fill it for a while."""
 
     def __init__(self, title: str) -> None:
         super().__init__()
         self.setAccessibleName(title)
-        self.row = QHBoxLayout(self)
-        self.row.setContentsMargins(0, 0, 0, 0)
+        self.column = QVBoxLayout(self)
+        self.column.setContentsMargins(0, 0, 0, 0)
+        self.column.setSpacing(6)
+        self.maximised: View | None = None
+        self._put_away: list[QWidget] = []
 
     def views(self) -> list[View]:
         """The views of this page in reading order."""
         return self.findChildren(View)
 
+    def maximise(self, view: View) -> None:
+        """Give the whole page to a view, or put everything back."""
+        again = self.maximised is view
+        for widget in self._put_away:
+            widget.show()
+        self._put_away, self.maximised = [], None
+        if again:
+            return
+        self.maximised = view
+        inside: QWidget | None = view
+        while inside is not None and inside is not self:
+            around = inside.parentWidget()
+            if isinstance(around, QSplitter):
+                for index in range(around.count()):
+                    other = around.widget(index)
+                    if other is not None and other is not inside and not other.isHidden():
+                        other.hide()
+                        self._put_away.append(other)
+            inside = around
 
-def _split(orientation: Qt.Orientation, *parts: tuple[QWidget, int]) -> QSplitter:
-    """Parts side by side or stacked, with their shares of the room."""
-    splitter = QSplitter(orientation)
+
+def make_page(key: str, window: MainWindow) -> Page:
+    """The page of a step with all its views, connected to the window."""
+    page = Page(key.capitalize())
+    if key == "explain":
+        page.column.addWidget(ExplanationCaption(window.session))
+    made = _build(LAYOUTS[key], key, window)
+    if made is not None:
+        page.column.addWidget(made, 1)
+    return page
+
+
+def _build(node: Node, key: str, window: MainWindow) -> QWidget | None:
+    """A part of a layout; None where no view stands in it."""
+    if isinstance(node, Area):
+        return _area(node, key, window)
+    across = isinstance(node, Across)
+    splitter = QSplitter(Qt.Orientation.Horizontal if across else Qt.Orientation.Vertical)
     splitter.setHandleWidth(8)
     splitter.setChildrenCollapsible(False)
-    for index, (widget, share) in enumerate(parts):
-        splitter.addWidget(widget)
-        splitter.setStretchFactor(index, share)
-    splitter.setSizes([share * 100 for _, share in parts])
+    shares = []
+    for part, share in node.parts:
+        widget = _build(part, key, window)
+        if widget is not None:
+            splitter.addWidget(widget)
+            splitter.setStretchFactor(splitter.count() - 1, share)
+            shares.append(share * 100)
+    splitter.setSizes(shares)
     return splitter
 
 
-def _tabs(*views: View) -> QTabWidget:
+def _area(area: Area, key: str, window: MainWindow) -> QWidget | None:
+    views = []
+    for place in VIEWS:
+        if (place.step, place.area) == (key, area.name):
+            view = place.view(window.session, **place.options)
+            wires.connect(view, window)
+            views.append(view)
+    if not views:
+        return None
+    if area.stacked:
+        made: QWidget = _stacked(views)
+    else:
+        made = views[0] if len(views) == 1 else _tabs(views)
+    if area.least_px:
+        made.setMinimumWidth(area.least_px)
+    return made
+
+
+def _stacked(views: list[View]) -> QWidget:
+    """Views below each other; the first takes the room."""
+    widget = QWidget()
+    column = QVBoxLayout(widget)
+    column.setContentsMargins(0, 0, 0, 0)
+    column.setSpacing(8)
+    for index, view in enumerate(views):
+        column.addWidget(view, 1 if index == 0 else 0)
+    return widget
+
+
+def _tabs(views: list[View]) -> QTabWidget:
     """Views behind each other; the tab carries the title."""
     tabs = QTabWidget()
     tabs.setDocumentMode(True)
+    tabs.setUsesScrollButtons(True)
     for view in views:
         tabs.addTab(view, view.title)
         view.title_label.hide()
     tabs.setAccessibleName(", ".join(view.title for view in views))
     return tabs
-
-
-_ACROSS, _DOWN = Qt.Orientation.Horizontal, Qt.Orientation.Vertical
-
-
-def load_page(session: Session, run: Callable[[dict[str, object]], None]) -> Page:
-    """Header, participant, the scan as it lies in the scanner."""
-    page = Page("Load")
-    intake = IntakeView(session)
-    intake.run_asked.connect(run)
-    left = QWidget()
-    column = QVBoxLayout(left)
-    column.setContentsMargins(0, 0, 0, 0)
-    column.setSpacing(8)
-    column.addWidget(HeaderView(session), 1)
-    column.addWidget(intake)
-    left.setMinimumWidth(320)
-    page.row.addWidget(_split(_ACROSS, (left, 4), (SlicesView(session, source="native"), 8)))
-
-    def follow() -> None:
-        intake.setVisible(session.preview is not None)
-
-    session.case_changed.connect(follow)
-    follow()
-    return page
-
-
-def check_page(session: Session, overrule: Callable[[], None]) -> Page:
-    """Motion and carpet; gates, coverage and record; the participant in the template."""
-    page = Page("Check")
-    gates = GatesView(session)
-    gates.override_asked.connect(overrule)
-    told = _tabs(gates, CoverageView(session), RecordView(session))
-    right = _split(_DOWN, (told, 5), (RegistrationView(session), 4))
-    page.row.addWidget(_split(_ACROSS, (MotionView(session), 6), (right, 5)))
-    return page
-
-
-def predict_page(session: Session, show_model: Callable[[str], None]) -> Page:
-    """The card beside the connectivity that went into it."""
-    page = Page("Predict")
-    card = CardView(session)
-    card.model_asked.connect(show_model)
-    right = _split(_DOWN, (MatrixView(session, compact=True), 6), (RegionsView(session), 5))
-    page.row.addWidget(_split(_ACROSS, (card, 7), (right, 4)))
-    return page
-
-
-def explain_page(session: Session) -> Page:
-    """All views of the explanation, brushed together."""
-    page = Page("Explain")
-    top = _split(_ACROSS, (SlicesView(session), 7), (SurfaceView(session), 5))
-    bottom = _split(
-        _ACROSS, (MatrixView(session), 4), (TimeSeriesView(session), 4), (RegionsView(session), 4)
-    )
-    column = QVBoxLayout()
-    column.setSpacing(6)
-    column.addWidget(ExplanationCaption(session))
-    column.addWidget(_split(_DOWN, (top, 6), (bottom, 5)), 1)
-    page.row.addLayout(column)
-    return page
-
-
-def report_page(
-    session: Session,
-    export: Callable[[], None],
-    open_folder: Callable[[], None],
-    show_model: Callable[[str], None],
-) -> Page:
-    """What the PDF holds, with its first page's card beside."""
-    page = Page("Report")
-    summary = SummaryView(session)
-    summary.export_asked.connect(export)
-    summary.folder_asked.connect(open_folder)
-    card = CardView(session)
-    card.model_asked.connect(show_model)
-    page.row.addWidget(_split(_ACROSS, (summary, 4), (card, 8)))
-    return page

@@ -8,7 +8,7 @@ from PySide6.QtCore import QByteArray, QSettings, Qt
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication
 from PySide6.QtWidgets import (
     QApplication,
-    QFileDialog,
+    QDockWidget,
     QHBoxLayout,
     QMainWindow,
     QStackedWidget,
@@ -16,18 +16,21 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.core.errors import StorageError
 from app.core.folders import config_folder
 from app.core.progress import ProgressEvent
 from app.core.settings import Settings
 from app.gui.actions import Actions
-from app.gui.dialogs.about import AboutDialog
-from app.gui.dialogs.questions import ask_stop
-from app.gui.dialogs.shortcuts import ShortcutsDialog
+from app.gui.dialogs.questions import ask_cancel, ask_stop
 from app.gui.jobs import Jobs
 from app.gui.main_window.asking import Asking, open_dropped
+from app.gui.main_window.exports import Exports
+from app.gui.main_window.focus import focus_first
+from app.gui.main_window.history_panel import make_history_dock
 from app.gui.main_window.menus import Menus
+from app.gui.main_window.palettes import Palettes
+from app.gui.main_window.recovery import Recovery
 from app.gui.main_window.resume import ResumeBar
+from app.gui.main_window.saving import Saving
 from app.gui.main_window.sidebar import Sidebar
 from app.gui.main_window.start import StartPanel
 from app.gui.main_window.states import step_states
@@ -37,14 +40,30 @@ from app.gui.session import Session
 from app.gui.widgets.banner import Banner
 from app.gui.widgets.progress_panel import ProgressPanel
 from app.gui.widgets.strip import ResearchStrip
-from app.gui.widgets.theme import apply_theme
+from app.gui.widgets.theme import apply_text_size, apply_theme
 from app.gui.widgets.view import View
 
 _SIZE = (1280, 720)
+ASK_AFTER_S = 60.0  # of work that cancelling would lose
 
 
 class MainWindow(QMainWindow):
     """Steps, pages, the research-use strip, progress and errors."""
+
+    actions_: Actions
+    asking: Asking
+    errors: ErrorPanel
+    exports: Exports
+    history_dock: QDockWidget
+    jobs: Jobs
+    menus: Menus
+    palettes: Palettes
+    progress: ProgressPanel
+    recovery: Recovery
+    resume: ResumeBar
+    saving: Saving
+    session: Session
+    tools: Tools
 
     def __init__(self, jobs: Jobs, messages: Messages, settings: Settings) -> None:
         super().__init__()
@@ -60,10 +79,15 @@ class MainWindow(QMainWindow):
         self._step = "load"
         self._closing = False
         self._build(messages)
+        self.exports = Exports(self)
+        self.palettes = Palettes(self)
+        self.asking = Asking(self)
         self.tools = Tools(self)
+        self.saving = Saving(self)
         self.menus = Menus(self)
         self._connect()
         self._restore_geometry()
+        self._settings_changed()
         self._display_changed()
         self._state_changed()
 
@@ -79,11 +103,13 @@ class MainWindow(QMainWindow):
         self.errors = ErrorPanel(messages)
         self.resume = ResumeBar(self.actions_)
         self.progress = ProgressPanel()
+        self.recovery = Recovery(self)
         middle = QVBoxLayout()
         middle.setContentsMargins(8, 8, 8, 8)
         middle.setSpacing(8)
         middle.addWidget(self.stack, 1)
         middle.addWidget(self.errors)
+        middle.addWidget(self.recovery.bar)
         middle.addWidget(self.resume)
         middle.addWidget(self.progress)
         row = QHBoxLayout()
@@ -99,6 +125,8 @@ class MainWindow(QMainWindow):
         whole.addLayout(row, 1)
         self.setCentralWidget(central)
         self.banner = Banner(self)
+        self.history_dock = make_history_dock(self.session.history, self)
+        self.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, self.history_dock)
 
     def _connect(self) -> None:
         session, jobs, actions = self.session, self.jobs, self.actions_
@@ -109,20 +137,29 @@ class MainWindow(QMainWindow):
         jobs.finished.connect(self._job_finished)
         self.progress.cancel_asked.connect(self.resume.told_to_stop)
         self.progress.cancel_asked.connect(actions.cancel)
+        self.resume.changed.connect(self._state_changed)
         self.resume.again.clicked.connect(lambda _checked=False: self.run_from_menu())
         actions.begun.connect(self.errors.hide)
         actions.step_wanted.connect(self.show_step)
         actions.said.connect(self.say)
-        Asking(self)
         self.steps.chosen.connect(self.show_step)
-        self.start.scan_asked.connect(self.ask_scan)
-        self.start.case_asked.connect(self.ask_case)
+        self.start.scan_asked.connect(self.asking.ask_scan)
+        self.start.case_asked.connect(self.asking.ask_case)
         self.start.path_chosen.connect(actions.open_path)
         self.start.show_recent(actions.recent())
+        actions.settings_changed.connect(self._settings_changed)
+        application = QApplication.instance()
+        if isinstance(application, QApplication):
+            application.focusChanged.connect(self._focus_changed)
         hints = QGuiApplication.styleHints()
         hints.colorSchemeChanged.connect(self._scheme_changed)
 
     # steps -----------------------------------------------------------------------------
+
+    @property
+    def step(self) -> str:
+        """Key of the step that is shown."""
+        return self._step
 
     def show_step(self, key: str) -> None:
         """Open a step; its page is built at the first time."""
@@ -137,22 +174,10 @@ class MainWindow(QMainWindow):
     def page(self, key: str) -> QWidget:
         """The page of a step."""
         if key not in self._pages:
-            from app.gui.main_window import pages
+            from app.gui.main_window.pages import make_page
 
-            made = {
-                "load": lambda: pages.load_page(self.session, self.actions_.run_analysis),
-                "check": lambda: pages.check_page(self.session, self.tools.ask_override),
-                "predict": lambda: pages.predict_page(self.session, self.tools.show_card),
-                "explain": lambda: pages.explain_page(self.session),
-                "report": lambda: pages.report_page(
-                    self.session,
-                    self.ask_export,
-                    self.actions_.open_folder,
-                    self.tools.show_card,
-                ),
-            }[key]()
-            self._pages[key] = made
-            self.stack.addWidget(made)
+            self._pages[key] = make_page(key, self)
+            self.stack.addWidget(self._pages[key])
         return self._pages[key]
 
     def _shown(self) -> QWidget:
@@ -162,59 +187,42 @@ class MainWindow(QMainWindow):
         """The views on screen, in reading order."""
         return [view for view in self._shown().findChildren(View) if view.isVisible()]
 
-    def find_region(self) -> None:
-        """Go to the region table's search field."""
-        from app.gui.views.regions import RegionsView
+    def focused_view(self) -> View | None:
+        """The view that has the keyboard, else the first one on the page."""
+        widget = QApplication.focusWidget()
+        while widget is not None:
+            if isinstance(widget, View) and widget.isVisible():
+                return widget
+            widget = widget.parentWidget()
+        return next(iter(self.visible_views()), None)
 
-        if self.session.case is None:
+    def next_view(self, step: int) -> None:
+        """Give the keyboard to the next or previous view of the page."""
+        views = self.visible_views()
+        if not views:
             return
-        shown = self._shown().findChildren(RegionsView)
-        if not shown:
-            self.show_step("explain")
-            shown = self.page("explain").findChildren(RegionsView)
-        shown[0].start_search()
+        now = self.focused_view()
+        inside = now is not None and now.isAncestorOf(QApplication.focusWidget() or self)
+        at = views.index(now) + step if now in views and inside else 0
+        focus_first(views[at % len(views)])
+
+    def maximise(self, view: View | None = None) -> None:
+        """Fill the page with a view, or put everything back."""
+        view = view or self.focused_view()
+        page = self._shown()
+        fill = getattr(page, "maximise", None)
+        if view is not None and fill is not None:
+            fill(view)
+
+    def toggle_history(self) -> None:
+        """Show the list of changes, or hide it."""
+        self.history_dock.setVisible(not self.history_dock.isVisible())
+        if self.history_dock.isVisible():
+            least = self.history_dock.widget().minimumWidth()
+            self.resizeDocks([self.history_dock], [least], Qt.Orientation.Horizontal)
+            self.history_dock.widget().setFocus(Qt.FocusReason.ShortcutFocusReason)
 
     # what the user asks ------------------------------------------------------------------
-
-    def ask_scan(self) -> None:
-        """Choose a scan."""
-        name, _ = QFileDialog.getOpenFileName(
-            self, "Open scan", "", "Scans (*.nii *.nii.gz *.dcm *.IMA *.tsv *.csv *.npy);;All (*)"
-        )
-        if name:
-            self.actions_.open_path(Path(name))
-
-    def ask_case(self) -> None:
-        """Choose a case folder."""
-        name = QFileDialog.getExistingDirectory(self, "Open DICOM, BIDS or case folder")
-        if name:
-            self.actions_.open_path(Path(name))
-
-    def ask_export(self) -> None:
-        """Choose where the PDF goes."""
-        opened = self.session.case
-        if opened is None:
-            return
-        proposed = f"{opened.case.stem()}_desc-summary.pdf"
-        name, _ = QFileDialog.getSaveFileName(self, "Export PDF", proposed, "PDF (*.pdf)")
-        if name:
-            self.actions_.export_pdf(Path(name))
-
-    def ask_picture(self, view: View) -> None:
-        """Choose where a view's picture goes."""
-        opened = self.session.case
-        stem = opened.case.stem() if opened is not None else "scan"
-        name, _ = QFileDialog.getSaveFileName(
-            self, "Save view as picture", f"{stem}_{view.name}.png", "PNG (*.png)"
-        )
-        if not name:
-            return
-        if view.save_picture(Path(name).with_suffix(".png")):
-            self.say("The picture was saved.")
-        else:
-            self.actions_.messages.tell(
-                StorageError("The picture could not be saved.", "Choose another folder.")
-            )
 
     def run_from_menu(self) -> None:
         """Run with what the participant form says, or finish what was cancelled."""
@@ -231,9 +239,19 @@ class MainWindow(QMainWindow):
             self.actions_.run_analysis(form.values())
 
     def cancel_current(self) -> None:
-        """Cancel the job that the progress line shows."""
-        if self.progress.job_id is not None:
+        """Cancel the job that the progress line shows; asks where much would be lost."""
+        job_id, seconds = self.progress.job_id, self.progress.seconds_elapsed
+        if job_id is None:
+            return
+        if seconds <= ASK_AFTER_S:
             self.progress.cancel.click()
+            return
+
+        def stop() -> None:
+            if self.progress.job_id == job_id:
+                self.progress.cancel.click()
+
+        ask_cancel(self, self.progress.title.text(), seconds, stop)
 
     def close_case(self) -> None:
         """Go back to the start."""
@@ -245,14 +263,6 @@ class MainWindow(QMainWindow):
         """Empty the list of recent files."""
         self.actions_.clear_recent()
         self.start.show_recent(())
-
-    def show_shortcuts(self) -> None:
-        """F1."""
-        ShortcutsDialog(self.menus.all, self).open()
-
-    def show_about(self) -> None:
-        """Version and limits."""
-        AboutDialog(self).open()
 
     def say(self, words: str) -> None:
         """One sentence over the window for two seconds."""
@@ -278,7 +288,8 @@ class MainWindow(QMainWindow):
 
     def _state_changed(self) -> None:
         running = frozenset(r.job.name for r in self.jobs.running())
-        for key, (state, reason) in step_states(self.session, running).items():
+        states = step_states(self.session, running, interrupted=self.resume.interrupted)
+        for key, (state, reason) in states.items():
             self.steps.set_state(key, state, reason)
         self.strip.show_stamps(self.session.stamps())
         self.sidebar.show_session(self.session)
@@ -296,6 +307,27 @@ class MainWindow(QMainWindow):
             self._apply_theme()
         self.sidebar.show_session(self.session)
         self.menus.follow()
+
+    def _focus_changed(self, _before: QWidget | None, now: QWidget | None) -> None:
+        for view in self._shown().findChildren(View):
+            view.show_focus(now is not None and (view is now or view.isAncestorOf(now)))
+
+    def _settings_changed(self) -> None:
+        application = QApplication.instance()
+        percent = self.actions_.settings.text_size_percent
+        if isinstance(application, QApplication) and apply_text_size(application, percent):
+            self._rebuild()
+        self.start.show_recent(self.actions_.recent())
+        self.menus.follow()
+
+    def _rebuild(self) -> None:
+        """Make the pages anew: their fonts were scaled from the old text size."""
+        self._close_views()
+        for page in self._pages.values():
+            self.stack.removeWidget(page)
+            page.deleteLater()
+        self._pages.clear()
+        self.show_step(self._step)
 
     def _scheme_changed(self, _scheme: Qt.ColorScheme) -> None:
         if self._theme == "system":
@@ -330,6 +362,8 @@ class MainWindow(QMainWindow):
             return
         self._save_geometry()
         self._close_views()
+        self.recovery.close()
+        self.tools.close()
         self.actions_.close()
         super().closeEvent(event)
 

@@ -1,4 +1,9 @@
-"""All views, in the order in which the steps use them."""
+"""All views and where they stand, in the order in which the steps use them.
+
+A view is one file in this folder and one line in `VIEWS`; the areas of each page are drawn in
+`main_window/layouts.py`. A view that wants something of the window has its signal connected in
+`main_window/wires.py`.
+"""
 
 from __future__ import annotations
 
@@ -16,22 +21,27 @@ from app.gui.views.slices import SlicesView
 from app.gui.views.summary import SummaryView
 from app.gui.views.surface import SurfaceView
 from app.gui.views.time_series import TimeSeriesView
+from app.gui.widgets.place import Place
 
 VIEWS = (
-    HeaderView,
-    IntakeView,
-    SlicesView,
-    MotionView,
-    GatesView,
-    CoverageView,
-    RecordView,
-    RegistrationView,
-    CardView,
-    MatrixView,
-    SurfaceView,
-    TimeSeriesView,
-    RegionsView,
-    SummaryView,
+    Place("load", "side", HeaderView),
+    Place("load", "side", IntakeView),
+    Place("load", "picture", SlicesView, {"source": "native"}),
+    Place("check", "motion", MotionView),
+    Place("check", "told", GatesView),
+    Place("check", "told", CoverageView),
+    Place("check", "told", RecordView),
+    Place("check", "registration", RegistrationView),
+    Place("predict", "card", CardView),
+    Place("predict", "connections", MatrixView, {"compact": True}),
+    Place("predict", "tables", RegionsView),
+    Place("explain", "slices", SlicesView),
+    Place("explain", "space", SurfaceView),
+    Place("explain", "connections", MatrixView),
+    Place("explain", "signals", TimeSeriesView),
+    Place("explain", "tables", RegionsView),
+    Place("report", "contents", SummaryView),
+    Place("report", "card", CardView),
 )
 
 __all__ = [

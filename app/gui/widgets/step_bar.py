@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from PySide6.QtCore import QEvent, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QKeySequence, QPainter, QPaintEvent, QPen
+from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QAbstractButton, QSizePolicy, QVBoxLayout, QWidget
 
 from app.gui.widgets.icons import STATE_WORDS, renderer, state_colour
@@ -30,7 +30,6 @@ class StepButton(QAbstractButton):
         self.setText(title)
         self.setCheckable(True)
         self.setAutoExclusive(True)
-        self.setShortcut(QKeySequence(f"Ctrl+{number}"))
         self.setToolTip(f"{title} (Ctrl+{number})")
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setCursor(Qt.CursorShape.PointingHandCursor)

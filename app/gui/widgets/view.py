@@ -1,17 +1,33 @@
-"""What every view has: a title, room for controls, and stamps that no picture can lose."""
+"""What every view has: a title, room for controls, keys, a table twin, stamps in each picture."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import ClassVar
 
-from PySide6.QtCore import QEvent, Qt, QTimer, SignalInstance
-from PySide6.QtGui import QPainter, QPaintEvent, QPalette, QPixmap
+from PySide6.QtCore import QEvent, QRectF, Qt, QTimer, Signal, SignalInstance
+from PySide6.QtGui import (
+    QAction,
+    QColor,
+    QMouseEvent,
+    QPainter,
+    QPaintEvent,
+    QPalette,
+    QPen,
+    QPixmap,
+    QShowEvent,
+)
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
 from app.core import wording
 from app.gui.session import Session
+from app.gui.widgets.pictures import Band, pixmap_of, write_svg
+from app.gui.widgets.tables import Table
 from app.gui.widgets.theme import Tokens, font, tokens
+from app.gui.widgets.view_keys import ViewCommand, bind_commands, set_keys
+from app.gui.widgets.view_menu import MoreButton
 
 _COVER_PX = 10000  # larger than any view, so that no change of size uncovers one
 
@@ -62,12 +78,20 @@ class View(QWidget):
 
     Subclasses add controls to `tools`, content to `body`, and override `refresh` (another case)
     and `restyle` (another theme). The stamp line lies inside the view, so that a picture of the
-    view carries it.
+    view carries it. What its keys do stands in `commands`, one line each; F1, the command palette
+    and the View menu are made of it. A plot offers its values by `as_table` and says what is seen
+    in one `sentence`.
     """
 
     name = ""  # stable name, used for files and tests
     title = ""
     takes_turns = False  # drawing a case takes long enough to be done in turns of its own
+    commands: ClassVar[tuple[ViewCommand, ...]] = ()
+    gestures: ClassVar[tuple[tuple[str, str], ...]] = ()  # what the mouse does, for the F1 list
+
+    table_asked = Signal()
+    picture_asked = Signal()
+    maximise_asked = Signal()
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -86,7 +110,12 @@ class View(QWidget):
         self.title_label.setObjectName("title")
         self.tools.addWidget(self.title_label)
         self.tools.addStretch(1)
-        outer.addLayout(self.tools)
+        head = QHBoxLayout()
+        head.setSpacing(4)
+        head.addLayout(self.tools, 1)
+        self.more = MoreButton(self)
+        head.addWidget(self.more)
+        outer.addLayout(head)
         self.body = QVBoxLayout()
         self.body.setSpacing(4)
         outer.addLayout(self.body, 1)
@@ -104,7 +133,14 @@ class View(QWidget):
         self._cover.setObjectName("cover")
         self._cover.setGeometry(0, 0, _COVER_PX, _COVER_PX)
         self._cover.hide()
+        self._focused = False
+        self.key_actions: dict[str, QAction] = {}  # by name of the command, once shown
+        self._bound = False
+        self._describe_later = QTimer(self)
+        self._describe_later.setSingleShot(True)
+        self._describe_later.timeout.connect(self._describe)
         session.case_changed.connect(self._case_changed)
+        session.state_changed.connect(self._describe_later.start)
         self._show_stamps()
 
     def listen(self, signal: SignalInstance, handler: Callable[[], None]) -> None:
@@ -143,16 +179,66 @@ class View(QWidget):
             return "Withheld: nothing is shown here, because no number may be derived from it."
         return "This part of the case was not computed."
 
+    def sentence(self) -> str:
+        """What is seen now, in one sentence for a screen reader; "" where the controls say it."""
+        return ""
+
+    def as_table(self) -> Table | None:
+        """The values that are drawn now; None where the view is no plot or has nothing to show."""
+        return None
+
     def picture(self) -> QPixmap:
         """The view as a picture, with its stamps and the research-use line burnt in."""
-        self.stamp_label.set_full_text(self._stamp_text(wording.RUO_LINE))
-        taken = self.grab()
-        self._show_stamps()
-        return taken
+        with self._for_picture():
+            return pixmap_of(self, self._band())
 
     def save_picture(self, path: Path) -> bool:
-        """Write the view as PNG; tells whether it worked."""
-        return self.picture().save(str(path), "PNG")
+        """Write the view as PNG or, where the name ends so, as SVG; tells whether it worked."""
+        picture = self.picture()  # draws anew what is only drawn when it is seen
+        if path.suffix.lower() != ".svg":
+            return picture.save(str(path), "PNG")
+        with self._for_picture():
+            return write_svg(self, self._band(), path, self.title_label.text())
+
+    def _band(self) -> Band:
+        return Band(self.stamp_text(), self.width(), self.stamp_label.font(), self.tokens())
+
+    def stamp_text(self) -> str:
+        """The words that every export of the view carries."""
+        return self._stamp_text(wording.RUO_LINE)
+
+    def show_focus(self, focused: bool) -> None:
+        """Frame the view in which the keys act."""
+        if focused != self._focused:
+            self._focused = focused
+            self.update()
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Bind the keys at the first sight, when all that they act on is there."""
+        super().showEvent(event)
+        if not self._bound:
+            self._bound = True
+            self.key_actions = bind_commands(self)
+            self._follow_keys()
+            self.session.keys.changed.connect(self._follow_keys)
+        # Without title and controls, a row for the button alone would only take room.
+        self.more.setVisible(not self.title_label.isHidden() or self.tools.count() > 2)
+        self._describe_later.start()
+
+    def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
+        """A double click on the title row fills the page with the view."""
+        if event.position().y() <= self.title_label.geometry().bottom() + 4:
+            self.maximise_asked.emit()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """The frame says where the keyboard is."""
+        super().paintEvent(event)
+        if self._focused:
+            painter = QPainter(self)
+            painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+            painter.setPen(QPen(QColor(self.tokens().accent), 1.5))
+            painter.drawRoundedRect(QRectF(self.rect()).adjusted(1, 1, -1, -1), 6, 6)
+            painter.end()
 
     def changeEvent(self, event: QEvent) -> None:
         """Follow the theme, soon: Qt is still walking over the widgets that this may replace."""
@@ -194,6 +280,26 @@ class View(QWidget):
     def _uncover(self) -> None:
         self._stale = False
         self._cover.hide()
+        self._describe_later.start()
+
+    @contextmanager
+    def _for_picture(self) -> Iterator[None]:
+        focused, self._focused = self._focused, False
+        hidden = self.more.isHidden()
+        self.more.hide()
+        self.stamp_label.set_full_text("")  # they stand in the band below, in full
+        try:
+            yield
+        finally:
+            self._show_stamps()
+            self.more.setHidden(hidden)
+            self._focused = focused
+
+    def _follow_keys(self) -> None:
+        set_keys(self)
+
+    def _describe(self) -> None:
+        self.setAccessibleDescription("" if self._stale else self.sentence())
 
     def _show_stamps(self) -> None:
         self.stamp_label.set_full_text(self._stamp_text())

@@ -25,8 +25,12 @@ from app.core.settings import (
 
 
 def test_that_settings_come_back_as_saved() -> None:
-    changed = Settings("dark", False, "right", True, "cpu", 3, 4096, False)
-    assert all(getattr(changed, f.name) != f.default for f in fields(Settings))
+    keys = {"edit.palette": "Ctrl+J", "slices.seed": ""}
+    changed = Settings(
+        "dark", False, "right", True, "cpu", 3, 4096, False, 150, False, keys, True, True, "zoom"
+    )
+    usual = Settings()
+    assert all(getattr(changed, f.name) != getattr(usual, f.name) for f in fields(Settings))
     save_settings(changed)
     assert load_settings() == (changed, ())
 
@@ -52,6 +56,8 @@ def test_that_a_home_of_ones_own_wins(tmp_path: Path, monkeypatch: pytest.Monkey
         ("device = ''\nthreads = 2\nfuture = 1\n", ("device",)),
         ("worker_memory_limit_mb = -1\nthreads = 2\n", ("worker_memory_limit_mb",)),
         ("worker_memory_limit_mb = true\nthreads = 2\n", ("worker_memory_limit_mb",)),
+        ("text_size_percent = 900\nthreads = 2\n", ("text_size_percent",)),
+        ("threads = 2\n[keys]\n'edit.undo' = 7\n", ("keys",)),
     ],
 )
 def test_that_a_wrong_value_is_named_and_the_rest_is_used(

@@ -1,0 +1,246 @@
+"""Everything that the window can do, one line each.
+
+Menus, keys, the command palette (Ctrl+K) and the key list (F1) are made of this tuple. What acts
+only inside one view stands in that view's own `commands`.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from app.core.explanation_wording import DEFAULT_METHOD
+from app.gui.main_window.command import Command
+from app.gui.widgets.step_bar import STEPS
+
+if TYPE_CHECKING:
+    from app.gui.main_window.window import MainWindow
+
+MENUS = {
+    "file": "&File",
+    "file.recent": "Open &recent",
+    "edit": "&Edit",
+    "analysis": "&Analysis",
+    "view": "&View",
+    "view.nose": "Sagittal &nose",
+    "view.theme": "&Theme",
+    "view.step": "&Go to step",
+    "tools": "&Tools",
+    "help": "&Help",
+}
+
+
+def _case(window: MainWindow) -> str:
+    return "" if window.session.case is not None else "Open a case first."
+
+
+def _fresh(window: MainWindow) -> str:
+    opened = window.session.case
+    return opened.stale if opened is not None and opened.stale else _case(window)
+
+
+def _anything(window: MainWindow) -> str:
+    nothing = window.session.case is None and window.session.preview is None
+    return "Nothing is open." if nothing else ""
+
+
+def _runnable(window: MainWindow) -> str:
+    ready = window.session.preview is not None or window.resume.offered
+    return "" if ready else "Open a scan first."
+
+
+def _working(window: MainWindow) -> str:
+    return "" if window.jobs.running() else "No work is running."
+
+
+def _undo_words(window: MainWindow) -> str:
+    return f"&Undo {window.session.history.stack.undoText().lower()}".strip()
+
+
+def _redo_words(window: MainWindow) -> str:
+    return f"&Redo {window.session.history.stack.redoText().lower()}".strip()
+
+
+def _can_undo(window: MainWindow) -> str:
+    return "" if window.session.history.stack.canUndo() else "Nothing was changed yet."
+
+
+def _can_redo(window: MainWindow) -> str:
+    return "" if window.session.history.stack.canRedo() else "Nothing was undone."
+
+
+def _view(window: MainWindow) -> str:
+    return "" if window.focused_view() is not None else "No view is shown."
+
+
+def _table(window: MainWindow) -> str:
+    view = window.focused_view()
+    there = view is not None and view.as_table() is not None
+    return "" if there else "The view with the focus has no table to show."
+
+
+def _swap(window: MainWindow) -> None:
+    now = window.session.display.convention
+    other = "neurological" if now == "radiological" else "radiological"
+    window.actions_.set_convention(other)
+
+
+def _toggle_overlay(window: MainWindow) -> None:
+    shown = window.session.display.overlay != "none"
+    window.session.set_display(overlay="none" if shown else DEFAULT_METHOD)
+
+
+def _toggle_letters(window: MainWindow) -> None:
+    session = window.session
+    session.set_display(secondary_letters=not session.display.secondary_letters)
+
+
+def _display(name: str, value: str, window: MainWindow) -> bool:
+    return bool(getattr(window.session.display, name) == value)
+
+
+ACTIONS: tuple[Command, ...] = (
+    # file
+    Command("file.open", "&Open scan…", "Ctrl+O", "file", lambda w: w.asking.ask_scan()),
+    Command("file.folder", "Open &folder…", "Ctrl+Shift+O", "file", lambda w: w.asking.ask_case()),
+    Command(
+        "file.open_session", "Open sess&ion…", "", "file", lambda w: w.saving.ask_open(),
+        help="A saved session brings back scan, case, view and edits.",
+    ),
+    Command(
+        "file.save", "&Save session", "Ctrl+S", "file", lambda w: w.saving.ask_save(), _anything,
+        line=True,
+    ),
+    Command(
+        "file.save_as", "Save session &as…", "Ctrl+Shift+S", "file",
+        lambda w: w.saving.ask_save_as(), _anything,
+    ),
+    Command(
+        "file.pdf", "&Export PDF…", "Ctrl+P", "file", lambda w: w.exports.ask_pdf(), _fresh,
+        line=True,
+    ),
+    Command(
+        "file.case_folder", "Open case &folder", "", "file",
+        lambda w: w.actions_.open_folder(), _case,
+    ),
+    Command(
+        "file.close", "C&lose case", "Ctrl+W", "file", lambda w: w.close_case(), _anything,
+        line=True,
+    ),
+    Command("file.settings", "Se&ttings…", "Ctrl+,", "file", lambda w: w.tools.show_settings()),
+    Command("file.quit", "&Quit", "Ctrl+Q", "file", lambda w: w.close()),
+    # edit
+    Command(
+        "edit.undo", "&Undo", "Ctrl+Z", "edit", lambda w: w.session.history.stack.undo(),
+        _can_undo, say=_undo_words,
+    ),
+    Command(
+        "edit.redo", "&Redo", "Ctrl+Shift+Z; Ctrl+Y", "edit",
+        lambda w: w.session.history.stack.redo(), _can_redo, say=_redo_words,
+    ),
+    Command(
+        "edit.history", "&History", "Ctrl+Shift+H", "edit", lambda w: w.toggle_history(),
+        on=lambda w: w.history_dock.isVisible(),
+        help="All changes; choosing one goes back or forward to it.",
+    ),
+    Command(
+        "edit.region", "&Find region…", "Ctrl+F", "edit", lambda w: w.palettes.find_region(), _case,
+        line=True,
+    ),
+    Command("edit.palette", "&Command palette…", "Ctrl+K", "edit", lambda w: w.palettes.show()),
+    # analysis
+    Command(
+        "analysis.run", "&Run analysis", "Ctrl+R", "analysis", lambda w: w.run_from_menu(),
+        _runnable, say=lambda w: f"&{w.resume.wish}",
+    ),
+    Command(
+        "analysis.cancel", "&Cancel work", "Esc; Ctrl+.", "analysis", lambda w: w.cancel_current(),
+        _working, help="Asks when more than a minute of work would be lost.",
+    ),
+    Command(
+        "analysis.card", "&Model card…", "Ctrl+M", "analysis", lambda w: w.tools.show_card(),
+        line=True,
+    ),
+    Command(
+        "analysis.install", "&Install a model from a file…", "", "analysis",
+        lambda w: w.tools.ask_import(),
+    ),
+    # view
+    Command(
+        "view.radiological", "&Radiological", "", "view",
+        lambda w: w.actions_.set_convention("radiological"),
+        on=partial(_display, "convention", "radiological"),
+    ),
+    Command(
+        "view.neurological", "&Neurological", "", "view",
+        lambda w: w.actions_.set_convention("neurological"),
+        on=partial(_display, "convention", "neurological"),
+    ),
+    Command(
+        "view.swap", "S&wap left and right", "Ctrl+Shift+N", "view", _swap,
+        help="Radiological or neurological, for every slice; a banner names the new one.",
+    ),
+    Command(
+        "view.nose_left", "Nose &left", "", "view.nose", lambda w: w.actions_.set_nose("left"),
+        on=partial(_display, "nose", "left"),
+    ),
+    Command(
+        "view.nose_right", "Nose &right", "", "view.nose", lambda w: w.actions_.set_nose("right"),
+        on=partial(_display, "nose", "right"),
+    ),
+    Command(
+        "view.letters", "Letters A, P, S, I", "Ctrl+L", "view", _toggle_letters,
+        on=lambda w: w.session.display.secondary_letters, line=True,
+        help="L, R and the convention always stay.",
+    ),
+    Command(
+        "view.overlay", "Show &overlay", "Ctrl+E", "view", _toggle_overlay,
+        on=lambda w: w.session.display.overlay != "none",
+    ),
+    Command(
+        "view.maximise", "&Maximise the view", "F11", "view", lambda w: w.maximise(), _view,
+        line=True, help="The view with the focus fills the page; again puts it back.",
+    ),
+    Command(
+        "view.table", "Show as &table", "Ctrl+T", "view", lambda w: w.exports.show_table(), _table,
+        help="The values that the view with the focus draws.",
+    ),
+    Command(
+        "view.picture", "Save view as &picture…", "Ctrl+Shift+P", "view",
+        lambda w: w.exports.ask_picture(), _view, help="PNG or SVG, with letters and words.",
+    ),
+    Command(
+        "view.next", "Ne&xt view", "F6", "view", lambda w: w.next_view(1), _view,
+        help="Moves the keyboard to the next view of the page.",
+    ),
+    Command(
+        "view.previous", "Pre&vious view", "Shift+F6", "view", lambda w: w.next_view(-1), _view
+    ),
+    *(
+        Command(
+            f"step.{key}", f"&{title}", f"Ctrl+{number}", "view.step",
+            lambda w, key=key: w.show_step(key),  # type: ignore[misc]
+        )
+        for number, (key, title) in enumerate(STEPS, start=1)
+    ),
+    Command(
+        "view.theme_system", "Follow the &system", "", "view.theme",
+        lambda w: w.actions_.set_theme("system"), on=partial(_display, "theme", "system"),
+    ),
+    Command(
+        "view.theme_dark", "&Dark", "", "view.theme", lambda w: w.actions_.set_theme("dark"),
+        on=partial(_display, "theme", "dark"),
+    ),
+    Command(
+        "view.theme_light", "&Light", "", "view.theme", lambda w: w.actions_.set_theme("light"),
+        on=partial(_display, "theme", "light"),
+    ),
+    # tools
+    Command(
+        "tools.models", "&Models and atlases…", "Ctrl+Shift+M", "tools",
+        lambda w: w.tools.show_models(),
+    ),
+    # help
+    Command("help.keys", "&Keyboard and mouse", "F1", "help", lambda w: w.tools.show_keys()),
+    Command("help.about", "&About NeuroResponder", "", "help", lambda w: w.tools.show_about()),
+)  # fmt: skip

@@ -1,0 +1,69 @@
+"""What leaves the window at the user's wish: the PDF, a view's picture, a view's table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtWidgets import QFileDialog
+
+from app.core.errors import StorageError
+from app.gui.widgets.pictures import FORMATS
+from app.gui.widgets.tables import TableDialog
+from app.gui.widgets.view import View
+
+if TYPE_CHECKING:
+    from app.gui.main_window.window import MainWindow
+
+
+class Exports:
+    """Asks where things go and says whether they came there."""
+
+    def __init__(self, window: MainWindow) -> None:
+        self.window = window
+
+    def ask_pdf(self) -> None:
+        """Choose where the PDF goes."""
+        opened = self.window.session.case
+        if opened is None:
+            return
+        proposed = f"{opened.case.stem()}_desc-summary.pdf"
+        name, _ = QFileDialog.getSaveFileName(self.window, "Export PDF", proposed, "PDF (*.pdf)")
+        if name:
+            self.window.actions_.export_pdf(Path(name))
+
+    def ask_picture(self, view: View | None = None) -> None:
+        """Choose where a view's picture goes; by itself the view with the focus."""
+        view = view or self.window.focused_view()
+        if view is None:
+            return
+        opened = self.window.session.case
+        stem = opened.case.stem() if opened is not None else "scan"
+        name, chosen = QFileDialog.getSaveFileName(
+            self.window,
+            "Save view as picture",
+            f"{stem}_{view.name}.png",
+            ";;".join(FORMATS.values()),
+        )
+        if not name:
+            return
+        path = Path(name)
+        if path.suffix.lower() not in FORMATS:
+            ending = next((end for end, words in FORMATS.items() if words == chosen), ".png")
+            path = path.with_name(path.name + ending)
+        if view.save_picture(path):
+            self.window.say("The picture was saved.")
+        else:
+            self.window.actions_.messages.tell(
+                StorageError("The picture could not be saved.", "Choose another folder.")
+            )
+
+    def show_table(self, view: View | None = None) -> TableDialog | None:
+        """The table twin of a view, beside the window."""
+        view = view or self.window.focused_view()
+        table = view.as_table() if view is not None else None
+        if view is None or table is None:
+            return None
+        dialog = TableDialog(view.title_label.text(), view.stamp_text(), table, self.window)
+        dialog.show()
+        return dialog

@@ -1,0 +1,36 @@
+"""What views wish of the window: their signals, connected in one place."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from app.gui.views import CardView, GatesView, IntakeView, SummaryView
+from app.gui.widgets.view import View
+
+if TYPE_CHECKING:
+    from app.gui.main_window.window import MainWindow
+
+
+def connect(view: View, window: MainWindow) -> None:
+    """Connect what a view wishes; called once, when its page is built."""
+    view.table_asked.connect(lambda: window.exports.show_table(view))
+    view.picture_asked.connect(lambda: window.exports.ask_picture(view))
+    view.maximise_asked.connect(lambda: window.maximise(view))
+    if isinstance(view, CardView):
+        view.model_asked.connect(window.tools.show_card)
+    elif isinstance(view, GatesView):
+        view.override_asked.connect(window.tools.ask_override)
+    elif isinstance(view, IntakeView):
+        view.run_asked.connect(window.actions_.run_analysis)
+        _only_before_analysis(view)
+    elif isinstance(view, SummaryView):
+        view.export_asked.connect(window.exports.ask_pdf)
+        view.folder_asked.connect(window.actions_.open_folder)
+
+
+def _only_before_analysis(form: IntakeView) -> None:
+    def follow() -> None:
+        form.setVisible(form.session.preview is not None)
+
+    form.session.case_changed.connect(follow)
+    follow()

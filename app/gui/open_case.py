@@ -1,0 +1,164 @@
+"""What is open: a case with the arrays to draw, or a scan that was only looked at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from app.core.arrays import Floats, Ints
+from app.core.colours import display_order
+from app.core.results import Attribution, Case, Finding, Outcome, Scan
+from app.core.sides import without_unknown_sides
+from app.study.case_store import read_case
+from app.study.case_view import CaseView, open_view
+
+Point = tuple[float, float, float]
+BRAIN_GREY = 20  # of 255 in the template's picture; darker is background
+
+
+def voxel_of(affine: Floats, mm: Point) -> tuple[int, int, int]:
+    """Index of the voxel that holds a world point; may lie outside the grid."""
+    i, j, k = np.rint(np.linalg.solve(affine, np.append(mm, 1.0))[:3]).astype(int)
+    return (int(i), int(j), int(k))
+
+
+def grid_centre_mm(shape: tuple[int, ...], affine: Floats) -> Point:
+    """World mm of the middle of a grid."""
+    centre = (np.asarray(shape[:3]) - 1) / 2.0
+    x, y, z = (float(value) for value in (affine @ np.append(centre, 1.0))[:3])
+    return (x, y, z)
+
+
+@dataclass(frozen=True)
+class OpenCase:
+    """A case with its folder and the arrays to draw."""
+
+    case: Case
+    folder: Path
+    view: CaseView
+    stale: str = ""  # why its results may not be shown until the scan is analysed again
+
+    @classmethod
+    def read(cls, folder: Path) -> OpenCase:
+        """Open a case folder.
+
+        Raises
+        ------
+        StorageError
+            When the folder is not a case or a file in it was changed.
+        """
+        opened = cls(without_unknown_sides(read_case(folder)), folder, open_view(folder))
+        # Derived here too, so that a thread that reads does it and not the first paint.
+        _ = opened.order, opened.brain_box, opened._centres_mm
+        return opened
+
+    def as_stale(self, reason: str) -> OpenCase:
+        """The case without its number and what was derived from it, which says why.
+
+        Such a case is drawn like one that was withheld: nothing of the number is left in it.
+        """
+        case = self.case
+        if case.prediction is not None:
+            hidden = replace(
+                case.prediction,
+                outcome=Outcome.WITHHELD,
+                reasons=(reason,),
+                probability=None,
+                interval=None,
+                log_odds=None,
+                log_odds_windows=None,
+                covariate_probability=None,
+                contributions=None,
+            )
+            case = replace(case, prediction=hidden, attribution=None)
+        return replace(self, case=case, stale=reason)
+
+    @property
+    def summary_pdf(self) -> Path:
+        """Where the case folder keeps its participant summary; it may not be there."""
+        return self.folder / f"{self.case.stem()}_desc-summary.pdf"
+
+    @property
+    def withheld(self) -> bool:
+        """Whether no number may be shown anywhere."""
+        prediction = self.case.prediction
+        return prediction is None or prediction.outcome is Outcome.WITHHELD
+
+    @property
+    def attribution(self) -> Attribution | None:
+        """The attribution, never for a withheld case: its sum would give the number away."""
+        return None if self.withheld else self.case.attribution
+
+    @cached_property
+    def order(self) -> Ints:
+        """(parcel,) parcels in network order, for drawing only."""
+        signals = self.case.signals
+        if signals is None:
+            return np.zeros(0, dtype=np.int64)
+        return display_order(signals.networks, signals.hemispheres)
+
+    @cached_property
+    def brain_box(self) -> tuple[Point, Point] | None:
+        """First and last voxel of the template grid that holds brain; None without a template."""
+        if self.view.template is None:
+            return None
+        inside = np.asarray(self.view.template) > BRAIN_GREY
+        ends = []
+        for axis in range(3):
+            other = tuple(a for a in range(3) if a != axis)
+            found = np.flatnonzero(inside.any(axis=other))
+            ends.append((found[0], found[-1]) if found.size else (0, inside.shape[axis] - 1))
+        (x0, x1), (y0, y1), (z0, z1) = ((float(a), float(b)) for a, b in ends)
+        return (x0, y0, z0), (x1, y1, z1)
+
+    @cached_property
+    def _centres_mm(self) -> Floats:
+        """(label + 1, 3) template mm of each parcel's own voxel nearest to its mean."""
+        if self.view.labels is None or self.view.affine is None:
+            return np.zeros((0, 3))
+        labels = np.asarray(self.view.labels)
+        inside = np.argwhere(labels > 0)
+        of_voxel = labels[labels > 0].astype(int)
+        size = np.maximum(np.bincount(of_voxel), 1)
+        mean = np.stack([np.bincount(of_voxel, inside[:, axis]) / size for axis in range(3)], 1)
+        # A curved parcel's mean may lie outside it, so one of its own voxels stands for it.
+        distance = np.square(inside - mean[of_voxel]).sum(axis=1)
+        order = np.lexsort((distance, of_voxel))
+        found, first = np.unique(of_voxel[order], return_index=True)
+        centres = np.full((len(size), 3), np.nan)
+        affine = self.view.affine
+        centres[found] = inside[order][first] @ affine[:3, :3].T + affine[:3, 3]
+        return centres
+
+    def parcel_centre_mm(self, parcel: int) -> Point | None:
+        """Template mm inside the 0-based parcel; None if the atlas grid does not hold it."""
+        if parcel + 1 >= len(self._centres_mm) or np.isnan(self._centres_mm[parcel + 1, 0]):
+            return None
+        x, y, z = (float(value) for value in self._centres_mm[parcel + 1])
+        return (x, y, z)
+
+    def parcel_at(self, mm: Point) -> int | None:
+        """0-based parcel under a template point, None outside the atlas."""
+        if self.view.labels is None or self.view.affine is None:
+            return None
+        voxel = voxel_of(self.view.affine, mm)
+        if any(not 0 <= i < n for i, n in zip(voxel, self.view.labels.shape, strict=True)):
+            return None
+        label = int(self.view.labels[voxel])
+        return label - 1 if label > 0 else None
+
+
+@dataclass(frozen=True, slots=True)
+class ScanPreview:
+    """A scan that was looked at but not yet analysed."""
+
+    path: Path
+    scan: Scan
+    findings: tuple[Finding, ...]
+    volume: Floats | Ints | None = None  # (x, y, z), RAS+ native grid; None while it decodes
+    participant: dict[str, object] = field(default_factory=dict)  # what the file names told
+    selection: dict[str, Any] = field(default_factory=dict)  # series, table or atlas chosen

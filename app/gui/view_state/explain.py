@@ -1,0 +1,12 @@
+"""What the explanation shows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Explain:
+    """Choices of the explanation that change what is drawn, never a number."""
+
+    show_unstable: bool = False  # parcels below the stability limit in the top lists too

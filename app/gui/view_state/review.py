@@ -1,0 +1,24 @@
+"""What the user decided about this scan: frames, inclusion, notes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Annotation:
+    """A note on a place or a frame; never a name."""
+
+    text: str
+    crosshair_mm: tuple[float, float, float] | None = None
+    frame: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """The user's own edits; what they change is computed anew, the case stays as it was written."""
+
+    censored: tuple[int, ...] = ()  # frames censored by hand, index into the case's frames
+    restored: tuple[int, ...] = ()  # flagged frames that the user uses after all
+    included: bool = True
+    annotations: tuple[Annotation, ...] = ()

@@ -1,0 +1,389 @@
+"""Sections of an evaluation's report in reading order: ``build(facts) -> Section | None``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from app.reporting.blocks import (
+    Block,
+    Columns,
+    Fields,
+    Heading,
+    Headline,
+    Missing,
+    Picture,
+    Section,
+    Table,
+    Text,
+)
+from app.reporting.evaluation.checklist import answered
+from app.reporting.evaluation.facts import (
+    MODEL,
+    Competitor,
+    Estimate,
+    EvaluationFacts,
+    PlainTable,
+    metric_of,
+)
+from app.reporting.figures.evaluation import (
+    calibration_figure,
+    comparison_figure,
+    comparison_height_mm,
+    confusion_figure,
+    decision_figure,
+    groups_figure,
+    groups_height_mm,
+    learning_figure,
+    permutation_figure,
+    plain_text,
+    signed_text,
+)
+from app.reporting.privacy import with_short_paths
+
+WIDTH_MM = 180.0
+HALF_MM = 84.0
+RANKING = ("auroc", "balanced_accuracy", "mcc", "sensitivity", "specificity")
+PROBABILITY = ("brier", "log_loss", "calibration_slope", "calibration_intercept")
+CONTINUOUS = ("r2", "correlation", "mae")
+NO_PART = "This evaluation did not compute it."
+PERMUTATION_MEANING = (
+    "A permutation p tests any association between the data and the label, confounds included. "
+    "It does not say that the brain carries the label, nor that a treatment works."
+)
+CALIBRATION_NOTE = (
+    "At n = 50 even a perfectly calibrated model has a slope anywhere between about −3 and 6; "
+    "nothing here is gated on it."
+)
+
+
+def estimate_text(one: Estimate, digits: int = 2, *, signed: bool = False) -> str:
+    """ "0.62 (0.51 to 0.73)"; a dash where nothing could be computed."""
+    if one.value != one.value:
+        return "–"
+    words = signed_text if signed else plain_text
+    if one.low is None or one.high is None:
+        return words(one.value, digits)
+    return f"{words(one.value, digits)} ({words(one.low, digits)} to {words(one.high, digits)})"
+
+
+def verdict_sentence(difference: Estimate, model: str, baseline: str) -> str:
+    """What the interval of the difference allows to be said, and no more."""
+    if difference.low is None or difference.high is None:
+        return f"{model} minus {baseline}: no interval could be given, so nothing follows."
+    if difference.low > 0:
+        return f"{model} did better than the best baseline ({baseline}) in these people."
+    if difference.high < 0:
+        return f"{model} did worse than the best baseline ({baseline}) in these people."
+    return (
+        f"The interval includes 0: that {model} adds anything to the best baseline "
+        f"({baseline}) is not shown."
+    )
+
+
+def result(facts: EvaluationFacts) -> Section:
+    """Headline, question, everybody side by side."""
+    blocks: list[Block] = []
+    head = facts.headline
+    if head is None:
+        blocks.append(Missing("Difference to the best baseline", _why(facts, "headline")))
+    else:
+        kind = metric_of(head.metric)
+        blocks.append(
+            Headline(
+                f"Difference in {kind.label}",
+                verdict_sentence(head.difference, head.model, head.baseline),
+                estimate_text(head.difference, kind.digits, signed=True),
+                "to the best baseline, 95 % interval",
+            )
+        )
+        blocks.append(Text(f"Interval: {head.method}", "caption"))
+    blocks += [Text(sentence) for sentence in facts.summary]
+    rate = (
+        f"{facts.responders} of {facts.people} ({100 * facts.base_rate:.0f} %); a probability near "
+        "it says little"
+    )
+    rows = (*facts.question, ("Base rate", rate))
+    blocks += [Heading("Question"), Fields(rows, 2)]
+    metric = head.metric if head is not None else "auroc"
+    shown = [one for one in facts.competitors if metric in one.estimates]
+    if shown:
+        blocks += [
+            Heading("Everybody side by side", "same people, same folds"),
+            Picture(
+                comparison_figure(shown, metric, WIDTH_MM),
+                WIDTH_MM,
+                comparison_height_mm(len(shown)),
+                f"{metric_of(metric).label} with 95 % intervals of {len(shown)} models and "
+                "baselines, and the main model's difference to each; the numbers stand in the "
+                "next section.",
+                "Blue: models. Grey: baselines, which know nothing of the brain or are the "
+                "plainest way to use it.",
+            ),
+        ]
+    failed = [one for one in facts.competitors if one.failed]
+    blocks += [Text(f"{one.label}: no figures. {one.failed}", "caption") for one in failed]
+    if facts.limitations:
+        blocks.append(Heading("Limits"))
+        blocks += [Text(sentence) for sentence in facts.limitations]
+    return Section("Result", tuple(blocks))
+
+
+def experiment(facts: EvaluationFacts) -> Section | None:
+    """Tables of an experiment."""
+    if not facts.tables:
+        return None
+    blocks: list[Block] = []
+    for table in facts.tables:
+        blocks += _plain(table)
+    return Section("Tables of the experiment", tuple(blocks), flows=True)
+
+
+def metrics(facts: EvaluationFacts) -> Section:
+    """All figures of everybody."""
+    blocks: list[Block] = []
+    for title, wanted in (
+        ("Ranking and decisions", RANKING),
+        ("Probabilities", PROBABILITY),
+        ("Continuous outcome", CONTINUOUS),
+    ):
+        used = [name for name in wanted if any(name in one.estimates for one in facts.competitors)]
+        if not used:
+            continue
+        header = ("Model or baseline", *(metric_of(name).label for name in used))
+        rows = tuple(_metric_row(one, used) for one in facts.competitors if one.estimates)
+        meanings = "; ".join(
+            f"{metric_of(name).label}: {metric_of(name).meaning}"
+            for name in used
+            if metric_of(name).meaning
+        )
+        blocks += [
+            Heading(title, "95 % intervals"),
+            Table(header, rows, (1.7, *[1.25] * len(used)), "l" + "r" * len(used),
+                  f"Main and other models first, marked •. {meanings}."),
+        ]  # fmt: skip
+    return Section("All metrics", tuple(blocks), flows=True)
+
+
+def _metric_row(one: Competitor, used: list[str]) -> tuple[str, ...]:
+    mark = "• " if one.role == MODEL else ""
+    cells = [
+        estimate_text(one.estimates[name], metric_of(name).digits) if name in one.estimates else "–"
+        for name in used
+    ]
+    return (mark + one.label, *cells)
+
+
+def probabilities(facts: EvaluationFacts) -> Section:
+    """Calibration, decisions, decision curve."""
+    blocks: list[Block] = []
+    left: Block = Missing("Calibration plot", _why(facts, "calibration"))
+    right: Block = Missing("Confusion matrix", _why(facts, "confusion"))
+    main = facts.main()
+    name = main.label if main else "the main model"
+    if facts.calibration is not None:
+        left = Picture(
+            calibration_figure(facts.calibration, facts.base_rate, HALF_MM),
+            HALF_MM,
+            HALF_MM + 14.0,
+            f"Observed share of responders by predicted probability in "
+            f"{len(facts.calibration.predicted)} groups, with exact intervals.",
+            f"{name}. Dot size: people in the group. Lines: exact 95 % interval of the share.",
+        )
+    if facts.confusion is not None:
+        found = facts.confusion
+        right = Picture(
+            confusion_figure(found, HALF_MM),
+            HALF_MM,
+            HALF_MM + 2.0,
+            f"{found.true_positive} responders and {found.true_negative} non-responders decided "
+            f"rightly, {found.false_negative} responders and {found.false_positive} non-responders "
+            "wrongly.",
+            f"Cut-off {100 * found.cutoff:.0f} %: {found.cutoff_origin}.",
+        )
+    blocks.append(Columns(((left,), (right,)), (1.0, 1.0)))
+    if main is not None and "calibration_slope" in main.estimates:
+        slope = estimate_text(main.estimates["calibration_slope"])
+        intercept = main.estimates.get("calibration_intercept")
+        text = f"Calibration slope {slope}"
+        text += f", intercept {estimate_text(intercept)}." if intercept else "."
+        blocks.append(Text(f"{text} {CALIBRATION_NOTE}"))
+    if facts.decision is None:
+        blocks.append(Missing("Decision curve", _why(facts, "decision")))
+    else:
+        blocks.append(
+            Picture(
+                decision_figure(facts.decision, WIDTH_MM, 62.0),
+                WIDTH_MM,
+                62.0,
+                "Net benefit by threshold probability of the models, of treating everybody and of "
+                "treating nobody.",
+                "A model helps only where its line lies above both 0 and everybody. Research use "
+                "only: no treatment is decided by it.",
+            )
+        )
+    return Section("Probabilities and decisions", tuple(blocks), flows=True)
+
+
+def robustness(facts: EvaluationFacts) -> Section:
+    """Learning curve, groups, confounds, permutation."""
+    blocks: list[Block] = []
+    metric = facts.headline.metric if facts.headline else "auroc"
+    if facts.learning:
+        blocks.append(
+            Picture(
+                learning_figure(facts.learning, metric, WIDTH_MM, 56.0), WIDTH_MM, 56.0,
+                f"{metric_of(metric).label} by number of training people.",
+            )
+        )  # fmt: skip
+    else:
+        blocks.append(Missing("Learning curve", _why(facts, "learning")))
+    blocks.append(Heading("By site and sex"))
+    shown = [one for one in facts.groups if one.estimate is not None]
+    main = facts.main()
+    if shown:
+        overall = main.estimates.get(metric) if main else None
+        blocks.append(
+            Picture(
+                groups_figure(facts.groups, overall, metric, WIDTH_MM),
+                WIDTH_MM,
+                groups_height_mm(len(shown)),
+                "; ".join(
+                    f"{one.kind} {one.name}: {estimate_text(one.estimate)}"
+                    for one in shown
+                    if one.estimate is not None
+                ),
+            )
+        )
+    blocks += [
+        Text(f"{one.kind} {one.name} (n = {one.people}): {one.remark}", "caption")
+        for one in facts.groups
+        if one.estimate is None
+    ]
+    if not facts.groups:
+        blocks.append(Missing("Figures by site and sex", _why(facts, "groups")))
+    blocks.append(Heading("Could something else carry the label?"))
+    if facts.confounds:
+        rows = tuple(
+            (one.name, one.figure, "FLAGGED" if one.flagged else "not flagged", one.meaning)
+            for one in facts.confounds
+        )
+        blocks.append(
+            Table(
+                ("Check", "Figure", "Verdict", "What it means"), rows, (1.5, 1.5, 0.8, 2.6), "lrll"
+            )
+        )
+    else:
+        blocks.append(Missing("Confound checks", _why(facts, "confounds")))
+    blocks.append(Heading("Permutation test"))
+    if facts.permutation is None:
+        blocks.append(Missing("Permutation test", _why(facts, "permutation")))
+    else:
+        found = facts.permutation
+        blocks += [
+            Text(
+                f"p = {found.p:.3g} from {found.repeats} shuffles {found.scheme}, the whole loop "
+                f"run again each time; smallest possible p: {1 / (found.repeats + 1):.3g}.",
+                "strong",
+            ),
+            Text(PERMUTATION_MEANING),
+        ]
+        if found.null.size:
+            blocks.append(
+                Picture(
+                    permutation_figure(found, WIDTH_MM, 46.0), WIDTH_MM, 46.0,
+                    f"Histogram of {found.statistic} under shuffled labels beside the true one.",
+                )
+            )  # fmt: skip
+    return Section("What else could explain it", tuple(blocks), flows=True)
+
+
+def trials(facts: EvaluationFacts) -> Section:
+    """Screening figures and conformal sets."""
+    blocks: list[Block] = []
+    for part, name, table in (
+        ("screening", "Screening figures for a trial", facts.screening),
+        ("conformal", "Conformal sets", facts.conformal),
+    ):
+        blocks += [Missing(name, _why(facts, part))] if table is None else _plain(table)
+    return Section("Screening and prediction sets", tuple(blocks), flows=True)
+
+
+def protocol(facts: EvaluationFacts) -> Section:
+    """Plan, deviations, protocol, provenance, command."""
+    blocks: list[Block] = [Heading("Locked analysis plan")]
+    plan = facts.plan
+    if plan is None or not plan.sha256:
+        blocks.append(
+            Text("No plan was locked before the labels were read: this analysis is exploratory.",
+                 "strong")
+        )  # fmt: skip
+    else:
+        blocks.append(
+            Fields(
+                (("SHA-256", plan.sha256), ("Recorded (UTC)", plan.recorded_utc or "not known")), 1
+            )
+        )
+        if plan.settings:
+            blocks.append(Fields(plan.settings, 2))
+    deviations = plan.deviations if plan else ()
+    blocks.append(Heading("Deviations from the plan"))
+    if plan is None:
+        blocks.append(Text("There was no plan to deviate from."))
+    elif not deviations:
+        blocks.append(Text("None."))
+    blocks += [Text(f"{number}. {text}") for number, text in enumerate(deviations, start=1)]
+    if facts.protocol:
+        blocks += [Heading("Protocol"), Fields(facts.protocol, 1, 0.22)]
+    if facts.provenance:
+        blocks += [Heading("Made from and by"), Fields(facts.provenance, 1, 0.22)]
+    blocks += [
+        Heading("The command that made this report"),
+        Text(with_short_paths(facts.command), "strong"),
+        Text("Paths are shortened to their last name; in full it stands in the file command.txt "
+             "beside this report.", "caption"),
+    ]  # fmt: skip
+    return Section("Plan, protocol and command", tuple(blocks), flows=True)
+
+
+def checklist(facts: EvaluationFacts) -> Section:
+    """TRIPOD+AI, item by item."""
+    found = answered(facts.answers)
+    counts = {
+        status: sum(one.status == status for one in found)
+        for status in ("answered", "not applicable", "unanswered")
+    }
+    said = ", ".join(f"{count} {status}" for status, count in counts.items())
+    rows = tuple((one.item.number, one.item.asks, one.status, one.text) for one in found)
+    return Section(
+        "TRIPOD+AI checklist",
+        (
+            Text(
+                f"{said}. Items in this program's words; the published checklist (BMJ 2024;385:"
+                "e078378) holds the full text.",
+                "caption",
+            ),
+            Table(("Item", "Asks for", "Status", "Where or what"), rows, (0.45, 2.4, 1.05, 3.6)),
+        ),
+    )
+
+
+SECTIONS: tuple[Callable[[EvaluationFacts], Section | None], ...] = (
+    result,
+    experiment,
+    metrics,
+    probabilities,
+    robustness,
+    trials,
+    protocol,
+    checklist,
+)
+
+
+def _why(facts: EvaluationFacts, part: str) -> str:
+    return facts.missing.get(part, NO_PART)
+
+
+def _plain(table: PlainTable) -> list[Block]:
+    widths = table.widths or (1.6, *[1.0] * (len(table.header) - 1))
+    align = table.align or "l" + "r" * (len(table.header) - 1)
+    return [Heading(table.title), Table(table.header, table.rows, widths, align, table.caption)]
