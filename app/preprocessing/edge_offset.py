@@ -48,6 +48,10 @@ def edge_offset_mm(
         The place that is judged.
     template_epi, template_mask
         EPI-contrast template and its brain mask on one grid.
+
+    Returns
+    -------
+    NaN where the scan, as placed, meets no edge of the template.
     """
     edges = _Edges.of(boldref, mask, spatial_map, template_epi, template_mask)
     place = np.eye(4)
@@ -62,6 +66,8 @@ def edge_offset_mm(
             if found[chosen] <= best + BETTER:
                 break
             best, place = found[chosen], moves[chosen] @ place
+    if best == 0.0:
+        return float("nan")
     moved = apply_affine(place, edges.places_mm) - edges.places_mm
     return float(np.median(np.linalg.norm(moved, axis=1)))
 

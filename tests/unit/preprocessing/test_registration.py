@@ -274,3 +274,22 @@ def test_that_equal_images_need_no_warp() -> None:
     image = smooth_blobs((20, 24, 18), 2)
     found = find_warp(image, image)
     assert np.abs(found).max() < 0.35
+
+
+def test_that_a_place_beside_the_template_gets_no_warp_and_says_so(
+    plain: Registered, template: Template
+) -> None:
+    """A lost affine fit must end at the gate, not in a crash."""
+    away = np.eye(4)
+    away[:3, 3] = 500.0
+    lost = room.affine_map(template.name, away, "affine")
+    fixed, _ = room.working_grid(template.epi_contrast_2mm, template.brain_mask_2mm, 4.0)
+    found = room.bent(lost, plain.boldref, fixed, WarpSettings(), Progress())
+    assert found.displacement_mm is None
+    assert "does not meet the template" in found.notes[-1]
+    pair = (template.epi_contrast_2mm, template.brain_mask_2mm)
+    assert np.isnan(edge_offset_mm(plain.boldref, plain.mask, found, *pair))
+    scored = room.with_scores(found, plain.boldref, plain.mask, *pair)
+    assert scored.mask_dice == 0.0
+    assert not scored.similarity_after > 0.0
+    assert not left_right_margin(plain.boldref, found, *pair) > 0.0
