@@ -8,6 +8,7 @@ from app.cli import (
     demo,
     encode,
     explain,
+    experiment,
     judge,
     models,
     open_window,
@@ -37,4 +38,5 @@ COMMANDS: tuple[Command, ...] = (
     pretrain.COMMAND,
     train.COMMAND,
     judge.COMMAND,
+    experiment.COMMAND,
 )
