@@ -6,7 +6,7 @@ scan's own grid) or "mask:<sha256>" (the mean inside a mask on that grid).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -179,6 +179,30 @@ def traces_tsv(traces: Sequence[Trace], seconds: float) -> bytes:
             header.append(f"{trace.name}, cleaned")
             columns.append(_over(volumes, rows, trace.cleaned))
     return table(tuple(header), *columns)
+
+
+def drawn_rows(
+    drawn: Mapping[str, tuple[Floats, Floats]], first_frame: int | None
+) -> tuple[tuple[str, ...], list[tuple[int | float, ...]]]:
+    """Names of columns, and one row for each place of what is drawn.
+
+    Parameters
+    ----------
+    drawn
+        Name -> places along the axis and values there.
+    first_frame
+        Volume in the file of frame 0; None where the places are frequencies.
+    """
+    grid = np.unique(np.concatenate([across for across, _ in drawn.values()]))
+    made = np.full((len(grid), len(drawn)), np.nan)
+    for column, (across, up) in enumerate(drawn.values()):
+        made[np.searchsorted(grid, across), column] = up
+    head = "frequency, Hz" if first_frame is None else "volume"
+    rows: list[tuple[int | float, ...]] = [
+        (float(at) if first_frame is None else int(at) + first_frame, *values)
+        for at, values in zip(grid.tolist(), made.tolist(), strict=True)
+    ]
+    return (head, *drawn), rows
 
 
 def _over(volumes: Ints, own: Floats | Ints, values: Floats) -> Floats:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -19,6 +18,7 @@ from app.gui.session import Session
 from app.gui.traces import (
     Trace,
     current_key,
+    drawn_rows,
     hold,
     percent_change,
     repetition_time_s,
@@ -30,7 +30,7 @@ from app.gui.widgets import plots
 from app.gui.widgets.fields import choice, set_choice
 from app.gui.widgets.frame_limits import flag_limits, limit_text
 from app.gui.widgets.frame_mouse import FrameMouse
-from app.gui.widgets.tables import Cell, Table
+from app.gui.widgets.tables import Table
 from app.gui.widgets.trace_legend import Look, TraceLegend, look_of
 from app.gui.widgets.view import View
 from app.gui.widgets.view_keys import ViewCommand
@@ -102,7 +102,7 @@ class TimeSeriesView(View):
         self.mouse.dragging.connect(self._show_range)
         self.mouse.dragged.connect(lambda first, last, _shift: session.select_frames(first, last))
         self.listen(session.parcel_changed, self._selection_changed)
-        self.listen(session.crosshair_changed, self._selection_changed)
+        self.listen(session.crosshair_changed, self._crosshair_changed)
         self.listen(session.frame_changed, self._frame_changed)
         self.listen(session.frames_changed, self._frames_changed)
         self.listen(session.plots_changed, self._plots_changed)
@@ -217,9 +217,14 @@ class TimeSeriesView(View):
         self._draw_curves()
         self._tell(current)
 
+    def _crosshair_changed(self) -> None:
+        if current_key(self.session).startswith("voxel"):
+            self._selection_changed()
+
     def _draw_curves(self) -> None:
-        for item, curve in self._curves:
-            item.removeItem(curve)
+        spare = {
+            name: [c for i, c in self._curves if i is item] for name, item in self._plots.items()
+        }
         self._curves = []
         held = self.session.state.plots.held
         for trace in self._traces:
@@ -227,9 +232,18 @@ class TimeSeriesView(View):
             width = 1.4 if trace.key not in held else 1.2
             for name, (across, up) in self._points(trace).items():
                 item = self._plots.get(name)
-                if item is not None:
-                    pen = plots.pen(colour, width, dash)
-                    self._curves.append((item, item.plot(across, up, pen=pen, connect="finite")))
+                if item is None:
+                    continue
+                pen = plots.pen(colour, width, dash)
+                if spare[name]:  # making one takes long
+                    curve = spare[name].pop()
+                    curve.setData(across, up, pen=pen, connect="finite")
+                else:
+                    curve = item.plot(across, up, pen=pen, connect="finite")
+                self._curves.append((item, curve))
+        for name, curves in spare.items():
+            for curve in curves:
+                self._plots[name].removeItem(curve)
         for name in ("raw", "cleaned"):
             if name in self._plots:
                 self._plots[name].enableAutoRange(axis="y")
@@ -346,23 +360,14 @@ class TimeSeriesView(View):
         """One row a volume, or a frequency: what is drawn."""
         if not self._traces:
             return None
-        columns, series = [], []
-        for trace in self._traces:
-            for name, (across, up) in self._points(trace).items():
-                columns.append(f"{trace.name}, {name}")
-                series.append((across, up))
         spectral = self.session.state.plots.series == "spectrum"
-        first = 0 if spectral else self._traces[0].first_frame
-        grid = np.unique(np.concatenate([across for across, _ in series]))
-        made = np.full((len(grid), len(series)), np.nan)
-        for column, (across, up) in enumerate(series):
-            made[np.searchsorted(grid, across), column] = up
-        head = "frequency, Hz" if spectral else "volume"
-        rows: list[Sequence[Cell]] = [
-            (float(at) if spectral else int(at) + first, *(float(value) for value in values))
-            for at, values in zip(grid, made, strict=True)
-        ]
-        return Table((head, *columns), rows)
+        first = None if spectral else self._traces[0].first_frame
+        drawn = {
+            f"{trace.name}, {name}": points
+            for trace in self._traces
+            for name, points in self._points(trace).items()
+        }
+        return Table(*drawn_rows(drawn, first))
 
     def ask_export(self) -> None:
         """Choose where the traces go."""
