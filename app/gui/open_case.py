@@ -33,6 +33,18 @@ def grid_centre_mm(shape: tuple[int, ...], affine: Floats) -> Point:
     return (x, y, z)
 
 
+def _linear(field: Floats, affine: Floats, mm: Point) -> Floats:
+    """(3,) a vector field (x, y, z, 3) at a world point, linear between voxels; 0 outside."""
+    at = np.linalg.solve(affine, np.append(mm, 1.0))[:3]
+    low = np.floor(at).astype(int)
+    if (low < 0).any() or (low + 1 >= field.shape[:3]).any():
+        return np.zeros(3)
+    part = np.asarray(field[tuple(slice(i, i + 2) for i in low)], dtype=np.float64)
+    for share in at - low:  # one axis after the other
+        part = (1.0 - share) * part[0] + share * part[1]
+    return part
+
+
 @dataclass(frozen=True)
 class OpenCase:
     """A case with its folder and the arrays to draw."""
@@ -88,7 +100,12 @@ class OpenCase:
 
     def _with(self, **changes: Any) -> OpenCase:
         made = replace(self, **changes)
-        for name in ("order", "brain_box", "_centres_mm"):  # they rest on atlas and grid alone
+        for name in (
+            "order",
+            "brain_box",
+            "_centres_mm",
+            "_to_scanner",
+        ):  # they rest on atlas and grid alone
             if name in self.__dict__:
                 made.__dict__[name] = self.__dict__[name]
         return made
@@ -163,6 +180,28 @@ class OpenCase:
             return None
         x, y, z = (float(value) for value in self._centres_mm[parcel + 1])
         return (x, y, z)
+
+    def scanner_point(self, mm: Point) -> Point | None:
+        """Scanner mm of a template point; None where the case has no transform."""
+        found = self._to_scanner
+        if found is None:
+            return None
+        affine, field, grid = found
+        moved = np.asarray(mm) + (
+            0.0 if field is None or grid is None else _linear(field, grid, mm)
+        )
+        x, y, z = (float(value) for value in (affine @ np.append(moved, 1.0))[:3])
+        return (x, y, z)
+
+    @cached_property
+    def _to_scanner(self) -> tuple[Floats, Floats | None, Floats | None] | None:
+        """Affine, displacement in mm and its grid, as `core.images.SpatialMap` explains them."""
+        paths = sorted(self.folder.glob("*_to-boldref_mode-image_xfm.npz"))
+        if not paths:
+            return None
+        with np.load(paths[0], allow_pickle=False) as stored:
+            field, grid = stored.get("displacement_mm"), stored.get("displacement_affine")
+            return stored["affine"], field, grid
 
     def parcel_at(self, mm: Point) -> int | None:
         """0-based parcel under a template point, None outside the atlas."""

@@ -41,22 +41,35 @@ def voxel_key(voxel: tuple[int, int, int]) -> str:
     return "voxel:" + ",".join(str(index) for index in voxel)
 
 
-def current_key(session: Session) -> str:
-    """The trace that follows the selection: parcel or voxel; "" where there is none."""
-    if session.case is None or session.state.plots.trace == "voxel":
-        volumes = _volumes(session)
-        if volumes is not None:
-            voxel = voxel_of(np.asarray(volumes.affine), session.native_mm)
-            inside = zip(voxel, volumes.stored.shape[:3], strict=True)
-            if all(0 <= index < size for index, size in inside):
-                return voxel_key(voxel)
-        return ""
+def current_key(session: Session, *, native: bool = False) -> str:
+    """The trace that follows the selection: parcel or voxel; "" where there is none.
+
+    The voxel is the one under the template's crosshair, or with `native` under the scan's own.
+    """
+    if native or session.case is None or session.state.plots.trace == "voxel":
+        voxel = _voxel_here(session, native=native)
+        return "" if voxel is None else voxel_key(voxel)
     return "" if session.parcel is None else parcel_key(session.parcel)
 
 
-def hold(session: Session) -> None:
+def _voxel_here(session: Session, *, native: bool) -> tuple[int, int, int] | None:
+    volumes, opened = _volumes(session), session.case
+    if volumes is None:
+        return None
+    mm = session.native_mm
+    if opened is not None and not native:
+        moved = opened.scanner_point(session.crosshair_mm)
+        if moved is None:
+            return None
+        mm = moved
+    voxel = voxel_of(np.asarray(volumes.affine), mm)
+    inside = zip(voxel, volumes.stored.shape[:3], strict=True)
+    return voxel if all(0 <= index < size for index, size in inside) else None
+
+
+def hold(session: Session, *, native: bool = False) -> None:
     """Keep the trace that follows the selection, or let it go where it is kept already."""
-    key, held = current_key(session), session.state.plots.held
+    key, held = current_key(session, native=native), session.state.plots.held
     if not key:
         return
     if key in held:

@@ -30,6 +30,7 @@ VIEWS = (
     Place("load", "side", HeaderView),
     Place("load", "side", IntakeView),
     Place("load", "picture", SlicesView, {"source": "native"}),
+    Place("load", "signals", TimeSeriesView, {"native": True}),
     Place("check", "motion", MotionView),
     Place("check", "told", GatesView),
     Place("check", "told", CoverageView),

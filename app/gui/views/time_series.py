@@ -28,8 +28,8 @@ from app.gui.traces import (
 )
 from app.gui.widgets import plots
 from app.gui.widgets.fields import choice, set_choice
-from app.gui.widgets.frame_limits import flag_limits, limit_text
 from app.gui.widgets.frame_mouse import FrameMouse
+from app.gui.widgets.motion_traces import draw_displacement
 from app.gui.widgets.tables import Table
 from app.gui.widgets.trace_legend import Look, TraceLegend, look_of
 from app.gui.widgets.view import View
@@ -42,7 +42,13 @@ _NO_VOXELS = "Open the scan itself (File, Open scan) to read its voxels."
 
 
 class TimeSeriesView(View):
-    """Traces over the volumes of the file with flagged frames shaded, motion below."""
+    """Traces over the volumes of the file with flagged frames shaded, motion below.
+
+    Parameters
+    ----------
+    native
+        The voxel under the scan's own crosshair, beside the scan as it lies in the scanner.
+    """
 
     name = "time_series"
     title = "Time series"
@@ -62,8 +68,11 @@ class TimeSeriesView(View):
         ("Drag", "Select frames: the series attribution is drawn for them"),
     )
 
-    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+    def __init__(
+        self, session: Session, parent: QWidget | None = None, *, native: bool = False
+    ) -> None:
         super().__init__(session, parent)
+        self.native = native
         state = session.state.plots
         self.source_box = choice(
             "Parcel, or voxel at the crosshair",
@@ -113,13 +122,14 @@ class TimeSeriesView(View):
     def refresh(self) -> None:
         """Build the axes for what is open, then show the traces."""
         state, signals = self.session.state.plots, self._signals()
+        opened = self.session.case
         self.graphics.clear()
         self._plots, self._cursors, self._ranges, self._curves = {}, [], [], []
         colours = self.tokens()
         self.graphics.setBackground(QColor(colours.surface))
         set_choice(self.kind_box, state.series)
         set_choice(self.source_box, state.trace)
-        self.source_box.setVisible(self.session.case is not None)
+        self.source_box.setVisible(self.session.case is not None and not self.native)
         self.percent_box.blockSignals(True)
         self.percent_box.setChecked(state.percent)
         self.percent_box.blockSignals(False)
@@ -133,8 +143,8 @@ class TimeSeriesView(View):
         self._add("raw", "Raw, %" if state.percent else "Raw")
         if signals is not None:
             self._add("cleaned", "Cleaned, %" if signals.units == "percent" else "Cleaned")
-            if time:
-                self._add_motion(signals)
+            if time and opened is not None and "framewise_displacement" in signals.confounds:
+                draw_displacement(self._add("motion", "FD, mm"), opened.case, colours)
         last = list(self._plots.values())[-1]
         for item in self._plots.values():
             if item is not last:
@@ -178,17 +188,6 @@ class TimeSeriesView(View):
             self._cursors.append(cursor)
         return item
 
-    def _add_motion(self, signals: CleanSignals) -> None:
-        trace, opened = signals.confounds.get("framewise_displacement"), self.session.case
-        if trace is None or opened is None:
-            return
-        values, colours = np.asarray(trace, dtype=float), self.tokens()
-        item = self._add("motion", "FD, mm")
-        plots.curve(item, values, colours.muted)
-        limit = flag_limits(opened.case)["framewise_displacement"]
-        plots.limit_line(item, limit, colours, limit_text(values, limit, "mm"))
-        item.setYRange(0, max(float(np.nanmax(values, initial=0.0)), limit * 1.6), padding=0.04)
-
     def restyle(self) -> None:
         """Draw again in the theme's colours."""
         self.refresh()
@@ -210,7 +209,7 @@ class TimeSeriesView(View):
         """Take the traces anew: the current one first, then those that are held."""
         if not self._plots:
             return
-        current, held = current_key(self.session), self.session.state.plots.held
+        current, held = current_key(self.session, native=self.native), self.session.state.plots.held
         keys = [current] * bool(current) + [key for key in held if key != current]
         found = (trace_of(self.session, key) for key in keys)
         self._traces = tuple(trace for trace in found if trace is not None)
@@ -218,7 +217,7 @@ class TimeSeriesView(View):
         self._tell(current)
 
     def _crosshair_changed(self) -> None:
-        if current_key(self.session).startswith("voxel"):
+        if current_key(self.session, native=self.native).startswith("voxel"):
             self._selection_changed()
 
     def _draw_curves(self) -> None:
@@ -281,7 +280,8 @@ class TimeSeriesView(View):
         ]
         self.parcel_label.show_entries(tuple(entries))
         if not entries:
-            voxel = self.session.state.plots.trace == "voxel" or self.session.case is None
+            parcel = self.session.state.plots.trace == "parcel" and self.session.case is not None
+            voxel = self.native or not parcel
             none = voxel and not self._has_voxels()
             self.parcel_label.show_words(_NO_VOXELS if none else "Click a parcel.")
 
@@ -328,7 +328,7 @@ class TimeSeriesView(View):
 
     def hold(self) -> None:
         """Keep the trace that follows the selection, or let it go."""
-        hold(self.session)
+        hold(self.session, native=self.native)
 
     def release(self) -> None:
         """Keep none."""
