@@ -91,6 +91,11 @@ class OpenCase:
             case = replace(case, prediction=hidden, attribution=None)
         return self._with(case=case, stale=reason)
 
+    @property
+    def is_edited(self) -> bool:
+        """Whether this is not what lies in the folder: a new run is needed for a number."""
+        return self.original is not None
+
     def edited(self, case: Case, reason: str) -> OpenCase:
         """This case with other results than those in its folder; no number of it stands any more.
 

@@ -415,7 +415,7 @@ def test_that_a_drag_leaves_frames_out_and_everything_follows(live: MainWindow, 
     shown = [gates.table.item(row, 1).text() for row in range(gates.table.rowCount())]
     assert any(f"{2.0 * good.sum():.0f}" in text for text in shown)
     # no number is kept, nowhere
-    assert now.stale
+    assert now.is_edited
     assert now.attribution is None
     assert now.case.prediction is not None
     assert now.case.prediction.probability is None
@@ -428,7 +428,7 @@ def test_that_a_drag_leaves_frames_out_and_everything_follows(live: MainWindow, 
     assert case_of(session) is original
     np.testing.assert_array_equal(connectivity(session), matrix)
     session.history.stack.redo()
-    assert case_of(session).stale
+    assert case_of(session).is_edited
 
 
 def _texts(view: QWidget) -> list[str]:
@@ -443,7 +443,7 @@ def test_that_shift_drag_selects_and_x_leaves_out_and_takes_back(
     drag_frames(view, 40, 60, qtbot, Qt.KeyboardModifier.ShiftModifier)
     assert session.state.selection.frames is not None
     assert session.state.review.censored == ()
-    assert not case_of(session).stale
+    assert not case_of(session).is_edited
     view.setFocus()
     qtbot.keyClick(view, Key.Key_X)
     first, last = session.state.selection.frames
@@ -456,7 +456,7 @@ def test_that_shift_drag_selects_and_x_leaves_out_and_takes_back(
     assert "usable" in view.censor_bar.gates.full_text()
     qtbot.keyClick(view, Key.Key_X)
     assert session.state.review.censored == ()
-    assert not case_of(session).stale
+    assert not case_of(session).is_edited
     assert view.frame_text(SPIKE).count("flagged")  # the recipe's own flag stays
     session.select_frames(SPIKE, SPIKE)
     qtbot.keyClick(view, Key.Key_X)
@@ -495,9 +495,9 @@ def test_that_a_case_made_without_frames_opens_in_step(live: MainWindow, live_fo
     session = live.session
     session.show_case(replace(opened, case=case))
     assert session.state.review.censored == (70, 71)
-    assert not case_of(session).stale
+    assert not case_of(session).is_edited
     session.change("Take back", "review", censored=())
-    assert case_of(session).stale
+    assert case_of(session).is_edited
     signals = case_of(session).case.signals
     assert signals is not None
     assert signals.good_frames[70 - FIRST_FRAME]
