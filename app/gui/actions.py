@@ -24,7 +24,7 @@ from app.gui.censoring import Censoring
 from app.gui.jobs import Jobs
 from app.gui.messages import Messages
 from app.gui.preferences import Preferences
-from app.gui.scan_picture import middle_volume
+from app.gui.scan_picture import scan_volumes
 from app.gui.session import OpenCase, ScanPreview, Session
 from app.scans.contents import Choice, Contents, SourceKind
 from app.study.session_file import SUFFIX
@@ -147,7 +147,7 @@ class Actions(Preferences):
         self.cancel_all()
         job = inspect_job(
             path,
-            self._scratch_folder(),
+            self.scratch_folder(),
             repetition_time_s=repetition_time_s,
             **(selection or {}),
         )
@@ -310,14 +310,16 @@ class Actions(Preferences):
         self.remember(path)
         if found.scan.is_image:
             series = str(selection.get("series", ""))
-            job = preview_job(path, self._scratch_folder(), found.scan, series=series)
+            job = preview_job(path, self.scratch_folder(), found.scan, series=series)
             self._start(job, path)
 
     def _show_volume(self, result: dict[str, Any]) -> None:
         preview = self.session.preview
-        picture = middle_volume(result, preview.scan.sha256) if preview is not None else None
-        if preview is not None and picture is not None:  # no other scan was opened meanwhile
-            self.session.show_preview(replace(preview, volume=picture))
+        volumes = scan_volumes(result, preview.scan.sha256) if preview is not None else None
+        if preview is not None and volumes is not None:  # no other scan was opened meanwhile
+            self.session.show_volumes(volumes)
+            middle = volumes.volume(volumes.count // 2)
+            self.session.show_preview(replace(preview, volume=middle))
 
     def _announced(self, job_id: str, name: str, facts: dict[str, str]) -> None:
         if name == "case_updated" and job_id in self._paths:
@@ -346,7 +348,8 @@ class Actions(Preferences):
 
     # small things --------------------------------------------------------------------
 
-    def _scratch_folder(self) -> Path:
+    def scratch_folder(self) -> Path:
+        """The private folder for decoded volumes; made at the first use."""
         if self._scratch is None:
             self._scratch = open_scratch()
         return self._scratch

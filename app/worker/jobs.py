@@ -12,6 +12,7 @@ from app.core.progress import Progress
 from app.core.request import AnalysisRequest
 from app.study.files import replace_file, storage_errors
 from app.worker.bundle_jobs import BUNDLE_JOBS
+from app.worker.map_jobs import MAP_JOBS
 from app.worker.model_jobs import MODEL_JOBS
 from app.worker.requests import Inspection, pack, packed_encode_request, packed_request
 
@@ -189,4 +190,5 @@ JOBS = {
     "warm_up": warm_up,
     **MODEL_JOBS,
     **BUNDLE_JOBS,
+    **MAP_JOBS,
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from app.gui.main_window.rerun import run_again
-from app.gui.views import CardView, GatesView, IntakeView, MotionView, SummaryView
+from app.gui.views import CardView, GatesView, IntakeView, MotionView, SlicesView, SummaryView
 from app.gui.widgets.view import View
 
 if TYPE_CHECKING:
@@ -26,6 +26,10 @@ def connect(view: View, window: MainWindow) -> None:
         _only_before_analysis(view)
     elif isinstance(view, MotionView):
         view.run_again_asked.connect(lambda: run_again(window))
+    elif isinstance(view, SlicesView):
+        view.map_asked.connect(window.exports.maps.ask_open)
+        view.export_asked.connect(window.exports.maps.ask_export)
+        view.said.connect(window.say)
     elif isinstance(view, SummaryView):
         view.export_asked.connect(window.exports.ask_pdf)
         view.folder_asked.connect(window.actions_.open_folder)

@@ -8,6 +8,7 @@ A view is one file in this folder and one line in `VIEWS`; the areas of each pag
 from __future__ import annotations
 
 from app.gui.views.card import CardView
+from app.gui.views.clusters import ClustersView
 from app.gui.views.connections import ConnectionsView
 from app.gui.views.coverage import CoverageView
 from app.gui.views.gates import GatesView
@@ -36,6 +37,7 @@ VIEWS = (
     Place("check", "told", CoverageView),
     Place("check", "told", RecordView),
     Place("check", "registration", RegistrationView),
+    Place("check", "registration", SlicesView, {"source": "native"}),
     Place("check", "registration", MatrixView, {"compact": True}),
     Place("predict", "card", CardView),
     Place("predict", "connections", MatrixView, {"compact": True}),
@@ -46,6 +48,7 @@ VIEWS = (
     Place("explain", "connections", RingView),
     Place("explain", "signals", TimeSeriesView),
     Place("explain", "tables", RegionsView),
+    Place("explain", "tables", ClustersView),
     Place("explain", "tables", ConnectionsView),
     Place("explain", "tables", NetworksView),
     Place("report", "contents", SummaryView),
@@ -55,6 +58,7 @@ VIEWS = (
 __all__ = [
     "VIEWS",
     "CardView",
+    "ClustersView",
     "ConnectionsView",
     "CoverageView",
     "GatesView",
