@@ -12,42 +12,40 @@ from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QCheckBox, QFileDialog, QWidget
 
 from app.core.arrays import Floats
-from app.core.errors import AppError
 from app.core.results import CleanSignals
 from app.gui.session import Session
 from app.gui.traces import (
     Trace,
     current_key,
+    drawn_points,
     drawn_rows,
     hold,
-    percent_change,
+    hold_key,
+    mask_key,
     repetition_time_s,
-    spectrum,
+    save_traces,
     trace_of,
-    traces_tsv,
 )
 from app.gui.widgets import plots
 from app.gui.widgets.fields import choice, set_choice
 from app.gui.widgets.frame_mouse import FrameMouse
+from app.gui.widgets.mask_reader import MaskReader
 from app.gui.widgets.motion_traces import draw_displacement
 from app.gui.widgets.tables import Table
 from app.gui.widgets.trace_legend import Look, TraceLegend, look_of
 from app.gui.widgets.view import View
 from app.gui.widgets.view_keys import ViewCommand
-from app.study.files import replace_file, storage_errors
 
 _KINDS = {"time": "Over time", "spectrum": "Spectrum"}
 _SOURCES = {"parcel": "Parcel", "voxel": "Voxel"}
+_NO_MASK = "Add a mask as a layer of the slices first."
 _NO_VOXELS = "Open the scan itself (File, Open scan) to read its voxels."
 
 
 class TimeSeriesView(View):
     """Traces over the volumes of the file with flagged frames shaded, motion below.
 
-    Parameters
-    ----------
-    native
-        The voxel under the scan's own crosshair, beside the scan as it lies in the scanner.
+    With `native` the current trace is the voxel under the scan's own crosshair.
     """
 
     name = "time_series"
@@ -55,6 +53,7 @@ class TimeSeriesView(View):
     takes_turns = True
     commands: ClassVar[tuple[ViewCommand, ...]] = (
         ViewCommand("hold", "Hold this time series", "T", "hold"),
+        ViewCommand("hold_mask", "Hold the mean inside the uppermost mask", "", "hold_mask"),
         ViewCommand("release", "Let all held time series go", "Shift+T", "release"),
         ViewCommand("back", "Volume before", ",", "volume_before"),
         ViewCommand("on", "Next volume", ".", "volume_after"),
@@ -73,6 +72,7 @@ class TimeSeriesView(View):
     ) -> None:
         super().__init__(session, parent)
         self.native = native
+        self.reader = MaskReader(session, self)
         state = session.state.plots
         self.source_box = choice(
             "Parcel, or voxel at the crosshair",
@@ -107,12 +107,15 @@ class TimeSeriesView(View):
         self._curves: list[tuple[pg.PlotItem, pg.PlotDataItem]] = []
         self._traces: tuple[Trace, ...] = ()
         self._made: object = None
+        self.reader.done.connect(self._selection_changed)
+        self.reader.refused.connect(self.parcel_label.show_words)
         self.mouse.clicked.connect(self._clicked)
         self.mouse.dragging.connect(self._show_range)
         self.mouse.dragged.connect(lambda first, last, _shift: session.select_frames(first, last))
         self.listen(session.parcel_changed, self._selection_changed)
         self.listen(session.crosshair_changed, self._crosshair_changed)
         self.listen(session.frame_changed, self._frame_changed)
+        self.listen(session.volumes_changed, self.refresh)
         self.listen(session.frames_changed, self._frames_changed)
         self.listen(session.plots_changed, self._plots_changed)
         self.refresh()
@@ -203,7 +206,7 @@ class TimeSeriesView(View):
         return opened.case.signals if opened is not None else None
 
     def _has_voxels(self) -> bool:
-        return getattr(self.session, "volumes", None) is not None
+        return self.session.volumes is not None
 
     def _selection_changed(self) -> None:
         """Take the traces anew: the current one first, then those that are held."""
@@ -211,10 +214,15 @@ class TimeSeriesView(View):
             return
         current, held = current_key(self.session, native=self.native), self.session.state.plots.held
         keys = [current] * bool(current) + [key for key in held if key != current]
+        self.reader.want(keys)
         found = (trace_of(self.session, key) for key in keys)
         self._traces = tuple(trace for trace in found if trace is not None)
         self._draw_curves()
         self._tell(current)
+
+    def close_scene(self) -> None:
+        """Wait for the thread."""
+        self.reader.close()
 
     def _crosshair_changed(self) -> None:
         if current_key(self.session, native=self.native).startswith("voxel"):
@@ -262,16 +270,8 @@ class TimeSeriesView(View):
         return look_of(held.index(key)) if key in held else _plain(self.tokens().accent)
 
     def _points(self, trace: Trace) -> dict[str, tuple[Floats, Floats]]:
-        """What is drawn of a trace in each plot: frames or Hz, and values."""
-        state, seconds = self.session.state.plots, repetition_time_s(self.session)
-        raw = percent_change(trace.raw) if state.percent else trace.raw
-        series = {"raw": raw} | ({} if trace.cleaned is None else {"cleaned": trace.cleaned})
-        if state.series == "spectrum":
-            return {name: spectrum(values, seconds) for name, values in series.items()}
-        first = trace.first_frame
-        frames = np.arange(len(series["raw"]), dtype=float)
-        across = {"raw": trace.volumes - first, "cleaned": frames}
-        return {name: (across[name][: len(values)], values) for name, values in series.items()}
+        """What is drawn of a trace in each plot."""
+        return drawn_points(trace, self.session.state.plots, repetition_time_s(self.session))
 
     def _tell(self, current: str) -> None:
         entries = [
@@ -330,13 +330,21 @@ class TimeSeriesView(View):
         """Keep the trace that follows the selection, or let it go."""
         hold(self.session, native=self.native)
 
+    def hold_mask(self) -> None:
+        """Hold the mean of the mask that lies uppermost among the layers."""
+        key = mask_key(self.session)
+        if key and self._has_voxels():
+            hold_key(self.session, key)
+        else:
+            self.parcel_label.show_words(_NO_VOXELS if key else _NO_MASK)
+
     def release(self) -> None:
         """Keep none."""
         self.session.change("Let all traces go", "plots", held=())
 
     def volume_before(self) -> None:
         """One volume back."""
-        self.session.select_frame(self.session.frame - 1)
+        self.session.select_frame(max(self.session.frame - 1, 0))
 
     def volume_after(self) -> None:
         """One volume on."""
@@ -382,13 +390,8 @@ class TimeSeriesView(View):
 
     def export_to(self, path: Path) -> None:
         """Write the traces as they are stored: raw in scanner units, whatever is drawn."""
-        try:
-            with storage_errors():
-                replace_file(path, traces_tsv(self._traces, repetition_time_s(self.session)))
-        except AppError as error:
-            self.parcel_label.show_words(f"{error.message} {error.hint}".strip())
-        else:
-            self.parcel_label.show_words(f"{len(self._traces)} time series were exported.")
+        said = save_traces(path, self._traces, repetition_time_s(self.session))
+        self.parcel_label.show_words(said)
 
 
 def _plain(colour: str) -> Look:
