@@ -145,7 +145,8 @@ class TimeSeriesView(View):
             return
         self._add("raw", "Raw, %" if state.percent else "Raw")
         if signals is not None:
-            self._add("cleaned", "Cleaned, %" if signals.units == "percent" else "Cleaned")
+            if not self.native:  # voxels are not cleaned
+                self._add("cleaned", "Cleaned, %" if signals.units == "percent" else "Cleaned")
             if time and opened is not None and "framewise_displacement" in signals.confounds:
                 draw_displacement(self._add("motion", "FD, mm"), opened.case, colours)
         last = list(self._plots.values())[-1]
