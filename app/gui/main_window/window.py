@@ -400,6 +400,7 @@ class MainWindow(QMainWindow):
             return
         self._save_geometry()
         self._close_views()
+        self.exports.close()
         self.recovery.close()
         self.tools.close()
         self.cohort.close()
