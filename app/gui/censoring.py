@@ -88,7 +88,7 @@ class Censoring(QObject):
         opened = self.session.case
         if opened is None:
             self._forget(None)
-        elif opened.original is None and opened is not self._of:
+        elif not opened.is_edited and opened is not self._of:
             self._forget(opened)
             self._follow()
 
@@ -114,7 +114,7 @@ class Censoring(QObject):
         if ready is not None:
             self._show(ready)
             return
-        if opened.original is None:  # the number goes at once, what takes its place in a moment
+        if not opened.is_edited:  # the number goes at once, what takes its place in a moment
             hidden = original.edited(original.case, _stale_words(frames))
             self.session.exchange_case(hidden)
         self.busy = True

@@ -222,7 +222,7 @@ class MotionView(View):
         before, after, rows = view.carpet_before, view.carpet_after, view.carpet_rows
         if before is None or after is None or rows is None or not len(rows) or signals is None:
             return
-        if opened.original is not None:  # the file's rows were cleaned with other frames
+        if opened.is_edited:  # the file's rows were cleaned with other frames
             after = carpet_rows(np.asarray(signals.cleaned), np.asarray(rows, dtype=np.int64))
         self._carpet.show_values(before, after, self._share)
 

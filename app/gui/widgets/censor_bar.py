@@ -55,10 +55,10 @@ class CensorBar(QWidget):
         """Say what stands now."""
         opened = self.session.case
         by_hand = self.session.state.review.censored
-        self.setVisible(opened is not None and (opened.original is not None or bool(by_hand)))
+        self.setVisible(opened is not None and (opened.is_edited or bool(by_hand)))
         if opened is None:
             return
-        stale = opened.original is not None
+        stale = opened.is_edited
         self.back.setVisible(stale)
         self.again.setVisible(stale)
         told = f"Left out by hand: {frames_text(by_hand)}" if by_hand else "None left out by hand"

@@ -75,6 +75,16 @@ def trace_plots(
     yield item
 
 
+def draw_displacement(item: pg.PlotItem, case: Case, colours: Tokens) -> None:
+    """FD (Power) of the kept frames with its limit and the count over it, for a small plot."""
+    assert case.signals is not None
+    key = "framewise_displacement"
+    values, limit = np.asarray(case.signals.confounds[key], dtype=float), flag_limits(case)[key]
+    plots.curve(item, values, colours.muted)
+    plots.limit_line(item, limit, colours, limit_text(values, limit, "mm"))
+    item.setYRange(0, max(float(np.nanmax(values, initial=0.0)), limit * 1.6), padding=0.04)
+
+
 def _both(colours: Tokens) -> tuple[tuple[str, str], ...]:
     return (("FD, mm: Power", colours.accent), ("Jenkinson", _JENKINSON_HUE))
 
