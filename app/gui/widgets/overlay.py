@@ -12,7 +12,7 @@ from app.core import wording
 from app.core.arrays import Bools, Floats
 from app.core.colour_maps import SIGNED_MAPS, LayerScale, as_layer_scale
 from app.core.colours import CORRELATION_LIMIT, MagnitudeScale, SignedScale, signed_scale
-from app.core.explanation_wording import METHOD_LETTERS, METHOD_NAMES
+from app.core.explanation_wording import METHOD_LETTERS, METHOD_NAMES, frames_map
 from app.core.sides import side_word, without_side
 from app.gui.session import OVERLAYS, OpenCase, Session
 from app.gui.view_state.slices import Layer
@@ -78,6 +78,9 @@ def current_overlay(session: Session) -> Overlay | None:
     kind, title = display.overlay, OVERLAYS[display.overlay]
     if kind == "seed" and session.parcel is not None:
         title = seed_title(opened, session.parcel)
+    frames = session.state.selection.frames
+    if kind == "series" and frames is not None:
+        values, title = _of_frames(opened, *frames)
     layer = replace(session.state.slices.shared, top_share=1.0 - display.hidden_share)
     return _overlay(opened, kind, title, values, layer)
 
@@ -110,8 +113,7 @@ def _overlay(opened: OpenCase, kind: str, title: str, values: Floats, layer: Lay
     if layer.threshold is not None:
         scale = SignedScale(max(scale.limit, layer.threshold), layer.threshold, scale.unit)
     agreed = np.zeros(len(values), dtype=bool)
-    found = opened.attribution
-    hatched = agreed if found is None or kind == "seed" else found.disagreeing
+    hatched = agreed if opened.hatched is None or kind == "seed" else opened.hatched
     made = Overlay(kind, title, values, scale, scale.shown(values), np.asarray(hatched, dtype=bool))
     return replace(made, scale=styled(made, layer))
 
@@ -137,6 +139,18 @@ def ranged(scale: LayerScale, layer: Layer) -> LayerScale:
     if not low < high:
         low = high - max(abs(high), 1.0)
     return replace(scale, colour_map=layer.colour_map, low=low, high=high)
+
+
+def _of_frames(opened: OpenCase, first: int, last: int) -> tuple[Floats, str]:
+    """The series map of some frames, and its title with them and their resolution."""
+    found, signals = opened.attribution, opened.case.signals
+    assert found is not None
+    assert signals is not None
+    start = signals.first_frame
+    title = f"(a) time series, volumes {start + first} to {start + last} (first = 0)"
+    if found.patch_frames:
+        title += f", in patches of {found.patch_frames}"
+    return frames_map(found.branches, first, last), title
 
 
 def name_method(label: QLabel, title: str, overlay: Overlay | None) -> None:
