@@ -350,7 +350,7 @@ class Actions(Preferences):
     # small things --------------------------------------------------------------------
 
     def scratch_folder(self) -> Path:
-        """The private folder for decoded volumes; made at the first use."""
+        """Private files of this window; gone with it."""
         if self._scratch is None:
             self._scratch = open_scratch()
         return self._scratch

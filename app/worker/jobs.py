@@ -192,7 +192,7 @@ JOBS = {
     "warm_up": warm_up,
     **MODEL_JOBS,
     **BUNDLE_JOBS,
-    **MAP_JOBS,
     **REPORT_JOBS,
     **COHORT_JOBS,
+    **MAP_JOBS,
 }

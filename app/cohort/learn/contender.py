@@ -156,43 +156,44 @@ class LinearContender:
 
     def answer(self, inputs: Inputs, fold: Fold, seed: int, progress: Progress) -> FoldAnswer:
         """One outer fold."""
-        model = self.make()
-        rows = reduced(*self._features(model, inputs, fold, progress),
-                       standardise=model.standardise)  # fmt: skip
+        rows = self.prepared(inputs.people, fold, progress)
         labels = inputs.labels[fold.training]
         place = {int(row): number for number, row in enumerate(fold.training)}
         inner = np.empty(len(labels))
-
-        def fitted(training: Floats, known: Bools, asked: Floats) -> tuple[Floats, float]:
-            kind = model.classifier
-            if kind.name in ("logistic", "plain"):
-                fast = fit_fast(training, known, kind, standardise=rows.standardise, seed=seed)
-                return fast.log_odds(asked), fast.strength
-            fit = fit_linear(
-                training,
-                known,
-                kind,
-                standardise=rows.standardise,
-                seed=seed,
-                progress=Progress(),
-            )
-            return np.array([fit.log_odds(row) for row in asked]), fit.strength
-
         for inside, validation in fold.inner:
             a = np.array([place[int(row)] for row in inside])
             b = np.array([place[int(row)] for row in validation])
-            inner[b], _ = fitted(rows.training[a], labels[a], rows.training[b])
-        test, strength = fitted(rows.training, labels, rows.test)
+            inner[b], _ = self.fitted(rows, rows.training[a], labels[a], rows.training[b], seed)
+        test, strength = self.fitted(rows, rows.training, labels, rows.test, seed)
         return FoldAnswer(
             test, inner, self._continuous(rows, inputs, fold, place),
             {"strength": strength, "columns": float(rows.training.shape[1])},
         )  # fmt: skip
 
-    def _features(
-        self, model: LinearRival, inputs: Inputs, fold: Fold, progress: Progress
-    ) -> tuple[Floats, Floats]:
-        training = model.learn_features(inputs.people.rows(fold.training), progress)
-        return training, model.features_of(inputs.people.rows(fold.test))
+    def prepared(self, people: People, fold: Fold, progress: Progress) -> Reduced:
+        """Features of one fold, which no label has a part in."""
+        model = self.make()
+        training = model.learn_features(people.rows(fold.training), progress)
+        asked = model.features_of(people.rows(fold.test))
+        return reduced(training, asked, standardise=model.standardise)
+
+    def fitted(
+        self, rows: Reduced, training: Floats, labels: Bools, asked: Floats, seed: int
+    ) -> tuple[Floats, float]:
+        """Log-odds of `asked` by a fit on `training`, and the strength that was chosen."""
+        kind = self.make().classifier
+        if kind.name in ("logistic", "plain"):
+            fast = fit_fast(training, labels, kind, standardise=rows.standardise, seed=seed)
+            return fast.log_odds(asked), fast.strength
+        fit = fit_linear(
+            training,
+            labels,
+            kind,
+            standardise=rows.standardise,
+            seed=seed,
+            progress=Progress(),
+        )
+        return np.array([fit.log_odds(row) for row in asked]), fit.strength
 
     def _continuous(
         self, rows: Reduced, inputs: Inputs, fold: Fold, place: dict[int, int]

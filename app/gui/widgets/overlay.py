@@ -76,6 +76,9 @@ def current_overlay(session: Session) -> Overlay | None:
     if values is None:
         return None
     kind, title = display.overlay, OVERLAYS[display.overlay]
+    frames = session.state.selection.frames
+    if kind == "series" and frames is not None:
+        values, title = _of_frames(opened, *frames)
     if kind == "seed" and session.parcel is not None:
         title = seed_title(opened, session.parcel)
     frames = session.state.selection.frames
