@@ -117,11 +117,6 @@ class OpenCase:
         return made
 
     @property
-    def is_edited(self) -> bool:
-        """Whether this is not what lies in the folder: its frames were edited since."""
-        return self.original is not None
-
-    @property
     def left_out(self) -> tuple[int, ...]:
         """Volumes of the file that were left out by hand when the case was made."""
         provenance = self.case.provenance
