@@ -34,6 +34,11 @@ def _case(window: MainWindow) -> str:
     return "" if window.session.case is not None else "Open a case first."
 
 
+def _fresh(window: MainWindow) -> str:
+    opened = window.session.case
+    return opened.stale if opened is not None and opened.stale else _case(window)
+
+
 def _anything(window: MainWindow) -> str:
     nothing = window.session.case is None and window.session.preview is None
     return "Nothing is open." if nothing else ""
@@ -49,19 +54,19 @@ def _working(window: MainWindow) -> str:
 
 
 def _undo_words(window: MainWindow) -> str:
-    return f"&Undo {window.undo_stack().undoText().lower()}".strip()
+    return f"&Undo {window.cohort.undo_stack().undoText().lower()}".strip()
 
 
 def _redo_words(window: MainWindow) -> str:
-    return f"&Redo {window.undo_stack().redoText().lower()}".strip()
+    return f"&Redo {window.cohort.undo_stack().redoText().lower()}".strip()
 
 
 def _can_undo(window: MainWindow) -> str:
-    return "" if window.undo_stack().canUndo() else "Nothing was changed yet."
+    return "" if window.cohort.undo_stack().canUndo() else "Nothing was changed yet."
 
 
 def _can_redo(window: MainWindow) -> str:
-    return "" if window.undo_stack().canRedo() else "Nothing was undone."
+    return "" if window.cohort.undo_stack().canRedo() else "Nothing was undone."
 
 
 def _research(window: MainWindow) -> str:
@@ -103,7 +108,19 @@ ACTIONS: tuple[Command, ...] = (
     Command("file.open", "&Open scan…", "Ctrl+O", "file", lambda w: w.asking.ask_scan()),
     Command("file.folder", "Open &folder…", "Ctrl+Shift+O", "file", lambda w: w.asking.ask_case()),
     Command(
-        "file.pdf", "&Export PDF…", "Ctrl+P", "file", lambda w: w.exports.ask_pdf(), _case,
+        "file.open_session", "Open sess&ion…", "", "file", lambda w: w.saving.ask_open(),
+        help="A saved session brings back scan, case, view and edits.",
+    ),
+    Command(
+        "file.save", "&Save session", "Ctrl+S", "file", lambda w: w.saving.ask_save(), _anything,
+        line=True,
+    ),
+    Command(
+        "file.save_as", "Save session &as…", "Ctrl+Shift+S", "file",
+        lambda w: w.saving.ask_save_as(), _anything,
+    ),
+    Command(
+        "file.pdf", "&Export PDF…", "Ctrl+P", "file", lambda w: w.exports.ask_pdf(), _fresh,
         line=True,
     ),
     Command(
@@ -118,12 +135,12 @@ ACTIONS: tuple[Command, ...] = (
     Command("file.quit", "&Quit", "Ctrl+Q", "file", lambda w: w.close()),
     # edit
     Command(
-        "edit.undo", "&Undo", "Ctrl+Z", "edit", lambda w: w.undo_stack().undo(),
+        "edit.undo", "&Undo", "Ctrl+Z", "edit", lambda w: w.cohort.undo_stack().undo(),
         _can_undo, say=_undo_words,
     ),
     Command(
         "edit.redo", "&Redo", "Ctrl+Shift+Z; Ctrl+Y", "edit",
-        lambda w: w.undo_stack().redo(), _can_redo, say=_redo_words,
+        lambda w: w.cohort.undo_stack().redo(), _can_redo, say=_redo_words,
     ),
     Command(
         "edit.history", "&History", "Ctrl+Shift+H", "edit", lambda w: w.toggle_history(),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from PySide6.QtCore import QByteArray, QSettings, Qt
-from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication, QUndoStack
+from PySide6.QtCore import Qt, QTimer
+from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication
 from PySide6.QtWidgets import (
     QApplication,
     QDockWidget,
@@ -16,12 +16,12 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.core.folders import config_folder
 from app.core.progress import ProgressEvent
 from app.core.settings import Settings
 from app.gui.actions import Actions
-from app.gui.dialogs.questions import ask_stop
+from app.gui.dialogs.questions import ask_cancel, ask_stop
 from app.gui.jobs import Jobs
+from app.gui.main_window import geometry
 from app.gui.main_window.asking import Asking, open_dropped
 from app.gui.main_window.cohort import KEY as COHORT
 from app.gui.main_window.cohort import CohortWorkspace
@@ -30,7 +30,9 @@ from app.gui.main_window.focus import focus_first
 from app.gui.main_window.history_panel import make_history_dock
 from app.gui.main_window.menus import Menus
 from app.gui.main_window.palettes import Palettes
+from app.gui.main_window.recovery import Recovery
 from app.gui.main_window.resume import ResumeBar
+from app.gui.main_window.saving import Saving
 from app.gui.main_window.sidebar import Sidebar
 from app.gui.main_window.start import StartPanel
 from app.gui.main_window.states import step_states
@@ -40,10 +42,11 @@ from app.gui.session import Session
 from app.gui.widgets.banner import Banner
 from app.gui.widgets.progress_panel import ProgressPanel
 from app.gui.widgets.strip import ResearchStrip
-from app.gui.widgets.theme import apply_theme
+from app.gui.widgets.theme import apply_text_size, apply_theme
 from app.gui.widgets.view import View
 
 _SIZE = (1280, 720)
+ASK_AFTER_S = 60.0  # of work that cancelling would lose
 
 
 class MainWindow(QMainWindow):
@@ -59,7 +62,9 @@ class MainWindow(QMainWindow):
     menus: Menus
     palettes: Palettes
     progress: ProgressPanel
+    recovery: Recovery
     resume: ResumeBar
+    saving: Saving
     session: Session
     tools: Tools
 
@@ -76,16 +81,20 @@ class MainWindow(QMainWindow):
         self._pages: dict[str, QWidget] = {}
         self._step = "load"
         self._closing = False
+        self._focus_later = QTimer(self)
+        self._focus_later.setSingleShot(True)
+        self._focus_later.timeout.connect(self._focus_changed)
         self._build(messages)
         self.exports = Exports(self)
         self.palettes = Palettes(self)
         self.asking = Asking(self)
         self.tools = Tools(self)
         self.cohort = CohortWorkspace(self)
+        self.saving = Saving(self)
         self.menus = Menus(self)
         self._connect()
-        self.cohort.follow_settings()
-        self._restore_geometry()
+        geometry.restore(self)
+        self._settings_changed()
         self._display_changed()
         self._state_changed()
 
@@ -101,11 +110,13 @@ class MainWindow(QMainWindow):
         self.errors = ErrorPanel(messages)
         self.resume = ResumeBar(self.actions_)
         self.progress = ProgressPanel()
+        self.recovery = Recovery(self)
         middle = QVBoxLayout()
         middle.setContentsMargins(8, 8, 8, 8)
         middle.setSpacing(8)
         middle.addWidget(self.stack, 1)
         middle.addWidget(self.errors)
+        middle.addWidget(self.recovery.bar)
         middle.addWidget(self.resume)
         middle.addWidget(self.progress)
         row = QHBoxLayout()
@@ -133,6 +144,7 @@ class MainWindow(QMainWindow):
         jobs.finished.connect(self._job_finished)
         self.progress.cancel_asked.connect(self.resume.told_to_stop)
         self.progress.cancel_asked.connect(actions.cancel)
+        self.resume.changed.connect(self._state_changed)
         self.resume.again.clicked.connect(lambda _checked=False: self.run_from_menu())
         actions.begun.connect(self.errors.hide)
         actions.step_wanted.connect(self.show_step)
@@ -142,13 +154,19 @@ class MainWindow(QMainWindow):
         self.start.case_asked.connect(self.asking.ask_case)
         self.start.path_chosen.connect(actions.open_path)
         self.start.show_recent(actions.recent())
+        actions.settings_changed.connect(self._settings_changed)
         application = QApplication.instance()
         if isinstance(application, QApplication):
-            application.focusChanged.connect(self._focus_changed)
+            application.focusChanged.connect(self._focus_moved)
         hints = QGuiApplication.styleHints()
         hints.colorSchemeChanged.connect(self._scheme_changed)
 
     # steps -----------------------------------------------------------------------------
+
+    @property
+    def step(self) -> str:
+        """Key of the step that is shown."""
+        return self._step
 
     def show_step(self, key: str) -> None:
         """Open a step; its page is built at the first time."""
@@ -156,9 +174,7 @@ class MainWindow(QMainWindow):
             return
         self._step = key
         self.steps.choose(key)
-        if hasattr(self, "menus"):
-            self.menus.follow()
-            self.follow_stamps()
+        self.cohort.step_changed()
         nothing = self.session.case is None and self.session.preview is None
         if key == "load" and nothing:
             self.stack.setCurrentWidget(self.start)
@@ -173,15 +189,6 @@ class MainWindow(QMainWindow):
             self._pages[key] = self.cohort.page() if key == COHORT else make_page(key, self)
             self.stack.addWidget(self._pages[key])
         return self._pages[key]
-
-    @property
-    def shown_step(self) -> str:
-        """Key of the step or workspace that is open."""
-        return self._step
-
-    def undo_stack(self) -> QUndoStack:
-        """What Undo goes back on: the workspace's changes there, the scan's elsewhere."""
-        return self.cohort.stack if self._step == COHORT else self.session.history.stack
 
     def _shown(self) -> QWidget:
         return self.stack.currentWidget() or self.start
@@ -221,6 +228,8 @@ class MainWindow(QMainWindow):
         """Show the list of changes, or hide it."""
         self.history_dock.setVisible(not self.history_dock.isVisible())
         if self.history_dock.isVisible():
+            least = self.history_dock.widget().minimumWidth()
+            self.resizeDocks([self.history_dock], [least], Qt.Orientation.Horizontal)
             self.history_dock.widget().setFocus(Qt.FocusReason.ShortcutFocusReason)
 
     # what the user asks ------------------------------------------------------------------
@@ -240,9 +249,19 @@ class MainWindow(QMainWindow):
             self.actions_.run_analysis(form.values())
 
     def cancel_current(self) -> None:
-        """Cancel the job that the progress line shows."""
-        if self.progress.job_id is not None:
+        """Cancel the job that the progress line shows; asks where much would be lost."""
+        job_id, seconds = self.progress.job_id, self.progress.seconds_elapsed
+        if job_id is None:
+            return
+        if seconds <= ASK_AFTER_S:
             self.progress.cancel.click()
+            return
+
+        def stop() -> None:
+            if self.progress.job_id == job_id:
+                self.progress.cancel.click()
+
+        ask_cancel(self, self.progress.title.text(), seconds, stop)
 
     def close_case(self) -> None:
         """Go back to the start."""
@@ -279,9 +298,10 @@ class MainWindow(QMainWindow):
 
     def _state_changed(self) -> None:
         running = frozenset(r.job.name for r in self.jobs.running())
-        for key, (state, reason) in step_states(self.session, running).items():
+        states = step_states(self.session, running, interrupted=self.resume.interrupted)
+        for key, (state, reason) in states.items():
             self.steps.set_state(key, state, reason)
-        self.follow_stamps()
+        self.cohort.follow_stamps()
         self.sidebar.show_session(self.session)
         nothing = self.session.case is None and self.session.preview is None
         if nothing:
@@ -291,11 +311,6 @@ class MainWindow(QMainWindow):
         if hasattr(self, "menus"):
             self.menus.follow()
 
-    def follow_stamps(self) -> None:
-        """The strip says what must be said of what is on screen."""
-        cohort = self._step == COHORT
-        self.strip.show_stamps(self.cohort.stamps() if cohort else self.session.stamps())
-
     def _display_changed(self) -> None:
         if self.session.display.theme != self._theme:
             self._theme = self.session.display.theme
@@ -303,9 +318,33 @@ class MainWindow(QMainWindow):
         self.sidebar.show_session(self.session)
         self.menus.follow()
 
-    def _focus_changed(self, _before: QWidget | None, now: QWidget | None) -> None:
+    def _focus_moved(self) -> None:
+        # Not at once: the widget that loses the focus may be dying, with half of its children.
+        self._focus_later.start()
+
+    def _focus_changed(self) -> None:
+        now = QApplication.focusWidget()
         for view in self._shown().findChildren(View):
             view.show_focus(now is not None and (view is now or view.isAncestorOf(now)))
+
+    def _settings_changed(self) -> None:
+        application = QApplication.instance()
+        percent = self.actions_.settings.text_size_percent
+        if isinstance(application, QApplication) and apply_text_size(application, percent):
+            self._rebuild()
+        self.start.show_recent(self.actions_.recent())
+        self.cohort.follow_settings()
+        self.menus.follow()
+
+    def _rebuild(self) -> None:
+        """Make the pages anew: their fonts were scaled from the old text size."""
+        self._close_views()
+        for page in self._pages.values():
+            self.stack.removeWidget(page)
+            page.deleteLater()
+        self._pages.clear()
+        self.cohort.forget_page()
+        self.show_step(self._step)
 
     def _scheme_changed(self, _scheme: Qt.ColorScheme) -> None:
         if self._theme == "system":
@@ -329,22 +368,22 @@ class MainWindow(QMainWindow):
         if not paths:
             return
         event.acceptProposedAction()
-        if self._step == COHORT and paths[0].is_dir():
-            self.cohort.open_folder(paths[0])
-            return
-        open_dropped(self, paths)
+        if not self.cohort.take_dropped(paths):
+            open_dropped(self, paths)
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Ask first where work is running; then stop everything that we started."""
-        running = (*self.jobs.running(), *self.actions_.downloads.running(),
-                   *self.cohort.running())  # fmt: skip
+        running = (*self.jobs.running(), *self.actions_.downloads.running())
+        running += self.cohort.running()
         if running and not self._closing:
             event.ignore()
             ask_stop(self, running[-1].title, self._stop_and_close)
             return
-        self._save_geometry()
+        geometry.save(self)
         self._close_views()
         self.cohort.close()
+        self.recovery.close()
+        self.tools.close()
         self.actions_.close()
         super().closeEvent(event)
 
@@ -358,14 +397,3 @@ class MainWindow(QMainWindow):
                 close = getattr(view, "close_scene", None)
                 if close is not None:
                     close()
-
-    def _geometry_store(self) -> QSettings:
-        return QSettings(str(config_folder() / "window.ini"), QSettings.Format.IniFormat)
-
-    def _restore_geometry(self) -> None:
-        stored = self._geometry_store().value("geometry")
-        if isinstance(stored, QByteArray):
-            self.restoreGeometry(stored)
-
-    def _save_geometry(self) -> None:
-        self._geometry_store().setValue("geometry", self.saveGeometry())
