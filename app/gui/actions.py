@@ -50,6 +50,7 @@ class Actions(Preferences):
 
     begun = Signal()  # something is opened or run: what was told of the thing before is past
     step_wanted = Signal(str)  # show this step
+    report_wanted = Signal(object)  # Path: open the case of this participant summary
     choice_wanted = Signal(object)  # Contents: which series or run?
     repetition_time_wanted = Signal(object, object, object)  # Path, Selection, AppError
     answered = Signal(str, object)  # name of a job that only dialogs wait for, its answer
@@ -96,6 +97,8 @@ class Actions(Preferences):
             self.open_case(path.parent)
         elif path.is_dir():
             self._look(path)
+        elif path.suffix.lower() == ".pdf":
+            self.report_wanted.emit(path)
         else:
             from app.scans.sources import source_kind  # many readers, wanted at the first scan
 
@@ -145,13 +148,11 @@ class Actions(Preferences):
             self.messages.tell(ScanError("The file is not there.", "Choose another one."))
             return
         self.cancel_all()
+        chosen = selection or {}
         job = inspect_job(
-            path,
-            self._scratch_folder(),
-            repetition_time_s=repetition_time_s,
-            **(selection or {}),
+            path, self.scratch_folder(), repetition_time_s=repetition_time_s, **chosen
         )
-        self._selections[job.job_id] = selection or {}
+        self._selections[job.job_id] = chosen
         self._start(job, path)
         self.step_wanted.emit("load")
 
@@ -313,7 +314,7 @@ class Actions(Preferences):
         self.remember(path)
         if found.scan.is_image:
             series = str(selection.get("series", ""))
-            job = preview_job(path, self._scratch_folder(), found.scan, series=series)
+            job = preview_job(path, self.scratch_folder(), found.scan, series=series)
             self._start(job, path)
 
     def _show_volume(self, result: dict[str, Any]) -> None:
@@ -349,7 +350,8 @@ class Actions(Preferences):
 
     # small things --------------------------------------------------------------------
 
-    def _scratch_folder(self) -> Path:
+    def scratch_folder(self) -> Path:
+        """Private files of this window; gone with it."""
         if self._scratch is None:
             self._scratch = open_scratch()
         return self._scratch

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from app.core.arrays import Floats, Ints
+from app.core.arrays import Bools, Floats, Ints
 from app.core.colours import display_order
+from app.core.explanation_health import ExplanationHealth, Sensitivity
 from app.core.results import CENSORED, Attribution, Case, Finding, Outcome, Scan
 from app.core.sides import without_unknown_sides
 from app.study.case_store import read_case
@@ -92,7 +93,7 @@ class OpenCase:
                 covariate_probability=None,
                 contributions=None,
             )
-            case = replace(case, prediction=hidden, attribution=None)
+            case = replace(case, prediction=hidden, attribution=None, health=None, sensitivity=None)
         return replace(self, case=case, stale=reason)
 
     @property
@@ -117,6 +118,25 @@ class OpenCase:
     def attribution(self) -> Attribution | None:
         """The attribution, never for a withheld case: its sum would give the number away."""
         return None if self.withheld else self.case.attribution
+
+    @property
+    def health(self) -> ExplanationHealth | None:
+        """What the attribution is worth, where it was computed; never for a withheld case."""
+        return None if self.withheld else self.case.health
+
+    @property
+    def sensitivity(self) -> Sensitivity | None:
+        """Marked variants of the number, never for a withheld case."""
+        return None if self.withheld else self.case.sensitivity
+
+    @cached_property
+    def hatched(self) -> Bools | None:
+        """(parcel,) where both methods disagree or the value is unstable; None unexplained."""
+        found, health = self.attribution, self.health
+        if found is None:
+            return None
+        apart = np.asarray(found.disagreeing, np.bool_)
+        return apart if health is None else np.asarray(apart | health.unstable)
 
     @cached_property
     def order(self) -> Ints:

@@ -14,6 +14,7 @@ from app.study.files import replace_file, storage_errors
 from app.worker.bundle_jobs import BUNDLE_JOBS
 from app.worker.cohort_jobs import COHORT_JOBS
 from app.worker.model_jobs import MODEL_JOBS
+from app.worker.report_jobs import REPORT_JOBS
 from app.worker.requests import Inspection, pack, packed_encode_request, packed_request
 
 
@@ -190,5 +191,6 @@ JOBS = {
     "warm_up": warm_up,
     **MODEL_JOBS,
     **BUNDLE_JOBS,
+    **REPORT_JOBS,
     **COHORT_JOBS,
 }

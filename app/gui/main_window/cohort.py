@@ -24,6 +24,8 @@ KEY = "cohort"
 class CohortWorkspace(QObject):
     """State, work and page of the workspace, and what they wish of the window."""
 
+    key = KEY
+
     def __init__(self, window: MainWindow) -> None:
         super().__init__(window)
         self.window_ = window

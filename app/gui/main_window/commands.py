@@ -44,6 +44,12 @@ def _anything(window: MainWindow) -> str:
     return "Nothing is open." if nothing else ""
 
 
+def _explained(window: MainWindow) -> str:
+    opened = window.session.case
+    shows = opened is not None and opened.attribution is not None
+    return "" if shows else "Open a case with an explanation first."
+
+
 def _runnable(window: MainWindow) -> str:
     ready = window.session.preview is not None or window.resume.offered
     return "" if ready else "Open a scan first."
@@ -108,6 +114,10 @@ ACTIONS: tuple[Command, ...] = (
     Command("file.open", "&Open scan…", "Ctrl+O", "file", lambda w: w.asking.ask_scan()),
     Command("file.folder", "Open &folder…", "Ctrl+Shift+O", "file", lambda w: w.asking.ask_case()),
     Command(
+        "file.report", "Open from &report…", "", "file", lambda w: w.reports.ask_report(),
+        help="The case of a participant summary, compared with what was printed.",
+    ),
+    Command(
         "file.open_session", "Open sess&ion…", "", "file", lambda w: w.saving.ask_open(),
         help="A saved session brings back scan, case, view and edits.",
     ),
@@ -123,6 +133,8 @@ ACTIONS: tuple[Command, ...] = (
         "file.pdf", "&Export PDF…", "Ctrl+P", "file", lambda w: w.exports.ask_pdf(), _fresh,
         line=True,
     ),
+    Command("file.html", "Export &HTML…", "", "file", lambda w: w.reports.ask_html(), _fresh),
+    Command("file.batch", "Summaries of &many cases…", "", "file", lambda w: w.reports.ask_batch()),
     Command(
         "file.case_folder", "Open case &folder", "", "file",
         lambda w: w.actions_.open_folder(), _case,
@@ -160,6 +172,16 @@ ACTIONS: tuple[Command, ...] = (
     Command(
         "analysis.cancel", "&Cancel work", "Esc; Ctrl+.", "analysis", lambda w: w.cancel_current(),
         _working, help="Asks when more than a minute of work would be lost.",
+    ),
+    Command(
+        "analysis.health", "Explanation &health", "", "analysis",
+        lambda w: w.reports.explain(health=True), _explained, line=True,
+        help="Agreement over baselines, windows, token orders and halves; what is stable.",
+    ),
+    Command(
+        "analysis.sensitivity", "&Sensitivity of the number", "", "analysis",
+        lambda w: w.reports.explain(sensitivity=True), _explained,
+        help="The number under other choices, as marked variants.",
     ),
     Command(
         "analysis.card", "&Model card…", "Ctrl+M", "analysis", lambda w: w.tools.show_card(),

@@ -23,7 +23,6 @@ from app.gui.dialogs.questions import ask_cancel, ask_stop
 from app.gui.jobs import Jobs
 from app.gui.main_window import geometry
 from app.gui.main_window.asking import Asking, open_dropped
-from app.gui.main_window.cohort import KEY as COHORT
 from app.gui.main_window.cohort import CohortWorkspace
 from app.gui.main_window.exports import Exports
 from app.gui.main_window.focus import focus_first
@@ -31,6 +30,7 @@ from app.gui.main_window.history_panel import make_history_dock
 from app.gui.main_window.menus import Menus
 from app.gui.main_window.palettes import Palettes
 from app.gui.main_window.recovery import Recovery
+from app.gui.main_window.reports import Reports
 from app.gui.main_window.resume import ResumeBar
 from app.gui.main_window.saving import Saving
 from app.gui.main_window.sidebar import Sidebar
@@ -62,6 +62,7 @@ class MainWindow(QMainWindow):
     menus: Menus
     palettes: Palettes
     progress: ProgressPanel
+    reports: Reports
     recovery: Recovery
     resume: ResumeBar
     saving: Saving
@@ -89,8 +90,9 @@ class MainWindow(QMainWindow):
         self.palettes = Palettes(self)
         self.asking = Asking(self)
         self.tools = Tools(self)
-        self.cohort = CohortWorkspace(self)
+        self.reports = Reports(self)
         self.saving = Saving(self)
+        self.cohort = CohortWorkspace(self)
         self.menus = Menus(self)
         self._connect()
         geometry.restore(self)
@@ -158,8 +160,7 @@ class MainWindow(QMainWindow):
         application = QApplication.instance()
         if isinstance(application, QApplication):
             application.focusChanged.connect(self._focus_moved)
-        hints = QGuiApplication.styleHints()
-        hints.colorSchemeChanged.connect(self._scheme_changed)
+        QGuiApplication.styleHints().colorSchemeChanged.connect(self._scheme_changed)
 
     # steps -----------------------------------------------------------------------------
 
@@ -170,7 +171,7 @@ class MainWindow(QMainWindow):
 
     def show_step(self, key: str) -> None:
         """Open a step; its page is built at the first time."""
-        if key == COHORT and self.cohort.hidden:
+        if key == self.cohort.key and self.cohort.hidden:
             return
         self._step = key
         self.steps.choose(key)
@@ -186,7 +187,7 @@ class MainWindow(QMainWindow):
         if key not in self._pages:
             from app.gui.main_window.pages import make_page
 
-            self._pages[key] = self.cohort.page() if key == COHORT else make_page(key, self)
+            self._pages[key] = self.cohort.page() if key == self.cohort.key else make_page(key, self)
             self.stack.addWidget(self._pages[key])
         return self._pages[key]
 

@@ -12,14 +12,17 @@ from app.gui.views.connections import ConnectionsView
 from app.gui.views.coverage import CoverageView
 from app.gui.views.gates import GatesView
 from app.gui.views.header import HeaderView
+from app.gui.views.health import HealthView
 from app.gui.views.intake import IntakeView
 from app.gui.views.matrix import MatrixView
 from app.gui.views.motion import MotionView
 from app.gui.views.networks import NetworksView
+from app.gui.views.preview import PreviewView
 from app.gui.views.record import RecordView
 from app.gui.views.regions import RegionsView
 from app.gui.views.registration import RegistrationView
 from app.gui.views.ring import RingView
+from app.gui.views.sensitivity import SensitivityView
 from app.gui.views.slices import SlicesView
 from app.gui.views.summary import SummaryView
 from app.gui.views.surface import SurfaceView
@@ -47,7 +50,10 @@ VIEWS = (
     Place("explain", "tables", RegionsView),
     Place("explain", "tables", ConnectionsView),
     Place("explain", "tables", NetworksView),
+    Place("explain", "tables", HealthView),
+    Place("explain", "tables", SensitivityView),
     Place("report", "contents", SummaryView),
+    Place("report", "card", PreviewView),
     Place("report", "card", CardView),
 )
 
@@ -58,14 +64,17 @@ __all__ = [
     "CoverageView",
     "GatesView",
     "HeaderView",
+    "HealthView",
     "IntakeView",
     "MatrixView",
     "MotionView",
     "NetworksView",
+    "PreviewView",
     "RecordView",
     "RegionsView",
     "RegistrationView",
     "RingView",
+    "SensitivityView",
     "SlicesView",
     "SummaryView",
     "SurfaceView",

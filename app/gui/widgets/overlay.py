@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QLabel
 from app.core import wording
 from app.core.arrays import Bools, Floats
 from app.core.colours import CORRELATION_LIMIT, MagnitudeScale, SignedScale, signed_scale
-from app.core.explanation_wording import METHOD_LETTERS, METHOD_NAMES
+from app.core.explanation_wording import METHOD_LETTERS, METHOD_NAMES, frames_map
 from app.gui.session import OVERLAYS, OpenCase, Session
 from app.preprocessing.quality import PARCEL_COVERAGE_LIMIT
 
@@ -72,6 +72,9 @@ def current_overlay(session: Session) -> Overlay | None:
     values = parcel_values(opened, display.overlay, session.parcel)
     if values is None:
         return None
+    title, frames = OVERLAYS[display.overlay], session.state.selection.frames
+    if display.overlay == "series" and frames is not None:
+        values, title = _of_frames(opened, *frames)
     top = max(1.0 - display.hidden_share, 1.0 / len(values))
     if display.overlay == "seed":
         ranked = signed_scale(values, top_share=top)
@@ -79,16 +82,27 @@ def current_overlay(session: Session) -> Overlay | None:
     else:
         scale = signed_scale(values, top_share=top)
     agreed = np.zeros(len(values), dtype=bool)
-    found = opened.attribution
-    hatched = agreed if found is None or display.overlay == "seed" else found.disagreeing
+    hatched = agreed if opened.hatched is None or display.overlay == "seed" else opened.hatched
     return Overlay(
         display.overlay,
-        OVERLAYS[display.overlay],
+        title,
         values,
         scale,
         scale.shown(values),
         np.asarray(hatched, dtype=bool),
     )
+
+
+def _of_frames(opened: OpenCase, first: int, last: int) -> tuple[Floats, str]:
+    """The series map of some frames, and its title with them and their resolution."""
+    found, signals = opened.attribution, opened.case.signals
+    assert found is not None
+    assert signals is not None
+    start = signals.first_frame
+    title = f"(a) time series, volumes {start + first} to {start + last} (first = 0)"
+    if found.patch_frames:
+        title += f", in patches of {found.patch_frames}"
+    return frames_map(found.branches, first, last), title
 
 
 def name_method(label: QLabel, title: str, overlay: Overlay | None) -> None:
