@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from app.analysis.censoring import censoring_findings, check_censored, without_censored
 from app.analysis.measure import (
     Measured,
     Measurement,
@@ -23,6 +24,7 @@ from app.analysis.measure import (
 )
 from app.analysis.opening import checked_derivative
 from app.analysis.space_check import space_findings
+from app.analysis.template_versions import version_findings
 from app.connectome.atlases import load_atlas
 from app.connectome.templates import load_template
 from app.core.arrays import Floats, frozen
@@ -78,6 +80,7 @@ def measure_derivative(
                 stated_repetition_time_s=request.repetition_time_s,
                 progress=progress,
             )
+            check_censored(request.censored_frames, loaded.scan.shape[3])
             mask, boldref = _companions(run, loaded)
             assert run.confounds is not None
             table, first = read_confounds(run.confounds, loaded.scan.shape[3], preset.regressors)
@@ -94,9 +97,11 @@ def measure_derivative(
                 template.name,
                 {template.name: (template.epi_contrast_2mm, template.brain_mask_2mm)},
             )
+            if all(finding.severity is not Severity.BLOCKING for finding in space):
+                space += version_findings(boldref, mask, template.name)
         first = first if preset.trimmed else 0
         confounds = {name: frozen(values[first:]) for name, values in table.items()}
-        good = good_frames(confounds, preset)
+        good = without_censored(good_frames(confounds, preset), first, request.censored_frames)
         counted = np.ones(loaded.scan.shape[3], bool)
         counted[first:] = good
         with progress.stage("sampling"):
@@ -160,6 +165,7 @@ def measure_derivative(
             _route(run),
             *findings,
             *motion_findings(signals),
+            *censoring_findings(request.censored_frames),
         ),
         motion=_motion(table),
         signals=signals,

@@ -80,10 +80,23 @@ def save_settings(settings: Settings, folder: Path | None = None) -> None:
     StorageError
         The file cannot be written.
     """
+    export_settings(settings, (folder or config_folder()) / SETTINGS_FILE)
+
+
+def export_settings(settings: Settings, path: Path) -> None:
+    """Write the settings to a file of its own, which a settings folder understands.
+
+    Raises
+    ------
+    ValueError
+        A value is not one of those allowed.
+    StorageError
+        The file cannot be written.
+    """
     for name, value in asdict(settings).items():
         if not _is_valid(name, value):
             raise ValueError(f"{name} cannot be {value!r}")
-    _write_toml((folder or config_folder()) / SETTINGS_FILE, asdict(settings))
+    _write_toml(path, asdict(settings))
 
 
 def recent_files(folder: Path | None = None) -> tuple[Path, ...]:

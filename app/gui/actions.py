@@ -18,14 +18,16 @@ from app.core.settings import (
     forget_files,
     recent_files,
     remember_file,
-    save_settings,
 )
 from app.gui.case_reader import CaseReader
+from app.gui.censoring import Censoring, summary_of_other_frames
 from app.gui.jobs import Jobs
 from app.gui.messages import Messages
+from app.gui.preferences import Preferences
 from app.gui.scan_picture import middle_volume
 from app.gui.session import OpenCase, ScanPreview, Session
 from app.scans.contents import Choice, Contents, SourceKind
+from app.study.session_file import SUFFIX
 from app.worker.protocol import Job
 from app.worker.requests import (
     analyse_job,
@@ -43,15 +45,15 @@ _ASK_REPETITION_TIME = ("scan.tr_missing", "scan.tr_out_of_range", "dicom.tr_con
 Selection = dict[str, Any]  # series, confounds_path, atlas: as `AnalysisRequest` names them
 
 
-class Actions(QObject):
+class Actions(Preferences):
     """Turns wishes into jobs and answers into the session's state."""
 
     begun = Signal()  # something is opened or run: what was told of the thing before is past
     step_wanted = Signal(str)  # show this step
-    said = Signal(str)  # one short sentence for the status banner
     choice_wanted = Signal(object)  # Contents: which series or run?
     repetition_time_wanted = Signal(object, object, object)  # Path, Selection, AppError
     answered = Signal(str, object)  # name of a job that only dialogs wait for, its answer
+    session_wanted = Signal(object)  # Path of a saved session
 
     def __init__(
         self,
@@ -61,8 +63,7 @@ class Actions(QObject):
         settings: Settings,
         parent: QObject | None = None,
     ) -> None:
-        super().__init__(parent)
-        self.session = session
+        super().__init__(session, messages, settings, parent)
         self.jobs = jobs
         self.downloads = jobs.sibling()
         self.reader = CaseReader(self)
@@ -70,19 +71,14 @@ class Actions(QObject):
         self.reader.analysed.connect(self._show_analysed)
         self.reader.failed.connect(lambda error: messages.tell(error))
         self.reader.slow.connect(self.said)
-        self.messages = messages
-        self.settings = settings
+        self.censoring = Censoring(session, self)
+        self.censoring.failed.connect(lambda error: messages.tell(error))
         self._scratch: Path | None = None
         self._paths: dict[str, Path] = {}  # job id -> the scan, or the PDF to write
         self.requests: dict[str, AnalysisRequest] = {}  # hash of a scan -> last asked of it
+        self.sources: dict[str, tuple[Path, Selection]] = {}  # hash of a scan -> where it lies
         self._selections: dict[str, Selection] = {}  # job id -> what was chosen of it
         self._asked: dict[str, str] = {}  # job id -> name, of jobs that only dialogs wait for
-        session.set_research_wanted(settings.research_mode)
-        session.set_display(
-            theme=settings.theme,
-            convention="radiological" if settings.radiological else "neurological",
-            nose=settings.sagittal_nose,
-        )
         jobs.succeeded.connect(self._succeeded)
         jobs.failed.connect(self._failed)
         jobs.announced.connect(self._announced)
@@ -92,7 +88,9 @@ class Actions(QObject):
 
     def open_path(self, path: Path) -> None:
         """Open a scan, a folder of scans or a case folder, or say in one sentence why not."""
-        if (path / "case.json").is_file():
+        if path.suffix.lower() == SUFFIX and path.is_file():
+            self.session_wanted.emit(path)
+        elif (path / "case.json").is_file():
             self.open_case(path)
         elif path.name == "case.json" and path.is_file():
             self.open_case(path.parent)
@@ -133,7 +131,7 @@ class Actions(QObject):
         self.begun.emit()
         self.cancel_all()
         self.session.show_case(opened)
-        self._remember(folder)
+        self.remember(folder)
         self.step_wanted.emit("predict")
 
     def open_scan(
@@ -181,6 +179,7 @@ class Actions(QObject):
             device=self.settings.device,
             threads=self.settings.threads,
             **preview.selection,
+            censored_frames=self.session.state.review.censored,
             stage_cache=True,
             **values,
         )
@@ -192,6 +191,7 @@ class Actions(QObject):
         def start(participant_uuid: str) -> None:
             asked = replace(request, participant_uuid=participant_uuid)
             self.requests[scan_sha256] = asked
+            self.sources.setdefault(scan_sha256, (asked.scan_path, {}))
             self._start(analyse_job(asked, scan_sha256=scan_sha256), request.scan_path)
             self.step_wanted.emit("check")
 
@@ -214,6 +214,14 @@ class Actions(QObject):
         """Copy the case's PDF, or let the worker write it."""
         opened = self.session.case
         if opened is None:
+            return
+        if opened.stale:
+            self.messages.tell(
+                StorageError("There is no PDF of results that are stale.", opened.stale + ".")
+            )
+            return
+        if opened.is_edited:
+            self.messages.tell(summary_of_other_frames())
             return
         source = opened.summary_pdf
         if not source.is_file():
@@ -241,43 +249,14 @@ class Actions(QObject):
     def close(self) -> None:
         """Stop all work and remove private files."""
         self.reader.close()
+        self.censoring.close()
         self.jobs.close()
         self.downloads.close()
         if self._scratch is not None:
             close_scratch(self._scratch)
             self._scratch = None
 
-    # display -------------------------------------------------------------------------
-
-    def set_theme(self, theme: str) -> None:
-        """ "system", "dark" or "light"."""
-        self.session.set_display(theme=theme)
-        self._save(replace(self.settings, theme=theme))
-
-    def set_convention(self, convention: str) -> None:
-        """ "radiological" or "neurological", for the whole application."""
-        self.session.set_display(convention=convention)
-        self._save(replace(self.settings, radiological=convention == "radiological"))
-        self.said.emit(f"{self.session.display.convention_word} convention")
-
-    def set_nose(self, nose: str) -> None:
-        """Where the nose points in sagittal slices."""
-        self.session.set_display(nose=nose)
-        self._save(replace(self.settings, sagittal_nose=nose))
-
-    # settings and dialogs --------------------------------------------------------------
-
-    def change_setting(self, name: str, value: Any) -> None:
-        """Change one field of `Settings`; it holds at once and is saved."""
-        if name == "theme":
-            self.set_theme(value)
-        elif name == "radiological":
-            self.set_convention("radiological" if value else "neurological")
-        elif name == "sagittal_nose":
-            self.set_nose(value)
-        else:
-            self._save(replace(self.settings, **{name: value}))
-            self.session.set_research_wanted(self.settings.research_mode)
+    # dialogs ---------------------------------------------------------------------------
 
     def ask_worker(self, job: Job) -> None:
         """Start a job whose answer is told by `answered`."""
@@ -325,12 +304,13 @@ class Actions(QObject):
 
     def _show_inspection(self, path: Path, result: dict[str, Any], selection: Selection) -> None:
         found = inspection_of(result)
+        self.sources[found.scan.sha256] = (path, dict(selection))
         self.session.show_preview(
             ScanPreview(
                 path, found.scan, found.findings, None, dict(found.participant), dict(selection)
             )
         )
-        self._remember(path)
+        self.remember(path)
         if found.scan.is_image:
             series = str(selection.get("series", ""))
             job = preview_job(path, self._scratch_folder(), found.scan, series=series)
@@ -352,7 +332,7 @@ class Actions(QObject):
             return
         self.session.show_case(opened)
         if last:
-            self._remember(folder)
+            self.remember(folder)
             self.step_wanted.emit("predict")
 
     def _failed(self, job_id: str, error: AppError) -> None:
@@ -374,17 +354,11 @@ class Actions(QObject):
             self._scratch = open_scratch()
         return self._scratch
 
-    def _remember(self, path: Path) -> None:
+    def remember(self, path: Path) -> None:
+        """Put something that was opened first in the list of recent files."""
         if not self.settings.remember_recent:
             return
         try:
             remember_file(path)
-        except StorageError as error:
-            self.messages.tell(error)
-
-    def _save(self, settings: Settings) -> None:
-        self.settings = settings
-        try:
-            save_settings(settings)
         except StorageError as error:
             self.messages.tell(error)

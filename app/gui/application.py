@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -16,8 +17,10 @@ from PySide6.QtGui import QGuiApplication, QIcon
 from PySide6.QtWidgets import QApplication
 
 from app.core.errors import AppError
+from app.core.logs import crash_file
 from app.core.resources import resource_path
 from app.core.settings import load_settings
+from app.gui.diagnostics import take_crash_of_last_run
 from app.gui.jobs import Jobs, WorkerLike
 from app.gui.main_window.window import MainWindow
 from app.gui.messages import Messages, install_handlers
@@ -95,6 +98,10 @@ def run(argv: Sequence[str]) -> int:
     application = make_application()
     messages = Messages()
     undo = install_handlers(messages)
+    take_crash_of_last_run()
+    # Kept open for the life of the process: it shows code locations only, never values.
+    crash_log = crash_file().open("a")
+    faulthandler.enable(crash_log)
     window = make_window(lambda: _worker(settings), settings, messages)
     window.show()
 
@@ -111,6 +118,7 @@ def run(argv: Sequence[str]) -> int:
                     code="gui.settings",
                 )
             )
+        window.recovery.start()
         if argv:
             window.actions_.open_path(Path(argv[0]))
 
@@ -120,6 +128,8 @@ def run(argv: Sequence[str]) -> int:
     finally:
         window.actions_.close()
         undo()
+        faulthandler.disable()
+        crash_log.close()
         if shiboken6.isValid(window):
             # Before Python ends: the graphics windows must go while Qt is still whole.
             shiboken6.delete(window)

@@ -68,7 +68,7 @@ class KeyMap(QObject):
 
     def sequences(self, binding: Binding) -> list[QKeySequence]:
         """The keys that act now."""
-        found = QKeySequence.listFromString(self.keys(binding), _FORMAT.PortableText)
+        found = parsed(self.keys(binding))
         return [one for one in found if self.single_keys or not is_single(one)]
 
     def shown(self, binding: Binding) -> str:
@@ -90,17 +90,20 @@ def is_single(sequence: QKeySequence) -> bool:
     return printable and not combination.keyboardModifiers() & _HELD
 
 
+def parsed(keys: str) -> list[QKeySequence]:
+    """The keys of portable text; what is none is left out."""
+    found = QKeySequence.listFromString(keys, _FORMAT.PortableText)
+    return [one for one in found if not one.isEmpty()]
+
+
 def normal(keys: str) -> str:
     """Portable text of keys, written one way."""
-    found = QKeySequence.listFromString(keys, _FORMAT.PortableText)
-    return QKeySequence.listToString(
-        [one for one in found if not one.isEmpty()], _FORMAT.PortableText
-    )
+    return QKeySequence.listToString(parsed(keys), _FORMAT.PortableText)
 
 
 def refusal(keys: str, wanted: Binding, bindings: Iterable[Binding], keymap: KeyMap) -> str:
     """One sentence that says why keys cannot be given to a binding; "" where they can."""
-    asked = {one.toString() for one in QKeySequence.listFromString(keys, _FORMAT.PortableText)}
+    asked = {one.toString() for one in parsed(keys)}
     for text in sorted(asked):
         if wanted.where == EVERYWHERE and is_single(QKeySequence(text)):
             return (
@@ -111,8 +114,7 @@ def refusal(keys: str, wanted: Binding, bindings: Iterable[Binding], keymap: Key
         apart = EVERYWHERE not in (other.where, wanted.where) and other.where != wanted.where
         if other.name == wanted.name or apart:
             continue
-        taken = QKeySequence.listFromString(keymap.keys(other), _FORMAT.PortableText)
-        for sequence in taken:
+        for sequence in parsed(keymap.keys(other)):
             if sequence.toString() in asked:
                 place = f" in {other.where}" if other.where else ""
                 return (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from PySide6.QtCore import QObject, QTimer, Signal
@@ -12,9 +13,19 @@ from app.core.results import overrides_quality
 from app.gui.jobs import Reader
 from app.gui.session import OpenCase
 from app.study.overrides import known_participant, log_override
+from app.study.session_file import SavedFile, SavedSession, case_sha256
 
-_OPENED, _ANALYSED, _KNOWN = "opened case", "analysed case", "participant"
+_OPENED, _ANALYSED, _KNOWN, _SAVED = "opened case", "analysed case", "participant", "session"
 _SLOW_MS = 500  # after this a reading is told of
+
+
+@dataclass(frozen=True, slots=True)
+class FoundSession:
+    """What a saved session led to."""
+
+    session: SavedSession
+    opened: OpenCase | None  # stale where scan or case are not what they were
+    missing: str = ""  # "scan" or "case": not where it was
 
 
 class CaseReader(Reader):
@@ -59,6 +70,18 @@ class CaseReader(Reader):
 
         self.read(_ANALYSED, read, tell)
 
+    def read_session(self, session: SavedSession, go_on: Callable[[FoundSession], None]) -> None:
+        """Look for what a session names, compare the hashes, read its case."""
+
+        def tell(found: FoundSession | AppError) -> None:
+            if isinstance(found, AppError):
+                self.failed.emit(found)
+            else:
+                go_on(found)
+
+        QTimer.singleShot(_SLOW_MS, self, self._tell_if_slow)
+        self.read(_SAVED, lambda: _find(session), tell)
+
     def with_participant(self, scan_sha256: str, go_on: Callable[[str], None]) -> None:
         """Go on with the UUID that the scan is entered under, "" for none, if that can be read."""
 
@@ -73,3 +96,42 @@ class CaseReader(Reader):
     def _tell_if_slow(self) -> None:
         if self.busy():
             self.slow.emit("Opening the case\N{HORIZONTAL ELLIPSIS}")
+
+
+def _find(session: SavedSession) -> FoundSession:
+    """In the reader's thread."""
+    if session.case is None:
+        there = session.scan is None or session.scan.path.exists()
+        return FoundSession(session, None, "" if there else "scan")
+    if not (session.case.path / "case.json").is_file():
+        return FoundSession(session, None, "case")
+    opened = OpenCase.read(session.case.path)
+    known = session.case.sha256
+    if known and case_sha256(session.case.path) != known:
+        opened = opened.as_stale(
+            "The case folder was changed after this session was saved. Analyse the scan again"
+        )
+    if session.scan is None:
+        return FoundSession(session, opened)
+    if not session.scan.path.exists():
+        return FoundSession(session, opened, "scan")
+    if _changed(session.scan) or session.scan.sha256 != opened.case.scan.sha256:
+        opened = opened.as_stale(
+            "The scan was changed after this result was computed. Analyse it again"
+        )
+    return FoundSession(session, opened)
+
+
+def _changed(scan: SavedFile) -> bool:
+    """Whether a scan's bytes are others now; only where one file's bytes are its hash."""
+    from app.core.provenance import files_sha256
+    from app.scans.contents import SourceKind
+    from app.scans.nifti import stored_files
+    from app.scans.sources import source_kind
+
+    if scan.path.is_dir():
+        return False
+    kind = source_kind(scan.path)
+    if kind is SourceKind.PARCELS:
+        return files_sha256(scan.path) != scan.sha256
+    return kind is SourceKind.NIFTI and files_sha256(*stored_files(scan.path)) != scan.sha256

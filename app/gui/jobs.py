@@ -16,6 +16,7 @@ from PySide6.QtCore import QObject, Qt, Signal, Slot
 from app.core.errors import AppError, CancelledError, StorageError, WorkerError
 from app.core.logs import log_fault
 from app.core.progress import ProgressEvent
+from app.gui.diagnostics import note_action
 from app.worker.protocol import Job, JobAnnouncement, JobProgress
 
 _JOIN_S = 5.0
@@ -100,6 +101,7 @@ class Jobs(QObject):
             self.abandon(other.job_id)
         thread = threading.Thread(target=self._run, args=(job,), name=f"job {job.name}")
         self._running[job.job_id] = Running(job, thread, title or TITLES.get(job.name, job.name))
+        note_action(f"job {job.name}")
         self.started.emit(job.job_id)
         thread.start()
         return job.job_id

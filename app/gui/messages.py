@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import platform
 import sys
 import threading
 from collections.abc import Callable
 from types import TracebackType
 
-from PySide6 import __version__ as pyside_version
 from PySide6.QtCore import (
     QMessageLogContext,
     QObject,
@@ -16,15 +14,15 @@ from PySide6.QtCore import (
     QtMsgType,
     Signal,
     qInstallMessageHandler,
-    qVersion,
 )
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
-from app import __version__
 from app.core.errors import AppError
 from app.core.logs import code_locations, log_event, log_fault
+from app.gui.diagnostics import note_action, report
 
+COPY = "Copy diagnostic report"
 UNEXPECTED = AppError(
     "Something unexpected went wrong in the window.",
     "Your data are untouched. Go on, or copy the diagnostic report for the developers.",
@@ -59,8 +57,9 @@ class ErrorPanel(QWidget):
         self.hint = QLabel()
         self.hint.setWordWrap(True)
         self.hint.setTextFormat(Qt.TextFormat.PlainText)
-        copy = QPushButton("Copy diagnostic report")
-        copy.clicked.connect(self._copy)
+        self.copy = QPushButton(COPY)
+        self.copy.setToolTip("Versions, graphics and last actions; no name, no path, no result")
+        self.copy.clicked.connect(self._copy)
         close = QPushButton("Close")
         close.clicked.connect(self.hide)
         words = QVBoxLayout()
@@ -76,7 +75,7 @@ class ErrorPanel(QWidget):
         row.addWidget(self.sign)
         row.addSpacing(6)
         row.addLayout(words, 1)
-        row.addWidget(copy)
+        row.addWidget(self.copy)
         row.addWidget(close)
         self.hide()
         messages.arrived.connect(self.show_error)
@@ -85,6 +84,8 @@ class ErrorPanel(QWidget):
         """Show an error in place of the last one."""
         self.error = error
         self._details = details
+        note_action(f"error {error.code}")
+        self.copy.setText(COPY)
         self.message.setText(error.message)
         self.hint.setText(error.hint)
         self.hint.setVisible(bool(error.hint))
@@ -92,20 +93,12 @@ class ErrorPanel(QWidget):
         self.show()
 
     def report(self) -> str:
-        """Versions and the fault, without paths of data or names."""
-        code = self.error.code if self.error is not None else ""
-        lines = [
-            f"NeuroResponder {__version__}, Python {platform.python_version()}",
-            f"Qt {qVersion()}, PySide6 {pyside_version}, {platform.platform(terse=True)}",
-            f"platform plug-in {QGuiApplication.platformName()}",
-            f"code {code}",
-        ]
-        if self.error is not None:
-            lines.append(self.error.message)
-        return "\n".join([*lines, self._details]).strip()
+        """Versions, graphics, last actions and the fault, without paths of data or names."""
+        return report(self.error, self._details)
 
     def _copy(self) -> None:
         QGuiApplication.clipboard().setText(self.report())
+        self.copy.setText("Copied")
 
 
 def install_handlers(messages: Messages) -> Callable[[], None]:
@@ -128,12 +121,20 @@ def install_handlers(messages: Messages) -> Callable[[], None]:
         # Qt's own warnings go to the log: a person can do nothing about them.
         log_event("gui.qt", kind=kind.name, text=text[:400])
 
+    def unraisable_hook(arguments: sys.UnraisableHookArgs) -> None:
+        # Where Python cannot raise, such as while an object goes: a note is all there can be.
+        if arguments.exc_value is not None:
+            log_fault("gui.unraisable", arguments.exc_value)
+
+    old_unraisable = sys.unraisablehook
     sys.excepthook = hook
     threading.excepthook = thread_hook
+    sys.unraisablehook = unraisable_hook
     old_qt = qInstallMessageHandler(qt_handler)
 
     def undo() -> None:
         sys.excepthook, threading.excepthook = old_hook, old_thread_hook
+        sys.unraisablehook = old_unraisable
         qInstallMessageHandler(old_qt)
 
     return undo

@@ -8,6 +8,7 @@ here draws, computes on voxels, or knows any widget.
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,10 +18,11 @@ from app.core import wording
 from app.core.results import Verdict, overrides_quality
 from app.core.sides import ORIENTATION_UNKNOWN
 from app.gui.bindings import KeyMap
+from app.gui.diagnostics import note_action
 from app.gui.history import History
 from app.gui.open_case import OpenCase, ScanPreview, grid_centre_mm, voxel_of
 from app.gui.turns import Turns
-from app.gui.view_state import OVERLAYS, PARTS, Display, Point, Selection, ViewState
+from app.gui.view_state import OVERLAYS, PARTS, Display, Point, Review, Selection, ViewState
 
 __all__ = [
     "OVERLAYS",
@@ -64,6 +66,7 @@ class Session(QObject):
         self.research_wanted = False
         self.turns = Turns(self)
         self.keys = KeyMap(parent=self)
+        self.files: dict[str, Path] = {}  # SHA-256 of a map that a layer shows -> its file
         self._scan_sha256 = ""  # of what the history is about
 
     # the view state, by its parts -------------------------------------------
@@ -131,6 +134,11 @@ class Session(QObject):
         elif opened is not None and opened.case.signals is not None:
             self.select_parcel(0)
 
+    def exchange_case(self, opened: OpenCase) -> None:
+        """Show the open case otherwise, such as with edited frames; the state stays as it is."""
+        self.case = opened
+        self.case_changed.emit()
+
     def show_preview(self, preview: ScanPreview | None) -> None:
         """Make a scan that has not been analysed the open thing."""
         self.case, self.preview = None, preview
@@ -144,7 +152,10 @@ class Session(QObject):
         """Begin at a selection; for another scan also with a fresh state and history."""
         now = self.scan_sha256
         if now != self._scan_sha256 or not now:
+            self.files.clear()
             self.state = replace(self.state.for_another_case(), selection=selection)
+            if self.case is not None:
+                self.state = replace(self.state, review=Review(censored=self.case.left_out))
             self.history.clear(self.state)
         else:
             self.state = replace(self.state, selection=selection)
@@ -244,6 +255,7 @@ class Session(QObject):
         old = getattr(self.state, part)
         new = replace(old, **changes)
         if new != old:
+            note_action(f"change {part} {' '.join(changes)}")
             self.history.push(words, replace(self.state, **{part: new}), merge)
 
     def end_merge(self) -> None:

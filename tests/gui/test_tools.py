@@ -71,6 +71,10 @@ def test_that_every_change_holds_at_once_and_is_saved(
     settings_dialog.memory.setValue(4096)
     settings_dialog.recent.setChecked(False)
     settings_dialog.research.setChecked(True)
+    settings_dialog.text_size.setValue(150)
+    settings_dialog.single.setChecked(False)
+    settings_dialog.clinic.setChecked(True)
+    pick(settings_dialog.right_drag, "zoom")
     for settings in (window.actions_.settings, load_settings()[0]):
         assert settings.device == "cuda"
         assert settings.theme == "light"
@@ -80,6 +84,10 @@ def test_that_every_change_holds_at_once_and_is_saved(
         assert settings.worker_memory_limit_mb == 4096
         assert not settings.remember_recent
         assert settings.research_mode
+        assert settings.text_size_percent == 150
+        assert not settings.single_keys
+        assert settings.clinic_mode
+        assert settings.right_drag == "zoom"
     assert window.session.display.theme == "light"
     assert window.session.display.convention == "neurological"
 
@@ -110,7 +118,7 @@ def test_that_every_control_of_the_settings_has_a_name_and_takes_the_keyboard(
 ) -> None:
     kinds = (QComboBox, QSpinBox, QCheckBox)
     controls = [one for kind in kinds for one in settings_dialog.findChildren(kind)]
-    assert len(controls) == 8
+    assert len(controls) == 12
     for control in controls:
         name = control.accessibleName() or getattr(control, "text", str)()
         assert name

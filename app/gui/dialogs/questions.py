@@ -63,6 +63,37 @@ def ask_repetition_time(parent: QWidget, why: str, stated: Callable[[float], Non
     return dialog
 
 
+def ask_relocate(
+    parent: QWidget, what: str, shown: bool, locate: Callable[[], None]
+) -> QMessageBox:
+    """Ask where a scan or case of a session is now; `locate` lets the user choose."""
+    return _ask(
+        parent,
+        "Not where it was",
+        (
+            f"The {what} of this session is not where it was.",
+            "The rest of the session is shown." if shown else "Nothing was opened.",
+        ),
+        ("Locate\N{HORIZONTAL ELLIPSIS}", "Go on without it" if shown else "Leave it"),
+        locate,
+    )
+
+
+def ask_cancel(parent: QWidget, work: str, seconds: float, stop: Callable[[], None]) -> QMessageBox:
+    """Ask before more than a minute of work is lost; `stop` is called on yes."""
+    minutes = max(round(seconds / 60.0), 1)
+    return _ask(
+        parent,
+        "Cancel the work",
+        (
+            f"{work} has run for {minutes} min.",
+            "Stages that are done are kept and recalled when it is run again.",
+        ),
+        ("Cancel the work", "Keep running"),
+        stop,
+    )
+
+
 def ask_remove(parent: QWidget, what: str, remove: Callable[[], None]) -> QMessageBox:
     """Ask whether to delete something installed; `remove` is called on yes."""
     return _ask(

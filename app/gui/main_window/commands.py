@@ -34,6 +34,11 @@ def _case(window: MainWindow) -> str:
     return "" if window.session.case is not None else "Open a case first."
 
 
+def _fresh(window: MainWindow) -> str:
+    opened = window.session.case
+    return opened.stale if opened is not None and opened.stale else _case(window)
+
+
 def _anything(window: MainWindow) -> str:
     nothing = window.session.case is None and window.session.preview is None
     return "Nothing is open." if nothing else ""
@@ -99,7 +104,19 @@ ACTIONS: tuple[Command, ...] = (
     Command("file.open", "&Open scan…", "Ctrl+O", "file", lambda w: w.asking.ask_scan()),
     Command("file.folder", "Open &folder…", "Ctrl+Shift+O", "file", lambda w: w.asking.ask_case()),
     Command(
-        "file.pdf", "&Export PDF…", "Ctrl+P", "file", lambda w: w.exports.ask_pdf(), _case,
+        "file.open_session", "Open sess&ion…", "", "file", lambda w: w.saving.ask_open(),
+        help="A saved session brings back scan, case, view and edits.",
+    ),
+    Command(
+        "file.save", "&Save session", "Ctrl+S", "file", lambda w: w.saving.ask_save(), _anything,
+        line=True,
+    ),
+    Command(
+        "file.save_as", "Save session &as…", "Ctrl+Shift+S", "file",
+        lambda w: w.saving.ask_save_as(), _anything,
+    ),
+    Command(
+        "file.pdf", "&Export PDF…", "Ctrl+P", "file", lambda w: w.exports.ask_pdf(), _fresh,
         line=True,
     ),
     Command(

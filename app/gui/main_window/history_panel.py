@@ -19,6 +19,7 @@ def make_history_dock(history: History, parent: QWidget) -> QDockWidget:
     entries.setEmptyLabel("As it was opened")
     entries.setAccessibleName("History of changes")
     entries.setToolTip("Import, runs, export and signing cannot be undone")
+    entries.setMinimumWidth(entries.fontMetrics().averageCharWidth() * 26)
     dock.setWidget(entries)
     dock.hide()
     return dock

@@ -10,6 +10,7 @@ from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QMenu
 
 from app.gui.bindings import Binding
+from app.gui.diagnostics import note_action
 from app.gui.main_window.command import Command
 from app.gui.main_window.commands import ACTIONS, MENUS
 from app.gui.widgets.view_menu import fill_menu
@@ -96,6 +97,7 @@ class Menus:
             menu.addAction(action)
 
     def _do(self, command: Command, _checked: bool = False) -> None:
+        note_action(command.name)
         command.do(self.window)
         self._follow(command)
 
@@ -105,7 +107,7 @@ class Menus:
             self._menus[key].aboutToShow.connect(self.follow)
         self.recent = QMenu(MENUS["file.recent"], self.window)
         self.recent.aboutToShow.connect(self.fill_recent)
-        self._menus["file"].insertMenu(self.actions["file.pdf"], self.recent)
+        self._menus["file"].insertMenu(self.actions["file.save"], self.recent)
         self.current = QMenu("&This view", self.window)
         self.current.aboutToShow.connect(self._fill_current)
         self._menus["view"].insertMenu(self.actions["view.next"], self.current)

@@ -10,6 +10,8 @@ from app.gui.jobs import Jobs
 from app.gui.session import Session
 
 FINISH, RUN = "Finish analysis", "Run analysis"
+CANCELLED = "The analysis was cancelled. Nothing half-written remains."
+INTERRUPTED = "The analysis was interrupted when the program ended. Nothing half-written remains."
 
 
 class ResumeBar(QWidget):
@@ -32,7 +34,8 @@ class ResumeBar(QWidget):
         self._analysis = ""  # id of the newest analysis
         self._unwanted = ""  # id of the job that the user asked to stop
         self._scan_sha256 = ""  # of the scan whose analysis was cancelled
-        self.words = QLabel("The analysis was cancelled. Nothing half-written remains.")
+        self._awaited = ""  # the same, while that scan is still being opened again
+        self.words = QLabel(CANCELLED)
         self.again = QPushButton(RUN)
         close = QPushButton("Close")
         close.clicked.connect(self._forget)
@@ -67,11 +70,23 @@ class ResumeBar(QWidget):
         if self.offered and request is not None:
             self.actions_.analyse(request, self._scan_sha256)
 
+    def offer_interrupted(self, scan_sha256: str) -> None:
+        """An earlier program ended while it analysed this scan: offer to finish it."""
+        self.words.setText(INTERRUPTED)
+        self._scan_sha256 = self._awaited = scan_sha256
+        self._follow()
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether what is offered was interrupted by the end of a program."""
+        return self.offered and self.words.text() == INTERRUPTED
+
     def _started(self, job_id: str) -> None:
         running = self._jobs.find(job_id)
         if running is not None and running.job.name == "analyse":
             self._analysis = job_id
-        if running is not None and running.job.name in ("look", "inspect", "analyse"):
+        names = ("look", "analyse") if self._awaited else ("look", "inspect", "analyse")
+        if running is not None and running.job.name in names:
             self._forget()
 
     def _cancelled(self, job_id: str) -> None:
@@ -80,17 +95,21 @@ class ResumeBar(QWidget):
         self._unwanted = ""
         if job_id == self._analysis:
             self._scan_sha256 = self._session.scan_sha256
+            self.words.setText(CANCELLED)
         self.actions_.said.emit("Cancelled")
         self._follow()
 
     def _follow(self) -> None:
         """Show the offer for as long as the scan that it is about is open."""
-        if self._scan_sha256 and not self.offered:
-            self._scan_sha256 = ""
+        now = self._session.scan_sha256
+        if self._awaited and now in ("", self._awaited):
+            self._awaited = "" if now else self._awaited
+        elif self._scan_sha256 != now:
+            self._scan_sha256 = self._awaited = ""
         self.again.setText(self.wish)
         self.setVisible(self.offered)
         self.changed.emit()
 
     def _forget(self) -> None:
-        self._scan_sha256 = self._unwanted = ""
+        self._scan_sha256 = self._unwanted = self._awaited = ""
         self._follow()

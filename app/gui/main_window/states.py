@@ -11,8 +11,13 @@ from app.gui.widgets.step_bar import STEPS
 State = tuple[str, str]  # key of STATE_WORDS, reason
 
 
-def step_states(session: Session, running: frozenset[str]) -> dict[str, State]:
-    """State of every step; `running` holds the names of the jobs that run."""
+def step_states(
+    session: Session, running: frozenset[str], *, interrupted: bool = False
+) -> dict[str, State]:
+    """State of every step; `running` holds the names of the jobs that run.
+
+    `interrupted` says that the program ended while what is open was analysed.
+    """
     states: dict[str, State] = {key: ("idle", "") for key, _ in STEPS}
     if session.case is None and session.preview is None:
         for key, _ in STEPS[1:]:
@@ -23,6 +28,13 @@ def step_states(session: Session, running: frozenset[str]) -> dict[str, State]:
         states["predict"] = _predict_state(session)
         states["explain"] = _explain_state(session)
         states["report"] = _report_state(session)
+    if session.case is not None and session.case.stale:
+        for key in ("predict", "explain", "report"):
+            states[key] = ("blocked", session.case.stale)
+    if interrupted:
+        for key in ("check", "predict", "explain"):
+            if states[key][0] == "idle":
+                states[key] = ("attention", "The analysis was interrupted.")
     if running & {"look", "inspect", "preview"}:
         states["load"] = ("running", "The scan is being opened.")
     if "analyse" in running:
@@ -40,6 +52,8 @@ _DOORS = ("scan.", "dicom.", "derivative.", "series.", "bids.")
 
 def _report_state(session: Session) -> State:
     assert session.case is not None
+    if session.case.is_edited:
+        return "attention", "Frames were edited: the summary waits for a new run."
     if session.case.summary_pdf.is_file():
         return "done", "The PDF lies in the case folder."
     return "idle", "The PDF was not written yet."

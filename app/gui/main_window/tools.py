@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,13 +12,17 @@ from PySide6.QtCore import QObject
 from PySide6.QtWidgets import QFileDialog
 
 from app.core import wording
-from app.core.errors import ScanError
+from app.core.errors import ScanError, StorageError
+from app.core.settings import export_settings
+from app.gui.diagnostics import provide, withdraw
 from app.gui.dialogs.about import AboutDialog
 from app.gui.dialogs.model_card import ModelCardDialog
 from app.gui.dialogs.override import OverrideDialog
 from app.gui.dialogs.settings import SettingsDialog
 from app.gui.dialogs.shortcuts import ShortcutsDialog
+from app.gui.main_window.key_list import all_bindings, all_gestures
 from app.gui.session import may_overrule
+from app.gui.widgets.surface_canvas import SurfaceCanvas
 from app.worker.bundle_requests import (
     bundle_card_job,
     bundle_export_job,
@@ -43,7 +48,11 @@ class Tools(QObject):
         self.settings_dialog: SettingsDialog | None = None
         self.card_dialog: ModelCardDialog | None = None
         self.models: ModelsDialog | None = None
+        self.keys_dialog: ShortcutsDialog | None = None
         self._devices_job_id = ""
+        self._devices = ""
+        provide("graphics", self._graphics)
+        provide("device", lambda: f"{window.actions_.settings.device}; {self._devices}")
         window.actions_.answered.connect(self._answered)
         window.jobs.failed.connect(self._failed)
 
@@ -54,6 +63,9 @@ class Tools(QObject):
         if self.settings_dialog is None:
             dialog = SettingsDialog(self.window_.actions_.settings, self.window_)
             dialog.changed.connect(self.window_.actions_.change_setting)
+            dialog.reset_asked.connect(self._reset_settings)
+            dialog.export_asked.connect(self._export_settings)
+            dialog.keys_asked.connect(self.show_keys)
             dialog.destroyed.connect(self._settings_closed)
             self.settings_dialog = dialog
             dialog.open()
@@ -61,6 +73,26 @@ class Tools(QObject):
             self._devices_job_id = job.job_id
             self.window_.actions_.ask_worker(job)
         self.settings_dialog.raise_()
+
+    def _reset_settings(self) -> None:
+        actions = self.window_.actions_
+        actions.reset_settings()
+        if self.settings_dialog is not None:
+            self.settings_dialog.show_settings(actions.settings)
+
+    def _export_settings(self) -> None:
+        """Choose where a copy of the settings goes; it holds no path and no name."""
+        name, _ = QFileDialog.getSaveFileName(
+            self.window_, "Export the settings", "settings.toml", "Settings (*.toml)"
+        )
+        if not name:
+            return
+        try:
+            export_settings(self.window_.actions_.settings, Path(name))
+        except StorageError as error:
+            self.window_.actions_.messages.tell(error)
+        else:
+            self.window_.say("The settings were exported.")
 
     def show_models(self) -> None:
         """Published encoders and the atlas."""
@@ -73,7 +105,16 @@ class Tools(QObject):
 
     def show_keys(self) -> None:
         """F1: every key and what the mouse does."""
-        ShortcutsDialog(self.window_.menus.all, self.window_).open()
+        actions = self.window_.actions_
+        self.keys_dialog = ShortcutsDialog(
+            all_bindings(),
+            all_gestures(),
+            self.window_.session.keys,
+            actions.set_keys,
+            partial(actions.change_setting, "single_keys"),
+            self.window_,
+        )
+        self.keys_dialog.open()
 
     def show_about(self) -> None:
         """Version and limits."""
@@ -131,12 +172,20 @@ class Tools(QObject):
             )
             return
         uuid = case.participant.uuid
-        wanted = replace(request, research=True, override_reason=reason, participant_uuid=uuid)
+        wanted = replace(
+            request,
+            research=True,
+            override_reason=reason,
+            participant_uuid=uuid,
+            censored_frames=session.state.review.censored,  # what the verdict on screen is about
+        )
         actions.analyse(wanted, case.scan.sha256)
 
     # what the worker answers -------------------------------------------------------------
 
     def _answered(self, name: str, result: Mapping[str, Any]) -> None:
+        if name == "devices":
+            self._devices = ", ".join(str(one["name"]) for one in result["devices"])
         if name == "devices" and self.settings_dialog is not None:
             self.settings_dialog.show_devices(result["devices"])
         elif name == "bundle_card":
@@ -161,6 +210,17 @@ class Tools(QObject):
         self.card_dialog.show_card(card)
         self.card_dialog.open()
         self.card_dialog.raise_()
+
+    def close(self) -> None:
+        """The window goes: nothing may ask it for facts any more."""
+        withdraw("graphics", "device")
+
+    def _graphics(self) -> str:
+        """OpenGL's strings, where a surface was drawn already: asking may crash a bad driver."""
+        for canvas in self.window_.findChildren(SurfaceCanvas):
+            if canvas.scene is not None:
+                return canvas.scene.graphics()
+        return "no surface was drawn yet"
 
     def _settings_closed(self) -> None:
         self.settings_dialog = None

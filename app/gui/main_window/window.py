@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from PySide6.QtCore import QByteArray, QSettings, Qt
+from PySide6.QtCore import QByteArray, QSettings, Qt, QTimer
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication
 from PySide6.QtWidgets import (
     QApplication,
@@ -20,7 +20,7 @@ from app.core.folders import config_folder
 from app.core.progress import ProgressEvent
 from app.core.settings import Settings
 from app.gui.actions import Actions
-from app.gui.dialogs.questions import ask_stop
+from app.gui.dialogs.questions import ask_cancel, ask_stop
 from app.gui.jobs import Jobs
 from app.gui.main_window.asking import Asking, open_dropped
 from app.gui.main_window.exports import Exports
@@ -28,7 +28,9 @@ from app.gui.main_window.focus import focus_first
 from app.gui.main_window.history_panel import make_history_dock
 from app.gui.main_window.menus import Menus
 from app.gui.main_window.palettes import Palettes
+from app.gui.main_window.recovery import Recovery
 from app.gui.main_window.resume import ResumeBar
+from app.gui.main_window.saving import Saving
 from app.gui.main_window.sidebar import Sidebar
 from app.gui.main_window.start import StartPanel
 from app.gui.main_window.states import step_states
@@ -38,10 +40,11 @@ from app.gui.session import Session
 from app.gui.widgets.banner import Banner
 from app.gui.widgets.progress_panel import ProgressPanel
 from app.gui.widgets.strip import ResearchStrip
-from app.gui.widgets.theme import apply_theme
+from app.gui.widgets.theme import apply_text_size, apply_theme
 from app.gui.widgets.view import View
 
 _SIZE = (1280, 720)
+ASK_AFTER_S = 60.0  # of work that cancelling would lose
 
 
 class MainWindow(QMainWindow):
@@ -56,7 +59,9 @@ class MainWindow(QMainWindow):
     menus: Menus
     palettes: Palettes
     progress: ProgressPanel
+    recovery: Recovery
     resume: ResumeBar
+    saving: Saving
     session: Session
     tools: Tools
 
@@ -73,14 +78,19 @@ class MainWindow(QMainWindow):
         self._pages: dict[str, QWidget] = {}
         self._step = "load"
         self._closing = False
+        self._focus_later = QTimer(self)
+        self._focus_later.setSingleShot(True)
+        self._focus_later.timeout.connect(self._focus_changed)
         self._build(messages)
         self.exports = Exports(self)
         self.palettes = Palettes(self)
         self.asking = Asking(self)
         self.tools = Tools(self)
+        self.saving = Saving(self)
         self.menus = Menus(self)
         self._connect()
         self._restore_geometry()
+        self._settings_changed()
         self._display_changed()
         self._state_changed()
 
@@ -96,11 +106,13 @@ class MainWindow(QMainWindow):
         self.errors = ErrorPanel(messages)
         self.resume = ResumeBar(self.actions_)
         self.progress = ProgressPanel()
+        self.recovery = Recovery(self)
         middle = QVBoxLayout()
         middle.setContentsMargins(8, 8, 8, 8)
         middle.setSpacing(8)
         middle.addWidget(self.stack, 1)
         middle.addWidget(self.errors)
+        middle.addWidget(self.recovery.bar)
         middle.addWidget(self.resume)
         middle.addWidget(self.progress)
         row = QHBoxLayout()
@@ -128,6 +140,7 @@ class MainWindow(QMainWindow):
         jobs.finished.connect(self._job_finished)
         self.progress.cancel_asked.connect(self.resume.told_to_stop)
         self.progress.cancel_asked.connect(actions.cancel)
+        self.resume.changed.connect(self._state_changed)
         self.resume.again.clicked.connect(lambda _checked=False: self.run_from_menu())
         actions.begun.connect(self.errors.hide)
         actions.step_wanted.connect(self.show_step)
@@ -137,13 +150,19 @@ class MainWindow(QMainWindow):
         self.start.case_asked.connect(self.asking.ask_case)
         self.start.path_chosen.connect(actions.open_path)
         self.start.show_recent(actions.recent())
+        actions.settings_changed.connect(self._settings_changed)
         application = QApplication.instance()
         if isinstance(application, QApplication):
-            application.focusChanged.connect(self._focus_changed)
+            application.focusChanged.connect(self._focus_moved)
         hints = QGuiApplication.styleHints()
         hints.colorSchemeChanged.connect(self._scheme_changed)
 
     # steps -----------------------------------------------------------------------------
+
+    @property
+    def step(self) -> str:
+        """Key of the step that is shown."""
+        return self._step
 
     def show_step(self, key: str) -> None:
         """Open a step; its page is built at the first time."""
@@ -202,6 +221,8 @@ class MainWindow(QMainWindow):
         """Show the list of changes, or hide it."""
         self.history_dock.setVisible(not self.history_dock.isVisible())
         if self.history_dock.isVisible():
+            least = self.history_dock.widget().minimumWidth()
+            self.resizeDocks([self.history_dock], [least], Qt.Orientation.Horizontal)
             self.history_dock.widget().setFocus(Qt.FocusReason.ShortcutFocusReason)
 
     # what the user asks ------------------------------------------------------------------
@@ -221,9 +242,19 @@ class MainWindow(QMainWindow):
             self.actions_.run_analysis(form.values())
 
     def cancel_current(self) -> None:
-        """Cancel the job that the progress line shows."""
-        if self.progress.job_id is not None:
+        """Cancel the job that the progress line shows; asks where much would be lost."""
+        job_id, seconds = self.progress.job_id, self.progress.seconds_elapsed
+        if job_id is None:
+            return
+        if seconds <= ASK_AFTER_S:
             self.progress.cancel.click()
+            return
+
+        def stop() -> None:
+            if self.progress.job_id == job_id:
+                self.progress.cancel.click()
+
+        ask_cancel(self, self.progress.title.text(), seconds, stop)
 
     def close_case(self) -> None:
         """Go back to the start."""
@@ -260,7 +291,8 @@ class MainWindow(QMainWindow):
 
     def _state_changed(self) -> None:
         running = frozenset(r.job.name for r in self.jobs.running())
-        for key, (state, reason) in step_states(self.session, running).items():
+        states = step_states(self.session, running, interrupted=self.resume.interrupted)
+        for key, (state, reason) in states.items():
             self.steps.set_state(key, state, reason)
         self.strip.show_stamps(self.session.stamps())
         self.sidebar.show_session(self.session)
@@ -279,9 +311,31 @@ class MainWindow(QMainWindow):
         self.sidebar.show_session(self.session)
         self.menus.follow()
 
-    def _focus_changed(self, _before: QWidget | None, now: QWidget | None) -> None:
+    def _focus_moved(self) -> None:
+        # Not at once: the widget that loses the focus may be dying, with half of its children.
+        self._focus_later.start()
+
+    def _focus_changed(self) -> None:
+        now = QApplication.focusWidget()
         for view in self._shown().findChildren(View):
             view.show_focus(now is not None and (view is now or view.isAncestorOf(now)))
+
+    def _settings_changed(self) -> None:
+        application = QApplication.instance()
+        percent = self.actions_.settings.text_size_percent
+        if isinstance(application, QApplication) and apply_text_size(application, percent):
+            self._rebuild()
+        self.start.show_recent(self.actions_.recent())
+        self.menus.follow()
+
+    def _rebuild(self) -> None:
+        """Make the pages anew: their fonts were scaled from the old text size."""
+        self._close_views()
+        for page in self._pages.values():
+            self.stack.removeWidget(page)
+            page.deleteLater()
+        self._pages.clear()
+        self.show_step(self._step)
 
     def _scheme_changed(self, _scheme: Qt.ColorScheme) -> None:
         if self._theme == "system":
@@ -316,6 +370,8 @@ class MainWindow(QMainWindow):
             return
         self._save_geometry()
         self._close_views()
+        self.recovery.close()
+        self.tools.close()
         self.actions_.close()
         super().closeEvent(event)
 

@@ -1,38 +1,119 @@
-"""A widget as a picture: PNG in screen pixels, SVG with text and lines that stay sharp."""
+"""A view as a picture that carries its words: PNG in screen pixels, SVG with sharp text and lines.
+
+Below the view stands a band with every stamp in full, however narrow the view is.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from PySide6.QtCore import QBuffer, QIODevice, QPoint, QRect, QSize
-from PySide6.QtGui import QPainter
+from PySide6.QtCore import QBuffer, QIODevice, QPoint, QRect, QSize, Qt
+from PySide6.QtGui import QColor, QFont, QFontMetrics, QImage, QPainter, QPixmap, QRegion
 from PySide6.QtSvg import QSvgGenerator
 from PySide6.QtWidgets import QWidget
 
+from app.gui.widgets.theme import Tokens
+
 FORMATS = {".png": "PNG (*.png)", ".svg": "SVG (*.svg)"}
+_MARGIN_PX = 10
+_BACKGROUND = QWidget.RenderFlag.DrawWindowBackground
+_FINE = 3  # pixels of an embedded picture for each of the screen
+_WRAPPED = int(Qt.TextFlag.TextWordWrap | Qt.AlignmentFlag.AlignLeft)
 
 
-def svg_of(widget: QWidget, title: str, description: str) -> bytes:
-    """The widget as an SVG file; its images are embedded, nothing lies outside the file."""
+class Band:
+    """The words below a picture, wrapped to its width."""
+
+    def __init__(self, words: str, width: int, font: QFont, colours: Tokens) -> None:
+        self.words, self.width, self.font, self.colours = words, width, font, colours
+        room = QRect(0, 0, max(width - 2 * _MARGIN_PX, 40), 10_000)
+        self._room = QFontMetrics(font).boundingRect(room, _WRAPPED, words)
+        self.height = self._room.height() + _MARGIN_PX
+
+    def draw(self, painter: QPainter, top: int) -> None:
+        """Paint the band across the picture, from `top` down."""
+        painter.setClipping(False)
+        painter.fillRect(0, top, self.width, self.height, QColor(self.colours.surface))
+        painter.setFont(self.font)
+        painter.setPen(QColor(self.colours.attention))
+        box = QRect(
+            _MARGIN_PX, top + _MARGIN_PX // 2, self.width - 2 * _MARGIN_PX, self._room.height()
+        )
+        painter.drawText(box, _WRAPPED, self.words)
+
+
+def pixmap_of(widget: QWidget, band: Band) -> QPixmap:
+    """The widget with the band below it."""
+    taken = widget.grab()
+    ratio = taken.devicePixelRatio()
+    made = QPixmap(round(widget.width() * ratio), round((widget.height() + band.height) * ratio))
+    made.setDevicePixelRatio(ratio)
+    painter = QPainter(made)
+    painter.drawPixmap(0, 0, taken)
+    band.draw(painter, widget.height())
+    painter.end()
+    return made
+
+
+def svg_of(widget: QWidget, band: Band, title: str) -> bytes:
+    """The same as an SVG file; its images are embedded, nothing lies outside the file."""
+    size = QSize(widget.width(), widget.height() + band.height)
     buffer = QBuffer()
     buffer.open(QIODevice.OpenModeFlag.WriteOnly)
-    generator = QSvgGenerator()
+    # The older version knows no clipping: one slice's letters would lie under the next slice.
+    generator = QSvgGenerator(QSvgGenerator.SvgVersion.Svg11)
     generator.setOutputDevice(buffer)
-    generator.setSize(QSize(widget.width(), widget.height()))
-    generator.setViewBox(QRect(0, 0, widget.width(), widget.height()))
+    generator.setSize(size)
+    generator.setViewBox(QRect(QPoint(0, 0), size))
     generator.setResolution(widget.logicalDpiX())
     generator.setTitle(title)
-    generator.setDescription(description)
+    generator.setDescription(band.words)
     painter = QPainter(generator)
-    widget.render(painter, QPoint(0, 0))
+    _draw(widget, painter, QPoint(0, 0), widget.rect())
+    band.draw(painter, widget.height())
     painter.end()
     return bytes(buffer.data().data())
 
 
-def write_svg(widget: QWidget, path: Path, title: str, description: str) -> bool:
+def write_svg(widget: QWidget, band: Band, path: Path, title: str) -> bool:
     """Write the widget as SVG; tells whether it worked."""
     try:
-        path.write_bytes(svg_of(widget, title, description))
+        path.write_bytes(svg_of(widget, band, title))
     except OSError:
         return False
     return True
+
+
+def _draw_image(widget: QWidget, painter: QPainter, at: QPoint) -> None:
+    """A picture that is larger than its place: viewers that clip badly must not see the rest."""
+    image = QImage(widget.size() * _FINE, QImage.Format.Format_RGB32)
+    image.setDevicePixelRatio(_FINE)
+    image.fill(Qt.GlobalColor.black)
+    QWidget.render(widget, image)
+    painter.drawImage(QRect(at, widget.size()), image)
+
+
+def _draw(widget: QWidget, painter: QPainter, at: QPoint, room: QRect) -> None:
+    """A widget and what lies in it, each clipped to its own place.
+
+    Qt clips by regions that the SVG engine does not see, so the clip is set here. A widget that
+    paints beyond its place (a zoomed slice) says `svg_as_image`.
+    """
+    clip = QRect(at, widget.size()).intersected(room)
+    if clip.isEmpty():
+        return
+    painter.save()
+    painter.setClipRect(clip)
+    filled = widget.autoFillBackground() or widget.testAttribute(
+        Qt.WidgetAttribute.WA_StyledBackground
+    )
+    if getattr(widget, "svg_as_image", False):
+        _draw_image(widget, painter, at)
+    else:
+        QWidget.render(
+            widget, painter, at, QRegion(), _BACKGROUND if filled else QWidget.RenderFlag(0)
+        )
+    painter.restore()
+    for child in widget.children():
+        if isinstance(child, QWidget) and child.isVisible() and not child.isWindow():
+            _draw(child, painter, at + child.pos(), clip)

@@ -20,6 +20,7 @@ class ProgressPanel(QWidget):
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground, True)
         self.setAccessibleName("Progress")
         self.job_id: str | None = None
+        self.seconds_elapsed = 0.0  # of the job that is shown, as it told last
         self.title = QLabel()
         self.title.setObjectName("title")
         self.stage = ElidedLabel()
@@ -45,7 +46,7 @@ class ProgressPanel(QWidget):
 
     def begin(self, job_id: str, title: str) -> None:
         """Show a job that has just started."""
-        self.job_id = job_id
+        self.job_id, self.seconds_elapsed = job_id, 0.0
         self.title.setText(title)
         self.stage.set_full_text("Starting")
         self.bar.setRange(0, 0)
@@ -59,6 +60,7 @@ class ProgressPanel(QWidget):
         """Show how far the job is."""
         if job_id != self.job_id:
             return
+        self.seconds_elapsed = event.seconds_elapsed
         self.bar.setRange(0, 1000)
         self.bar.setValue(round(event.fraction * 1000))
         self.percent.setText(f"{event.fraction * 100:.0f} %")

@@ -37,6 +37,7 @@ class SliceCanvas(QWidget):
     windowed = Signal(float, float)  # right drag: share of the widget across, up
     reset = Signal()
     double_clicked = Signal(str)  # plane name
+    svg_as_image = True  # a zoomed slice is larger than the canvas
 
     def __init__(self, shown: Plane, parent: QWidget | None = None) -> None:
         super().__init__(parent)

@@ -151,6 +151,14 @@ class SurfaceScene:
         self._view = "Left"
         self.look_from("Left")
 
+    def graphics(self) -> str:
+        """Vendor, renderer and version of OpenGL, as the driver tells them."""
+        told = str(self._window.ReportCapabilities()).splitlines()
+        wanted = ("OpenGL vendor string", "OpenGL renderer string", "OpenGL version string")
+        return ", ".join(
+            line.partition(":")[2].strip() for line in told if line.strip().startswith(wanted)
+        )
+
     def close(self) -> None:
         """Give the graphics memory back; nothing may be drawn afterwards."""
         self._window.Finalize()

@@ -88,6 +88,20 @@ def apply_theme(application: QApplication, choice: str) -> Tokens:
     return chosen
 
 
+def apply_text_size(application: QApplication, percent: int) -> bool:
+    """Give the application text of a share of the system's size; tells whether that changed it."""
+    usual = application.property("usualPointSize")
+    if not isinstance(usual, float):
+        usual = application.font().pointSizeF()
+        application.setProperty("usualPointSize", usual)
+    wanted = QFont(application.font())
+    wanted.setPointSizeF(usual * percent / 100.0)
+    if abs(wanted.pointSizeF() - application.font().pointSizeF()) < 0.01:
+        return False
+    application.setFont(wanted)
+    return True
+
+
 def font(base: QFont, *, scale: float = 1.0, bold: bool = False) -> QFont:
     """A copy of a font, scaled; sizes follow the user's own text size."""
     made = QFont(base)
@@ -133,6 +147,14 @@ def _palette(t: Tokens) -> QPalette:
 def _style_sheet(t: Tokens) -> str:
     tick = resource_path("icons", "tick-dark.svg" if t.dark else "tick-light.svg").as_posix()
     return f"""
+    QToolButton::menu-indicator {{ image: none; }}
+    QToolButton {{ border: 1px solid transparent; border-radius: 4px; padding: 2px 4px; }}
+    QToolButton:hover {{ border-color: {t.border}; background: {t.raised}; }}
+    QToolButton:focus {{ border: 2px solid {t.accent}; padding: 1px 3px; }}
+    QComboBox:focus, QAbstractSpinBox:focus {{ border: 2px solid {t.accent}; border-radius: 4px; }}
+    QTreeView::item, QUndoView::item {{ padding: 3px 2px; }}
+    QTreeView, QUndoView {{ background: {t.surface}; border: 1px solid {t.border}; }}
+    QTableView:focus, QTreeView:focus, QListView:focus {{ border: 1px solid {t.accent}; }}
     QToolTip {{ background: {t.raised}; color: {t.text}; border: 1px solid {t.border};
         padding: 4px; }}
     QWidget#panel {{ background: {t.surface}; border: 1px solid {t.border};

@@ -23,7 +23,7 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWi
 
 from app.core import wording
 from app.gui.session import Session
-from app.gui.widgets.pictures import write_svg
+from app.gui.widgets.pictures import Band, pixmap_of, write_svg
 from app.gui.widgets.tables import Table
 from app.gui.widgets.theme import Tokens, font, tokens
 from app.gui.widgets.view_keys import ViewCommand, bind_commands, set_keys
@@ -175,6 +175,10 @@ class View(QWidget):
         """Why there is nothing to show; printed in the place of the picture."""
         if self.session.case is None:
             return "No case is open."
+        if self.session.case.stale:
+            return f"{self.session.case.stale}."
+        if self.session.case.is_edited and self.session.case.withheld:
+            return "Stale: frames were edited since. Run the analysis again, or undo."
         if self.session.case.withheld:
             return "Withheld: nothing is shown here, because no number may be derived from it."
         return "This part of the case was not computed."
@@ -190,15 +194,18 @@ class View(QWidget):
     def picture(self) -> QPixmap:
         """The view as a picture, with its stamps and the research-use line burnt in."""
         with self._for_picture():
-            return self.grab()
+            return pixmap_of(self, self._band())
 
     def save_picture(self, path: Path) -> bool:
         """Write the view as PNG or, where the name ends so, as SVG; tells whether it worked."""
+        picture = self.picture()  # draws anew what is only drawn when it is seen
         if path.suffix.lower() != ".svg":
-            return self.picture().save(str(path), "PNG")
-        self.picture()  # draws anew what is only drawn when it is seen
+            return picture.save(str(path), "PNG")
         with self._for_picture():
-            return write_svg(self, path, self.title_label.text(), self.stamp_text())
+            return write_svg(self, self._band(), path, self.title_label.text())
+
+    def _band(self) -> Band:
+        return Band(self.stamp_text(), self.width(), self.stamp_label.font(), self.tokens())
 
     def stamp_text(self) -> str:
         """The words that every export of the view carries."""
@@ -284,7 +291,7 @@ class View(QWidget):
         focused, self._focused = self._focused, False
         hidden = self.more.isHidden()
         self.more.hide()
-        self.stamp_label.set_full_text(self.stamp_text())
+        self.stamp_label.set_full_text("")  # they stand in the band below, in full
         try:
             yield
         finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt
@@ -10,6 +11,7 @@ from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QWidget
 
 from app.gui.bindings import Binding
+from app.gui.diagnostics import note_action
 
 if TYPE_CHECKING:
     from app.gui.widgets.view import View
@@ -69,11 +71,15 @@ def bind_commands(view: View) -> dict[str, QAction]:
         action = QAction(command.words, target)
         action.setToolTip(command.help or command.words)
         action.setShortcutContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
-        do = getattr(view, command.do)
-        action.triggered.connect(lambda _checked=False, act=do: act())
+        action.triggered.connect(partial(_do, view, command))
         target.addAction(action)
         made[command.name] = action
     return made
+
+
+def _do(view: View, command: ViewCommand, _checked: bool = False) -> None:
+    note_action(f"{view.name}.{command.name}")
+    getattr(view, command.do)()
 
 
 def set_keys(view: View) -> None:
