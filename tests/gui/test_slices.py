@@ -481,3 +481,26 @@ def test_that_volumes_of_another_scan_are_never_shown(window: MainWindow, volume
     assert held is not None
     window.session.show_case(None)
     assert window.session.volumes is None
+
+
+def test_that_a_picture_keeps_all_letters_and_no_controls(
+    explain: SlicesView, tmp_path: Path, qtbot: Any
+) -> None:
+    canvas = explain.stage.canvases["axial"]
+    explain.session.set_display(secondary_letters=False)
+    before = canvas.drawn
+    qtbot.waitUntil(lambda: canvas.drawn > before)
+    seen: list[tuple[bool, bool]] = []
+    words = canvas._paint_words
+
+    def noted(painter: Any) -> None:
+        assert canvas.content is not None
+        seen.append((canvas.content.secondary_letters, explain.place.field.isHidden()))
+        words(painter)
+
+    canvas._paint_words = noted  # type: ignore[method-assign]
+    assert explain.save_picture(tmp_path / "slices.png")
+    assert seen[0] == (True, True)
+    assert not explain.place.field.isHidden()
+    assert canvas.content is not None
+    assert not canvas.content.secondary_letters

@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QHBoxLayout, QTabWidget, QToolButton, QWidget
 from app.core import wording
 from app.core.arrays import Floats, Ints
 from app.gui.session import OVERLAYS, Point, Session
+from app.gui.view_state.slices import SHARED
 from app.gui.widgets.bar_row import BarRow
 from app.gui.widgets.crosshair_panel import CrosshairPanel
 from app.gui.widgets.fields import choice, muted, set_choice, share_slider
@@ -238,7 +239,9 @@ class SlicesView(SliceView):
     def hidden_text(self) -> str:
         """How much lies below the threshold of each layer, or why there is no overlay."""
         if len(self._drawn) == 1:
-            return self._drawn[0].hidden_text
+            only = self._drawn[0]
+            shared = only.layer.key == SHARED
+            return only.hidden_text if shared else f"{only.title}: {only.hidden_text}"
         if self._drawn:
             return f"{len(self._drawn)} layers, hidden as below each bar"
         slices = self.session.state.slices
