@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from app.analysis.censoring import censoring_findings, check_censored, without_censored
 from app.analysis.measure import (
     Measured,
     Measurement,
@@ -80,6 +81,7 @@ def measure_derivative(
                 stated_repetition_time_s=request.repetition_time_s,
                 progress=progress,
             )
+            check_censored(request.censored_frames, loaded.scan.shape[3])
             mask, boldref = _companions(run, loaded)
             assert run.confounds is not None
             table, first = read_confounds(run.confounds, loaded.scan.shape[3], preset.regressors)
@@ -103,7 +105,7 @@ def measure_derivative(
                 space += version_findings(boldref, mask, template.name)
         first = first if preset.trimmed else 0
         confounds = {name: frozen(values[first:]) for name, values in table.items()}
-        good = good_frames(confounds, preset)
+        good = without_censored(good_frames(confounds, preset), first, request.censored_frames)
         counted = np.ones(loaded.scan.shape[3], bool)
         counted[first:] = good
         with progress.stage("sampling"):
@@ -168,6 +170,7 @@ def measure_derivative(
             _route(run),
             *findings,
             *motion_findings(signals),
+            *censoring_findings(request.censored_frames),
         ),
         motion=_motion(table),
         signals=signals,

@@ -33,7 +33,15 @@ from app.core.progress import Progress
 from app.core.provenance import software_versions
 from app.core.pseudonym import participant_label, session_label
 from app.core.request import AnalysisRequest
-from app.core.results import PREPROCESSING, Case, Finding, Provenance, Severity, overrides_quality
+from app.core.results import (
+    CENSORED,
+    PREPROCESSING,
+    Case,
+    Finding,
+    Provenance,
+    Severity,
+    overrides_quality,
+)
 from app.preprocessing.presets import find_preset
 from app.study.case_store import case_id, damaged_files, read_case, update_case, write_case
 from app.study.files import check_writable
@@ -140,6 +148,7 @@ def _checked(request: AnalysisRequest) -> AnalysisRequest:
         participant_label=participant_label(request.participant_label),
         session=session_label(request.session),
         cleared=tuple(sorted(set(request.cleared))),
+        censored_frames=tuple(sorted(set(request.censored_frames))),
     )
 
 
@@ -283,6 +292,7 @@ def _provenance(
                 if (reason := reason_used(request, measured.quality))
                 else {}
             ),
+            **({CENSORED: list(request.censored_frames)} if request.censored_frames else {}),
             "torch_threads": TORCH_THREADS,
         },
         hashes={

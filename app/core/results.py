@@ -12,6 +12,7 @@ from enum import StrEnum
 from app.core.arrays import Bools, Floats
 
 PREPROCESSING = "preprocessing"  # key of the record of steps in `Provenance.parameters`
+CENSORED = "censored_frames"  # key in `Provenance.parameters`: volumes left out by hand
 PARCEL_SPACE = "parcel series"
 # fMRIPrep's names of the columns of `Motion.parameters`.
 MOTION_COLUMNS = ("trans_x", "trans_y", "trans_z", "rot_x", "rot_y", "rot_z")

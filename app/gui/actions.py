@@ -20,6 +20,7 @@ from app.core.settings import (
     remember_file,
 )
 from app.gui.case_reader import CaseReader
+from app.gui.censoring import Censoring, summary_of_other_frames
 from app.gui.jobs import Jobs
 from app.gui.messages import Messages
 from app.gui.preferences import Preferences
@@ -70,6 +71,8 @@ class Actions(Preferences):
         self.reader.analysed.connect(self._show_analysed)
         self.reader.failed.connect(lambda error: messages.tell(error))
         self.reader.slow.connect(self.said)
+        self.censoring = Censoring(session, self)
+        self.censoring.failed.connect(lambda error: messages.tell(error))
         self._scratch: Path | None = None
         self._paths: dict[str, Path] = {}  # job id -> the scan, or the PDF to write
         self.requests: dict[str, AnalysisRequest] = {}  # hash of a scan -> last asked of it
@@ -176,6 +179,7 @@ class Actions(Preferences):
             device=self.settings.device,
             threads=self.settings.threads,
             **preview.selection,
+            censored_frames=self.session.state.review.censored,
             stage_cache=True,
             **values,
         )
@@ -216,6 +220,9 @@ class Actions(Preferences):
                 StorageError("There is no PDF of results that are stale.", opened.stale + ".")
             )
             return
+        if opened.is_edited:
+            self.messages.tell(summary_of_other_frames())
+            return
         source = opened.summary_pdf
         if not source.is_file():
             self._start(report_job(opened.folder, target), target)
@@ -242,6 +249,7 @@ class Actions(Preferences):
     def close(self) -> None:
         """Stop all work and remove private files."""
         self.reader.close()
+        self.censoring.close()
         self.jobs.close()
         self.downloads.close()
         if self._scratch is not None:

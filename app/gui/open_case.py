@@ -11,7 +11,7 @@ import numpy as np
 
 from app.core.arrays import Floats, Ints
 from app.core.colours import display_order
-from app.core.results import Attribution, Case, Finding, Outcome, Scan
+from app.core.results import CENSORED, Attribution, Case, Finding, Outcome, Scan
 from app.core.sides import without_unknown_sides
 from app.study.case_store import read_case
 from app.study.case_view import CaseView, open_view
@@ -41,6 +41,24 @@ class OpenCase:
     folder: Path
     view: CaseView
     stale: str = ""  # why its results may not be shown until the scan is analysed again
+    original: OpenCase | None = None  # as it lies in the folder, where this one was edited since
+
+    def edited(self, case: Case) -> OpenCase:
+        """This case with other results than those in its folder; no number of it stands any more.
+
+        Who edits leaves out what no longer holds: a prediction and its attribution rest on data
+        that were changed.
+        """
+        made = replace(self, case=case, original=self.original or self)
+        for name in ("order", "brain_box", "_centres_mm"):  # they rest on atlas and grid alone
+            if name in self.__dict__:
+                made.__dict__[name] = self.__dict__[name]
+        return made
+
+    @property
+    def is_edited(self) -> bool:
+        """Whether this is not what lies in the folder: a new run is needed for a number."""
+        return self.original is not None
 
     @classmethod
     def read(cls, folder: Path) -> OpenCase:
@@ -76,6 +94,13 @@ class OpenCase:
             )
             case = replace(case, prediction=hidden, attribution=None)
         return replace(self, case=case, stale=reason)
+
+    @property
+    def left_out(self) -> tuple[int, ...]:
+        """Volumes of the file that were left out by hand when the case was made."""
+        provenance = self.case.provenance
+        told = provenance.parameters.get(CENSORED, ()) if provenance is not None else ()
+        return tuple(int(frame) for frame in told) if isinstance(told, list | tuple) else ()
 
     @property
     def summary_pdf(self) -> Path:

@@ -22,7 +22,7 @@ from app.gui.diagnostics import note_action
 from app.gui.history import History
 from app.gui.open_case import OpenCase, ScanPreview, grid_centre_mm, voxel_of
 from app.gui.turns import Turns
-from app.gui.view_state import OVERLAYS, PARTS, Display, Point, Selection, ViewState
+from app.gui.view_state import OVERLAYS, PARTS, Display, Point, Review, Selection, ViewState
 
 __all__ = [
     "OVERLAYS",
@@ -134,6 +134,11 @@ class Session(QObject):
         elif opened is not None and opened.case.signals is not None:
             self.select_parcel(0)
 
+    def exchange_case(self, opened: OpenCase) -> None:
+        """Show the open case otherwise, such as with edited frames; the state stays as it is."""
+        self.case = opened
+        self.case_changed.emit()
+
     def show_preview(self, preview: ScanPreview | None) -> None:
         """Make a scan that has not been analysed the open thing."""
         self.case, self.preview = None, preview
@@ -149,6 +154,8 @@ class Session(QObject):
         if now != self._scan_sha256 or not now:
             self.files.clear()
             self.state = replace(self.state.for_another_case(), selection=selection)
+            if self.case is not None:
+                self.state = replace(self.state, review=Review(censored=self.case.left_out))
             self.history.clear(self.state)
         else:
             self.state = replace(self.state, selection=selection)

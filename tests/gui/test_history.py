@@ -31,7 +31,7 @@ def mixed_changes(session: Session) -> list[Any]:
         lambda: session.change("Threshold", "plots", threshold=0.3),
         lambda: session.set_display(secondary_letters=False),
         lambda: session.change("Exclude", "review", included=False),
-        lambda: session.set_display(carpet="before"),
+        lambda: session.change("Carpet", "plots", carpet_share=0.0),
         lambda: session.change("Remove layer", "slices", layers=()),
         lambda: session.set_display(underlay="boldref"),
         lambda: session.change("Uncensor", "review", censored=()),

@@ -172,7 +172,13 @@ class Tools(QObject):
             )
             return
         uuid = case.participant.uuid
-        wanted = replace(request, research=True, override_reason=reason, participant_uuid=uuid)
+        wanted = replace(
+            request,
+            research=True,
+            override_reason=reason,
+            participant_uuid=uuid,
+            censored_frames=session.state.review.censored,  # what the verdict on screen is about
+        )
         actions.analyse(wanted, case.scan.sha256)
 
     # what the worker answers -------------------------------------------------------------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from PySide6.QtCore import QByteArray, QSettings, Qt
+from PySide6.QtCore import QByteArray, QSettings, Qt, QTimer
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication
 from PySide6.QtWidgets import (
     QApplication,
@@ -78,6 +78,9 @@ class MainWindow(QMainWindow):
         self._pages: dict[str, QWidget] = {}
         self._step = "load"
         self._closing = False
+        self._focus_later = QTimer(self)
+        self._focus_later.setSingleShot(True)
+        self._focus_later.timeout.connect(self._focus_changed)
         self._build(messages)
         self.exports = Exports(self)
         self.palettes = Palettes(self)
@@ -150,7 +153,7 @@ class MainWindow(QMainWindow):
         actions.settings_changed.connect(self._settings_changed)
         application = QApplication.instance()
         if isinstance(application, QApplication):
-            application.focusChanged.connect(self._focus_changed)
+            application.focusChanged.connect(self._focus_moved)
         hints = QGuiApplication.styleHints()
         hints.colorSchemeChanged.connect(self._scheme_changed)
 
@@ -308,7 +311,12 @@ class MainWindow(QMainWindow):
         self.sidebar.show_session(self.session)
         self.menus.follow()
 
-    def _focus_changed(self, _before: QWidget | None, now: QWidget | None) -> None:
+    def _focus_moved(self) -> None:
+        # Not at once: the widget that loses the focus may be dying, with half of its children.
+        self._focus_later.start()
+
+    def _focus_changed(self) -> None:
+        now = QApplication.focusWidget()
         for view in self._shown().findChildren(View):
             view.show_focus(now is not None and (view is now or view.isAncestorOf(now)))
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from app.gui.views import CardView, GatesView, IntakeView, SummaryView
+from app.gui.main_window.rerun import run_again
+from app.gui.views import CardView, GatesView, IntakeView, MotionView, SummaryView
 from app.gui.widgets.view import View
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ def connect(view: View, window: MainWindow) -> None:
     elif isinstance(view, IntakeView):
         view.run_asked.connect(window.actions_.run_analysis)
         _only_before_analysis(view)
+    elif isinstance(view, MotionView):
+        view.run_again_asked.connect(lambda: run_again(window))
     elif isinstance(view, SummaryView):
         view.export_asked.connect(window.exports.ask_pdf)
         view.folder_asked.connect(window.actions_.open_folder)

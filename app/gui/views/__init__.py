@@ -8,15 +8,18 @@ A view is one file in this folder and one line in `VIEWS`; the areas of each pag
 from __future__ import annotations
 
 from app.gui.views.card import CardView
+from app.gui.views.connections import ConnectionsView
 from app.gui.views.coverage import CoverageView
 from app.gui.views.gates import GatesView
 from app.gui.views.header import HeaderView
 from app.gui.views.intake import IntakeView
 from app.gui.views.matrix import MatrixView
 from app.gui.views.motion import MotionView
+from app.gui.views.networks import NetworksView
 from app.gui.views.record import RecordView
 from app.gui.views.regions import RegionsView
 from app.gui.views.registration import RegistrationView
+from app.gui.views.ring import RingView
 from app.gui.views.slices import SlicesView
 from app.gui.views.summary import SummaryView
 from app.gui.views.surface import SurfaceView
@@ -32,14 +35,18 @@ VIEWS = (
     Place("check", "told", CoverageView),
     Place("check", "told", RecordView),
     Place("check", "registration", RegistrationView),
+    Place("check", "registration", MatrixView, {"compact": True}),
     Place("predict", "card", CardView),
     Place("predict", "connections", MatrixView, {"compact": True}),
     Place("predict", "tables", RegionsView),
     Place("explain", "slices", SlicesView),
     Place("explain", "space", SurfaceView),
     Place("explain", "connections", MatrixView),
+    Place("explain", "connections", RingView),
     Place("explain", "signals", TimeSeriesView),
     Place("explain", "tables", RegionsView),
+    Place("explain", "tables", ConnectionsView),
+    Place("explain", "tables", NetworksView),
     Place("report", "contents", SummaryView),
     Place("report", "card", CardView),
 )
@@ -47,15 +54,18 @@ VIEWS = (
 __all__ = [
     "VIEWS",
     "CardView",
+    "ConnectionsView",
     "CoverageView",
     "GatesView",
     "HeaderView",
     "IntakeView",
     "MatrixView",
     "MotionView",
+    "NetworksView",
     "RecordView",
     "RegionsView",
     "RegistrationView",
+    "RingView",
     "SlicesView",
     "SummaryView",
     "SurfaceView",

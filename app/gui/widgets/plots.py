@@ -96,16 +96,29 @@ def flagged_spans(good: Bools) -> list[tuple[int, int]]:
     return [(int(a), int(b)) for a, b in zip(change[::2], change[1::2], strict=True)]
 
 
-def shade_flagged(item: pg.PlotItem, good: Bools, colours: Tokens) -> None:
-    """Shade the frames that are not used for connectivity."""
-    colour = QColor(colours.attention)
-    colour.setAlpha(60)
+def faint(colour: str, alpha: int) -> QColor:
+    """A colour that lets through what lies below it."""
+    made = QColor(colour)
+    made.setAlpha(alpha)
+    return made
+
+
+def shade_frames(item: pg.PlotItem, good: Bools, colour: str) -> list[pg.LinearRegionItem]:
+    """Shade the frames that are not good; what was added, so that it can be taken away."""
+    regions = []
     for first, after in flagged_spans(good):
         region = pg.LinearRegionItem(
-            (first - 0.5, after - 0.5), movable=False, brush=colour, pen=pg.mkPen(None)
+            (first - 0.5, after - 0.5), movable=False, brush=faint(colour, 60), pen=pg.mkPen(None)
         )
         region.setZValue(-10)
         item.addItem(region)
+        regions.append(region)
+    return regions
+
+
+def shade_flagged(item: pg.PlotItem, good: Bools, colours: Tokens) -> None:
+    """Shade the frames that are not used for connectivity."""
+    shade_frames(item, good, colours.attention)
 
 
 def curve(

@@ -367,7 +367,7 @@ def checklist(facts: EvaluationFacts) -> Section:
     )
 
 
-SECTIONS: tuple[Callable[[EvaluationFacts], Section | None], ...] = (
+EVALUATION_SECTIONS: tuple[Callable[[EvaluationFacts], Section | None], ...] = (
     result,
     experiment,
     metrics,
