@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from app.core.explanation_wording import DEFAULT_METHOD
 from app.gui.main_window.command import Command
-from app.gui.widgets.step_bar import STEPS
+from app.gui.widgets.step_bar import STEPS, WORKSPACES
 
 if TYPE_CHECKING:
     from app.gui.main_window.window import MainWindow
@@ -44,6 +44,12 @@ def _anything(window: MainWindow) -> str:
     return "Nothing is open." if nothing else ""
 
 
+def _explained(window: MainWindow) -> str:
+    opened = window.session.case
+    shows = opened is not None and opened.attribution is not None
+    return "" if shows else "Open a case with an explanation first."
+
+
 def _runnable(window: MainWindow) -> str:
     ready = window.session.preview is not None or window.resume.offered
     return "" if ready else "Open a scan first."
@@ -54,19 +60,23 @@ def _working(window: MainWindow) -> str:
 
 
 def _undo_words(window: MainWindow) -> str:
-    return f"&Undo {window.session.history.stack.undoText().lower()}".strip()
+    return f"&Undo {window.cohort.undo_stack().undoText().lower()}".strip()
 
 
 def _redo_words(window: MainWindow) -> str:
-    return f"&Redo {window.session.history.stack.redoText().lower()}".strip()
+    return f"&Redo {window.cohort.undo_stack().redoText().lower()}".strip()
 
 
 def _can_undo(window: MainWindow) -> str:
-    return "" if window.session.history.stack.canUndo() else "Nothing was changed yet."
+    return "" if window.cohort.undo_stack().canUndo() else "Nothing was changed yet."
 
 
 def _can_redo(window: MainWindow) -> str:
-    return "" if window.session.history.stack.canRedo() else "Nothing was undone."
+    return "" if window.cohort.undo_stack().canRedo() else "Nothing was undone."
+
+
+def _research(window: MainWindow) -> str:
+    return "Hidden in clinic mode." if window.cohort.hidden else ""
 
 
 def _view(window: MainWindow) -> str:
@@ -104,6 +114,10 @@ ACTIONS: tuple[Command, ...] = (
     Command("file.open", "&Open scan…", "Ctrl+O", "file", lambda w: w.asking.ask_scan()),
     Command("file.folder", "Open &folder…", "Ctrl+Shift+O", "file", lambda w: w.asking.ask_case()),
     Command(
+        "file.report", "Open from &report…", "", "file", lambda w: w.reports.ask_report(),
+        help="The case of a participant summary, compared with what was printed.",
+    ),
+    Command(
         "file.open_session", "Open sess&ion…", "", "file", lambda w: w.saving.ask_open(),
         help="A saved session brings back scan, case, view and edits.",
     ),
@@ -119,6 +133,8 @@ ACTIONS: tuple[Command, ...] = (
         "file.pdf", "&Export PDF…", "Ctrl+P", "file", lambda w: w.exports.ask_pdf(), _fresh,
         line=True,
     ),
+    Command("file.html", "Export &HTML…", "", "file", lambda w: w.reports.ask_html(), _fresh),
+    Command("file.batch", "Summaries of &many cases…", "", "file", lambda w: w.reports.ask_batch()),
     Command(
         "file.case_folder", "Open case &folder", "", "file",
         lambda w: w.actions_.open_folder(), _case,
@@ -127,16 +143,21 @@ ACTIONS: tuple[Command, ...] = (
         "file.close", "C&lose case", "Ctrl+W", "file", lambda w: w.close_case(), _anything,
         line=True,
     ),
+    Command(
+        "file.maps", "Add &maps as layers…", "Ctrl+Shift+A", "file",
+        lambda w: w.exports.maps.ask_open(), _anything,
+        help="NIfTI maps and masks in the template or in the scan's own space.",
+    ),
     Command("file.settings", "Se&ttings…", "Ctrl+,", "file", lambda w: w.tools.show_settings()),
     Command("file.quit", "&Quit", "Ctrl+Q", "file", lambda w: w.close()),
     # edit
     Command(
-        "edit.undo", "&Undo", "Ctrl+Z", "edit", lambda w: w.session.history.stack.undo(),
+        "edit.undo", "&Undo", "Ctrl+Z", "edit", lambda w: w.cohort.undo_stack().undo(),
         _can_undo, say=_undo_words,
     ),
     Command(
         "edit.redo", "&Redo", "Ctrl+Shift+Z; Ctrl+Y", "edit",
-        lambda w: w.session.history.stack.redo(), _can_redo, say=_redo_words,
+        lambda w: w.cohort.undo_stack().redo(), _can_redo, say=_redo_words,
     ),
     Command(
         "edit.history", "&History", "Ctrl+Shift+H", "edit", lambda w: w.toggle_history(),
@@ -156,6 +177,16 @@ ACTIONS: tuple[Command, ...] = (
     Command(
         "analysis.cancel", "&Cancel work", "Esc; Ctrl+.", "analysis", lambda w: w.cancel_current(),
         _working, help="Asks when more than a minute of work would be lost.",
+    ),
+    Command(
+        "analysis.health", "Explanation &health", "", "analysis",
+        lambda w: w.reports.explain(health=True), _explained, line=True,
+        help="Agreement over baselines, windows, token orders and halves; what is stable.",
+    ),
+    Command(
+        "analysis.sensitivity", "&Sensitivity of the number", "", "analysis",
+        lambda w: w.reports.explain(sensitivity=True), _explained,
+        help="The number under other choices, as marked variants.",
     ),
     Command(
         "analysis.card", "&Model card…", "Ctrl+M", "analysis", lambda w: w.tools.show_card(),
@@ -222,6 +253,14 @@ ACTIONS: tuple[Command, ...] = (
             lambda w, key=key: w.show_step(key),  # type: ignore[misc]
         )
         for number, (key, title) in enumerate(STEPS, start=1)
+    ),
+    *(
+        Command(
+            f"step.{key}", f"&{title}", f"Ctrl+{number}", "view.step",
+            lambda w, key=key: w.show_step(key), _research,  # type: ignore[misc]
+            help="Many participants in one table.",
+        )
+        for number, (key, title) in enumerate(WORKSPACES, start=len(STEPS) + 1)
     ),
     Command(
         "view.theme_system", "Follow the &system", "", "view.theme",

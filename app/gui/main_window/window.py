@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from PySide6.QtCore import QByteArray, QSettings, Qt, QTimer
+from PySide6.QtCore import Qt, QTimer
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication
 from PySide6.QtWidgets import (
     QApplication,
@@ -16,19 +16,21 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.core.folders import config_folder
 from app.core.progress import ProgressEvent
 from app.core.settings import Settings
 from app.gui.actions import Actions
 from app.gui.dialogs.questions import ask_cancel, ask_stop
 from app.gui.jobs import Jobs
+from app.gui.main_window import geometry
 from app.gui.main_window.asking import Asking, open_dropped
+from app.gui.main_window.cohort import CohortWorkspace
 from app.gui.main_window.exports import Exports
 from app.gui.main_window.focus import focus_first
 from app.gui.main_window.history_panel import make_history_dock
 from app.gui.main_window.menus import Menus
 from app.gui.main_window.palettes import Palettes
 from app.gui.main_window.recovery import Recovery
+from app.gui.main_window.reports import Reports
 from app.gui.main_window.resume import ResumeBar
 from app.gui.main_window.saving import Saving
 from app.gui.main_window.sidebar import Sidebar
@@ -52,6 +54,7 @@ class MainWindow(QMainWindow):
 
     actions_: Actions
     asking: Asking
+    cohort: CohortWorkspace
     errors: ErrorPanel
     exports: Exports
     history_dock: QDockWidget
@@ -59,6 +62,7 @@ class MainWindow(QMainWindow):
     menus: Menus
     palettes: Palettes
     progress: ProgressPanel
+    reports: Reports
     recovery: Recovery
     resume: ResumeBar
     saving: Saving
@@ -86,10 +90,12 @@ class MainWindow(QMainWindow):
         self.palettes = Palettes(self)
         self.asking = Asking(self)
         self.tools = Tools(self)
+        self.reports = Reports(self)
         self.saving = Saving(self)
+        self.cohort = CohortWorkspace(self)
         self.menus = Menus(self)
         self._connect()
-        self._restore_geometry()
+        geometry.restore(self)
         self._settings_changed()
         self._display_changed()
         self._state_changed()
@@ -154,8 +160,7 @@ class MainWindow(QMainWindow):
         application = QApplication.instance()
         if isinstance(application, QApplication):
             application.focusChanged.connect(self._focus_moved)
-        hints = QGuiApplication.styleHints()
-        hints.colorSchemeChanged.connect(self._scheme_changed)
+        QGuiApplication.styleHints().colorSchemeChanged.connect(self._scheme_changed)
 
     # steps -----------------------------------------------------------------------------
 
@@ -166,8 +171,11 @@ class MainWindow(QMainWindow):
 
     def show_step(self, key: str) -> None:
         """Open a step; its page is built at the first time."""
+        if key == self.cohort.key and self.cohort.hidden:
+            return
         self._step = key
         self.steps.choose(key)
+        self.cohort.step_changed()
         nothing = self.session.case is None and self.session.preview is None
         if key == "load" and nothing:
             self.stack.setCurrentWidget(self.start)
@@ -179,7 +187,8 @@ class MainWindow(QMainWindow):
         if key not in self._pages:
             from app.gui.main_window.pages import make_page
 
-            self._pages[key] = make_page(key, self)
+            cohort = key == self.cohort.key
+            self._pages[key] = self.cohort.page() if cohort else make_page(key, self)
             self.stack.addWidget(self._pages[key])
         return self._pages[key]
 
@@ -294,7 +303,7 @@ class MainWindow(QMainWindow):
         states = step_states(self.session, running, interrupted=self.resume.interrupted)
         for key, (state, reason) in states.items():
             self.steps.set_state(key, state, reason)
-        self.strip.show_stamps(self.session.stamps())
+        self.cohort.follow_stamps()
         self.sidebar.show_session(self.session)
         nothing = self.session.case is None and self.session.preview is None
         if nothing:
@@ -326,6 +335,7 @@ class MainWindow(QMainWindow):
         if isinstance(application, QApplication) and apply_text_size(application, percent):
             self._rebuild()
         self.start.show_recent(self.actions_.recent())
+        self.cohort.follow_settings()
         self.menus.follow()
 
     def _rebuild(self) -> None:
@@ -335,6 +345,7 @@ class MainWindow(QMainWindow):
             self.stack.removeWidget(page)
             page.deleteLater()
         self._pages.clear()
+        self.cohort.forget_page()
         self.show_step(self._step)
 
     def _scheme_changed(self, _scheme: Qt.ColorScheme) -> None:
@@ -359,17 +370,21 @@ class MainWindow(QMainWindow):
         if not paths:
             return
         event.acceptProposedAction()
-        open_dropped(self, paths)
+        if not self.cohort.take_dropped(paths):
+            open_dropped(self, paths)
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Ask first where work is running; then stop everything that we started."""
         running = (*self.jobs.running(), *self.actions_.downloads.running())
+        running += self.cohort.running()
         if running and not self._closing:
             event.ignore()
             ask_stop(self, running[-1].title, self._stop_and_close)
             return
-        self._save_geometry()
+        geometry.save(self)
         self._close_views()
+        self.exports.close()
+        self.cohort.close()
         self.recovery.close()
         self.tools.close()
         self.actions_.close()
@@ -385,14 +400,3 @@ class MainWindow(QMainWindow):
                 close = getattr(view, "close_scene", None)
                 if close is not None:
                     close()
-
-    def _geometry_store(self) -> QSettings:
-        return QSettings(str(config_folder() / "window.ini"), QSettings.Format.IniFormat)
-
-    def _restore_geometry(self) -> None:
-        stored = self._geometry_store().value("geometry")
-        if isinstance(stored, QByteArray):
-            self.restoreGeometry(stored)
-
-    def _save_geometry(self) -> None:
-        self._geometry_store().setValue("geometry", self.saveGeometry())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -12,7 +13,7 @@ from app.core.arrays import Bools, Floats
 from app.core.errors import ModelError
 from app.core.progress import Progress
 from app.models.baselines.linear import CLASSIFIERS, Classifier, LinearFit, fit_linear
-from app.models.baselines.people import People
+from app.models.baselines.people import People, people_of
 from app.models.baselines.rival import Rival
 from app.models.baselines.storage import Stored, to_tensor
 
@@ -45,6 +46,27 @@ class LinearRival(Rival):
     @abstractmethod
     def _feature_count(self, stored: Stored) -> int:
         """How many features a stored model must have."""
+
+    def learn_features(self, people: People, progress: Progress) -> Floats:
+        """Fit whatever the features need, without labels, on training people; their features.
+
+        (person, feature), NaN where unknown. For cross-validation, which asks many fits for the
+        same features; `fit` does the same and more.
+        """
+        return self._learn_features(people, progress)
+
+    def features_of(self, people: People) -> Floats:
+        """(person, feature) of people asked after `learn_features`, one person at a time."""
+        rows = [self._features(people.rows(np.array([i]))) for i in range(len(people))]
+        return np.stack(rows)
+
+    def centred_features(self, series: Floats, connectivity: Floats, covariates: Floats) -> Floats:
+        """(feature,) of one person minus the training mean; unknown values are 0."""
+        self._refuse_unfitted()
+        assert self.linear is not None
+        people = people_of([series], connectivity[None], covariates[None], None)
+        row = self._features(people)
+        return np.where(np.isfinite(row), row - self.linear.mean, 0.0)
 
     def _learn(self, people: People, labels: Bools, seed: int, progress: Progress) -> None:
         rows = self._learn_features(people, progress)
