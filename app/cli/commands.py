@@ -7,6 +7,7 @@ from app.cli import (
     cache,
     demo,
     encode,
+    experiment,
     explain,
     judge,
     models,
@@ -37,4 +38,5 @@ COMMANDS: tuple[Command, ...] = (
     pretrain.COMMAND,
     train.COMMAND,
     judge.COMMAND,
+    experiment.COMMAND,
 )

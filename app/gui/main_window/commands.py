@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from app.core.explanation_wording import DEFAULT_METHOD
 from app.gui.main_window.command import Command
-from app.gui.widgets.step_bar import STEPS
+from app.gui.widgets.step_bar import STEPS, WORKSPACES
 
 if TYPE_CHECKING:
     from app.gui.main_window.window import MainWindow
@@ -60,19 +60,23 @@ def _working(window: MainWindow) -> str:
 
 
 def _undo_words(window: MainWindow) -> str:
-    return f"&Undo {window.session.history.stack.undoText().lower()}".strip()
+    return f"&Undo {window.undo_stack().undoText().lower()}".strip()
 
 
 def _redo_words(window: MainWindow) -> str:
-    return f"&Redo {window.session.history.stack.redoText().lower()}".strip()
+    return f"&Redo {window.undo_stack().redoText().lower()}".strip()
 
 
 def _can_undo(window: MainWindow) -> str:
-    return "" if window.session.history.stack.canUndo() else "Nothing was changed yet."
+    return "" if window.undo_stack().canUndo() else "Nothing was changed yet."
 
 
 def _can_redo(window: MainWindow) -> str:
-    return "" if window.session.history.stack.canRedo() else "Nothing was undone."
+    return "" if window.undo_stack().canRedo() else "Nothing was undone."
+
+
+def _research(window: MainWindow) -> str:
+    return "Hidden in clinic mode." if window.cohort.hidden else ""
 
 
 def _view(window: MainWindow) -> str:
@@ -139,16 +143,21 @@ ACTIONS: tuple[Command, ...] = (
         "file.close", "C&lose case", "Ctrl+W", "file", lambda w: w.close_case(), _anything,
         line=True,
     ),
+    Command(
+        "file.maps", "Add &maps as layers…", "Ctrl+Shift+A", "file",
+        lambda w: w.exports.maps.ask_open(), _anything,
+        help="NIfTI maps and masks in the template or in the scan's own space.",
+    ),
     Command("file.settings", "Se&ttings…", "Ctrl+,", "file", lambda w: w.tools.show_settings()),
     Command("file.quit", "&Quit", "Ctrl+Q", "file", lambda w: w.close()),
     # edit
     Command(
-        "edit.undo", "&Undo", "Ctrl+Z", "edit", lambda w: w.session.history.stack.undo(),
+        "edit.undo", "&Undo", "Ctrl+Z", "edit", lambda w: w.undo_stack().undo(),
         _can_undo, say=_undo_words,
     ),
     Command(
         "edit.redo", "&Redo", "Ctrl+Shift+Z; Ctrl+Y", "edit",
-        lambda w: w.session.history.stack.redo(), _can_redo, say=_redo_words,
+        lambda w: w.undo_stack().redo(), _can_redo, say=_redo_words,
     ),
     Command(
         "edit.history", "&History", "Ctrl+Shift+H", "edit", lambda w: w.toggle_history(),
@@ -244,6 +253,14 @@ ACTIONS: tuple[Command, ...] = (
             lambda w, key=key: w.show_step(key),  # type: ignore[misc]
         )
         for number, (key, title) in enumerate(STEPS, start=1)
+    ),
+    *(
+        Command(
+            f"step.{key}", f"&{title}", f"Ctrl+{number}", "view.step",
+            lambda w, key=key: w.show_step(key), _research,  # type: ignore[misc]
+            help="Many participants in one table.",
+        )
+        for number, (key, title) in enumerate(WORKSPACES, start=len(STEPS) + 1)
     ),
     Command(
         "view.theme_system", "Follow the &system", "", "view.theme",

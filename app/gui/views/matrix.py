@@ -9,7 +9,7 @@ from typing import ClassVar, overload
 import numpy as np
 from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QWidget
 
-from app.connectome.orders import ORDERS, edge_rank, parcel_order
+from app.connectome.orders import ORDERS, Ranks, parcel_order
 from app.core.arrays import Floats, Ints
 from app.core.errors import StorageError
 from app.gui.connections import (
@@ -73,6 +73,7 @@ class MatrixView(View):
         super().__init__(session, parent)
         self.compact = compact
         self._matrix: Floats | None = None
+        self._ranks = Ranks(np.zeros((0, 0)))
         self._clustered: tuple[OpenCase, Ints] | None = None
         self.reader = Reader(self)
         self.canvas = MatrixCanvas(short_names=compact)
@@ -128,6 +129,8 @@ class MatrixView(View):
         kind = self._kind()
         self._matrix = matrix_of(opened, kind)
         self._drawn = self._what_is_drawn()
+        if self._matrix is not None and self._matrix is not self._ranks.matrix:
+            self._ranks = Ranks(self._matrix)
         if not self.compact:
             set_choice(self.kind_box, self.session.display.matrix)
             set_choice(self.order_box, self.session.state.plots.order)
@@ -224,7 +227,7 @@ class MatrixView(View):
             return f"{names[first].replace('_', ' ')}: diagonal"
         if not np.isfinite(value):
             return f"{pair}: not covered"
-        rank, count = edge_rank(self._matrix, first, second)
+        rank, count = self._ranks.of(value)
         unit = self._unit()
         words = f"{value_text(value, unit)} {unit}".strip()
         return f"{pair}: {words}, rank {rank} of {count}"
