@@ -12,6 +12,7 @@ from app.core.progress import Progress
 from app.core.request import AnalysisRequest
 from app.study.files import replace_file, storage_errors
 from app.worker.bundle_jobs import BUNDLE_JOBS
+from app.worker.demonstration import demonstrate
 from app.worker.model_jobs import MODEL_JOBS
 from app.worker.requests import Inspection, pack, packed_encode_request, packed_request
 
@@ -187,6 +188,7 @@ JOBS = {
     "encode": encode,
     "report": report,
     "warm_up": warm_up,
+    "demonstrate": demonstrate,
     **MODEL_JOBS,
     **BUNDLE_JOBS,
 }

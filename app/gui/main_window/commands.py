@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from app.core.explanation_wording import DEFAULT_METHOD
 from app.gui.main_window.command import Command
+from app.gui.main_window.workspaces import WORKSPACES
 from app.gui.widgets.step_bar import STEPS
 
 if TYPE_CHECKING:
@@ -77,6 +78,15 @@ def _table(window: MainWindow) -> str:
     view = window.focused_view()
     there = view is not None and view.as_table() is not None
     return "" if there else "The view with the focus has no table to show."
+
+
+def _guided(window: MainWindow) -> str:
+    return "" if window.guide.on else "Begin the guided tour first."
+
+
+def _research(window: MainWindow) -> str:
+    clinic = window.actions_.settings.clinic_mode
+    return "Clinic mode is on; it can be switched off in the View menu." if clinic else ""
 
 
 def _swap(window: MainWindow) -> None:
@@ -154,7 +164,7 @@ ACTIONS: tuple[Command, ...] = (
         _runnable, say=lambda w: f"&{w.resume.wish}",
     ),
     Command(
-        "analysis.cancel", "&Cancel work", "Esc; Ctrl+.", "analysis", lambda w: w.cancel_current(),
+        "analysis.cancel", "&Cancel work", "Esc; Ctrl+.", "analysis", lambda w: w.job_line.cancel(),
         _working, help="Asks when more than a minute of work would be lost.",
     ),
     Command(
@@ -235,12 +245,34 @@ ACTIONS: tuple[Command, ...] = (
         "view.theme_light", "&Light", "", "view.theme", lambda w: w.actions_.set_theme("light"),
         on=partial(_display, "theme", "light"),
     ),
+    *(
+        Command(
+            f"workspace.{one.key}", f"&{one.title}", one.keys, "view.step",
+            lambda w, key=one.key: w.show_step(key),  # type: ignore[misc]
+            _research,
+        )
+        for one in WORKSPACES
+    ),
+    Command(
+        "view.clinic", "&Clinic mode", "", "view",
+        lambda w: w.actions_.change_setting("clinic_mode", not w.actions_.settings.clinic_mode),
+        on=lambda w: w.actions_.settings.clinic_mode, line=True,
+        help="A guided path from the scan to its summary; what is for research only is hidden.",
+    ),
     # tools
     Command(
         "tools.models", "&Models and atlases…", "Ctrl+Shift+M", "tools",
         lambda w: w.tools.show_models(),
     ),
     # help
+    Command(
+        "help.tour", "&Guided tour", "", "help", lambda w: w.guide.begin(),
+        help="One sentence and one button for each step, also with a simulated participant.",
+    ),
+    Command(
+        "help.next", "Next step of the g&uide", "Ctrl+Return", "help",
+        lambda w: w.guide.do_next(), _guided,
+    ),
     Command("help.keys", "&Keyboard and mouse", "F1", "help", lambda w: w.tools.show_keys()),
     Command("help.about", "&About NeuroResponder", "", "help", lambda w: w.tools.show_about()),
 )  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from PySide6.QtCore import QByteArray, QSettings, Qt
+from PySide6.QtCore import Qt
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication
 from PySide6.QtWidgets import (
     QApplication,
@@ -16,16 +16,17 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.core.folders import config_folder
-from app.core.progress import ProgressEvent
 from app.core.settings import Settings
 from app.gui.actions import Actions
-from app.gui.dialogs.questions import ask_cancel, ask_stop
+from app.gui.dialogs.questions import ask_stop
 from app.gui.jobs import Jobs
 from app.gui.main_window.asking import Asking, open_dropped
 from app.gui.main_window.exports import Exports
 from app.gui.main_window.focus import focus_first
+from app.gui.main_window.geometry import restore_geometry, save_geometry
+from app.gui.main_window.guide import Guide
 from app.gui.main_window.history_panel import make_history_dock
+from app.gui.main_window.job_line import JobLine
 from app.gui.main_window.menus import Menus
 from app.gui.main_window.palettes import Palettes
 from app.gui.main_window.recovery import Recovery
@@ -35,6 +36,7 @@ from app.gui.main_window.sidebar import Sidebar
 from app.gui.main_window.start import StartPanel
 from app.gui.main_window.states import step_states
 from app.gui.main_window.tools import Tools
+from app.gui.main_window.workspaces import WORKSPACES
 from app.gui.messages import ErrorPanel, Messages
 from app.gui.session import Session
 from app.gui.widgets.banner import Banner
@@ -44,7 +46,6 @@ from app.gui.widgets.theme import apply_text_size, apply_theme
 from app.gui.widgets.view import View
 
 _SIZE = (1280, 720)
-ASK_AFTER_S = 60.0  # of work that cancelling would lose
 
 
 class MainWindow(QMainWindow):
@@ -54,7 +55,9 @@ class MainWindow(QMainWindow):
     asking: Asking
     errors: ErrorPanel
     exports: Exports
+    guide: Guide
     history_dock: QDockWidget
+    job_line: JobLine
     jobs: Jobs
     menus: Menus
     palettes: Palettes
@@ -78,6 +81,7 @@ class MainWindow(QMainWindow):
         self._pages: dict[str, QWidget] = {}
         self._step = "load"
         self._closing = False
+        self._clinic = False
         self._build(messages)
         self.exports = Exports(self)
         self.palettes = Palettes(self)
@@ -86,7 +90,7 @@ class MainWindow(QMainWindow):
         self.saving = Saving(self)
         self.menus = Menus(self)
         self._connect()
-        self._restore_geometry()
+        restore_geometry(self)
         self._settings_changed()
         self._display_changed()
         self._state_changed()
@@ -95,7 +99,7 @@ class MainWindow(QMainWindow):
 
     def _build(self, messages: Messages) -> None:
         self.strip = ResearchStrip()
-        self.sidebar = Sidebar()
+        self.sidebar = Sidebar([(one.key, one.title) for one in WORKSPACES])
         self.steps = self.sidebar.steps
         self.start = StartPanel()
         self.stack = QStackedWidget()
@@ -107,6 +111,8 @@ class MainWindow(QMainWindow):
         middle = QVBoxLayout()
         middle.setContentsMargins(8, 8, 8, 8)
         middle.setSpacing(8)
+        self.guide = Guide(self)
+        middle.addWidget(self.guide.bar)
         middle.addWidget(self.stack, 1)
         middle.addWidget(self.errors)
         middle.addWidget(self.recovery.bar)
@@ -132,20 +138,24 @@ class MainWindow(QMainWindow):
         session, jobs, actions = self.session, self.jobs, self.actions_
         session.case_changed.connect(self._state_changed)
         session.display_changed.connect(self._display_changed)
-        jobs.started.connect(self._job_started)
-        jobs.progressed.connect(self._job_progressed)
-        jobs.finished.connect(self._job_finished)
+        self.job_line = JobLine(jobs, self.progress, self)
+        jobs.started.connect(lambda _job: self._state_changed())
+        jobs.finished.connect(lambda _job: self._state_changed())
         self.progress.cancel_asked.connect(self.resume.told_to_stop)
         self.progress.cancel_asked.connect(actions.cancel)
         self.resume.changed.connect(self._state_changed)
         self.resume.again.clicked.connect(lambda _checked=False: self.run_from_menu())
         actions.begun.connect(self.errors.hide)
+        actions.exported.connect(self.guide.exported)
         actions.step_wanted.connect(self.show_step)
         actions.said.connect(self.say)
         self.steps.chosen.connect(self.show_step)
+        self.sidebar.workspace_chosen.connect(self.show_step)
         self.start.scan_asked.connect(self.asking.ask_scan)
         self.start.case_asked.connect(self.asking.ask_case)
         self.start.path_chosen.connect(actions.open_path)
+        self.start.tour_asked.connect(self.guide.begin)
+        self.start.convention_chosen.connect(actions.set_convention)
         self.start.show_recent(actions.recent())
         actions.settings_changed.connect(self._settings_changed)
         application = QApplication.instance()
@@ -168,15 +178,18 @@ class MainWindow(QMainWindow):
         nothing = self.session.case is None and self.session.preview is None
         if key == "load" and nothing:
             self.stack.setCurrentWidget(self.start)
+            self.guide.follow()
             return
         self.stack.setCurrentWidget(self.page(key))
+        self.guide.follow()
 
     def page(self, key: str) -> QWidget:
         """The page of a step."""
         if key not in self._pages:
             from app.gui.main_window.pages import make_page
 
-            self._pages[key] = make_page(key, self)
+            other = next((one for one in WORKSPACES if one.key == key), None)
+            self._pages[key] = make_page(key, self) if other is None else other.make(self)
             self.stack.addWidget(self._pages[key])
         return self._pages[key]
 
@@ -238,21 +251,6 @@ class MainWindow(QMainWindow):
         else:
             self.actions_.run_analysis(form.values())
 
-    def cancel_current(self) -> None:
-        """Cancel the job that the progress line shows; asks where much would be lost."""
-        job_id, seconds = self.progress.job_id, self.progress.seconds_elapsed
-        if job_id is None:
-            return
-        if seconds <= ASK_AFTER_S:
-            self.progress.cancel.click()
-            return
-
-        def stop() -> None:
-            if self.progress.job_id == job_id:
-                self.progress.cancel.click()
-
-        ask_cancel(self, self.progress.title.text(), seconds, stop)
-
     def close_case(self) -> None:
         """Go back to the start."""
         self.actions_.cancel_all()
@@ -270,22 +268,6 @@ class MainWindow(QMainWindow):
 
     # what happens --------------------------------------------------------------------------
 
-    def _job_started(self, job_id: str) -> None:
-        running = self.jobs.find(job_id)
-        if running is not None:
-            self.progress.begin(job_id, running.title)
-        self._state_changed()
-
-    def _job_progressed(self, job_id: str, event: ProgressEvent) -> None:
-        self.progress.show_event(job_id, event)
-
-    def _job_finished(self, job_id: str) -> None:
-        self.progress.end(job_id)
-        waiting = self.jobs.running()
-        if waiting and self.progress.job_id is None:
-            self.progress.begin(waiting[-1].job.job_id, waiting[-1].title)
-        self._state_changed()
-
     def _state_changed(self) -> None:
         running = frozenset(r.job.name for r in self.jobs.running())
         states = step_states(self.session, running, interrupted=self.resume.interrupted)
@@ -295,11 +277,13 @@ class MainWindow(QMainWindow):
         self.sidebar.show_session(self.session)
         nothing = self.session.case is None and self.session.preview is None
         if nothing:
+            self.start.ask_convention(not self.actions_.settings.convention_asked)
             self.start.show_recent(self.actions_.recent())
         if self._step == "load" and (self.stack.currentWidget() is self.start) != nothing:
             self.show_step("load")
         if hasattr(self, "menus"):
             self.menus.follow()
+            self.guide.follow()
 
     def _display_changed(self) -> None:
         if self.session.display.theme != self._theme:
@@ -318,12 +302,25 @@ class MainWindow(QMainWindow):
         if isinstance(application, QApplication) and apply_text_size(application, percent):
             self._rebuild()
         self.start.show_recent(self.actions_.recent())
+        self._follow_mode()
         self.menus.follow()
+
+    def _follow_mode(self) -> None:
+        """Clinic or research: the guide leads the one, workspaces are for the other."""
+        clinic = self.actions_.settings.clinic_mode
+        if clinic != self._clinic:
+            self._clinic = clinic
+            self.guide.begin() if clinic else self.guide.end()
+        self.sidebar.show_workspaces(not clinic)
+        if clinic and self._step in [one.key for one in WORKSPACES]:
+            self.show_step("load")
 
     def _rebuild(self) -> None:
         """Make the pages anew: their fonts were scaled from the old text size."""
         self._close_views()
         for page in self._pages.values():
+            for view in page.findChildren(View):
+                view.stop_listening()
             self.stack.removeWidget(page)
             page.deleteLater()
         self._pages.clear()
@@ -360,7 +357,7 @@ class MainWindow(QMainWindow):
             event.ignore()
             ask_stop(self, running[-1].title, self._stop_and_close)
             return
-        self._save_geometry()
+        save_geometry(self)
         self._close_views()
         self.recovery.close()
         self.tools.close()
@@ -377,14 +374,3 @@ class MainWindow(QMainWindow):
                 close = getattr(view, "close_scene", None)
                 if close is not None:
                     close()
-
-    def _geometry_store(self) -> QSettings:
-        return QSettings(str(config_folder() / "window.ini"), QSettings.Format.IniFormat)
-
-    def _restore_geometry(self) -> None:
-        stored = self._geometry_store().value("geometry")
-        if isinstance(stored, QByteArray):
-            self.restoreGeometry(stored)
-
-    def _save_geometry(self) -> None:
-        self._geometry_store().setValue("geometry", self.saveGeometry())
