@@ -11,6 +11,7 @@ from PySide6.QtWidgets import (
     QDockWidget,
     QHBoxLayout,
     QMainWindow,
+    QScrollArea,
     QStackedWidget,
     QVBoxLayout,
     QWidget,
@@ -46,6 +47,7 @@ from app.gui.widgets.theme import apply_text_size, apply_theme
 from app.gui.widgets.view import View
 
 _SIZE = (1280, 720)
+_PAGE = (1060, 600)  # px that a page needs; with larger text it is scrolled instead of squeezed
 
 
 class MainWindow(QMainWindow):
@@ -113,7 +115,11 @@ class MainWindow(QMainWindow):
         middle.setSpacing(8)
         self.guide = Guide(self)
         middle.addWidget(self.guide.bar)
-        middle.addWidget(self.stack, 1)
+        self.page_area = QScrollArea()
+        self.page_area.setWidgetResizable(True)
+        self.page_area.setWidget(self.stack)
+        self.page_area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        middle.addWidget(self.page_area, 1)
         middle.addWidget(self.errors)
         middle.addWidget(self.recovery.bar)
         middle.addWidget(self.resume)
@@ -300,7 +306,12 @@ class MainWindow(QMainWindow):
         application = QApplication.instance()
         percent = self.actions_.settings.text_size_percent
         if isinstance(application, QApplication) and apply_text_size(application, percent):
+            self._apply_theme()  # with a style sheet Qt hands fonts on only while it polishes
             self._rebuild()
+        scale = percent / 100.0
+        least = (0, 0) if percent == 100 else (round(_PAGE[0] * scale), round(_PAGE[1] * scale))
+        self.stack.setMinimumSize(*least)
+        self.sidebar.set_text_size(percent)
         self.start.show_recent(self.actions_.recent())
         self._follow_mode()
         self.menus.follow()
