@@ -23,6 +23,7 @@ from app.analysis.measure import (
 )
 from app.analysis.opening import checked_derivative
 from app.analysis.space_check import space_findings
+from app.analysis.template_versions import version_findings
 from app.connectome.atlases import load_atlas
 from app.connectome.templates import load_template
 from app.core.arrays import Floats, frozen
@@ -94,6 +95,8 @@ def measure_derivative(
                 template.name,
                 {template.name: (template.epi_contrast_2mm, template.brain_mask_2mm)},
             )
+            if all(finding.severity is not Severity.BLOCKING for finding in space):
+                space += version_findings(boldref, mask, template.name)
         first = first if preset.trimmed else 0
         confounds = {name: frozen(values[first:]) for name, values in table.items()}
         good = good_frames(confounds, preset)

@@ -40,8 +40,8 @@ def space_findings(
     -------
     list of Finding
         Blocking ones where overlap or similarity are too low, where another template fits
-        better, or where the run fits better once it is moved or scaled. Templates that differ
-        by less than about 2 mm (such as two versions of MNI152) cannot be told apart this way.
+        better, or where the run fits better once it is moved or scaled. Two versions of MNI152
+        differ by less than this can tell: `template_versions`.
     """
     scores = {name: _scores(boldref, mask, *images) for name, images in templates.items()}
     similarity, dice = scores[claimed]
@@ -85,7 +85,7 @@ def _doubt(words: str) -> Finding:
     )
 
 
-def _points(template_mask: Image3D) -> Floats:
+def brain_points_mm(template_mask: Image3D) -> Floats:
     """Every second brain voxel's centre, template mm."""
     voxels = np.argwhere(np.asarray(template_mask.data, bool)[::2, ::2, ::2]) * 2
     return voxels @ template_mask.affine[:3, :3].T + template_mask.affine[:3, 3]
@@ -95,7 +95,7 @@ def _scores(
     boldref: Image3D, mask: Image3D, epi: Image3D, template_mask: Image3D
 ) -> tuple[float, float]:
     """In-mask correlation, and Dice of the masks over a grid around both."""
-    points = _points(template_mask)
+    points = brain_points_mm(template_mask)
     inside = np.asarray(read_at(mask, points, 0), bool)
     similarity = normalised_correlation(
         read_at(boldref, points, 1), read_at(epi, points, 1), inside
@@ -108,7 +108,7 @@ def _scores(
 
 
 def _best_moved(boldref: Image3D, epi: Image3D, template_mask: Image3D) -> tuple[float, str]:
-    points = _points(template_mask)
+    points = brain_points_mm(template_mask)
     target = read_at(epi, points, 1)
     centre = points.mean(axis=0)
     everywhere = np.ones(len(points), bool)

@@ -89,11 +89,19 @@ class Template:
     licence: str
 
 
-@lru_cache(maxsize=2)
-def load_template(name: str = "MNI152NLin2009cAsym") -> Template:
+@lru_cache(maxsize=4)
+def load_template(name: str = "MNI152NLin2009cAsym", *, with_nuclei: bool = True) -> Template:
     """Load a template of `TEMPLATES`, checked against its hash.
 
     The first call on a machine derives and caches the maps (seconds); later ones read them.
+
+    Parameters
+    ----------
+    name
+        Of a template.
+    with_nuclei
+        False needs no atlas: deep nuclei are classed by their T1 values alone. Good enough to
+        compare a scan with a template whose atlas the user has not fetched.
 
     Raises
     ------
@@ -109,11 +117,16 @@ def load_template(name: str = "MNI152NLin2009cAsym") -> Template:
             code="connectome.unknown_template",
         )
     path = verified_file(entry.package, entry.volume, entry.sha256)
-    atlas = load_atlas(entry.atlas)
-    key = f"{_METHOD}|{entry.sha256}|{atlas.sha256}|{EPI_LEVELS}|{EPI_BLUR_MM}|{_TISSUE_BLUR_MM}"
+    atlas = load_atlas(entry.atlas) if with_nuclei else None
+    nuclei = atlas.sha256 if atlas is not None else "no nuclei"
+    key = f"{_METHOD}|{entry.sha256}|{nuclei}|{EPI_LEVELS}|{EPI_BLUR_MM}|{_TISSUE_BLUR_MM}"
     key += f"|{entry.unit}|{entry.leave_out}"
     kept = cached_arrays(
-        f"template-{name}", key, lambda: derive(path, deep_grey(atlas), entry.unit, entry.leave_out)
+        f"template-{name}",
+        key,
+        lambda: derive(
+            path, None if atlas is None else deep_grey(atlas), entry.unit, entry.leave_out
+        ),
     )
     fine = kept["affine"]
     coarse = np.array(fine)
@@ -139,11 +152,14 @@ def load_template(name: str = "MNI152NLin2009cAsym") -> Template:
 
 def derive(
     path: Path,
-    deep_grey: NDArray[np.bool_],
+    deep_grey: NDArray[np.bool_] | None,
     unit: float = 1.0,
     leave_out: tuple[int, int, int] = (0, 0, 0),
 ) -> Arrays:
-    """All arrays of a template from its 1 mm T1 brain; `deep_grey` on the RAS+ grid that stays."""
+    """All arrays of a template from its 1 mm T1 brain.
+
+    `deep_grey` lies on the RAS+ grid that stays; None: nothing is known of nuclei.
+    """
     import nibabel
     from scipy import ndimage
 
@@ -152,6 +168,8 @@ def derive(
         x, y, z = leave_out
         image = image.slicer[x:, y:, z:]
     t1 = np.rint(np.asarray(image.dataobj) / unit).astype(np.int16)
+    if deep_grey is None:
+        deep_grey = np.zeros(t1.shape, np.bool_)
     if deep_grey.shape != t1.shape:
         raise AppError(
             "Template and atlas do not lie on the same grid.", code="connectome.file_changed"

@@ -393,9 +393,10 @@ def enhanced_mosaics(*, moving_mm: float = 0.0) -> list[Any]:
     plain = dicom.mosaic(SMALL, VOXELS)
     made = []
     for frame, tiled in enumerate(plain):
-        one = replace(SMALL, slices=1, frames=1, rows=tiled.Rows, columns=tiled.Columns,
-                      position=tuple(np.add(np.array(tiled.ImagePositionPatient, float),
-                                            (0.0, 0.0, moving_mm * frame))))  # fmt: skip
+        x, y, z = (float(value) for value in tiled.ImagePositionPatient)
+        place = (x, y, z + moving_mm * frame)
+        size = {"rows": tiled.Rows, "columns": tiled.Columns}
+        one = replace(SMALL, slices=1, frames=1, position=place, **size)
         voxels = np.frombuffer(tiled.PixelData, "<u2").reshape(tiled.Rows, tiled.Columns)
         item = dicom.enhanced(one, voxels.T[:, :, None, None], label="MOSAIC")
         item.InstanceNumber = frame + 1
