@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from app.analysis.censoring import censoring_findings, check_censored, without_censored
 from app.analysis.measure import (
     Measured,
     Measurement,
@@ -35,6 +36,7 @@ from app.core.request import AnalysisRequest
 from app.core.results import MOTION_COLUMNS, CleanSignals, Finding, Motion, Severity
 from app.preprocessing.cleaning import clean_series, good_frames
 from app.preprocessing.confounds import brain_voxels, temporal_snr
+from app.preprocessing.edge_offset import edge_offset_mm
 from app.preprocessing.presets import find_preset
 from app.preprocessing.quality import judge_quality
 from app.preprocessing.registration import identity_registration, left_right_margin
@@ -79,6 +81,7 @@ def measure_derivative(
                 stated_repetition_time_s=request.repetition_time_s,
                 progress=progress,
             )
+            check_censored(request.censored_frames, loaded.scan.shape[3])
             mask, boldref = _companions(run, loaded)
             assert run.confounds is not None
             table, first = read_confounds(run.confounds, loaded.scan.shape[3], preset.regressors)
@@ -88,6 +91,9 @@ def measure_derivative(
             )
             margin = left_right_margin(
                 boldref, spatial_map, template.epi_contrast_2mm, template.brain_mask_2mm
+            )
+            offset = edge_offset_mm(
+                boldref, mask, spatial_map, template.epi_contrast_2mm, template.brain_mask_2mm
             )
             space = space_findings(
                 boldref,
@@ -99,7 +105,7 @@ def measure_derivative(
                 space += version_findings(boldref, mask, template.name)
         first = first if preset.trimmed else 0
         confounds = {name: frozen(values[first:]) for name, values in table.items()}
-        good = good_frames(confounds, preset)
+        good = without_censored(good_frames(confounds, preset), first, request.censored_frames)
         counted = np.ones(loaded.scan.shape[3], bool)
         counted[first:] = good
         with progress.stage("sampling"):
@@ -130,6 +136,7 @@ def measure_derivative(
             coverage=sampled.coverage,
             spatial_map=spatial_map,
             left_right_margin=margin,
+            edge_offset_mm=offset,
             residual_degrees_of_freedom=None if np.isnan(freedom) else freedom,
             moved_limits=wanted.moved_limits,
         )
@@ -163,6 +170,7 @@ def measure_derivative(
             _route(run),
             *findings,
             *motion_findings(signals),
+            *censoring_findings(request.censored_frames),
         ),
         motion=_motion(table),
         signals=signals,

@@ -49,7 +49,7 @@ def seconds_of_done(stage_seconds: Mapping[str, float], making: Making | None) -
 def beside_of(request: AnalysisRequest, scan: Scan) -> Beside:
     """Slice times, and the T1 image that the request names."""
     if request.t1_path is None:
-        return Beside(scan.slice_times_s)
+        return Beside(scan.slice_times_s, censored_frames=request.censored_frames)
     if not request.t1_path.is_file():
         raise ScanError(
             "The T1 image is not there.",
@@ -57,7 +57,7 @@ def beside_of(request: AnalysisRequest, scan: Scan) -> Beside:
             code="scan.t1_missing",
         )
     t1 = read_volume(request.t1_path, "t1")
-    return Beside(scan.slice_times_s, t1, t1_sha256(request))
+    return Beside(scan.slice_times_s, t1, t1_sha256(request), request.censored_frames)
 
 
 def t1_sha256(request: AnalysisRequest) -> str:

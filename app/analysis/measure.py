@@ -12,6 +12,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from app.analysis.censoring import censoring_findings, check_censored
 from app.analysis.making import Making, beside_of, making_of, stages_of
 from app.analysis.opening import facts_about, open_images
 from app.analysis.repetition_time import with_repetition_time
@@ -96,6 +97,7 @@ def measure(request: AnalysisRequest, wanted: Measurement, progress: Progress) -
     with tempfile.TemporaryDirectory(prefix=private_prefix()) as private:
         with progress.stage("open"):
             loaded = open_images(request, Path(private), progress)
+        check_censored(request.censored_frames, loaded.scan.shape[3])
         beside = beside_of(request, loaded.scan)
         done = preprocess(
             loaded.image,
@@ -122,7 +124,13 @@ def measure(request: AnalysisRequest, wanted: Measurement, progress: Progress) -
     return Measured(
         participant=participant,
         scan=loaded.scan,
-        findings=(*loaded.findings, *findings, *done.findings, *motion_findings(signals)),
+        findings=(
+            *loaded.findings,
+            *findings,
+            *done.findings,
+            *motion_findings(signals),
+            *censoring_findings(request.censored_frames),
+        ),
         motion=done.motion,
         signals=signals,
         quality=with_repetition_time(

@@ -8,10 +8,18 @@ blocks the number and is named.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from app.analysis.censoring import (
+    censored_frames,
+    censoring_findings,
+    check_censored,
+    recensored,
+    without_censored,
+)
 from app.analysis.measure import (
     NOT_STATED,
     Measured,
@@ -25,6 +33,7 @@ from app.connectome.connectivity import pearson_connectivity
 from app.connectome.templates import load_template
 from app.core.arrays import Bools, Floats, frozen
 from app.core.errors import AppError, ScanError
+from app.core.number_tables import read_numbers
 from app.core.progress import Progress
 from app.core.request import AnalysisRequest
 from app.core.results import (
@@ -42,7 +51,6 @@ from app.preprocessing.quality import LIMITS, judge_known
 from app.scans.bids import SIMULATOR, participant_of
 from app.scans.fmriprep import confounds_beside
 from app.scans.parcel_series import ParcelSeries, atlas_of
-from app.scans.tables import read_numbers
 from app.study.case_store import CASE_FILE, damaged_files, read_case
 
 _STATE_IT = "State it in the sidecar (the JSON file beside the series), or open the scan itself."
@@ -87,6 +95,7 @@ def own_case(path: Path) -> Case | None:
 
 
 def _from_case(case: Case, request: AnalysisRequest) -> Measured:
+    case = _left_out(case, request.censored_frames)
     assert case.signals is not None
     if case.quality is None or case.connectome is None:
         raise ScanError("The case was not finished.", "Analyse the scan again.",
@@ -110,6 +119,21 @@ def _from_case(case: Case, request: AnalysisRequest) -> Measured:
     )
 
 
+def _left_out(case: Case, frames: tuple[int, ...]) -> Case:
+    """The case without more frames, besides those that it already leaves out."""
+    check_censored(frames, case.scan.shape[3])
+    if not frames or case.signals is None:
+        return case
+    again = recensored(case, {*censored_frames(case), *frames})
+    return replace(
+        case,
+        signals=again.signals,
+        connectome=again.connectome,
+        quality=again.quality,
+        findings=(*case.findings, *censoring_findings(frames)),
+    )
+
+
 def _from_series(
     series: ParcelSeries,
     moved_mm: Floats | None,
@@ -125,6 +149,8 @@ def _from_series(
     good: Bools = np.ones(frames, bool)
     if moved_mm is not None:
         good = np.asarray(~(np.nan_to_num(moved_mm) > preset.flag_fd_power_mm), bool)
+    check_censored(request.censored_frames, frames)
+    good = without_censored(good, 0, request.censored_frames)
     quality, missing = _quality(series, good, moved_mm, wanted)
     blocked = []
     if not known_preset:
@@ -164,7 +190,13 @@ def _from_series(
     return Measured(
         participant=participant,
         scan=scan_of(series, request.scan_path),
-        findings=(*series.findings, *findings, note, *known),
+        findings=(
+            *series.findings,
+            *findings,
+            note,
+            *known,
+            *censoring_findings(request.censored_frames),
+        ),
         motion=None if moved_mm is None else _motion(moved_mm),
         signals=signals,
         quality=quality,

@@ -19,6 +19,7 @@ from app.cli.command import (
 from app.cli.console import case_lines
 from app.cli.work import look, run_analysis
 from app.core.errors import AppError
+from app.core.frames import frames_of_text
 from app.core.pseudonym import participant_label
 from app.core.request import AnalysisRequest, Question
 from app.study.case_store import read_case
@@ -52,6 +53,9 @@ def add_arguments(parser: ArgumentParser) -> None:
                         "file name)")  # fmt: skip
     parser.add_argument("--tr", type=positive_number, metavar="SECONDS",
                         help="repetition time in seconds where the file has none")  # fmt: skip
+    parser.add_argument("--censor", default="", metavar="FRAMES",
+                        help="volumes of the file (first = 0) to leave out, such as 40-45,120; "
+                        "they count as flagged and stand in the case")  # fmt: skip
     parser.add_argument("--device", choices=("auto", "cuda", "mps", "cpu"), default="auto",
                         help="where torch computes (default: %(default)s)")  # fmt: skip
     parser.add_argument("--threads", type=natural_number, default=0, metavar="N",
@@ -126,6 +130,7 @@ def request_of(arguments: Namespace) -> AnalysisRequest:
                          code="cli.no_out")  # fmt: skip
     try:
         label = participant_label(arguments.participant)
+        censored = frames_of_text(arguments.censor)
     except AppError as refusal:
         raise UsageError(refusal.message, refusal.hint, code="cli.label") from None
     return AnalysisRequest(
@@ -134,6 +139,7 @@ def request_of(arguments: Namespace) -> AnalysisRequest:
         model_id=arguments.model,
         participant_label=label,
         repetition_time_s=arguments.tr,
+        censored_frames=censored,
         t1_path=None if arguments.t1 is None else existing_file(arguments.t1),
         research=arguments.research,
         override_reason=arguments.override_reason.strip(),

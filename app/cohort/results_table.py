@@ -74,6 +74,19 @@ def write_results(
     return path
 
 
+def written_units(out_dir: Path) -> dict[str, str]:
+    """How the covariates' units were found, as an earlier table says."""
+    try:
+        content = json.loads((out_dir / RESULTS).with_suffix(".json").read_text(encoding="utf-8"))
+        return {
+            str(name): str(entry["UnitsInParticipantsTsv"])
+            for name, entry in content.items()
+            if "UnitsInParticipantsTsv" in entry
+        }
+    except (OSError, ValueError, AttributeError, TypeError):
+        return {}
+
+
 def results_text(rows: Sequence[CohortRow]) -> str:
     """The table as tab-separated text; floats in the shortest exact spelling."""
     lines = ["\t".join(name for name, *_ in COLUMNS)]

@@ -46,6 +46,7 @@ class AnalysisRequest:
     site: str | None = None
     cleared: tuple[str, ...] = ()  # names of fields: what the scan says of them is void
     repetition_time_s: float | None = None  # stated by the user where the file has none
+    censored_frames: tuple[int, ...] = ()  # of the file (first = 0), left out by hand
     t1_path: Path | None = None  # T1-weighted image of the same participant
     research: bool = False
     override_reason: str = ""  # why, in research mode, a withheld quality verdict is overruled

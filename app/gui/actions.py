@@ -20,10 +20,11 @@ from app.core.settings import (
     remember_file,
 )
 from app.gui.case_reader import CaseReader
+from app.gui.censoring import Censoring
 from app.gui.jobs import Jobs
 from app.gui.messages import Messages
 from app.gui.preferences import Preferences
-from app.gui.scan_picture import middle_volume
+from app.gui.scan_picture import scan_volumes
 from app.gui.session import OpenCase, ScanPreview, Session
 from app.scans.contents import Choice, Contents, SourceKind
 from app.study.session_file import SUFFIX
@@ -50,6 +51,7 @@ class Actions(Preferences):
 
     begun = Signal()  # something is opened or run: what was told of the thing before is past
     step_wanted = Signal(str)  # show this step
+    report_wanted = Signal(object)  # Path: open the case of this participant summary
     choice_wanted = Signal(object)  # Contents: which series or run?
     repetition_time_wanted = Signal(object, object, object)  # Path, Selection, AppError
     answered = Signal(str, object)  # name of a job that only dialogs wait for, its answer
@@ -72,6 +74,8 @@ class Actions(Preferences):
         self.reader.analysed.connect(self._show_analysed)
         self.reader.failed.connect(lambda error: messages.tell(error))
         self.reader.slow.connect(self.said)
+        self.censoring = Censoring(session, self)
+        self.censoring.failed.connect(lambda error: messages.tell(error))
         self._scratch: Path | None = None
         self._paths: dict[str, Path] = {}  # job id -> the scan, or the PDF to write
         self.requests: dict[str, AnalysisRequest] = {}  # hash of a scan -> last asked of it
@@ -95,6 +99,8 @@ class Actions(Preferences):
             self.open_case(path.parent)
         elif path.is_dir():
             self._look(path)
+        elif path.suffix.lower() == ".pdf":
+            self.report_wanted.emit(path)
         else:
             from app.scans.sources import source_kind  # many readers, wanted at the first scan
 
@@ -144,13 +150,11 @@ class Actions(Preferences):
             self.messages.tell(ScanError("The file is not there.", "Choose another one."))
             return
         self.cancel_all()
+        chosen = selection or {}
         job = inspect_job(
-            path,
-            self._scratch_folder(),
-            repetition_time_s=repetition_time_s,
-            **(selection or {}),
+            path, self.scratch_folder(), repetition_time_s=repetition_time_s, **chosen
         )
-        self._selections[job.job_id] = selection or {}
+        self._selections[job.job_id] = chosen
         self._start(job, path)
         self.step_wanted.emit("load")
 
@@ -183,6 +187,7 @@ class Actions(Preferences):
             device=self.settings.device,
             threads=self.settings.threads,
             **preview.selection,
+            censored_frames=self.session.state.review.censored,
             stage_cache=True,
             **values,
         )
@@ -250,6 +255,7 @@ class Actions(Preferences):
     def close(self) -> None:
         """Stop all work and remove private files."""
         self.reader.close()
+        self.censoring.close()
         self.jobs.close()
         self.downloads.close()
         if self._scratch is not None:
@@ -316,14 +322,16 @@ class Actions(Preferences):
         self.remember(path)
         if found.scan.is_image:
             series = str(selection.get("series", ""))
-            job = preview_job(path, self._scratch_folder(), found.scan, series=series)
+            job = preview_job(path, self.scratch_folder(), found.scan, series=series)
             self._start(job, path)
 
     def _show_volume(self, result: dict[str, Any]) -> None:
         preview = self.session.preview
-        picture = middle_volume(result, preview.scan.sha256) if preview is not None else None
-        if preview is not None and picture is not None:  # no other scan was opened meanwhile
-            self.session.show_preview(replace(preview, volume=picture))
+        volumes = scan_volumes(result, preview.scan.sha256) if preview is not None else None
+        if preview is not None and volumes is not None:  # no other scan was opened meanwhile
+            self.session.show_volumes(volumes)
+            middle = volumes.volume(volumes.count // 2)
+            self.session.show_preview(replace(preview, volume=middle))
 
     def _announced(self, job_id: str, name: str, facts: dict[str, str]) -> None:
         if name == "case_updated" and job_id in self._paths:
@@ -352,7 +360,8 @@ class Actions(Preferences):
 
     # small things --------------------------------------------------------------------
 
-    def _scratch_folder(self) -> Path:
+    def scratch_folder(self) -> Path:
+        """Private files of this window; gone with it."""
         if self._scratch is None:
             self._scratch = open_scratch()
         return self._scratch

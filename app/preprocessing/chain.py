@@ -59,6 +59,7 @@ class Beside:
     slice_times_s: tuple[float, ...] = ()  # lowest (RAS+ z) slice first
     t1: Image3D | None = None
     t1_sha256: str = ""
+    censored_frames: tuple[int, ...] = ()  # of the file (first = 0), left out by hand
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +118,7 @@ def preprocess(
     preset
         Filter and regressors of the model in use.
     beside
-        Slice times and T1 image, where there are any.
+        Slice times and T1 image, where there are any; frames to leave out.
     seed
         Of the registration; the only random numbers in the chain.
     moved_limits
@@ -351,6 +352,7 @@ class _Run:
             repetition_time_s=self.image.repetition_time_s,
             points=self.points,
             moved_limits=moved_limits,
+            censored_frames=self.beside.censored_frames,
             progress=self.progress,
         )
         white, csf = tissue_images(found.tissues, placed.mask.image)

@@ -64,6 +64,7 @@ def conclude(
     points: ParcelPoints,
     moved_limits: Mapping[str, tuple[float, float]] | None,
     progress: Progress,
+    censored_frames: tuple[int, ...] = (),
 ) -> Conclusions:
     """Confounds, cleaned series and the quality verdict of one sampled run.
 
@@ -77,6 +78,8 @@ def conclude(
         Of the atlas; parcels of a single point are not judged by their coverage.
     moved_limits
         Quality limits that the model card moves.
+    censored_frames
+        Of the file, left out by hand: they count as flagged.
     """
     sampled, motion, first = found.sampled, found.motion, found.first
     mask, seconds = found.placed.mask.image, repetition_time_s
@@ -94,7 +97,8 @@ def conclude(
         confounds |= non_steady_columns(len(brain), found.steady - first)
         good = good_frames(confounds, preset)
         frames = np.arange(first, first + len(good))
-        good &= ~np.isin(frames, motion.uncertain_frames) & (frames >= found.steady)
+        left_out = (*motion.uncertain_frames, *censored_frames)
+        good &= ~np.isin(frames, left_out) & (frames >= found.steady)
     with progress.stage("cleaning"):
         cleaned = clean_series(sampled.series, confounds, good, seconds, preset)
     with progress.stage("quality"):
@@ -114,6 +118,7 @@ def conclude(
             coverage=sampled.coverage[sizes >= SMALLEST_JUDGED_PARCEL],
             spatial_map=found.placed.spatial_map,
             left_right_margin=found.placed.left_right_margin,
+            edge_offset_mm=found.placed.edge_offset_mm,
             residual_degrees_of_freedom=None if np.isnan(freedom) else freedom,
             informing=informing,
             moved_limits=moved_limits,

@@ -7,6 +7,7 @@ number. A model card may tighten or move a limit for the data it was made from.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
@@ -16,7 +17,7 @@ from app.core.arrays import Bools, Floats
 from app.core.images import SpatialMap
 from app.core.results import QualityMetric, QualityReport, Verdict
 
-TABLE_VERSION = "2026-11-2"
+TABLE_VERSION = "2026-11-3"
 PARCEL_COVERAGE_LIMIT = 0.5  # XCP-D min_coverage
 SMALLEST_JUDGED_PARCEL = 2  # points; coverage of a single point is all or nothing
 
@@ -112,6 +113,15 @@ LIMITS = (
         "project default, not calibrated",
     ),
     QualityLimit(
+        "edge_offset_mm",
+        "Distance to where the edges fit the template best",
+        "mm",
+        2.5,
+        5.0,
+        False,
+        "simulated misregistrations: 4 mm and more read 2.9 mm and more, right places at most 1 mm",
+    ),
+    QualityLimit(
         "jacobian_min",
         "Smallest local volume change of the warp",
         "",
@@ -205,6 +215,7 @@ def judge_quality(
     coverage: Floats,
     spatial_map: SpatialMap,
     left_right_margin: float,
+    edge_offset_mm: float,
     residual_degrees_of_freedom: float | None,
     informing: Mapping[str, float] | None = None,
     moved_limits: Mapping[str, tuple[float, float]] | None = None,
@@ -227,6 +238,8 @@ def judge_quality(
         How the scan was placed in the template.
     left_right_margin
         From `registration.left_right_margin`, in [-2, 2].
+    edge_offset_mm
+        From `edge_offset.edge_offset_mm`.
     residual_degrees_of_freedom
         After cleaning; None where the preset cleans nothing by contract, which is not judged.
     informing
@@ -243,6 +256,7 @@ def judge_quality(
         "low_coverage_percent": 100.0 * float((coverage < PARCEL_COVERAGE_LIMIT).mean()),
         "mask_dice": spatial_map.mask_dice,
         "template_similarity": spatial_map.similarity_after,
+        "edge_offset_mm": edge_offset_mm,
         "jacobian_min": spatial_map.jacobian_range[0],
         "jacobian_max": spatial_map.jacobian_range[1],
         "left_right_margin": left_right_margin,
@@ -281,6 +295,24 @@ def judge_known(
     return QualityReport(metrics, worst(metric.verdict for metric in metrics), TABLE_VERSION)
 
 
+def judge_again(report: QualityReport, values: Mapping[str, float]) -> QualityReport:
+    """The report with other values for some of its metrics, against the same limits.
+
+    Names that the report does not hold are left out; `informing` stays.
+
+    Raises
+    ------
+    ValueError
+        A metric's limit is not in the words that `judge_known` writes.
+    """
+    metrics = tuple(
+        _judge_metric_again(metric, values[metric.name]) if metric.name in values else metric
+        for metric in report.metrics
+    )
+    verdict = worst(metric.verdict for metric in metrics)
+    return replace(report, metrics=metrics, verdict=verdict)
+
+
 def worst(verdicts: Iterable[Verdict]) -> Verdict:
     """The strictest of the verdicts given; pass when there is none."""
     order = [Verdict.PASS, Verdict.ATTENTION, Verdict.WITHHELD]
@@ -288,15 +320,28 @@ def worst(verdicts: Iterable[Verdict]) -> Verdict:
     return order[max(found, default=0)]
 
 
+_LIMIT_TEXT = re.compile(r"pass (≥|≤|>=|<=) (\S+), withheld (?:<|>) (\S+)")
+
+
+def _judge_metric_again(metric: QualityMetric, value: float) -> QualityMetric:
+    found = _LIMIT_TEXT.fullmatch(metric.limit)
+    if found is None:
+        raise ValueError(f"the limit of {metric.name} cannot be read: {metric.limit}")
+    more_is_better = found[1] in ("≥", ">=")
+    verdict = _verdict(value, float(found[2]), float(found[3]), more_is_better=more_is_better)
+    return replace(metric, value=value, verdict=verdict)
+
+
+def _verdict(value: float, passes: float, withheld: float, *, more_is_better: bool) -> Verdict:
+    signed = 1.0 if more_is_better else -1.0
+    if not math.isfinite(value) or signed * value < signed * withheld:
+        return Verdict.WITHHELD
+    return Verdict.PASS if signed * value >= signed * passes else Verdict.ATTENTION
+
+
 def _judge(limit: QualityLimit, value: float, moved: tuple[float, float] | None) -> QualityMetric:
     passes, withheld = moved or (limit.passes, limit.withheld)
-    signed = 1.0 if limit.more_is_better else -1.0
-    if not math.isfinite(value) or signed * value < signed * withheld:
-        verdict = Verdict.WITHHELD
-    elif signed * value >= signed * passes:
-        verdict = Verdict.PASS
-    else:
-        verdict = Verdict.ATTENTION
+    verdict = _verdict(value, passes, withheld, more_is_better=limit.more_is_better)
     good, bad = ("≥", "<") if limit.more_is_better else ("≤", ">")
     text = f"pass {good} {passes:g}, withheld {bad} {withheld:g}"
     source = f"model card; {limit.source}" if moved else limit.source

@@ -20,9 +20,9 @@ from app.gui.main_window.window import MainWindow
 from app.gui.session import OpenCase
 from app.gui.views import CoverageView, GatesView, MotionView, RecordView, RegistrationView
 from app.gui.views.gates import INFORMING_TITLE
-from app.gui.views.motion import flag_limits
 from app.gui.views.record import record_rows, route_text
 from app.gui.widgets.coverage_table import COLUMNS, share_text
+from app.gui.widgets.frame_limits import flag_limits
 from app.gui.widgets.view import View
 from app.study.case_store import write_case
 from app.study.database import open_index
@@ -82,7 +82,7 @@ def test_that_both_masks_lie_as_edges_over_the_picture(check: Any) -> None:
 
 
 def test_that_an_edge_is_drawn_where_the_mask_ends(qapp: Any) -> None:
-    from app.gui.widgets.slice_content import Outline, outline_pixels
+    from app.gui.widgets.layer_pixels import Outline, outline_pixels
 
     inside = np.zeros((12, 17), dtype=bool)
     inside[4:8, 5:12] = True
@@ -180,6 +180,9 @@ def test_that_space_held_shows_the_other_picture_and_f_toggles_the_flicker(
     assert view.stage.content.caption == "Template"
     qtbot.keyRelease(canvas, Key.Key_Space)
     assert view.stage.content.caption == "Participant"
+    view.window().activateWindow()
+    qtbot.waitUntil(view.window().isActiveWindow)
+    canvas.setFocus()
     qtbot.keyClick(canvas, Key.Key_F)
     assert view.flicker.isChecked()
     qtbot.keyClick(canvas, Key.Key_F)
@@ -247,7 +250,7 @@ def test_that_a_gap_is_never_rounded_away() -> None:
 
 
 def test_that_limits_come_from_the_case_and_the_count_is_in_words(check: Any) -> None:
-    from app.gui.views.motion import limit_text
+    from app.gui.widgets.frame_limits import limit_text
 
     view = view_of(check, MotionView)
     opened = view.session.case
@@ -274,16 +277,18 @@ def test_that_a_click_on_the_carpet_selects_its_frame_and_keys_go_to_flagged_one
     )
     assert window.session.frame == 77
     assert all(cursor.value() == 77 for cursor in view._cursors)
+    window.activateWindow()
+    qtbot.waitUntil(window.isActiveWindow)
     view.setFocus()
-    qtbot.keyClick(view, Key.Key_Greater, Qt.KeyboardModifier.ShiftModifier)
+    qtbot.keyClick(view, Key.Key_Period, Qt.KeyboardModifier.ShiftModifier)
     assert window.session.frame == 120
     assert "flagged: not used" in view.read_out.full_text()
-    qtbot.keyClick(view, Key.Key_Less, Qt.KeyboardModifier.ShiftModifier)
+    qtbot.keyClick(view, Key.Key_Comma, Qt.KeyboardModifier.ShiftModifier)
     assert window.session.frame == 41
     qtbot.keyClick(view, Key.Key_Comma)
     assert window.session.frame == 40
     qtbot.keyClick(view, Key.Key_B)
-    assert window.session.display.carpet == "before"
+    assert window.session.state.plots.carpet_share == 0.0
 
 
 def test_that_networks_and_the_selected_parcel_are_named_at_the_carpet(

@@ -8,12 +8,8 @@ from typing import Any
 import pytest
 from PySide6.QtWidgets import QFileDialog
 
-from app.core.settings import Settings
-from app.gui.application import make_window
-from app.gui.main_window import workspaces
 from app.gui.main_window.guide import advice
 from app.gui.main_window.window import MainWindow
-from app.gui.messages import Messages
 from app.gui.session import OpenCase, ScanPreview, Session
 from app.gui.views import IntakeView
 from app.worker.protocol import Job, JobAnnouncement
@@ -92,41 +88,23 @@ def test_that_the_guide_goes_past_an_explanation_that_is_withheld(
     assert (told.step, told.action) == ("report", "go")
 
 
-def test_that_clinic_mode_hides_what_is_for_research_and_comes_back(
-    qapp: Any, worker: FakeWorker, qtbot: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from PySide6.QtWidgets import QLabel
-
-    from app.gui.main_window import commands
-    from app.gui.main_window import window as window_module
-
-    place = workspaces.Workspace("cohort", "Cohort", "Ctrl+6", lambda _window: QLabel("Cohort"))
-    for module in (workspaces, commands, window_module):
-        monkeypatch.setattr(module, "WORKSPACES", (place,))
-    window = make_window(lambda: worker, Settings(theme="dark", research_mode=True), Messages())
-    try:
-        window.show()
-        qtbot.waitExposed(window)
-        assert window.sidebar.workspaces.isVisible()
-        assert window.session.research_wanted
-        window.sidebar.workspace_chosen.emit("cohort")
-        assert window.stack.currentWidget().text() == "Cohort"  # type: ignore[union-attr]
-        window.menus.actions["view.clinic"].trigger()
-        assert not window.sidebar.workspaces.isVisible()
-        assert window.step == "load"
-        assert window.guide.bar.isVisible()
-        assert not window.session.research_wanted
-        form = window.page("load").findChildren(IntakeView)[0]
-        assert form.research.isHidden()
-        assert not form.values()["research"]
-        window.menus.actions["view.clinic"].trigger()
-        assert window.sidebar.workspaces.isVisible()
-        assert not window.guide.bar.isVisible()
-        assert not form.research.isHidden()
-    finally:
-        window._closing = True
-        window.close()
-        window.deleteLater()
+def test_that_clinic_mode_hides_what_is_for_research_and_comes_back(window: MainWindow) -> None:
+    window.actions_.change_setting("research_mode", True)
+    assert window.steps.buttons["cohort"].isVisible()
+    assert window.session.research_wanted
+    window.show_step("cohort")
+    window.menus.actions["view.clinic"].trigger()
+    assert not window.steps.buttons["cohort"].isVisible()
+    assert window.step == "load"
+    assert window.guide.bar.isVisible()
+    assert not window.session.research_wanted
+    form = window.page("load").findChildren(IntakeView)[0]
+    assert form.research.isHidden()
+    assert not form.values()["research"]
+    window.menus.actions["view.clinic"].trigger()
+    assert window.steps.buttons["cohort"].isVisible()
+    assert not window.guide.bar.isVisible()
+    assert not form.research.isHidden()
 
 
 def test_that_left_and_right_are_asked_once(window: MainWindow) -> None:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import partial
-
-from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QLabel, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from app.core import wording
 from app.core.sides import UNKNOWN_MEANING
@@ -18,11 +15,9 @@ _WIDTH_PX = 164  # at the usual text size
 
 
 class Sidebar(QWidget):
-    """Steps above, workspaces below them; pseudonym, case and convention at the bottom."""
+    """Steps above; pseudonym, case and convention below."""
 
-    workspace_chosen = Signal(str)
-
-    def __init__(self, workspaces: Sequence[tuple[str, str]] = ()) -> None:
+    def __init__(self) -> None:
         super().__init__()
         self.setObjectName("sidebar")
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground, True)
@@ -37,14 +32,6 @@ class Sidebar(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 10)
         column.addWidget(self.steps)
-        self.workspaces = QWidget()
-        column.addWidget(self.workspaces)
-        below = QVBoxLayout(self.workspaces)
-        below.setContentsMargins(14, 6, 10, 0)
-        for key, title in workspaces:
-            button = QPushButton(title)
-            button.clicked.connect(partial(self._chosen, key))
-            below.addWidget(button)
         column.addStretch(1)
         facts = QVBoxLayout()
         facts.setContentsMargins(14, 0, 10, 0)
@@ -58,14 +45,6 @@ class Sidebar(QWidget):
     def set_text_size(self, percent: int) -> None:
         """Keep room for the words."""
         self.setFixedWidth(round(_WIDTH_PX * percent / 100.0))
-
-    def show_workspaces(self, shown: bool) -> None:
-        """Show the entries of the workspaces, where there are any."""
-        some = self.workspaces.findChild(QPushButton) is not None
-        self.workspaces.setVisible(shown and some)
-
-    def _chosen(self, key: str, _checked: bool = False) -> None:
-        self.workspace_chosen.emit(key)
 
     def show_session(self, session: Session) -> None:
         """Say who is open and how slices are laid."""

@@ -66,6 +66,7 @@ class Tools(QObject):
             dialog.reset_asked.connect(self._reset_settings)
             dialog.export_asked.connect(self._export_settings)
             dialog.keys_asked.connect(self.show_keys)
+            dialog.changed.connect(lambda *_: self.window_.cohort.follow_settings())
             dialog.destroyed.connect(self._settings_closed)
             self.settings_dialog = dialog
             dialog.open()
@@ -172,7 +173,13 @@ class Tools(QObject):
             )
             return
         uuid = case.participant.uuid
-        wanted = replace(request, research=True, override_reason=reason, participant_uuid=uuid)
+        wanted = replace(
+            request,
+            research=True,
+            override_reason=reason,
+            participant_uuid=uuid,
+            censored_frames=session.state.review.censored,  # what the verdict on screen is about
+        )
         actions.analyse(wanted, case.scan.sha256)
 
     # what the worker answers -------------------------------------------------------------

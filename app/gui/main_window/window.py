@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from PySide6.QtCore import Qt
-from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication
+from PySide6.QtCore import Qt, QTimer
+from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication, QUndoStack
 from PySide6.QtWidgets import (
     QApplication,
     QDockWidget,
     QHBoxLayout,
-    QMainWindow,
     QScrollArea,
     QStackedWidget,
     QVBoxLayout,
@@ -22,22 +21,24 @@ from app.gui.actions import Actions
 from app.gui.dialogs.questions import ask_stop
 from app.gui.jobs import Jobs
 from app.gui.main_window.asking import Asking, open_dropped
+from app.gui.main_window.cohort import KEY as COHORT
+from app.gui.main_window.cohort import CohortWorkspace
 from app.gui.main_window.exports import Exports
-from app.gui.main_window.focus import focus_first
 from app.gui.main_window.geometry import restore_geometry, save_geometry
 from app.gui.main_window.guide import Guide
 from app.gui.main_window.history_panel import make_history_dock
 from app.gui.main_window.job_line import JobLine
 from app.gui.main_window.menus import Menus
+from app.gui.main_window.pages_window import PagesWindow
 from app.gui.main_window.palettes import Palettes
 from app.gui.main_window.recovery import Recovery
+from app.gui.main_window.reports import Reports
 from app.gui.main_window.resume import ResumeBar
 from app.gui.main_window.saving import Saving
 from app.gui.main_window.sidebar import Sidebar
 from app.gui.main_window.start import StartPanel
 from app.gui.main_window.states import step_states
 from app.gui.main_window.tools import Tools
-from app.gui.main_window.workspaces import WORKSPACES
 from app.gui.messages import ErrorPanel, Messages
 from app.gui.session import Session
 from app.gui.widgets.banner import Banner
@@ -50,11 +51,12 @@ _SIZE = (1280, 720)
 _PAGE = (1060, 600)  # px that a page needs; with larger text it is scrolled instead of squeezed
 
 
-class MainWindow(QMainWindow):
+class MainWindow(PagesWindow):
     """Steps, pages, the research-use strip, progress and errors."""
 
     actions_: Actions
     asking: Asking
+    cohort: CohortWorkspace
     errors: ErrorPanel
     exports: Exports
     guide: Guide
@@ -64,6 +66,7 @@ class MainWindow(QMainWindow):
     menus: Menus
     palettes: Palettes
     progress: ProgressPanel
+    reports: Reports
     recovery: Recovery
     resume: ResumeBar
     saving: Saving
@@ -84,12 +87,17 @@ class MainWindow(QMainWindow):
         self._step = "load"
         self._closing = False
         self._clinic = False
+        self._focus_later = QTimer(self)
+        self._focus_later.setSingleShot(True)
+        self._focus_later.timeout.connect(self._focus_changed)
         self._build(messages)
         self.exports = Exports(self)
         self.palettes = Palettes(self)
         self.asking = Asking(self)
         self.tools = Tools(self)
+        self.reports = Reports(self)
         self.saving = Saving(self)
+        self.cohort = CohortWorkspace(self)
         self.menus = Menus(self)
         self._connect()
         restore_geometry(self)
@@ -101,7 +109,7 @@ class MainWindow(QMainWindow):
 
     def _build(self, messages: Messages) -> None:
         self.strip = ResearchStrip()
-        self.sidebar = Sidebar([(one.key, one.title) for one in WORKSPACES])
+        self.sidebar = Sidebar()
         self.steps = self.sidebar.steps
         self.start = StartPanel()
         self.stack = QStackedWidget()
@@ -156,7 +164,6 @@ class MainWindow(QMainWindow):
         actions.step_wanted.connect(self.show_step)
         actions.said.connect(self.say)
         self.steps.chosen.connect(self.show_step)
-        self.sidebar.workspace_chosen.connect(self.show_step)
         self.start.scan_asked.connect(self.asking.ask_scan)
         self.start.case_asked.connect(self.asking.ask_case)
         self.start.path_chosen.connect(actions.open_path)
@@ -166,9 +173,8 @@ class MainWindow(QMainWindow):
         actions.settings_changed.connect(self._settings_changed)
         application = QApplication.instance()
         if isinstance(application, QApplication):
-            application.focusChanged.connect(self._focus_changed)
-        hints = QGuiApplication.styleHints()
-        hints.colorSchemeChanged.connect(self._scheme_changed)
+            application.focusChanged.connect(self._focus_moved)
+        QGuiApplication.styleHints().colorSchemeChanged.connect(self._scheme_changed)
 
     # steps -----------------------------------------------------------------------------
 
@@ -179,8 +185,13 @@ class MainWindow(QMainWindow):
 
     def show_step(self, key: str) -> None:
         """Open a step; its page is built at the first time."""
+        if key == COHORT and self.cohort.hidden:
+            return
         self._step = key
         self.steps.choose(key)
+        if hasattr(self, "menus"):
+            self.menus.follow()
+            self.follow_stamps()
         nothing = self.session.case is None and self.session.preview is None
         if key == "load" and nothing:
             self.stack.setCurrentWidget(self.start)
@@ -194,52 +205,18 @@ class MainWindow(QMainWindow):
         if key not in self._pages:
             from app.gui.main_window.pages import make_page
 
-            other = next((one for one in WORKSPACES if one.key == key), None)
-            self._pages[key] = make_page(key, self) if other is None else other.make(self)
+            self._pages[key] = self.cohort.page() if key == COHORT else make_page(key, self)
             self.stack.addWidget(self._pages[key])
         return self._pages[key]
 
-    def _shown(self) -> QWidget:
-        return self.stack.currentWidget() or self.start
+    @property
+    def shown_step(self) -> str:
+        """Key of the step or workspace that is open."""
+        return self._step
 
-    def visible_views(self) -> list[View]:
-        """The views on screen, in reading order."""
-        return [view for view in self._shown().findChildren(View) if view.isVisible()]
-
-    def focused_view(self) -> View | None:
-        """The view that has the keyboard, else the first one on the page."""
-        widget = QApplication.focusWidget()
-        while widget is not None:
-            if isinstance(widget, View) and widget.isVisible():
-                return widget
-            widget = widget.parentWidget()
-        return next(iter(self.visible_views()), None)
-
-    def next_view(self, step: int) -> None:
-        """Give the keyboard to the next or previous view of the page."""
-        views = self.visible_views()
-        if not views:
-            return
-        now = self.focused_view()
-        inside = now is not None and now.isAncestorOf(QApplication.focusWidget() or self)
-        at = views.index(now) + step if now in views and inside else 0
-        focus_first(views[at % len(views)])
-
-    def maximise(self, view: View | None = None) -> None:
-        """Fill the page with a view, or put everything back."""
-        view = view or self.focused_view()
-        page = self._shown()
-        fill = getattr(page, "maximise", None)
-        if view is not None and fill is not None:
-            fill(view)
-
-    def toggle_history(self) -> None:
-        """Show the list of changes, or hide it."""
-        self.history_dock.setVisible(not self.history_dock.isVisible())
-        if self.history_dock.isVisible():
-            least = self.history_dock.widget().minimumWidth()
-            self.resizeDocks([self.history_dock], [least], Qt.Orientation.Horizontal)
-            self.history_dock.widget().setFocus(Qt.FocusReason.ShortcutFocusReason)
+    def undo_stack(self) -> QUndoStack:
+        """What Undo goes back on: the workspace's changes there, the scan's elsewhere."""
+        return self.cohort.stack if self._step == COHORT else self.session.history.stack
 
     # what the user asks ------------------------------------------------------------------
 
@@ -279,7 +256,7 @@ class MainWindow(QMainWindow):
         states = step_states(self.session, running, interrupted=self.resume.interrupted)
         for key, (state, reason) in states.items():
             self.steps.set_state(key, state, reason)
-        self.strip.show_stamps(self.session.stamps())
+        self.follow_stamps()
         self.sidebar.show_session(self.session)
         nothing = self.session.case is None and self.session.preview is None
         if nothing:
@@ -291,6 +268,11 @@ class MainWindow(QMainWindow):
             self.menus.follow()
             self.guide.follow()
 
+    def follow_stamps(self) -> None:
+        """The strip says what must be said of what is on screen."""
+        cohort = self._step == COHORT
+        self.strip.show_stamps(self.cohort.stamps() if cohort else self.session.stamps())
+
     def _display_changed(self) -> None:
         if self.session.display.theme != self._theme:
             self._theme = self.session.display.theme
@@ -298,9 +280,9 @@ class MainWindow(QMainWindow):
         self.sidebar.show_session(self.session)
         self.menus.follow()
 
-    def _focus_changed(self, _before: QWidget | None, now: QWidget | None) -> None:
-        for view in self._shown().findChildren(View):
-            view.show_focus(now is not None and (view is now or view.isAncestorOf(now)))
+    def _focus_moved(self) -> None:
+        # Not at once: the widget that loses the focus may be dying, with half of its children.
+        self._focus_later.start()
 
     def _settings_changed(self) -> None:
         application = QApplication.instance()
@@ -322,19 +304,17 @@ class MainWindow(QMainWindow):
         if clinic != self._clinic:
             self._clinic = clinic
             self.guide.begin() if clinic else self.guide.end()
-        self.sidebar.show_workspaces(not clinic)
-        if clinic and self._step in [one.key for one in WORKSPACES]:
-            self.show_step("load")
+        self.cohort.follow_settings()
 
     def _rebuild(self) -> None:
         """Make the pages anew: their fonts were scaled from the old text size."""
         self._close_views()
-        for page in self._pages.values():
+        for key in [key for key in self._pages if key != COHORT]:
+            page = self._pages.pop(key)
             for view in page.findChildren(View):
                 view.stop_listening()
             self.stack.removeWidget(page)
             page.deleteLater()
-        self._pages.clear()
         self.show_step(self._step)
 
     def _scheme_changed(self, _scheme: Qt.ColorScheme) -> None:
@@ -359,19 +339,25 @@ class MainWindow(QMainWindow):
         if not paths:
             return
         event.acceptProposedAction()
+        if self._step == COHORT and paths[0].is_dir():
+            self.cohort.open_folder(paths[0])
+            return
         open_dropped(self, paths)
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Ask first where work is running; then stop everything that we started."""
-        running = (*self.jobs.running(), *self.actions_.downloads.running())
+        running = (*self.jobs.running(), *self.actions_.downloads.running(),
+                   *self.cohort.running())  # fmt: skip
         if running and not self._closing:
             event.ignore()
             ask_stop(self, running[-1].title, self._stop_and_close)
             return
         save_geometry(self)
         self._close_views()
+        self.exports.close()
         self.recovery.close()
         self.tools.close()
+        self.cohort.close()
         self.actions_.close()
         super().closeEvent(event)
 

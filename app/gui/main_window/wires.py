@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from app.gui.views import CardView, GatesView, IntakeView, SummaryView
+from app.gui.main_window.rerun import run_again
+from app.gui.views import (
+    CardView,
+    GatesView,
+    HealthView,
+    IntakeView,
+    MotionView,
+    PreviewView,
+    SensitivityView,
+    SlicesView,
+    SummaryView,
+)
 from app.gui.widgets.view import View
 
 if TYPE_CHECKING:
@@ -24,9 +35,24 @@ def connect(view: View, window: MainWindow) -> None:
         view.run_asked.connect(window.actions_.run_analysis)
         _only_before_analysis(view)
         _research_only(view, window)
+    elif isinstance(view, MotionView):
+        view.run_again_asked.connect(lambda: run_again(window))
+    elif isinstance(view, SlicesView):
+        view.map_asked.connect(window.exports.maps.ask_open)
+        view.export_asked.connect(window.exports.maps.ask_export)
+        view.said.connect(window.say)
     elif isinstance(view, SummaryView):
         view.export_asked.connect(window.exports.ask_pdf)
+        view.html_asked.connect(window.reports.ask_html)
         view.folder_asked.connect(window.actions_.open_folder)
+        view.batch_asked.connect(window.reports.ask_batch)
+        view.sign_asked.connect(window.reports.ask_sign)
+    elif isinstance(view, PreviewView):
+        view.preview_asked.connect(lambda: window.reports.preview(view))
+    elif isinstance(view, HealthView):
+        view.health_asked.connect(lambda: window.reports.explain(health=True))
+    elif isinstance(view, SensitivityView):
+        view.sensitivity_asked.connect(lambda: window.reports.explain(sensitivity=True))
 
 
 def _only_before_analysis(form: IntakeView) -> None:

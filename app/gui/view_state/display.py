@@ -32,7 +32,6 @@ class Display:
     opacity: float = 0.85  # of the overlay, 0..1
     secondary_letters: bool = True  # A, P, S, I; L and R always stay
     surface: str = "pial"  # or "inflated"
-    carpet: str = "after"  # or "before"
     matrix: str = "correlation"  # or an attribution: "scan", "branches"
 
     # Preferences of the whole application: undo never turns left and right round.
@@ -45,7 +44,6 @@ class Display:
         "opacity": "Opacity",
         "secondary_letters": "Letters A, P, S, I",
         "surface": "Shape of the surface",
-        "carpet": "Carpet before or after",
         "matrix": "What the matrix shows",
     }
     DRAGGED: ClassVar[tuple[str, ...]] = ("hidden_share", "opacity")
@@ -53,7 +51,6 @@ class Display:
         "underlay": ("template", "boldref"),
         "overlay": tuple(OVERLAYS),
         "surface": ("pial", "inflated"),
-        "carpet": ("before", "after"),
         "matrix": ("correlation", "scan", "branches"),
     }
 

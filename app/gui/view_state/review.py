@@ -16,9 +16,13 @@ class Annotation:
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """The user's own edits; what they change is computed anew, the case stays as it was written."""
+    """The user's own edits; what they change is computed anew, the case stays as it was written.
 
-    censored: tuple[int, ...] = ()  # frames censored by hand, index into the case's frames
-    restored: tuple[int, ...] = ()  # flagged frames that the user uses after all
+    Frames that the recipe flags stay flagged: a hand can only leave out more, or a gate could be
+    talked into passing.
+    """
+
+    censored: tuple[int, ...] = ()  # left out by hand, sorted: volumes in the file, first = 0
     included: bool = True
     annotations: tuple[Annotation, ...] = ()
+    comment: str = ""  # for the participant summary; never a name

@@ -1,24 +1,37 @@
-"""Connectivity, or attribution per connection, as a matrix in network order."""
+"""The connectivity matrix, or an attribution of connections, with its read-out."""
 
 from __future__ import annotations
 
-import numpy as np
-from PySide6.QtWidgets import QHBoxLayout, QWidget
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar, overload
 
-from app.core import wording
-from app.core.arrays import Floats
-from app.core.colours import CORRELATION_LIMIT, SignedScale, signed_scale
-from app.gui.session import Session
+import numpy as np
+from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QWidget
+
+from app.connectome.orders import ORDERS, Ranks, parcel_order
+from app.core.arrays import Floats, Ints
+from app.core.errors import StorageError
+from app.gui.connections import (
+    KINDS,
+    is_gram,
+    matrix_of,
+    matrix_title,
+    scale_of,
+    shown_connections,
+    unit_of,
+    value_text,
+)
+from app.gui.jobs import Reader
+from app.gui.session import OpenCase, Session
 from app.gui.widgets.colour_bar import ColourBar
 from app.gui.widgets.fields import choice, set_choice
 from app.gui.widgets.matrix_canvas import MatrixCanvas, MatrixContent
+from app.gui.widgets.matrix_export import FORMATS, matrix_bytes, matrix_sidecar, write_matrix
+from app.gui.widgets.tables import Cell, Table
+from app.gui.widgets.threshold_row import ThresholdRow
 from app.gui.widgets.view import ElidedLabel, View
-
-_KINDS = {
-    "correlation": "Pearson correlation",
-    "scan": "Attribution (b)",
-    "branches": "Attribution (a)",
-}
+from app.gui.widgets.view_keys import ViewCommand
 
 
 class MatrixView(View):
@@ -27,12 +40,32 @@ class MatrixView(View):
     Parameters
     ----------
     compact
-        Short names and without the choice: connectivity only.
+        Short names and without the choices: connectivity only, by network.
     """
 
     name = "matrix"
     title = "Connectivity"
     takes_turns = True
+    commands: ClassVar[tuple[ViewCommand, ...]] = (
+        ViewCommand("up", "Cell above", "Up", "cell_up", "canvas"),
+        ViewCommand("down", "Cell below", "Down", "cell_down", "canvas"),
+        ViewCommand("left", "Cell to the left", "Left", "cell_left", "canvas"),
+        ViewCommand("right", "Cell to the right", "Right", "cell_right", "canvas"),
+        ViewCommand("select", "Select this connection", "Return; Enter", "select_cell", "canvas"),
+        ViewCommand("whole", "Whole matrix", "R", "show_whole", "canvas"),
+        ViewCommand(
+            "export",
+            "Export the matrix (TSV, CSV, NPY)\N{HORIZONTAL ELLIPSIS}",
+            "",
+            "ask_export",
+            help="Always in the model's own order of the parcels",
+        ),
+    )
+    gestures: ClassVar[tuple[tuple[str, str], ...]] = (
+        ("Click", "Select the connection everywhere"),
+        ("Wheel", "Zoom about the pointer"),
+        ("Middle drag, Shift+drag", "Move the zoomed matrix"),
+    )
 
     def __init__(
         self, session: Session, parent: QWidget | None = None, *, compact: bool = False
@@ -40,99 +73,296 @@ class MatrixView(View):
         super().__init__(session, parent)
         self.compact = compact
         self._matrix: Floats | None = None
-        self._kind = "correlation"
+        self._ranks = Ranks(np.zeros((0, 0)))
+        self._clustered: tuple[OpenCase, Ints] | None = None
+        self.reader = Reader(self)
         self.canvas = MatrixCanvas(short_names=compact)
+        self.canvas.setAccessibleName("Matrix of connections")
         self.bar = ColourBar()
         self.read_out = ElidedLabel("Point at a cell to read it.")
         self.read_out.setObjectName("muted")
+        self.threshold = ThresholdRow(session, words=False, upright=True)
         if not compact:
-            self.kind_box = choice(
-                "What the matrix shows",
-                _KINDS,
-                session.display.matrix,
-                lambda key: session.set_display(matrix=key),
-            )
-            self.tools.addWidget(self.kind_box)
+            self._add_controls()
         row = QHBoxLayout()
         row.setSpacing(2)
         row.addWidget(self.canvas, 1)
         row.addWidget(self.bar)
+        if compact:
+            self.threshold.setParent(self)
+            self.threshold.hide()
+        else:
+            row.addWidget(self.threshold)
         self.body.addLayout(row, 1)
         self.body.addWidget(self.read_out)
         self.canvas.hovered.connect(self._hovered)
         self.canvas.clicked.connect(session.select_edge)
         self.listen(session.parcel_changed, self._selection_changed)
         self.listen(session.edge_changed, self._selection_changed)
-        self.listen(session.display_changed, self._display_changed)
+        self.listen(session.display_changed, self._state_changed)
+        self.listen(session.plots_changed, self._state_changed)
+        self._drawn: object = None
         self.refresh()
+
+    def _add_controls(self) -> None:
+        session = self.session
+        self.kind_box = choice(
+            "What the matrix shows",
+            KINDS,
+            session.display.matrix,
+            lambda key: session.set_display(matrix=key),
+        )
+        self.order_box = choice(
+            "Order of the matrix",
+            ORDERS,
+            session.state.plots.order,
+            lambda key: session.change("Order of the matrix", "plots", order=key),
+        )
+        self.tools.addWidget(self.kind_box)
+        self.tools.addWidget(self.order_box)
+
+    # drawing ---------------------------------------------------------------------
 
     def refresh(self) -> None:
         """Draw the case's matrix."""
-        opened, display = self.session.case, self.session.display
-        self._kind = "correlation" if self.compact else display.matrix
+        opened = self.session.case
+        kind = self._kind()
+        self._matrix = matrix_of(opened, kind)
+        self._drawn = self._what_is_drawn()
+        if self._matrix is not None and self._matrix is not self._ranks.matrix:
+            self._ranks = Ranks(self._matrix)
         if not self.compact:
-            set_choice(self.kind_box, display.matrix)
-        self._matrix = self._find_matrix()
+            set_choice(self.kind_box, self.session.display.matrix)
+            set_choice(self.order_box, self.session.state.plots.order)
+            self.threshold.follow()
+        self.title_label.setText(matrix_title(opened, kind) if is_gram(opened) else self.title)
         if opened is None or opened.case.signals is None or self._matrix is None:
             self.canvas.show_content(None, self.empty_reason())
             self.bar.set_scale(None)
+            self.read_out.set_full_text("")
             return
-        clipped = False
-        if self._kind == "correlation":
-            scale = SignedScale(CORRELATION_LIMIT, 0.0, "r")
-        else:
-            found = signed_scale(self._matrix, top_share=1.0)
-            scale = SignedScale(found.limit, 0.0, found.unit)
-            clipped = scale.clipped(self._matrix)
+        scale = scale_of(self._matrix, kind, gram=self._gram())
+        order = self._order(opened)
+        by_network = self.compact or self.session.state.plots.order == "network"
+        shown = None if self.compact else shown_connections(self.session)
+        pairs = shown.edges.pairs() if shown is not None and shown.thresholded else None
         networks = opened.case.signals.networks
-        self.canvas.show_content(MatrixContent(self._matrix, opened.order, networks, scale))
-        self.bar.set_scale(scale, clipped=clipped)
+        self.canvas.show_content(
+            MatrixContent(self._matrix, order, networks, scale, by_network, pairs)
+        )
+        clipped = kind != "correlation" or self._gram()
+        self.bar.set_scale(scale, clipped=clipped and scale.clipped(self._matrix))
         self._selection_changed()
 
     def restyle(self) -> None:
         """Names take the theme's colour."""
         self.canvas.update()
 
-    def _find_matrix(self) -> Floats | None:
-        opened = self.session.case
-        if opened is None:
-            return None
-        if self._kind != "correlation":
-            found = opened.attribution
-            if found is None:
-                return None
-            branch = found.scan if self._kind == "scan" else found.branches
-            return np.asarray(branch.per_connection)
-        connectome = opened.case.connectome
-        return None if connectome is None else np.asarray(connectome.matrix)
+    def _kind(self) -> str:
+        return "correlation" if self.compact else self.session.display.matrix
+
+    def _gram(self) -> bool:
+        return self._kind() == "correlation" and is_gram(self.session.case)
+
+    def _unit(self) -> str:
+        return unit_of(self._kind(), gram=self._gram())
+
+    def _order(self, opened: OpenCase) -> Ints:
+        """Parcel of each row; clustering takes long, so it comes when it is there."""
+        kind = "network" if self.compact else self.session.state.plots.order
+        signals = opened.case.signals
+        assert signals is not None
+        if kind == "network":
+            return opened.order
+        matrix = matrix_of(opened, "correlation")
+        if kind != "cluster":
+            return parcel_order(
+                kind, signals.networks, signals.hemispheres, signals.centroids_mm, matrix
+            )
+        if self._clustered is not None and self._clustered[0] is opened:
+            return self._clustered[1]
+
+        def work() -> Ints:
+            return parcel_order(
+                "cluster", signals.networks, signals.hemispheres, signals.centroids_mm, matrix
+            )
+
+        def tell(found: Ints | Exception) -> None:
+            if not isinstance(found, Exception) and self.session.case is opened:
+                self._clustered = (opened, found)
+                self.refresh()
+
+        self.reader.read("order of the matrix", work, tell)
+        if self._clustered is not None and self._clustered[0] is opened:
+            return self._clustered[1]
+        return opened.order
+
+    def _what_is_drawn(self) -> object:
+        plots = self.session.state.plots
+        if self.compact:
+            return ()
+        return (
+            self._kind(),
+            plots.order,
+            plots.threshold,
+            plots.attribution_threshold,
+            plots.edge_count,
+        )
+
+    def _state_changed(self) -> None:
+        if self._drawn != self._what_is_drawn():
+            self.refresh()
+
+    # reading ---------------------------------------------------------------------
 
     def cell_text(self, first: int, second: int) -> str:
-        """Such as "A - B: +0.42 r, rank 12 of 90525"."""
+        """Such as "A - B: +0.420 r, rank 12 of 90525"."""
         opened = self.session.case
         if opened is None or opened.case.signals is None or self._matrix is None:
             return ""
         names = opened.case.signals.parcel_names
         value = float(self._matrix[first, second])
-        pair = f"{names[first]} – {names[second]}"
-        if first == second:
-            return f"{names[first]}: diagonal"
+        pair = f"{names[first]} \N{EN DASH} {names[second]}".replace("_", " ")
+        if first == second and not self._gram():
+            return f"{names[first].replace('_', ' ')}: diagonal"
         if not np.isfinite(value):
             return f"{pair}: not covered"
-        upper = np.abs(self._matrix[np.triu_indices(len(names), 1)])
-        rank = 1 + int((upper > abs(value)).sum())
-        unit = "r" if self._kind == "correlation" else "log-odds"
-        digits = 2 if self._kind == "correlation" else 5
-        return f"{pair}: {wording.signed(value, digits)} {unit}, rank {rank} of {upper.size}"
+        rank, count = self._ranks.of(value)
+        unit = self._unit()
+        words = f"{value_text(value, unit)} {unit}".strip()
+        return f"{pair}: {words}, rank {rank} of {count}"
+
+    def sentence(self) -> str:
+        """Title, what is pointed at or selected, and what the threshold leaves."""
+        if self._matrix is None:
+            return self.empty_reason()
+        parts = [matrix_title(self.session.case, self._kind()), self.read_out.full_text()]
+        return ". ".join(part for part in parts if part)
+
+    def as_table(self) -> Table | None:
+        """One row and column a parcel in drawing order, whatever the threshold hides left out."""
+        content, opened = self.canvas.content, self.session.case
+        if content is None or opened is None or opened.case.signals is None:
+            return None
+        names = [opened.case.signals.parcel_names[parcel] for parcel in content.order]
+        return Table(("Region", *names), _Rows(content, names))
 
     def _hovered(self, first: int, second: int) -> None:
         cell = (first, second) if first >= 0 else self.session.edge
-        if cell is not None and self._matrix is not None:
-            self.read_out.set_full_text(self.cell_text(*cell))
+        if cell is not None and self._matrix is not None and max(cell) < len(self._matrix):
+            shown = None if self.compact else shown_connections(self.session)
+            parts = [self.cell_text(*cell)]
+            if shown is not None and shown.thresholded:
+                parts.append(shown.words)
+            self.read_out.set_full_text("  \N{MIDDLE DOT}  ".join(parts))
+            self.canvas.setAccessibleDescription(self.read_out.full_text())
 
     def _selection_changed(self) -> None:
         self.canvas.set_selection(self.session.parcel, self.session.edge)
         self._hovered(-1, -1)
 
-    def _display_changed(self) -> None:
-        if self._kind != self.session.display.matrix and not self.compact:
-            self.refresh()
+    # keys ------------------------------------------------------------------------
+
+    def cell_up(self) -> None:
+        """One row up."""
+        self.canvas.move_cursor(-1, 0)
+
+    def cell_down(self) -> None:
+        """One row down."""
+        self.canvas.move_cursor(1, 0)
+
+    def cell_left(self) -> None:
+        """One column to the left."""
+        self.canvas.move_cursor(0, -1)
+
+    def cell_right(self) -> None:
+        """One column to the right."""
+        self.canvas.move_cursor(0, 1)
+
+    def select_cell(self) -> None:
+        """Select what the cell cursor stands on."""
+        self.canvas.choose_cursor()
+
+    def show_whole(self) -> None:
+        """Zoom out."""
+        self.canvas.show_whole()
+
+    # files -----------------------------------------------------------------------
+
+    def ask_export(self) -> None:
+        """Choose where the matrix goes."""
+        opened = self.session.case
+        if opened is None or self._matrix is None:
+            return
+        measure = {"correlation": "pearsoncorrelation"}.get(self._kind(), self._kind())
+        measure = "gram" if self._gram() else measure
+        proposed = f"{opened.case.stem()}_stat-{measure}_relmat.tsv"
+        name, _ = QFileDialog.getSaveFileName(
+            self, "Export the matrix", proposed, ";;".join(FORMATS.values())
+        )
+        if name:
+            self.export_to(Path(name))
+
+    def export_to(self, path: Path) -> None:
+        """Write the matrix that is shown, whole and in atlas order; the read-out says how it went.
+
+        Nothing follows from how it is drawn: neither order nor threshold change the file.
+        """
+        opened, matrix = self.session.case, self._matrix
+        signals = opened.case.signals if opened is not None else None
+        if opened is None or signals is None or matrix is None:
+            return
+        path = path if path.suffix in FORMATS else path.with_name(path.name + ".tsv")
+        connectome = opened.case.connectome
+        frames = connectome.frame_count if connectome is not None else None
+        kind = self._kind()
+        sidecar = matrix_sidecar(
+            signals,
+            measure=matrix_title(opened, kind),
+            unit=self._unit(),
+            frames=frames,
+            stamps=self.stamp_text(),
+            sources=f"urn:sha256:{opened.case.scan.sha256}",
+        )
+
+        def work() -> None:
+            write_matrix(path, matrix_bytes(path.suffix, matrix, signals.parcel_names), sidecar)
+
+        def tell(found: StorageError | None) -> None:
+            if found is None:
+                self.read_out.set_full_text("The matrix was exported in the model's own order.")
+            else:
+                self.read_out.set_full_text(f"{found.message} {found.hint}".strip())
+
+        self.reader.read("export", work, tell)
+
+    def close_scene(self) -> None:
+        """Wait for the threads."""
+        self.reader.close()
+
+
+class _Rows(Sequence[Sequence[Cell]]):
+    """Rows of the drawn matrix, each made when it is looked at."""
+
+    def __init__(self, content: MatrixContent, names: list[str]) -> None:
+        self._content, self._names = content, names
+        kept = content.shown
+        self._shown = None if kept is None else {*kept, *((j, i) for i, j in kept)}
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    @overload
+    def __getitem__(self, index: int) -> Sequence[Cell]: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Sequence[Cell]]: ...
+    def __getitem__(self, index: int | slice) -> Sequence[Cell] | Sequence[Sequence[Cell]]:
+        if isinstance(index, slice):
+            return [self[row] for row in range(*index.indices(len(self)))]
+        order = self._content.order
+        parcel = int(order[index])
+        values: list[Cell] = [self._names[index]]
+        for other in order.tolist():
+            over = self._shown is None or (parcel, other) in self._shown
+            values.append(float(self._content.matrix[parcel, other]) if over else None)
+        return values

@@ -1,129 +1,399 @@
-"""The selected parcel's signal, before and after cleaning, or its spectrum."""
+"""Time series of the selected parcel or voxel and of those that are held, or their spectra."""
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import ClassVar
+
 import numpy as np
 import pyqtgraph as pg
+from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor
-from PySide6.QtWidgets import QWidget
+from PySide6.QtWidgets import QCheckBox, QFileDialog, QWidget
 
 from app.core.arrays import Floats
 from app.core.results import CleanSignals
 from app.gui.session import Session
+from app.gui.traces import (
+    Trace,
+    current_key,
+    drawn_points,
+    drawn_rows,
+    hold,
+    hold_key,
+    mask_key,
+    repetition_time_s,
+    save_traces,
+    trace_of,
+)
 from app.gui.widgets import plots
-from app.gui.widgets.fields import choice
-from app.gui.widgets.view import ElidedLabel, View
+from app.gui.widgets.fields import choice, set_choice
+from app.gui.widgets.frame_mouse import FrameMouse
+from app.gui.widgets.mask_reader import MaskReader
+from app.gui.widgets.motion_traces import draw_displacement
+from app.gui.widgets.tables import Table
+from app.gui.widgets.trace_legend import Look, TraceLegend, look_of
+from app.gui.widgets.view import View
+from app.gui.widgets.view_keys import ViewCommand
 
 _KINDS = {"time": "Over time", "spectrum": "Spectrum"}
+_SOURCES = {"parcel": "Parcel", "voxel": "Voxel"}
+_NO_MASK = "Add a mask as a layer of the slices first."
+_NO_VOXELS = "Open the scan itself (File, Open scan) to read its voxels."
 
 
 class TimeSeriesView(View):
-    """One parcel's series with flagged frames shaded; follows the selection."""
+    """Traces over the volumes of the file with flagged frames shaded, motion below.
+
+    With `native` the current trace is the voxel under the scan's own crosshair.
+    """
 
     name = "time_series"
     title = "Time series"
     takes_turns = True
+    commands: ClassVar[tuple[ViewCommand, ...]] = (
+        ViewCommand("hold", "Hold this time series", "T", "hold"),
+        ViewCommand("hold_mask", "Hold the mean inside the uppermost mask", "", "hold_mask"),
+        ViewCommand("release", "Let all held time series go", "Shift+T", "release"),
+        ViewCommand("back", "Volume before", ",", "volume_before"),
+        ViewCommand("on", "Next volume", ".", "volume_after"),
+        ViewCommand(
+            "export", "Export the time series (TSV)\N{HORIZONTAL ELLIPSIS}", "", "ask_export"
+        ),
+    )
+    gestures: ClassVar[tuple[tuple[str, str], ...]] = (
+        ("Click", "Show this volume"),
+        ("Shift+click", "Hold this time series"),
+        ("Drag", "Select frames: the series attribution is drawn for them"),
+    )
 
-    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+    def __init__(
+        self, session: Session, parent: QWidget | None = None, *, native: bool = False
+    ) -> None:
         super().__init__(session, parent)
-        self._kind = "time"
-        self.tools.addWidget(choice("Time or spectrum", _KINDS, "time", self._set_kind))
+        self.native = native
+        self.reader = MaskReader(session, self)
+        state = session.state.plots
+        self.source_box = choice(
+            "Parcel, or voxel at the crosshair",
+            _SOURCES,
+            state.trace,
+            lambda key: session.change("Parcel or voxel", "plots", trace=key),
+        )
+        self.percent_box = QCheckBox("% change")
+        self.percent_box.setToolTip("Raw values in percent of their mean over time")
+        self.percent_box.toggled.connect(
+            lambda on: session.change("Percent change", "plots", percent=on)
+        )
+        self.kind_box = choice(
+            "Time or spectrum",
+            _KINDS,
+            state.series,
+            lambda key: session.change("Time or spectrum", "plots", series=key),
+        )
+        for widget in (self.source_box, self.percent_box, self.kind_box):
+            self.tools.addWidget(widget)
         self.graphics = pg.GraphicsLayoutWidget()
         self.graphics.ci.layout.setSpacing(2)
         self.graphics.ci.layout.setContentsMargins(0, 0, 6, 0)
-        self.graphics.setAccessibleName("Time series of the selected parcel")
-        self.parcel_label = ElidedLabel()
+        self.graphics.setAccessibleName("Time series")
+        self.mouse = FrameMouse(self.graphics)
+        self.parcel_label = TraceLegend()
         self.body.addWidget(self.parcel_label)
         self.body.addWidget(self.graphics, 1)
-        self._plots: list[pg.PlotItem] = []
+        self._plots: dict[str, pg.PlotItem] = {}
         self._cursors: list[pg.InfiniteLine] = []
-        self._curves: list[pg.PlotDataItem] = []
-        self.graphics.scene().sigMouseClicked.connect(self._clicked)
-        self.listen(session.parcel_changed, self._parcel_changed)
+        self._ranges: list[pg.LinearRegionItem] = []
+        self._curves: list[tuple[pg.PlotItem, pg.PlotDataItem]] = []
+        self._traces: tuple[Trace, ...] = ()
+        self._made: object = None
+        self.reader.done.connect(self._selection_changed)
+        self.reader.refused.connect(self.parcel_label.show_words)
+        self.mouse.clicked.connect(self._clicked)
+        self.mouse.dragging.connect(self._show_range)
+        self.mouse.dragged.connect(lambda first, last, _shift: session.select_frames(first, last))
+        self.listen(session.parcel_changed, self._selection_changed)
+        self.listen(session.crosshair_changed, self._crosshair_changed)
         self.listen(session.frame_changed, self._frame_changed)
+        self.listen(session.volumes_changed, self.refresh)
+        self.listen(session.frames_changed, self._frames_changed)
+        self.listen(session.plots_changed, self._plots_changed)
         self.refresh()
 
+    # drawing ---------------------------------------------------------------------
+
     def refresh(self) -> None:
-        """Build the axes for the case, then show the selected parcel."""
+        """Build the axes for what is open, then show the traces."""
+        state, signals = self.session.state.plots, self._signals()
+        opened = self.session.case
         self.graphics.clear()
-        self._plots, self._cursors, self._curves = [], [], []
+        self._plots, self._cursors, self._ranges, self._curves = {}, [], [], []
         colours = self.tokens()
         self.graphics.setBackground(QColor(colours.surface))
-        signals = self._signals()
-        if signals is None:
-            self.parcel_label.set_full_text("")
+        set_choice(self.kind_box, state.series)
+        set_choice(self.source_box, state.trace)
+        self.source_box.setVisible(self.session.case is not None and not self.native)
+        self.percent_box.blockSignals(True)
+        self.percent_box.setChecked(state.percent)
+        self.percent_box.blockSignals(False)
+        self._made = (state.series, state.percent)
+        time = state.series == "time"
+        if signals is None and not self._has_voxels():
+            self.parcel_label.show_words("")
             self.graphics.addLabel(self.empty_reason(), color=colours.muted)
+            self.mouse.plots = []
             return
-        labels = (("Raw", colours.muted), ("Cleaned, %", colours.accent))
-        for row, (label, colour) in enumerate(labels):
-            first = signals.first_frame if self._kind == "time" else None
-            item = plots.plot(self.graphics, row, label, first_frame=first)
-            plots.style_plot(item, colours)
-            self._curves.append(item.plot([], [], pen=plots.pen(colour, 1.3), connect="finite"))
-            if self._kind == "time":
+        self._add("raw", "Raw, %" if state.percent else "Raw")
+        if signals is not None:
+            if not self.native:  # voxels are not cleaned
+                self._add("cleaned", "Cleaned, %" if signals.units == "percent" else "Cleaned")
+            if time and opened is not None and "framewise_displacement" in signals.confounds:
+                draw_displacement(self._add("motion", "FD, mm"), opened.case, colours)
+        last = list(self._plots.values())[-1]
+        for item in self._plots.values():
+            if item is not last:
+                item.setXLink(last)
+                item.getAxis("bottom").setStyle(showValues=False)
+                item.getAxis("bottom").setHeight(6)
+        last.setLabel("bottom", self._axis_words(signals))
+        self.mouse.plots = list(self._plots.values()) if time else []
+        stretch = self.graphics.ci.layout
+        for row, name in enumerate(self._plots):
+            stretch.setRowStretchFactor(row, 2 if name == "motion" else 4)
+            stretch.setRowPreferredHeight(row, 10.0)
+        self._selection_changed()
+        self._frames_changed()
+
+    def _axis_words(self, signals: CleanSignals | None) -> str:
+        if self.session.state.plots.series == "spectrum":
+            return "Frequency, Hz"
+        flagged = 0 if signals is None else int((~np.asarray(signals.good_frames)).sum())
+        return "Volume in the file (first = 0)" + f"; {flagged} not used" * bool(flagged)
+
+    def _add(self, name: str, label: str) -> pg.PlotItem:
+        time, signals = self.session.state.plots.series == "time", self._signals()
+        first = None
+        if time:
+            first = 0 if signals is None else signals.first_frame
+        colours = self.tokens()
+        item = plots.plot(self.graphics, len(self._plots), label, first_frame=first)
+        plots.style_plot(item, colours)
+        self._plots[name] = item
+        if time:
+            if signals is not None:
                 plots.shade_flagged(item, signals.good_frames, colours)
-                cursor = pg.InfiniteLine(pos=self.session.frame, pen=plots.pen(colours.accent, 1.5))
-                item.addItem(cursor, ignoreBounds=True)
-                self._cursors.append(cursor)
-            self._plots.append(item)
-        top, bottom = self._plots
-        top.setXLink(bottom)
-        top.getAxis("bottom").setStyle(showValues=False)
-        top.getAxis("bottom").setHeight(6)
-        flagged = int((~np.asarray(signals.good_frames)).sum())
-        shaded = f"; {flagged} flagged" if flagged else ""
-        words = f"Volume in the file from 0{shaded}" if self._kind == "time" else "Frequency, Hz"
-        bottom.setLabel("bottom", words)
-        self._parcel_changed()
+            region = pg.LinearRegionItem(movable=False, brush=plots.faint(colours.accent, 45))
+            region.setZValue(-5)
+            region.hide()
+            item.addItem(region, ignoreBounds=True)
+            self._ranges.append(region)
+            cursor = pg.InfiniteLine(pos=self.session.frame, pen=plots.pen(colours.accent, 1.5))
+            item.addItem(cursor, ignoreBounds=True)
+            self._cursors.append(cursor)
+        return item
 
     def restyle(self) -> None:
         """Draw again in the theme's colours."""
         self.refresh()
 
+    def empty_reason(self) -> str:
+        """Also without a case there may be voxels."""
+        if self.session.preview is not None:
+            return "The volumes are being decoded\N{HORIZONTAL ELLIPSIS}"
+        return super().empty_reason()
+
     def _signals(self) -> CleanSignals | None:
         opened = self.session.case
         return opened.case.signals if opened is not None else None
 
-    def _set_kind(self, kind: str) -> None:
-        self._kind = kind
-        self.refresh()
+    def _has_voxels(self) -> bool:
+        return self.session.volumes is not None
 
-    def _parcel_changed(self) -> None:
+    def _selection_changed(self) -> None:
+        """Take the traces anew: the current one first, then those that are held."""
+        if not self._plots:
+            return
+        current, held = current_key(self.session, native=self.native), self.session.state.plots.held
+        keys = [current] * bool(current) + [key for key in held if key != current]
+        self.reader.want(keys)
+        found = (trace_of(self.session, key) for key in keys)
+        self._traces = tuple(trace for trace in found if trace is not None)
+        self._draw_curves()
+        self._tell(current)
+
+    def close_scene(self) -> None:
+        """Wait for the thread."""
+        self.reader.close()
+
+    def _crosshair_changed(self) -> None:
+        if current_key(self.session, native=self.native).startswith("voxel"):
+            self._selection_changed()
+
+    def _draw_curves(self) -> None:
+        spare = {
+            name: [c for i, c in self._curves if i is item] for name, item in self._plots.items()
+        }
+        self._curves = []
+        held = self.session.state.plots.held
+        for trace in self._traces:
+            colour, dash = self._look(trace.key)
+            width = 1.4 if trace.key not in held else 1.2
+            for name, (across, up) in self._points(trace).items():
+                item = self._plots.get(name)
+                if item is None:
+                    continue
+                pen = plots.pen(colour, width, dash)
+                if spare[name]:  # making one takes long
+                    curve = spare[name].pop()
+                    curve.setData(across, up, pen=pen, connect="finite")
+                else:
+                    curve = item.plot(across, up, pen=pen, connect="finite")
+                self._curves.append((item, curve))
+        for name, curves in spare.items():
+            for curve in curves:
+                self._plots[name].removeItem(curve)
+        for name in ("raw", "cleaned"):
+            if name in self._plots:
+                self._plots[name].enableAutoRange(axis="y")
+                self._plots[name].getViewBox().updateAutoRange()
+        if self._traces:
+            self._set_range()
+
+    def _set_range(self) -> None:
+        last = list(self._plots.values())[-1]
+        points = [next(iter(self._points(trace).values()))[0] for trace in self._traces]
+        low, high = min(p[0] for p in points), max(p[-1] for p in points)
+        last.setXRange(float(low), float(high), padding=0.01)
+
+    def _look(self, key: str) -> Look:
+        """Hue and dashes of a trace: held ones keep theirs, the current one is plain."""
+        held = self.session.state.plots.held
+        return look_of(held.index(key)) if key in held else _plain(self.tokens().accent)
+
+    def _points(self, trace: Trace) -> dict[str, tuple[Floats, Floats]]:
+        """What is drawn of a trace in each plot."""
+        return drawn_points(trace, self.session.state.plots, repetition_time_s(self.session))
+
+    def _tell(self, current: str) -> None:
+        entries = [
+            (trace.name + self._more(trace) * (trace.key == current), self._look(trace.key))
+            for trace in self._traces
+        ]
+        self.parcel_label.show_entries(tuple(entries))
+        if not entries:
+            parcel = self.session.state.plots.trace == "parcel" and self.session.case is not None
+            voxel = self.native or not parcel
+            none = voxel and not self._has_voxels()
+            self.parcel_label.show_words(_NO_VOXELS if none else "Click a parcel.")
+
+    def _more(self, trace: Trace) -> str:
         signals, parcel = self._signals(), self.session.parcel
-        if signals is None or not self._plots:
-            return
-        if parcel is None:
-            self.parcel_label.set_full_text("Click a parcel in any view.")
-            for line in self._curves:
-                line.setData([], [])
-            return
-        self.parcel_label.set_full_text(
-            f"{signals.parcel_names[parcel].replace('_', ' ')}  ·  {signals.networks[parcel]}"
-            f"  ·  coverage {signals.coverage[parcel] * 100:.0f} %"
-        )
-        for line, item, values in zip(
-            self._curves,
-            self._plots,
-            (signals.raw[:, parcel], signals.cleaned[:, parcel]),
-            strict=True,
-        ):
-            across, up = self._points(np.asarray(values, dtype=float), signals)
-            line.setData(across, up)
-            item.getViewBox().autoRange(padding=0.03)
-        self._plots[-1].setXRange(float(across[0]), float(across[-1]), padding=0.01)
+        if not trace.key.startswith("parcel") or signals is None or parcel is None:
+            return ""
+        share = signals.coverage[parcel] * 100
+        return f"  ·  {signals.networks[parcel]}  ·  coverage {share:.0f} %"
 
-    def _points(self, values: Floats, signals: CleanSignals) -> tuple[Floats, Floats]:
-        if self._kind == "time":
-            return np.arange(values.size, dtype=float), values
-        centred = np.nan_to_num(values - np.nanmean(values))
-        amplitude = np.abs(np.fft.rfft(centred * np.hanning(values.size))) / values.size
-        return np.fft.rfftfreq(values.size, signals.repetition_time_s), amplitude
+    # frames ----------------------------------------------------------------------
 
     def _frame_changed(self) -> None:
         for cursor in self._cursors:
             cursor.setValue(self.session.frame)
 
-    def _clicked(self, event: pg.GraphicsScene.mouseEvents.MouseClickEvent) -> None:
-        if self._plots and self._kind == "time":
-            at = self._plots[-1].getViewBox().mapSceneToView(event.scenePos())
-            self.session.select_frame(round(float(at.x())))
+    def _frames_changed(self) -> None:
+        frames = self.session.state.selection.frames
+        for region in self._ranges:
+            region.setVisible(frames is not None)
+        if frames is not None:
+            self._show_range(*frames)
+
+    def _show_range(self, first: int, last: int) -> None:
+        for region in self._ranges:
+            region.setRegion((first - 0.5, last + 0.5))
+            region.show()
+
+    def _plots_changed(self) -> None:
+        state = self.session.state.plots
+        if self._made != (state.series, state.percent):
+            self.refresh()
+        else:
+            set_choice(self.source_box, state.trace)
+            self._selection_changed()
+
+    def _clicked(self, frame: int, shift: bool) -> None:
+        if shift:
+            self.hold()
+        else:
+            self.session.select_frame(frame)
+
+    # keys ------------------------------------------------------------------------
+
+    def hold(self) -> None:
+        """Keep the trace that follows the selection, or let it go."""
+        hold(self.session, native=self.native)
+
+    def hold_mask(self) -> None:
+        """Hold the mean of the mask that lies uppermost among the layers."""
+        key = mask_key(self.session)
+        if key and self._has_voxels():
+            hold_key(self.session, key)
+        else:
+            self.parcel_label.show_words(_NO_VOXELS if key else _NO_MASK)
+
+    def release(self) -> None:
+        """Keep none."""
+        self.session.change("Let all traces go", "plots", held=())
+
+    def volume_before(self) -> None:
+        """One volume back."""
+        self.session.select_frame(max(self.session.frame - 1, 0))
+
+    def volume_after(self) -> None:
+        """One volume on."""
+        self.session.select_frame(self.session.frame + 1)
+
+    # words and files ---------------------------------------------------------------
+
+    def sentence(self) -> str:
+        """Which traces are drawn and their values at the cursor."""
+        if not self._traces:
+            return self.empty_reason()
+        volume = self.session.frame + self._traces[0].first_frame
+        parts = []
+        for trace in self._traces:
+            at = np.flatnonzero(trace.volumes == volume)
+            value = f" {trace.raw[at[0]]:.6g}" if at.size else ""
+            parts.append(f"{trace.name}{value}")
+        return f"Time series at volume {volume} (first = 0): {', '.join(parts)}"
+
+    def as_table(self) -> Table | None:
+        """One row a volume, or a frequency: what is drawn."""
+        if not self._traces:
+            return None
+        spectral = self.session.state.plots.series == "spectrum"
+        first = None if spectral else self._traces[0].first_frame
+        drawn = {
+            f"{trace.name}, {name}": points
+            for trace in self._traces
+            for name, points in self._points(trace).items()
+        }
+        return Table(*drawn_rows(drawn, first))
+
+    def ask_export(self) -> None:
+        """Choose where the traces go."""
+        if not self._traces:
+            return
+        stem = self.session.case.case.stem() if self.session.case is not None else "scan"
+        name, _ = QFileDialog.getSaveFileName(
+            self, "Export the time series", f"{stem}_desc-traces_timeseries.tsv", "TSV (*.tsv)"
+        )
+        if name:
+            self.export_to(Path(name))
+
+    def export_to(self, path: Path) -> None:
+        """Write the traces as they are stored: raw in scanner units, whatever is drawn."""
+        said = save_traces(path, self._traces, repetition_time_s(self.session))
+        self.parcel_label.show_words(said)
+
+
+def _plain(colour: str) -> Look:
+    return colour, Qt.PenStyle.SolidLine

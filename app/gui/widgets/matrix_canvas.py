@@ -1,4 +1,4 @@
-"""A square matrix in network order with strips, names, separators and a cross at the selection."""
+"""A square matrix with strips, names, separators, a cross at the selection and a cell cursor."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from PySide6.QtCore import QPointF, QRectF, Qt, Signal
 from PySide6.QtGui import (
     QColor,
     QImage,
-    QKeyEvent,
     QMouseEvent,
     QPainter,
     QPaintEvent,
@@ -21,12 +20,15 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QToolTip, QWidget
 
 from app.core.arrays import Floats, Ints
-from app.core.colours import NETWORK_SHORT, SignedScale, diverging_table, network_colour
+from app.core.colours import NETWORK_SHORT, MagnitudeScale, SignedScale, network_colour
+from app.gui.widgets.ring_layout import spread
 from app.gui.widgets.theme import font, tokens
 
 _WHOLE_NAMES_PX = 240  # least height
 _STRIP_PX = 7
 _UNKNOWN = (150, 150, 150)  # rows of parcels that were not covered
+_LEAST_MARK_PX = 4.0  # a connection is never drawn smaller, where few are shown
+_FEW = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,9 @@ class MatrixContent:
     matrix: Floats  # (parcel, parcel)
     order: Ints  # (parcel,)
     networks: tuple[str, ...]  # one a parcel, atlas order
-    scale: SignedScale
+    scale: SignedScale | MagnitudeScale
+    by_network: bool = True  # rows of one network stand together: names and separators
+    shown: tuple[tuple[int, int], ...] | None = None  # connections over the threshold; None: all
 
 
 class MatrixCanvas(QWidget):
@@ -54,6 +58,8 @@ class MatrixCanvas(QWidget):
         self._always_short = short_names
         self._image: QImage | None = None
         self._pixels: NDArray[np.uint8] | None = None
+        self._place: Ints = np.zeros(0, dtype=np.int64)  # of each parcel in drawing order
+        self.cursor_cell: tuple[int, int] | None = None  # atlas indices; moved by the arrows
         self._zoom = 1.0
         self._centre = (0.5, 0.5)
         self._pressed: QPointF | None = None
@@ -67,13 +73,19 @@ class MatrixCanvas(QWidget):
         self.content, self.reason = content, reason
         self._image = None
         if content is not None:
-            ordered = content.matrix[np.ix_(content.order, content.order)]
-            table = diverging_table().astype(np.uint8)
-            pixels = table[content.scale.index(ordered)]
+            order = content.order
+            self._place = np.argsort(order)
+            ordered = content.matrix[np.ix_(order, order)]
+            pixels = content.scale.rgb(ordered).astype(np.uint8)
+            if content.shown is not None:
+                hidden = np.ones(ordered.shape, dtype=bool)
+                pairs = self._place[np.array(content.shown, dtype=np.int64).reshape(-1, 2)]
+                hidden[pairs[:, 0], pairs[:, 1]] = hidden[pairs[:, 1], pairs[:, 0]] = False
+                pixels[hidden] = content.scale.rgb(np.zeros(1))[0]
             pixels[~np.isfinite(ordered)] = _UNKNOWN
             # pixels must outlive the image, which does not copy them
             self._pixels = np.ascontiguousarray(pixels)
-            size = len(content.order)
+            size = len(order)
             self._image = QImage(
                 self._pixels.data, size, size, 3 * size, QImage.Format.Format_RGB888
             )
@@ -82,6 +94,7 @@ class MatrixCanvas(QWidget):
     def set_selection(self, parcel: int | None, edge: tuple[int, int] | None) -> None:
         """Mark a row and column, and one connection."""
         self.selected, self.edge = parcel, edge
+        self.cursor_cell = None
         self.update()
 
     # geometry -----------------------------------------------------------------
@@ -137,11 +150,31 @@ class MatrixCanvas(QWidget):
         smooth = square.width() * self.devicePixelRatioF() < window.width()
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, smooth)
         painter.drawImage(square, self._image, window)
+        self._paint_few(painter, square, window)
         self._paint_networks(painter, square, window)
         self._paint_selection(painter, square, window)
         painter.setPen(QPen(QColor(colours.accent if self.hasFocus() else colours.border), 1))
         painter.drawRect(square)
         painter.end()
+
+    def _paint_few(self, painter: QPainter, square: QRectF, window: QRectF) -> None:
+        """Connections as marks that can be seen, where few are shown and cells are small."""
+        assert self.content is not None
+        shown, scale = self.content.shown, square.width() / window.width()
+        if shown is None or len(shown) > _FEW or scale >= _LEAST_MARK_PX:
+            return
+        pairs = np.array(shown, dtype=np.int64).reshape(-1, 2)
+        colours = self.content.scale.rgb(self.content.matrix[pairs[:, 0], pairs[:, 1]])
+        painter.save()
+        painter.setClipRect(square)
+        half = _LEAST_MARK_PX / 2.0
+        for (first, second), colour in zip(self._place[pairs], colours, strict=True):
+            for row, column in ((first, second), (second, first)):
+                x = square.left() + (column + 0.5 - window.left()) * scale
+                y = square.top() + (row + 0.5 - window.top()) * scale
+                box = QRectF(x - half, y - half, _LEAST_MARK_PX, _LEAST_MARK_PX)
+                painter.fillRect(box, QColor(*(int(c) for c in colour)))
+        painter.restore()
 
     def _blocks(self) -> list[tuple[str, int, int]]:
         """(network, first row, row after the last) in drawing order."""
@@ -151,8 +184,9 @@ class MatrixCanvas(QWidget):
         return [(names[a], a, b) for a, b in itertools.pairwise(starts)]
 
     def _paint_networks(self, painter: QPainter, square: QRectF, window: QRectF) -> None:
+        assert self.content is not None
         scale = square.width() / window.width()
-        line = QPen(QColor(20, 24, 30, 150), 1)
+        line = QPen(QColor(20, 24, 30, 150), 1) if self.content.by_network else None
         rows: list[tuple[float, str]] = []
         columns: list[tuple[float, str]] = []
         for name, first, after in self._blocks():
@@ -166,17 +200,20 @@ class MatrixCanvas(QWidget):
                     continue
                 begin_px, end_px = (begin - low) * scale, (end - low) * scale
                 found.append(((begin_px + end_px) / 2.0, name))
-                painter.setPen(line)
                 if along == "row":
                     y = square.top() + begin_px
                     strip = QRectF(square.left() - _STRIP_PX - 2, y, _STRIP_PX, end_px - begin_px)
-                    painter.drawLine(QPointF(square.left(), y), QPointF(square.right(), y))
+                    ends = QPointF(square.left(), y), QPointF(square.right(), y)
                 else:
                     x = square.left() + begin_px
                     strip = QRectF(x, square.bottom() + 2, end_px - begin_px, _STRIP_PX)
-                    painter.drawLine(QPointF(x, square.top()), QPointF(x, square.bottom()))
+                    ends = QPointF(x, square.top()), QPointF(x, square.bottom())
+                if line is not None:
+                    painter.setPen(line)
+                    painter.drawLine(*ends)
                 painter.fillRect(strip, colour)
-        self._paint_names(painter, square, rows, columns)
+        if self.content.by_network:
+            self._paint_names(painter, square, rows, columns)
 
     def _paint_names(
         self,
@@ -191,12 +228,18 @@ class MatrixCanvas(QWidget):
         step = metrics.height() - 1.0
         right = square.left() - _STRIP_PX - 5
         side = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
-        for place, (_, name) in zip(_spread(rows, step, square.height()), rows, strict=True):
+        places = spread(
+            [place for place, _ in rows], step, step / 2.0, square.height() - step / 2.0
+        )
+        for place, (_, name) in zip(places, rows, strict=True):
             y = square.top() + place
             box = QRectF(0, y - step, right, 2 * step)
             words = NETWORK_SHORT.get(name, name) if self._short_names else name
             painter.drawText(box, side, words)
-        for place, (_, name) in zip(_spread(columns, step, square.width()), columns, strict=True):
+        places = spread(
+            [place for place, _ in columns], step, step / 2.0, square.width() - step / 2.0
+        )
+        for place, (_, name) in zip(places, columns, strict=True):
             painter.save()
             painter.translate(square.left() + place, square.bottom() + _STRIP_PX + 5)
             painter.rotate(-90)
@@ -206,7 +249,7 @@ class MatrixCanvas(QWidget):
 
     def _paint_selection(self, painter: QPainter, square: QRectF, window: QRectF) -> None:
         assert self.content is not None
-        place = np.argsort(self.content.order)
+        place = self._place
         scale = square.width() / window.width()
         painter.save()
         painter.setClipRect(square)
@@ -218,12 +261,14 @@ class MatrixCanvas(QWidget):
                 y, x = square.top() + at, square.left() + across
                 painter.drawLine(QPointF(square.left(), y), QPointF(square.right(), y))
                 painter.drawLine(QPointF(x, square.top()), QPointF(x, square.bottom()))
-        if self.edge is not None and max(self.edge) < len(place):
-            first, second = self.edge
+        for cell, hue in ((self.edge, "#ffeb3b"), (self.cursor_cell, "#40e0e8")):
+            if cell is None or max(cell) >= len(place):
+                continue
+            first, second = cell
             y = square.top() + (place[first] + 0.5 - window.top()) * scale
             x = square.left() + (place[second] + 0.5 - window.left()) * scale
             size = max(scale, 5.0) + 3.0
-            for colour, width in ((QColor(0, 0, 0), 4), (QColor(255, 235, 59), 2)):
+            for colour, width in ((QColor(0, 0, 0), 4), (QColor(hue), 2)):
                 painter.setPen(QPen(colour, width))
                 painter.drawRect(QRectF(x - size / 2, y - size / 2, size, size))
         painter.restore()
@@ -281,37 +326,27 @@ class MatrixCanvas(QWidget):
         self.update()
         event.accept()
 
-    def keyPressEvent(self, event: QKeyEvent) -> None:
-        """Arrows move the selected connection in drawing order; R shows the whole matrix."""
-        moves = {
-            Qt.Key.Key_Up: (-1, 0),
-            Qt.Key.Key_Down: (1, 0),
-            Qt.Key.Key_Left: (0, -1),
-            Qt.Key.Key_Right: (0, 1),
-        }
-        move = moves.get(Qt.Key(event.key()))
-        if self.content is not None and move is not None:
-            place = np.argsort(self.content.order)
-            first = self.selected if self.selected is not None else int(self.content.order[0])
-            row, column = self.edge if self.edge is not None else (first, first)
-            last = len(place) - 1
-            at = (place[row] + move[0], place[column] + move[1])
-            i, j = (int(self.content.order[min(max(v, 0), last)]) for v in at)
-            self.clicked.emit(i, j)
-        elif event.key() == Qt.Key.Key_R:
-            self._zoom, self._centre = 1.0, (0.5, 0.5)
-            self.update()
-        else:
-            super().keyPressEvent(event)
+    # what keys do ---------------------------------------------------------------
 
+    def move_cursor(self, down: int, right: int) -> None:
+        """Move the cell cursor in drawing order; it selects nothing yet."""
+        if self.content is None:
+            return
+        first = self.selected if self.selected is not None else int(self.content.order[0])
+        row, column = self.cursor_cell or self.edge or (first, first)
+        last = len(self._place) - 1
+        at = (self._place[row] + down, self._place[column] + right)
+        i, j = (int(self.content.order[min(max(int(v), 0), last)]) for v in at)
+        self.cursor_cell = (i, j)
+        self.hovered.emit(i, j)
+        self.update()
 
-def _spread(marks: list[tuple[float, str]], step: float, room: float) -> list[float]:
-    """Positions of labels near their marks, at least `step` apart, inside the room."""
-    places = [place for place, _ in marks]
-    for i in range(1, len(places)):
-        places[i] = max(places[i], places[i - 1] + step)
-    if places and places[-1] > room - step / 2.0:
-        places[-1] = room - step / 2.0
-        for i in range(len(places) - 2, -1, -1):
-            places[i] = min(places[i], places[i + 1] - step)
-    return places
+    def choose_cursor(self) -> None:
+        """Select the connection under the cell cursor."""
+        if self.cursor_cell is not None:
+            self.clicked.emit(*self.cursor_cell)
+
+    def show_whole(self) -> None:
+        """Zoom out."""
+        self._zoom, self._centre = 1.0, (0.5, 0.5)
+        self.update()

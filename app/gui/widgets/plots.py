@@ -55,7 +55,8 @@ def plot(
     item.setMenuEnabled(False)
     item.hideButtons()
     item.setMouseEnabled(x=False, y=False)
-    item.setLabel("left", label, units=units or None)
+    if label:
+        item.setLabel("left", label, units=units or None)
     left = item.getAxis("left")
     left.setWidth(AXIS_WIDTH_PX)
     left.enableAutoSIPrefix(False)
@@ -96,16 +97,29 @@ def flagged_spans(good: Bools) -> list[tuple[int, int]]:
     return [(int(a), int(b)) for a, b in zip(change[::2], change[1::2], strict=True)]
 
 
-def shade_flagged(item: pg.PlotItem, good: Bools, colours: Tokens) -> None:
-    """Shade the frames that are not used for connectivity."""
-    colour = QColor(colours.attention)
-    colour.setAlpha(60)
+def faint(colour: str, alpha: int) -> QColor:
+    """A colour that lets through what lies below it."""
+    made = QColor(colour)
+    made.setAlpha(alpha)
+    return made
+
+
+def shade_frames(item: pg.PlotItem, good: Bools, colour: str) -> list[pg.LinearRegionItem]:
+    """Shade the frames that are not good; what was added, so that it can be taken away."""
+    regions = []
     for first, after in flagged_spans(good):
         region = pg.LinearRegionItem(
-            (first - 0.5, after - 0.5), movable=False, brush=colour, pen=pg.mkPen(None)
+            (first - 0.5, after - 0.5), movable=False, brush=faint(colour, 60), pen=pg.mkPen(None)
         )
         region.setZValue(-10)
         item.addItem(region)
+        regions.append(region)
+    return regions
+
+
+def shade_flagged(item: pg.PlotItem, good: Bools, colours: Tokens) -> None:
+    """Shade the frames that are not used for connectivity."""
+    shade_frames(item, good, colours.attention)
 
 
 def curve(
@@ -117,9 +131,14 @@ def curve(
     return item.plot(across, values, pen=pen(colour, width), connect="finite")
 
 
-def legend(item: pg.PlotItem, entries: tuple[tuple[str, str], ...]) -> None:
-    """Names in the colours of their lines, in the upper left corner of a plot."""
-    squares = [f'<span style="color:{hue}">&#9644; {name}</span>' for name, hue in entries]
-    words = pg.LabelItem("&nbsp; ".join(squares), size="8pt")
+def legend(item: pg.PlotItem, entries: tuple[tuple[str, str], ...], behind: str = "") -> None:
+    """Names in the colours of their lines, in the upper left corner of a plot.
+
+    A single name needs no mark. `behind` is the colour that keeps the words off the lines.
+    """
+    mark = "&#9644; " if len(entries) > 1 else ""
+    ground = f";background-color:{behind}" if behind else ""
+    named = [f'<span style="color:{hue}{ground}">{mark}{name}</span>' for name, hue in entries]
+    words = pg.LabelItem("&nbsp; ".join(named), size="8pt")
     words.setParentItem(item.getViewBox())
     words.anchor(itemPos=(0, 0), parentPos=(0, 0), offset=(8, -3))

@@ -1,4 +1,4 @@
-"""The five steps at the left, each with its sign, its name and its state in words."""
+"""The steps at the left, and the workspaces below: sign, name, and state in words."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from functools import partial
 
 from PySide6.QtCore import QEvent, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen
-from PySide6.QtWidgets import QAbstractButton, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QAbstractButton, QFrame, QSizePolicy, QVBoxLayout, QWidget
 
 from app.gui.widgets.icons import STATE_WORDS, renderer, state_colour
 from app.gui.widgets.theme import font, tokens
@@ -18,6 +18,7 @@ STEPS = (
     ("explain", "Explain"),
     ("report", "Report"),
 )
+WORKSPACES = (("cohort", "Cohort"),)  # pages beside the steps of one scan
 
 
 class StepButton(QAbstractButton):
@@ -122,12 +123,25 @@ class StepBar(QWidget):
         column.setContentsMargins(0, 8, 0, 8)
         column.setSpacing(2)
         self.buttons: dict[str, StepButton] = {}
-        for number, (key, title) in enumerate(STEPS, start=1):
+        self._rule = QFrame()
+        self._rule.setObjectName("rule")
+        self._rule.setFixedHeight(1)
+        for number, (key, title) in enumerate((*STEPS, *WORKSPACES), start=1):
+            if number == len(STEPS) + 1:
+                column.addSpacing(6)
+                column.addWidget(self._rule)
+                column.addSpacing(6)
             button = StepButton(key, title, number)
             button.clicked.connect(partial(self._clicked, key))
             column.addWidget(button)
             self.buttons[key] = button
         self.buttons["load"].setChecked(True)
+
+    def show_workspaces(self, shown: bool) -> None:
+        """Show the pages of research, or hide them in clinic mode."""
+        self._rule.setVisible(shown)
+        for key, _ in WORKSPACES:
+            self.buttons[key].setVisible(shown)
 
     def choose(self, key: str) -> None:
         """Mark a step as the open one, without telling; none where a workspace is open."""

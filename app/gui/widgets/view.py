@@ -183,6 +183,8 @@ class View(QWidget):
         """Why there is nothing to show; printed in the place of the picture."""
         if self.session.case is None:
             return "No case is open."
+        if self.session.case.stale:
+            return f"{self.session.case.stale}."
         if self.session.case.withheld:
             return "Withheld: nothing is shown here, because no number may be derived from it."
         return "This part of the case was not computed."

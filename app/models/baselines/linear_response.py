@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -45,6 +46,19 @@ class LinearRival(Rival):
     @abstractmethod
     def _feature_count(self, stored: Stored) -> int:
         """How many features a stored model must have."""
+
+    def learn_features(self, people: People, progress: Progress) -> Floats:
+        """Fit whatever the features need, without labels, on training people; their features.
+
+        (person, feature), NaN where unknown. For cross-validation, which asks many fits for the
+        same features; `fit` does the same and more.
+        """
+        return self._learn_features(people, progress)
+
+    def features_of(self, people: People) -> Floats:
+        """(person, feature) of people asked after `learn_features`, one person at a time."""
+        rows = [self._features(people.rows(np.array([i]))) for i in range(len(people))]
+        return np.stack(rows)
 
     def _learn(self, people: People, labels: Bools, seed: int, progress: Progress) -> None:
         rows = self._learn_features(people, progress)

@@ -10,7 +10,7 @@ from app import __version__
 from app.core.provenance import record_sha256
 from app.reporting.blocks import Block, Columns, Picture, Section
 from app.reporting.evaluation.facts import EvaluationFacts, PlainTable, metric_of, record_of
-from app.reporting.evaluation.sections import SECTIONS
+from app.reporting.evaluation.sections import EVALUATION_SECTIONS
 from app.reporting.footer import PageFacts
 from app.reporting.privacy import scrubbed
 from app.reporting.record import record_bytes
@@ -57,8 +57,8 @@ def sections_of_evaluation(facts: EvaluationFacts, told: Told = silent) -> tuple
             raise ValueError(f"an evaluation without '{name}' gets no report")
     with drawing_style():
         built = []
-        for number, build in enumerate(SECTIONS):
-            told(number / len(SECTIONS))
+        for number, build in enumerate(EVALUATION_SECTIONS):
+            told(number / len(EVALUATION_SECTIONS))
             built.append(build(facts))
     return tuple(section for section in built if section is not None)
 

@@ -1,0 +1,1 @@
+"""Learn from labelled people and judge what was learnt: plan, labels, splits, evaluation."""

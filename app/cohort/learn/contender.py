@@ -1,0 +1,217 @@
+"""What is compared: any `ResponseModel`, and linear rivals by a way that is many times faster.
+
+A contender answers one outer fold: log-odds of the test rows by a model fitted on the training
+rows, and log-odds of the training rows by models of the inner folds, which calibrate the former.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+
+from app.cohort.learn.continuous import ContinuousAnswer, answer_continuous
+from app.cohort.learn.fast_logistic import fit_fast
+from app.cohort.learn.labelled import LabelledCohort
+from app.cohort.learn.reduced import Reduced, reduced
+from app.cohort.learn.splits import Fold
+from app.core.arrays import Bools, Floats, Ints
+from app.core.progress import PartOfStage, Progress
+from app.models.baselines.linear import fit_linear
+from app.models.baselines.linear_response import LinearRival
+from app.models.baselines.people import People, people_of
+from app.models.interface import ResponseModel
+
+
+@dataclass(frozen=True, slots=True)
+class FoldAnswer:
+    """One outer fold's answers, uncalibrated."""
+
+    test: Floats  # (test row,)
+    inner: Floats  # (training row,), each by a model of an inner fold that did not see the person
+    continuous: ContinuousAnswer | None = None
+    told: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """A cohort's arrays, made once for all contenders and folds."""
+
+    people: People
+    labels: Bools
+    improvement: Floats | None  # (row,) continuous outcome, NaN where unknown
+    baseline: Floats | None  # (row,)
+
+    @classmethod
+    def of(cls, cohort: LabelledCohort) -> Inputs:
+        """From people with labels."""
+        continuous = cohort.outcome.continuous()
+        return cls(
+            people_of(cohort.series, cohort.connectivity, cohort.covariates, None),
+            cohort.labels,
+            None if continuous is None else continuous[1],
+            cohort.outcome.baseline,
+        )
+
+    def relabelled(self, labels: Bools) -> Inputs:
+        """The same people with other labels (permutation); no continuous outcome."""
+        return Inputs(self.people, labels, None, None)
+
+
+class Contender(Protocol):
+    """One entry of a comparison."""
+
+    @property
+    def id(self) -> str:
+        """As in the plan."""
+
+    @property
+    def label(self) -> str:
+        """For people."""
+
+    @property
+    def inputs(self) -> str:
+        """What it looks at: "none", "covariates", "connectivity", "series", "both"."""
+
+    @property
+    def deep(self) -> bool:
+        """Takes minutes a fold: timed and permuted apart."""
+
+    @property
+    def identity(self) -> Any:
+        """JSON-able; whatever changes an answer changes it."""
+
+    def answer(self, inputs: Inputs, fold: Fold, seed: int, progress: Progress) -> FoldAnswer:
+        """One outer fold."""
+
+    def fresh(self) -> ResponseModel:
+        """An unfitted model, for a bundle."""
+
+
+@dataclass(frozen=True, slots=True)
+class AnyModel:
+    """Fits the model itself for the outer fold and for each inner one."""
+
+    id: str
+    label: str
+    inputs: str
+    make: Callable[[], ResponseModel]
+    identity: Any
+    deep: bool = True
+
+    def fresh(self) -> ResponseModel:
+        """An unfitted model."""
+        return self.make()
+
+    def answer(self, inputs: Inputs, fold: Fold, seed: int, progress: Progress) -> FoldAnswer:
+        """One outer fold: one fit for the test rows, one for each inner fold."""
+        parts = len(fold.inner) + 1
+        place = {int(row): number for number, row in enumerate(fold.training)}
+        inner = np.empty(len(fold.training))
+        for number, (inside, validation) in enumerate(fold.inner):
+            part = PartOfStage(progress, number / parts, (number + 1) / parts)
+            found, _ = self._asked(inputs, inside, validation, seed, part)
+            inner[[place[int(row)] for row in validation]] = found
+        part = PartOfStage(progress, (parts - 1) / parts, 1.0)
+        test, told = self._asked(inputs, fold.training, fold.test, seed, part)
+        return FoldAnswer(test, inner, None, told)
+
+    def _asked(
+        self, inputs: Inputs, inside: Ints, outside: Ints, seed: int, progress: Progress
+    ) -> tuple[Floats, dict[str, float]]:
+        people, asked = inputs.people.rows(inside), inputs.people.rows(outside)
+        model = self.make().fit(
+            people.series,
+            people.connectivity,
+            people.covariates,
+            inputs.labels[inside],
+            seed=seed,
+            progress=progress,
+        )
+        found = model.predict_log_odds(asked.series, asked.connectivity, asked.covariates)
+        return np.asarray(found, float), dict(getattr(model, "told", {}))
+
+
+@dataclass(frozen=True, slots=True)
+class LinearContender:
+    """A `LinearRival`: features once an outer fold, all fits in reduced coordinates.
+
+    Label-free statistics of the features (tangent reference, imputation) come from the outer
+    training rows and are shared by the inner folds; the strength of the penalty is chosen again
+    inside each.
+    """
+
+    id: str
+    label: str
+    inputs: str
+    make: Callable[[], LinearRival]
+    identity: Any
+    deep: bool = False
+
+    def fresh(self) -> ResponseModel:
+        """An unfitted model."""
+        return self.make()
+
+    def answer(self, inputs: Inputs, fold: Fold, seed: int, progress: Progress) -> FoldAnswer:
+        """One outer fold."""
+        rows = self.prepared(inputs.people, fold, progress)
+        labels = inputs.labels[fold.training]
+        place = {int(row): number for number, row in enumerate(fold.training)}
+        inner = np.empty(len(labels))
+        for inside, validation in fold.inner:
+            a = np.array([place[int(row)] for row in inside])
+            b = np.array([place[int(row)] for row in validation])
+            inner[b], _ = self.fitted(rows, rows.training[a], labels[a], rows.training[b], seed)
+        test, strength = self.fitted(rows, rows.training, labels, rows.test, seed)
+        return FoldAnswer(
+            test, inner, self._continuous(rows, inputs, fold, place),
+            {"strength": strength, "columns": float(rows.training.shape[1])},
+        )  # fmt: skip
+
+    def prepared(self, people: People, fold: Fold, progress: Progress) -> Reduced:
+        """Features of one fold, which no label has a part in."""
+        model = self.make()
+        training = model.learn_features(people.rows(fold.training), progress)
+        asked = model.features_of(people.rows(fold.test))
+        return reduced(training, asked, standardise=model.standardise)
+
+    def fitted(
+        self, rows: Reduced, training: Floats, labels: Bools, asked: Floats, seed: int
+    ) -> tuple[Floats, float]:
+        """Log-odds of `asked` by a fit on `training`, and the strength that was chosen."""
+        kind = self.make().classifier
+        if kind.name in ("logistic", "plain"):
+            fast = fit_fast(training, labels, kind, standardise=rows.standardise, seed=seed)
+            return fast.log_odds(asked), fast.strength
+        fit = fit_linear(
+            training,
+            labels,
+            kind,
+            standardise=rows.standardise,
+            seed=seed,
+            progress=Progress(),
+        )
+        return np.array([fit.log_odds(row) for row in asked]), fit.strength
+
+    def _continuous(
+        self, rows: Reduced, inputs: Inputs, fold: Fold, place: dict[int, int]
+    ) -> ContinuousAnswer | None:
+        if inputs.improvement is None:
+            return None
+        inner = [
+            (np.array([place[int(r)] for r in a]), np.array([place[int(r)] for r in b]))
+            for a, b in fold.inner
+        ]
+        baseline = inputs.baseline
+        return answer_continuous(
+            rows.training,
+            rows.test,
+            inputs.improvement[fold.training],
+            inputs.improvement[fold.test],
+            None if baseline is None else baseline[fold.training],
+            None if baseline is None else baseline[fold.test],
+            inner,
+            standardise=rows.standardise,
+        )

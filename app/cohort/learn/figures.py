@@ -1,0 +1,243 @@
+"""Figures of out-of-fold predictions, averaged over repeats, with intervals over persons.
+
+A figure of several repeats is the mean of each repeat's. Its interval resamples persons, the same
+persons in all repeats, so that repeating the split does not narrow it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from app.cohort.logistic import sigmoid
+from app.core.arrays import Bools, Floats, Ints
+
+SMALLEST_PROBABILITY = 1e-12
+MOST_AT_ONCE = 4_000_000  # numbers in one array
+LARGEST_SLOPE = 100.0  # of a separable sample
+
+# (draw, row) scores or probabilities and (draw, row) labels -> (draw,)
+Batch = Callable[[Floats, Bools], Floats]
+
+
+def auroc_of(scores: Floats, labels: Bools) -> Floats:
+    """Area under the ROC curve of each draw, ties counted half; NaN with one class only."""
+    from scipy.stats import rankdata
+
+    ranks = rankdata(scores, axis=1)
+    positive = labels.sum(axis=1).astype(float)
+    negative = labels.shape[1] - positive
+    wins = (ranks * labels).sum(axis=1) - 0.5 * positive * (positive + 1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(np.where(positive * negative > 0, wins / (positive * negative), np.nan))
+
+
+def confusion(probability: Floats, labels: Bools, cutoff: float) -> tuple[Floats, ...]:
+    """True and false positives, true and false negatives of each draw."""
+    called = probability >= cutoff
+    return (
+        (called & labels).sum(axis=1).astype(float),
+        (called & ~labels).sum(axis=1).astype(float),
+        (~called & ~labels).sum(axis=1).astype(float),
+        (~called & labels).sum(axis=1).astype(float),
+    )
+
+
+def sensitivity_of(probability: Floats, labels: Bools, cutoff: float) -> Floats:
+    """Share of responders that are called."""
+    tp, _, _, fn = confusion(probability, labels, cutoff)
+    return _ratio(tp, tp + fn)
+
+
+def specificity_of(probability: Floats, labels: Bools, cutoff: float) -> Floats:
+    """Share of non-responders that are not."""
+    _, fp, tn, _ = confusion(probability, labels, cutoff)
+    return _ratio(tn, tn + fp)
+
+
+def balanced_accuracy_of(probability: Floats, labels: Bools, cutoff: float) -> Floats:
+    """Mean of sensitivity and specificity."""
+    return 0.5 * (
+        sensitivity_of(probability, labels, cutoff) + specificity_of(probability, labels, cutoff)
+    )
+
+
+def matthews_of(probability: Floats, labels: Bools, cutoff: float) -> Floats:
+    """Matthews correlation; 0 where a row or column of the table is empty."""
+    tp, fp, tn, fn = confusion(probability, labels, cutoff)
+    scale = (tp + fp) * (tp + fn) * (tn + fp) * (tn + fn)
+    return np.where(scale > 0, (tp * tn - fp * fn) / np.sqrt(np.maximum(scale, 1.0)), 0.0)
+
+
+def brier_of(probability: Floats, labels: Bools) -> Floats:
+    """Mean squared difference between probability and outcome."""
+    return np.asarray(((probability - labels) ** 2).mean(axis=1))
+
+
+def log_loss_of(probability: Floats, labels: Bools) -> Floats:
+    """Mean negative log-likelihood, natural logarithm."""
+    p = np.clip(probability, SMALLEST_PROBABILITY, 1 - SMALLEST_PROBABILITY)
+    return np.asarray(-np.where(labels, np.log(p), np.log1p(-p)).mean(axis=1))
+
+
+def calibration_slope_of(probability: Floats, labels: Bools) -> Floats:
+    """Slope of a logistic regression of the outcome on the predicted log-odds (Cox 1958).
+
+    1 = neither too bold nor too timid; NaN where everybody has one probability.
+    """
+    x = _logit(probability)
+    centred = x - x.mean(axis=1, keepdims=True)
+    spread = centred.std(axis=1)
+    known = (spread > 1e-9) & (labels.any(axis=1)) & (~labels.all(axis=1))
+    unit = centred / np.where(spread > 1e-9, spread, 1.0)[:, None]
+    slope, intercept = np.zeros(len(x)), _logit(labels.mean(axis=1))
+    for _ in range(50):
+        fitted = sigmoid(slope[:, None] * unit + intercept[:, None])
+        off, weight = labels - fitted, np.maximum(fitted * (1 - fitted), 1e-9)
+        a, b, c = (weight * unit**2).sum(1), (weight * unit).sum(1), weight.sum(1)
+        one, two = (off * unit).sum(1), off.sum(1)
+        determinant = np.maximum(a * c - b * b, 1e-12)
+        step = np.clip((c * one - b * two) / determinant, -2.0, 2.0)
+        other = np.clip((a * two - b * one) / determinant, -2.0, 2.0)
+        slope, intercept = np.clip(slope + step, -50.0, 50.0), intercept + other
+        if float(np.abs(step[known]).max(initial=0.0)) < 1e-9:
+            break
+    found = slope / np.where(spread > 1e-9, spread, 1.0)
+    return np.where(known, np.clip(found, -LARGEST_SLOPE, LARGEST_SLOPE), np.nan)
+
+
+def calibration_intercept_of(probability: Floats, labels: Bools) -> Floats:
+    """Calibration in the large: what has to be added to all log-odds, slope 1; 0 is right."""
+    x = _logit(probability)
+    added = np.zeros(len(x))
+    for _ in range(50):
+        fitted = sigmoid(x + added[:, None])
+        weight = np.maximum((fitted * (1 - fitted)).sum(1), 1e-9)
+        step = np.clip((labels - fitted).sum(1) / weight, -2.0, 2.0)
+        added = np.clip(added + step, -50.0, 50.0)
+        if float(np.abs(step).max(initial=0.0)) < 1e-9:
+            break
+    both = labels.any(axis=1) & ~labels.all(axis=1)
+    return np.where(both, added, np.nan)
+
+
+def figure_of(name: str, cutoff: float) -> tuple[bool, Batch]:
+    """Whether the figure ranks log-odds (True) or takes probabilities, and its function."""
+    with_cutoff: Mapping[str, Callable[[Floats, Bools, float], Floats]] = {
+        "balanced_accuracy": balanced_accuracy_of,
+        "mcc": matthews_of,
+        "sensitivity": sensitivity_of,
+        "specificity": specificity_of,
+    }
+    plain: Mapping[str, Batch] = {
+        "brier": brier_of,
+        "log_loss": log_loss_of,
+        "calibration_slope": calibration_slope_of,
+        "calibration_intercept": calibration_intercept_of,
+    }
+    if name == "auroc":
+        return True, auroc_of
+    if name in plain:
+        return False, plain[name]
+    function = with_cutoff[name]
+    return False, lambda probability, labels: function(probability, labels, cutoff)
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """Out-of-fold answers of one model."""
+
+    log_odds: Floats  # (repeat, row), uncalibrated; NaN where a row was never tested
+    probability: Floats  # (repeat, row), calibrated by the inner folds
+
+    def values(self, ranked: bool) -> Floats:
+        """What a figure takes."""
+        return self.log_odds if ranked else self.probability
+
+
+def value_over_repeats(batch: Batch, values: Floats, labels: Bools) -> float:
+    """Mean over repeats of one figure."""
+    found = batch(values, np.broadcast_to(labels, values.shape))
+    return float(np.nanmean(found)) if np.isfinite(found).any() else float("nan")
+
+
+def draws_of(people: Sequence[str], repeats: int, seed: int) -> Ints:
+    """(draw, row) persons resampled with replacement, all rows of a person together.
+
+    Where people differ in their number of rows, draws are cut or filled to one length.
+    """
+    names = list(dict.fromkeys(people))
+    rng = np.random.default_rng([seed, 303])
+    if len(names) == len(people):
+        return np.asarray(rng.integers(0, len(people), (repeats, len(people))))
+    rows = {name: [i for i, one in enumerate(people) if one == name] for name in names}
+    found = np.empty((repeats, len(people)), int)
+    for draw in range(repeats):
+        taken: list[int] = []
+        while len(taken) < len(people):
+            taken += rows[names[int(rng.integers(len(names)))]]
+        found[draw] = taken[: len(people)]
+    return found
+
+
+def resampled(batch: Batch, values: Floats, labels: Bools, draws: Ints) -> Floats:
+    """(draw,) the figure's mean over repeats in each draw of persons; NaN where undefined."""
+    found = np.full(len(draws), np.nan)
+    at_once = max(1, MOST_AT_ONCE // max(1, values.size))
+    for start in range(0, len(draws), at_once):
+        rows = draws[start : start + at_once]
+        drawn = labels[rows]
+        total = np.stack([batch(one[rows], drawn) for one in values])
+        with np.errstate(invalid="ignore"):
+            known = np.isfinite(total)
+            count = known.sum(axis=0)
+            summed = np.where(known, total, 0.0).sum(axis=0)
+            found[start : start + at_once] = np.where(
+                count > 0, summed / np.maximum(count, 1), np.nan
+            )
+    return found
+
+
+def interval_of(drawn: Floats, level: float = 0.95) -> list[float] | None:
+    """Percentile interval of finite draws; None where too few are."""
+    known = drawn[np.isfinite(drawn)]
+    if len(known) < 0.5 * len(drawn):
+        return None
+    tail = 50.0 * (1.0 - level)
+    low, high = np.percentile(known, [tail, 100.0 - tail])
+    return [float(low), float(high)]
+
+
+def figures_of(
+    scores: Scores, labels: Bools, draws: Ints, names: Sequence[str], cutoff: float
+) -> dict[str, Any]:
+    """Each figure with its 95 % interval; None where it cannot be computed."""
+    found: dict[str, Any] = {}
+    for name in (*names, "sensitivity", "specificity"):
+        ranked, batch = figure_of(name, cutoff)
+        values = scores.values(ranked)
+        value = value_over_repeats(batch, values, labels)
+        interval = interval_of(resampled(batch, values, labels, draws))
+        found[name] = value if np.isfinite(value) else None
+        found[f"{name}_interval"] = around(value, interval)
+    return found
+
+
+def around(value: float, interval: list[float] | None) -> list[float] | None:
+    """The interval, widened to hold its own value where a percentile fell beside it."""
+    if interval is None or not np.isfinite(value):
+        return None
+    return [min(interval[0], value), max(interval[1], value)]
+
+
+def _logit(probability: Floats) -> Floats:
+    p = np.clip(probability, SMALLEST_PROBABILITY, 1 - SMALLEST_PROBABILITY)
+    return np.asarray(np.log(p) - np.log1p(-p))
+
+
+def _ratio(part: Floats, whole: Floats) -> Floats:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(np.where(whole > 0, part / whole, np.nan))

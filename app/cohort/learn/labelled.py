@@ -1,0 +1,344 @@
+"""A cohort to learn from: people and their scans and, once the plan is locked, their labels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from app.cohort.learn.definition import Definition, Outcome
+from app.cohort.learn.participants_table import (
+    ParticipantsTable,
+    number,
+    outcome_columns,
+    row_key,
+    sex_of,
+    values_of,
+)
+from app.cohort.learn.plan import Plan
+from app.cohort.learn.plan_lock import Deviation, LockedPlan
+from app.cohort.learn.refusals import refuse_definitions, refuse_mixtures, refuse_off_scale
+from app.cohort.learn.scans import PreparedScan, scans_of
+from app.core.arrays import Bools, Floats, Ints, frozen
+from app.core.errors import AppError
+from app.core.progress import Progress
+from app.core.provenance import record_sha256
+from app.core.results import Verdict
+from app.models.covariates import NAMES as COVARIATES
+from app.models.covariates import covariate_values
+
+ONE_SITE = "one site"
+AGREEMENT = 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """One person's scan, with what was known before treatment."""
+
+    scan: PreparedScan
+    site: str
+    arm: str
+    age_years: float
+    sex: str
+    baseline_pain: float
+    baseline: float  # outcome's scale before treatment, NaN where the plan names none
+
+    @property
+    def identifier(self) -> str:
+        """The person; several scans of one share it."""
+        return self.scan.participant
+
+    @property
+    def unit(self) -> str:
+        """The scan: person and session."""
+        return f"{self.identifier} {self.scan.session}".strip()
+
+    def covariates(self) -> Floats:
+        """(4,), in the order of `app.models.covariates.NAMES`."""
+        return covariate_values(
+            None if np.isnan(self.age_years) else self.age_years,
+            self.sex,
+            self.scan.mean_fd_mm,
+            None if np.isnan(self.baseline_pain) else self.baseline_pain,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Excluded:
+    """Someone who takes no part, and why."""
+
+    identifier: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cohort:
+    """People without any outcome: all that exists before the plan is locked."""
+
+    people: tuple[Person, ...]
+    excluded: tuple[Excluded, ...]
+    table: Path
+
+    def __len__(self) -> int:
+        return len(self.people)
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledCohort:
+    """People with their outcome, in one order everywhere.
+
+    `labels` are those of the primary definition; `by_definition` holds each definition's, NaN
+    where unknown.
+    """
+
+    people: tuple[Person, ...]
+    labels: Bools  # (person,), True = responder
+    by_definition: dict[str, Floats]  # text -> (person,) 1, 0 or NaN
+    outcome: Outcome
+    excluded: tuple[Excluded, ...]
+    locked: LockedPlan
+    deviations: tuple[Deviation, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.people)
+
+    @property
+    def plan(self) -> Plan:
+        """The plan under which the labels were read."""
+        return self.locked.plan
+
+    @property
+    def identifiers(self) -> tuple[str, ...]:
+        """The person behind each row."""
+        return tuple(one.identifier for one in self.people)
+
+    @property
+    def sites(self) -> tuple[str, ...]:
+        """Of each row."""
+        return tuple(one.site for one in self.people)
+
+    @property
+    def series(self) -> tuple[Floats, ...]:
+        """(frame, parcel) of each row."""
+        return tuple(one.scan.cleaned for one in self.people)
+
+    @property
+    def connectivity(self) -> Floats:
+        """(row, parcel, parcel), float32."""
+        return np.stack([one.scan.connectivity for one in self.people])
+
+    @property
+    def covariates(self) -> Floats:
+        """(row, 4), in the order of `app.models.covariates.NAMES`."""
+        return np.stack([one.covariates() for one in self.people])
+
+    @property
+    def covariate_names(self) -> tuple[str, ...]:
+        """Those that are known of anybody."""
+        known: Bools = np.asarray(np.isfinite(self.covariates).any(axis=0), np.bool_)
+        return tuple(name for name, one in zip(COVARIATES, known, strict=True) if one)
+
+    @property
+    def simulated(self) -> bool:
+        """Whether nobody of it is a person."""
+        return all(one.scan.simulated for one in self.people)
+
+    @property
+    def repetition_time_s(self) -> float:
+        """Of the scans; `labelled` refused a mixture."""
+        return self.people[0].scan.repetition_time_s
+
+    def sha256(self) -> str:
+        """Hash over people, scans, covariates and labels: what every stored figure depends on."""
+        rows = [
+            [one.unit, one.scan.content_sha256, one.site, one.arm, *map(str, one.covariates())]
+            for one in self.people
+        ]
+        return record_sha256([rows, self.labels.tolist(), [str(v) for v in self.outcome.values]])
+
+    def rows(self, index: Ints) -> LabelledCohort:
+        """Some of them."""
+        chosen = [int(i) for i in index]
+        outcome = self.outcome
+        return replace(
+            self,
+            people=tuple(self.people[i] for i in chosen),
+            labels=frozen(self.labels[chosen]),
+            by_definition={k: frozen(v[chosen]) for k, v in self.by_definition.items()},
+            outcome=replace(
+                outcome,
+                values=frozen(outcome.values[chosen]),
+                baseline=None if outcome.baseline is None else frozen(outcome.baseline[chosen]),
+            ),
+        )
+
+
+def read_cohort(
+    folder: Path, table_path: Path, plan: Plan, progress: Progress | None = None
+) -> Cohort:
+    """People of a folder of prepared scans and their table; no outcome is read.
+
+    Raises
+    ------
+    AppError
+        As `scans_of` and `ParticipantsTable.read`; ``cohort.mixed`` for scans of another atlas,
+        preset or repetition time; ``cohort.people`` when nobody is left, or a scan has no row.
+    """
+    table = ParticipantsTable.read(table_path, plan)
+    scans = scans_of(folder, progress)
+    session_column = table.column_of("session", plan)
+    wanted = {row_key(row, session_column): row for row in table.selected(plan)}
+    listed = {row_key(row, session_column) for row in table.rows}
+    refuse_definitions(table, plan, list(wanted.values()))
+    people, excluded = [], []
+    strangers = sorted({s.participant for s in scans if _scan_key(s, session_column) not in listed})
+    if strangers:
+        raise AppError(
+            f"{len(strangers)} scanned participants are not in the table, {strangers[0]} first.",
+            "Add their rows to participants.tsv, or remove their scans.",
+            code="cohort.people",
+        )
+    for scan in scans:
+        row = wanted.get(_scan_key(scan, session_column))
+        if row is None:
+            excluded.append(Excluded(scan.participant, "not selected by the plan"))
+        elif scan.verdict == Verdict.WITHHELD.value:
+            excluded.append(Excluded(scan.participant, "quality withholds a number"))
+        else:
+            people.append(_person(scan, row, table, plan))
+    scanned = {_scan_key(scan, session_column) for scan in scans}
+    excluded += [
+        Excluded(key[0], "no prepared scan") for key in sorted(wanted) if key not in scanned
+    ]
+    if not people:
+        raise AppError(
+            "Nobody is left: no selected participant has a usable scan.",
+            "Check the plan's selection and the quality of the scans.",
+            code="cohort.people",
+        )
+    refuse_mixtures([one.scan for one in people], plan)
+    return Cohort(tuple(people), tuple(excluded), table_path)
+
+
+def label_cohort(cohort: Cohort, locked: LockedPlan) -> LabelledCohort:
+    """Read the outcome, once the plan is locked; people without one take no part.
+
+    Raises
+    ------
+    AppError
+        ``cohort.table``, ``cohort.definition`` or ``cohort.classes``.
+    """
+    plan = locked.plan
+    cells = outcome_columns(locked, cohort.table)
+    table = ParticipantsTable.read(cohort.table, plan)
+    session_column = table.column_of("session", plan)
+    keys = [_scan_key(one.scan, session_column) for one in cohort.people]
+    wanted = plan.outcome
+    is_label = wanted.kind == "label"
+    values = values_of(cells[wanted.column], keys, wanted.column, label=is_label)
+    baseline = None
+    if wanted.baseline_column is not None:
+        baseline = np.array([one.baseline for one in cohort.people])
+    refuse_off_scale(plan, values, baseline)
+    outcome = Outcome(
+        wanted.kind,
+        frozen(values),
+        None if baseline is None else frozen(baseline),
+        wanted.direction == "lower_is_better",
+    )
+    definitions = (plan.definition, *plan.secondary)
+    if is_label:
+        checked = (
+            values_of(cells[wanted.check_column], keys, wanted.check_column, label=False)
+            if wanted.check_column is not None
+            else None
+        )
+        by_definition = _by_label(outcome, definitions, checked)
+    else:
+        by_definition = {one.text: outcome.responders(one) for one in definitions}
+    primary = by_definition[plan.definition.text]
+    known = np.isfinite(primary)
+    excluded = cohort.excluded + tuple(
+        Excluded(one.identifier, "outcome unknown")
+        for one, there in zip(cohort.people, known, strict=True)
+        if not there
+    )
+    labelled = LabelledCohort(
+        cohort.people,
+        frozen(primary == 1.0),
+        by_definition,
+        outcome,
+        excluded,
+        locked,
+        locked.deviations,
+    ).rows(np.flatnonzero(known))
+    _refuse_one_class(labelled)
+    return labelled
+
+
+def _by_label(
+    outcome: Outcome, definitions: Sequence[Definition], checked: Floats | None
+) -> dict[str, Floats]:
+    primary = definitions[0]
+    if checked is None:
+        if len(definitions) > 1:
+            raise AppError(
+                "Secondary definitions cannot be computed from a column of labels.",
+                "Name the pain score in outcome.column, or leave them out.",
+                code="cohort.definition",
+            )
+        return {primary.text: outcome.values}
+    scores = replace(outcome, kind="percent_improvement", values=checked, baseline=None)
+    found = {one.text: scores.responders(one) for one in definitions}
+    both = np.isfinite(found[primary.text]) & np.isfinite(outcome.values)
+    differ = int((found[primary.text][both] != outcome.values[both]).sum())
+    if differ:
+        raise AppError(
+            f"The label contradicts the definition '{primary.text[:60]}' in {differ} of "
+            f"{int(both.sum())} people.",
+            "Correct the definition or the column; figures across definitions mean nothing.",
+            code="cohort.definition",
+        )
+    return found | {primary.text: outcome.values}
+
+
+def _person(
+    scan: PreparedScan, row: dict[str, str], table: ParticipantsTable, plan: Plan
+) -> Person:
+    def cell(meaning: str) -> str:
+        column = table.column_of(meaning, plan)
+        return row[column] if column else ""
+
+    def stated(meaning: str, at_scan: float) -> float:
+        value = number(cell(meaning), meaning)
+        return at_scan if np.isnan(value) else value
+
+    baseline_column = plan.outcome.baseline_column
+    baseline = number(row[baseline_column], baseline_column) if baseline_column else float("nan")
+    pain = stated("baseline_pain", scan.baseline_pain)
+    return Person(
+        scan=scan,
+        site=cell("site") or scan.site or ONE_SITE,
+        arm=cell("arm") or plan.treatment.arm,
+        age_years=stated("age_years", scan.age_years),
+        sex=sex_of(cell("sex")) or scan.sex,
+        baseline_pain=baseline if np.isnan(pain) else pain,
+        baseline=baseline,
+    )
+
+
+def _scan_key(scan: PreparedScan, session_column: str | None) -> tuple[str, str]:
+    return scan.participant, scan.session if session_column else ""
+
+
+def _refuse_one_class(cohort: LabelledCohort) -> None:
+    count, responders = len(cohort), int(cohort.labels.sum())
+    if responders in (0, count):
+        only = "a responder" if responders else "a non-responder"
+        raise AppError(
+            f"Everybody ({count} people) is {only} by '{cohort.plan.definition.text[:60]}'.",
+            "Check definition and column; both classes are needed.",
+            code="cohort.classes",
+        )

@@ -1,0 +1,125 @@
+"""Locking a plan: its hash is on disk before any outcome may be read, and stays there.
+
+The lock is one file in the result folder. A later run in the same folder with another plan is
+allowed and is told as a deviation: the first lock is never replaced. The lock is an honest
+person's record, not a proof against a dishonest one; registering the hash elsewhere is.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from app.cohort.learn.plan import Plan, parse_plan, plan_error, plan_toml
+from app.core.errors import AppError
+from app.core.provenance import file_sha256
+from app.study.files import storage_errors, write_file
+
+LOCK_FILE = "plan.lock.json"
+PLAN_FILE = "plan.toml"
+
+
+@dataclass(frozen=True, slots=True)
+class Deviation:
+    """Where the analysis differs from its locked plan."""
+
+    what: str  # field of the plan, or a word for what happened
+    planned: str
+    done: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LockedPlan:
+    """A plan whose hash is recorded. Made by `lock_plan` alone; labels ask for one."""
+
+    plan: Plan
+    sha256: str
+    locked_utc: str
+    table_sha256: str  # of participants.tsv as it was when the plan was locked
+    folder: Path
+    deviations: tuple[Deviation, ...] = ()
+
+
+def lock_plan(plan: Plan, table: Path, folder: Path) -> LockedPlan:
+    """Record the plan's hash; or recognise the record that is there.
+
+    Parameters
+    ----------
+    plan
+        Complete.
+    table
+        The participants table; its hash is recorded, its content is not looked at.
+    folder
+        Result folder, made if absent.
+
+    Raises
+    ------
+    AppError
+        ``cohort.lock`` when the record there is damaged.
+    StorageError
+        When it cannot be written.
+    """
+    with storage_errors():
+        folder.mkdir(parents=True, exist_ok=True)
+    path, sha256, table_sha256 = folder / LOCK_FILE, plan.sha256, file_sha256(table)
+    if path.exists():
+        return _recognised(plan, table_sha256, folder)
+    record = {
+        "plan_sha256": sha256,
+        "locked_utc": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "table_sha256": table_sha256,
+        "plan": plan.model_dump(mode="json"),
+    }
+    with storage_errors():
+        if not (folder / PLAN_FILE).exists():
+            write_file(folder / PLAN_FILE, plan_toml(plan).encode())
+        partial = folder / f".{LOCK_FILE}.partial"
+        partial.unlink(missing_ok=True)
+        write_file(partial, (json.dumps(record, indent=2, sort_keys=True) + "\n").encode())
+        partial.replace(path)
+    return LockedPlan(plan, sha256, str(record["locked_utc"]), table_sha256, folder)
+
+
+def _recognised(plan: Plan, table_sha256: str, folder: Path) -> LockedPlan:
+    try:
+        record: dict[str, Any] = json.loads((folder / LOCK_FILE).read_text(encoding="utf-8"))
+        first = parse_plan(record["plan"])
+        locked_utc = str(record["locked_utc"])
+        recorded, table = str(record["plan_sha256"]), str(record["table_sha256"])
+    except (OSError, ValueError, KeyError, TypeError, AppError) as error:
+        raise AppError(
+            "The record of the locked plan is damaged.",
+            "Use a new result folder; say in your report why.",
+            code="cohort.lock",
+        ) from error
+    if first.sha256 != recorded:
+        raise plan_error("its lock was edited: the recorded plan does not have the recorded hash")
+    found = list(_differences(first, plan))
+    if table != table_sha256:
+        found.append(
+            Deviation("participants.tsv", f"SHA-256 {table[:12]}", f"SHA-256 {table_sha256[:12]}",
+                      "the table was changed after the plan was locked")
+        )  # fmt: skip
+    return LockedPlan(plan, recorded, locked_utc, table, folder, tuple(found))
+
+
+def _differences(first: Plan, now: Plan) -> list[Deviation]:
+    one, other = _flat(first.model_dump(mode="json")), _flat(now.model_dump(mode="json"))
+    return [
+        Deviation(name, str(one.get(name, "none")), str(other.get(name, "none")),
+                  "the plan was changed after it was locked")
+        for name in sorted(set(one) | set(other))
+        if one.get(name) != other.get(name)
+    ]  # fmt: skip
+
+
+def _flat(values: dict[str, Any], path: str = "") -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in values.items():
+        name = f"{path}.{key}" if path else key
+        found |= _flat(value, name) if isinstance(value, dict) else {name: value}
+    return found

@@ -1,0 +1,100 @@
+"""What makes a cohort impossible to learn from, each with one sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from app.cohort.learn.participants_table import ParticipantsTable
+from app.cohort.learn.plan import Plan
+from app.cohort.learn.scans import PreparedScan
+from app.core.arrays import Floats
+from app.core.errors import AppError
+
+
+def refuse_mixtures(scans: Sequence[PreparedScan], plan: Plan) -> None:
+    """One atlas, preset, repetition time and number of parcels, and those of the plan.
+
+    Raises
+    ------
+    AppError
+        ``cohort.mixed``.
+    """
+    for what, values, planned in (
+        ("atlas", {one.atlas for one in scans}, plan.recipe.atlas),
+        ("preset", {one.preset for one in scans}, plan.recipe.preset),
+    ):
+        if len(values) > 1:
+            raise _mixed(f"the {what}: {', '.join(sorted(values))}")
+        if values != {planned}:
+            raise AppError(
+                f"The scans were prepared with the {what} '{min(values)}', the plan says "
+                f"'{planned}'.",
+                "Run the recipe with the plan's settings, or correct the plan before it is locked.",
+                code="cohort.mixed",
+            )
+    if len({one.connectivity.shape for one in scans}) > 1:
+        raise _mixed("the number of parcels")
+    times = sorted({round(one.repetition_time_s, 3) for one in scans})
+    if times[-1] - times[0] > 0.01:
+        raise _mixed(f"the repetition time: {times[0]:g} to {times[-1]:g} s")
+
+
+def _mixed(what: str) -> AppError:
+    return AppError(
+        f"The scans of the cohort differ in {what}.",
+        "Prepare all of them in one way; a model learns one recipe.",
+        code="cohort.mixed",
+    )
+
+
+def refuse_definitions(table: ParticipantsTable, plan: Plan, rows: list[dict[str, str]]) -> None:
+    """A table that names its definition names one, and the plan's.
+
+    Raises
+    ------
+    AppError
+        ``cohort.definition``.
+    """
+    column = table.column_of("definition", plan)
+    if column is None:
+        return
+    found = sorted({" ".join(row[column].split()).casefold() for row in rows if row[column]})
+    if len(found) > 1:
+        raise AppError(
+            f"The table mixes {len(found)} responder definitions: '{found[0][:40]}' and "
+            f"'{found[1][:40]}' among them.",
+            "Select the rows of one definition; they are never pooled.",
+            code="cohort.definition",
+        )
+    wanted = " ".join(plan.responder.definition.split()).casefold()
+    if found and found[0] != wanted:
+        raise AppError(
+            f"The table's responder definition is '{found[0][:60]}', the plan's '{wanted[:60]}'.",
+            "Correct the one that is wrong.",
+            code="cohort.definition",
+        )
+
+
+def refuse_off_scale(plan: Plan, values: Floats, baseline: Floats | None) -> None:
+    """Scores lie on the stated scale.
+
+    Raises
+    ------
+    AppError
+        ``cohort.table``.
+    """
+    low, high = plan.outcome.lowest, plan.outcome.highest
+    scores = [values] if plan.outcome.kind == "post" else []
+    scores += [baseline] if baseline is not None else []
+    for one in scores:
+        known = one[np.isfinite(one)]
+        if (low is not None and (known < low).any()) or (high is not None and (known > high).any()):
+            raise AppError(
+                f"A score lies outside the scale of {low:g} to {high:g}."
+                if low is not None and high is not None
+                else "A score lies outside the stated scale.",
+                "Check units and columns: a score out of 100 is not one out of 10.",
+                code="cohort.table",
+            )

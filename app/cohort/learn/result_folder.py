@@ -1,0 +1,118 @@
+"""A result folder: what is private (one row a person) apart from what may be shown.
+
+``private/`` holds out-of-fold scores, for the group's own disk alone, and every finished fold, so
+that an interrupted evaluation goes on where it stopped. Everything is written beside its place
+and renamed: what is there is whole.
+"""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from app.cohort.learn.contender import FoldAnswer
+from app.cohort.learn.continuous import ContinuousAnswer
+from app.core.provenance import record_sha256
+from app.study.files import storage_errors
+
+PRIVATE = "private"
+OUT_OF_FOLD = "out_of_fold.npz"
+
+
+class ResultFolder:
+    """Reads and writes one evaluation.
+
+    Parameters
+    ----------
+    folder
+        Made if absent; ``private`` in it can be entered by its owner alone.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        with storage_errors():
+            folder.mkdir(parents=True, exist_ok=True)
+            self.private.mkdir(mode=0o700, exist_ok=True)
+
+    @property
+    def private(self) -> Path:
+        """Folder of what belongs to single people."""
+        return self.folder / PRIVATE
+
+    def fold_path(self, key: Any, model: str, fold: str) -> Path:
+        """Where a fold's answer lies; `key` is everything that it depends on."""
+        return self.private / "folds" / f"{model}-{record_sha256(key)[:16]}" / f"{fold}.npz"
+
+    def read_fold(self, path: Path) -> FoldAnswer | None:
+        """A finished fold; None where there is none, or it is damaged and must be made again."""
+        arrays = self.read_arrays(path)
+        try:
+            if arrays is None:
+                return None
+            continuous = None
+            if "predicted" in arrays:
+                continuous = ContinuousAnswer(arrays["predicted"], arrays["target"])
+            told = json.loads(str(arrays["told"]))
+            return FoldAnswer(arrays["test"], arrays["inner"], continuous, told)
+        except (ValueError, KeyError):
+            return None
+
+    def write_fold(self, path: Path, answer: FoldAnswer) -> None:
+        """Keep one fold.
+
+        Raises
+        ------
+        StorageError
+            No space and the like; folds that are there stay.
+        """
+        arrays: dict[str, Any] = {
+            "test": answer.test,
+            "inner": answer.inner,
+            "told": json.dumps(answer.told, sort_keys=True),
+        }
+        if answer.continuous is not None:
+            arrays |= {"predicted": answer.continuous.predicted, "target": answer.continuous.target}
+        self.write_arrays(path, arrays)
+
+    def write_arrays(self, path: Path, arrays: Mapping[str, Any]) -> None:
+        """One ``.npz``, whole or not at all."""
+        with storage_errors():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            partial = path.with_name(f".{path.name}.partial")
+            try:
+                with partial.open("wb") as handle:
+                    np.savez(handle, **arrays)
+                partial.replace(path)
+            finally:
+                partial.unlink(missing_ok=True)
+
+    def read_arrays(self, path: Path) -> dict[str, Any] | None:
+        """What `write_arrays` kept; None where there is nothing, or it is damaged."""
+        if not path.is_file():
+            return None
+        try:
+            with path.open("rb") as handle, np.load(handle, allow_pickle=False) as archive:
+                return {name: archive[name] for name in archive.files}
+        except (OSError, ValueError, EOFError, zipfile.BadZipFile):
+            return None
+
+    def write_text(self, name: str, text: str) -> Path:
+        """One text file of what may be shown."""
+        path = self.folder / name
+        with storage_errors():
+            partial = path.with_name(f".{path.name}.partial")
+            try:
+                partial.write_text(text, encoding="utf-8", newline="\n")
+                partial.replace(path)
+            finally:
+                partial.unlink(missing_ok=True)
+        return path
+
+    def write_json(self, name: str, record: Mapping[str, Any]) -> Path:
+        """One JSON file in a stable order of keys."""
+        return self.write_text(name, json.dumps(record, indent=2, sort_keys=True) + "\n")

@@ -1,0 +1,310 @@
+"""Connections as a ring: parcels on the rim in network order, one curve a connection."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from PySide6.QtCore import QEvent, QPointF, QRectF, Qt, Signal
+from PySide6.QtGui import (
+    QColor,
+    QMouseEvent,
+    QPainter,
+    QPainterPath,
+    QPaintEvent,
+    QPen,
+    QPolygonF,
+)
+from PySide6.QtWidgets import QWidget
+
+from app.connectome.orders import Edges
+from app.core.arrays import Bools, Floats, Ints
+from app.core.colours import NETWORK_SHORT, MagnitudeScale, SignedScale, network_colour
+from app.gui.widgets.ring_layout import RingLayout, label_places, nearest_curve, ring_layout
+from app.gui.widgets.theme import font, tokens
+
+_REACH_PX = 6.0  # a pointer this near to a curve means it
+_SELECTED = "#ffeb3b"
+_RIM = (1.025, 1.085)  # inner and outer radius of the networks' band
+
+
+@dataclass(frozen=True, slots=True)
+class RingContent:
+    """The connections that are drawn, in atlas order, and how."""
+
+    edges: Edges
+    order: Ints  # (parcel,) network order
+    networks: tuple[str, ...]  # one a parcel
+    scale: SignedScale | MagnitudeScale
+    unstable: Bools | None = None  # (edge,), drawn dashed
+
+
+class RingCanvas(QWidget):
+    """Draws the ring; hovering and clicking speak in atlas order."""
+
+    hovered = Signal(int, int)  # a connection; (parcel, -1) a parcel; (-1, -1) nothing
+    clicked = Signal(int, int)
+    parcel_clicked = Signal(int)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.content: RingContent | None = None
+        self.reason = ""
+        self._layout: RingLayout | None = None
+        self._curves: Floats = np.zeros((0, 2, 2))
+        self._parcel: int | None = None
+        self._edge: tuple[int, int] | None = None
+        self._under: int | None = None  # index of the connection under pointer or keys
+        self.setMouseTracking(True)
+        self.setMinimumSize(140, 140)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setCursor(Qt.CursorShape.PointingHandCursor)
+
+    def show_content(self, content: RingContent | None, reason: str = "") -> None:
+        """Draw connections, or print why there are none."""
+        self.content, self.reason, self._under = content, reason, None
+        self._layout = None
+        if content is not None:
+            self._layout = ring_layout(content.order, content.networks)
+            self._curves = self._layout.curves(content.edges.first, content.edges.second)
+        self.update()
+
+    def set_selection(self, parcel: int | None, edge: tuple[int, int] | None) -> None:
+        """Bring a parcel's connections and one connection forward."""
+        self._parcel, self._edge = parcel, edge
+        self.update()
+
+    def edge_point(self, index: int) -> QPointF:
+        """Where on the widget the middle of a drawn connection lies."""
+        x, y = self._curves[index, self._curves.shape[1] // 2]
+        return self._centre() + QPointF(float(x), float(y)) * self._radius()
+
+    # geometry -----------------------------------------------------------------
+
+    def _label_font_px(self) -> tuple[float, float]:
+        metrics = self.fontMetrics()
+        whole = self._whole_names()
+        longest = "Ventral Attention" if whole else "DMN "
+        return metrics.horizontalAdvance(longest) * 0.86, metrics.height() * 0.86
+
+    def _whole_names(self) -> bool:
+        return self.width() >= 420 and self.height() >= 260
+
+    def _radius(self) -> float:
+        wide, high = self._label_font_px()
+        across = (self.width() / 2.0 - wide - 14.0) / 1.12
+        down = (self.height() / 2.0 - high - 2.0) / 1.12
+        return max(min(across, down), 20.0)
+
+    def _centre(self) -> QPointF:
+        return QPointF(self.width() / 2.0, self.height() / 2.0)
+
+    def _plane(self, at: QPointF) -> tuple[float, float]:
+        """A point of the widget in the ring's plane, radius 1."""
+        moved = (at - self._centre()) / self._radius()
+        return moved.x(), moved.y()
+
+    # painting -----------------------------------------------------------------
+
+    def paintEvent(self, _event: QPaintEvent) -> None:
+        """Band, names, connections; the selected ones last."""
+        painter = QPainter(self)
+        colours = tokens(self.palette())
+        if self.content is None or self._layout is None:
+            painter.setPen(QColor(colours.muted))
+            flags = Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap
+            painter.drawText(self.rect().adjusted(12, 12, -12, -12), int(flags), self.reason)
+            painter.end()
+            return
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        self._paint_band(painter)
+        self._paint_names(painter)
+        self._paint_edges(painter)
+        self._paint_parcel(painter)
+        if self.hasFocus():
+            painter.setPen(QPen(QColor(colours.accent), 1))
+            painter.setBrush(Qt.BrushStyle.NoBrush)
+            painter.drawRect(QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5))
+        painter.end()
+
+    def _paint_band(self, painter: QPainter) -> None:
+        assert self._layout is not None
+        centre, radius = self._centre(), self._radius()
+        width = (_RIM[1] - _RIM[0]) * radius
+        middle = radius * sum(_RIM) / 2.0
+        box = QRectF(centre.x() - middle, centre.y() - middle, 2 * middle, 2 * middle)
+        for segment in self._layout.segments:
+            pen = QPen(QColor(*network_colour(segment.network)), width)
+            pen.setCapStyle(Qt.PenCapStyle.FlatCap)
+            painter.setPen(pen)
+            start = 90.0 - np.degrees(segment.first_rad)  # Qt: from three o'clock, anticlockwise
+            span = -np.degrees(segment.last_rad - segment.first_rad)
+            painter.drawArc(box, round(start * 16), round(span * 16))
+
+    def _paint_names(self, painter: QPainter) -> None:
+        assert self._layout is not None
+        colours, radius = tokens(self.palette()), self._radius()
+        painter.setFont(font(self.font(), scale=0.86))
+        metrics = painter.fontMetrics()
+        segments = self._layout.segments
+        angles = [segment.middle_rad for segment in segments]
+        high = metrics.height()
+        room = self.height() / 2.0 - high / 2.0
+        places = label_places(angles, radius * 1.15, high * 0.95, room)
+        for segment, (x, y), angle in zip(segments, places, angles, strict=True):
+            name = segment.network
+            words = name if self._whole_names() else NETWORK_SHORT.get(name, name)
+            rim = self._centre() + QPointF(np.sin(angle), -np.cos(angle)) * radius * 1.09
+            # A label that moved keeps clear of the ring at its new height.
+            clear = np.sqrt(max((radius * 1.13) ** 2 - y**2, 0.0))
+            x = (1.0 if x >= 0 else -1.0) * max(abs(x), clear)
+            at = self._centre() + QPointF(float(x), float(y))
+            painter.setPen(QPen(QColor(colours.border), 1))
+            painter.drawLine(rim, at)
+            painter.setPen(QColor(colours.text))
+            wide = metrics.horizontalAdvance(words) + 4.0
+            left = at.x() + 3.0 if x >= 0 else at.x() - 3.0 - wide
+            left = min(max(left, 0.0), self.width() - wide)
+            box = QRectF(left, at.y() - high / 2.0, wide, high)
+            side = Qt.AlignmentFlag.AlignLeft if x >= 0 else Qt.AlignmentFlag.AlignRight
+            painter.drawText(box, int(side | Qt.AlignmentFlag.AlignVCenter), words)
+
+    def _paint_edges(self, painter: QPainter) -> None:
+        assert self.content is not None
+        edges, scale = self.content.edges, self.content.scale
+        colours = scale.rgb(edges.value)
+        widths = 1.0 + 2.2 * np.clip(np.abs(edges.value) / scale.limit, 0.0, 1.0)
+        touching = (edges.first == self._parcel) | (edges.second == self._parcel)
+        chosen = self._index_of(self._edge)
+        dim = self._parcel is not None and bool(touching.any())
+        # Weak ones below, the selected parcel's above them.
+        for index in (*np.flatnonzero(~touching)[::-1], *np.flatnonzero(touching)[::-1]):
+            faded = dim and not touching[index]
+            self._draw_edge(painter, int(index), colours[index], float(widths[index]), faded)
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        for index, width in ((self._under, 2.0), (chosen, 3.0)):
+            if index is not None:
+                path = self._path(index)
+                painter.setPen(QPen(QColor(0, 0, 0), width + 2.5))
+                painter.drawPath(path)
+                painter.setPen(QPen(QColor(_SELECTED), width))
+                painter.drawPath(path)
+
+    def _draw_edge(
+        self, painter: QPainter, index: int, colour: Ints, width: float, faded: bool
+    ) -> None:
+        assert self.content is not None
+        shade = _on_panel(QColor(*(int(c) for c in colour)), dark=tokens(self.palette()).dark)
+        shade.setAlphaF(0.22 if faded else 0.9)
+        pen = QPen(shade, width)
+        unstable = self.content.unstable
+        if unstable is not None and unstable[index]:
+            pen.setDashPattern([3.0, 3.0])
+        painter.setPen(pen)
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        painter.drawPath(self._path(index))
+
+    def _path(self, index: int) -> QPainterPath:
+        centre, radius = self._centre(), self._radius()
+        placed = self._curves[index] * radius + np.array([centre.x(), centre.y()])
+        path = QPainterPath()
+        path.addPolygon(QPolygonF([QPointF(float(x), float(y)) for x, y in placed]))
+        return path
+
+    def _paint_parcel(self, painter: QPainter) -> None:
+        if self._layout is None or self._parcel is None:
+            return
+        if self._parcel >= len(self._layout.angles_rad):
+            return
+        x, y = self._layout.points(1.055)[self._parcel]
+        at = self._centre() + QPointF(float(x), float(y)) * self._radius()
+        painter.setPen(QPen(QColor(0, 0, 0), 1.5))
+        painter.setBrush(QColor(_SELECTED))
+        painter.drawEllipse(at, 4.0, 4.0)
+
+    def _index_of(self, edge: tuple[int, int] | None) -> int | None:
+        if edge is None or self.content is None:
+            return None
+        low, high = min(edge), max(edge)
+        edges = self.content.edges
+        found = np.flatnonzero((edges.first == low) & (edges.second == high))
+        return int(found[0]) if found.size else None
+
+    # mouse and keys -------------------------------------------------------------
+
+    def _edge_at(self, at: QPointF) -> int | None:
+        x, y = self._plane(at)
+        if self.content is None or np.hypot(x, y) > 1.0:
+            return None
+        return nearest_curve(self._curves, x, y, _REACH_PX / self._radius())
+
+    def _point_at(self, index: int | None) -> None:
+        if index != self._under:
+            self._under = index
+            self.update()
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        """Tell the connection or the parcel under the pointer."""
+        index = self._edge_at(event.position())
+        self._point_at(index)
+        if index is not None and self.content is not None:
+            edges = self.content.edges
+            self.hovered.emit(int(edges.first[index]), int(edges.second[index]))
+            return
+        parcel = None
+        if self._layout is not None:
+            parcel = self._layout.parcel_near(*self._plane(event.position()))
+        self.hovered.emit(-1 if parcel is None else parcel, -1)
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        """Left: select the connection, or the parcel at the rim."""
+        if event.button() != Qt.MouseButton.LeftButton or self._layout is None:
+            return
+        index = self._edge_at(event.position())
+        if index is not None:
+            self._choose(index)
+            return
+        parcel = self._layout.parcel_near(*self._plane(event.position()))
+        if parcel is not None:
+            self.parcel_clicked.emit(parcel)
+
+    def _choose(self, index: int) -> None:
+        assert self.content is not None
+        edges = self.content.edges
+        self.clicked.emit(int(edges.first[index]), int(edges.second[index]))
+
+    def leaveEvent(self, _event: QEvent) -> None:
+        """Nothing is under the pointer any more."""
+        self._point_at(None)
+        self.hovered.emit(-1, -1)
+
+    # what keys do ---------------------------------------------------------------
+
+    def step(self, by: int) -> None:
+        """Walk through the connections, strongest first; nothing is selected yet."""
+        count = len(self.content.edges) if self.content is not None else 0
+        if not count or self.content is None:
+            return
+        now = self._under if self._under is not None else self._index_of(self._edge)
+        index = (now + by) % count if now is not None else 0
+        self._point_at(index)
+        edges = self.content.edges
+        self.hovered.emit(int(edges.first[index]), int(edges.second[index]))
+
+    def choose_under(self) -> None:
+        """Select the connection that was walked to."""
+        if self._under is not None:
+            self._choose(self._under)
+
+
+def _on_panel(colour: QColor, *, dark: bool) -> QColor:
+    """The map's colour, kept apart from the panel behind: its ends are too dark, its middle pale.
+
+    The bar shows the map itself; here only the lightness moves, hue and order stay.
+    """
+    hue, saturation = colour.hslHueF(), colour.hslSaturationF()
+    lightness = colour.lightnessF()
+    low, high = (0.52, 0.82) if dark else (0.22, 0.58)
+    made = QColor()
+    made.setHslF(max(hue, 0.0), saturation, min(max(lightness, low), high))
+    return made

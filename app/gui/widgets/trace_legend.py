@@ -1,0 +1,87 @@
+"""Names of the traces beside a sample of their lines, in one row."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QPointF, QRectF, QSize, Qt
+from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen
+from PySide6.QtWidgets import QSizePolicy, QWidget
+
+from app.gui.widgets.theme import tokens
+
+Look = tuple[str, Qt.PenStyle]
+# Hues of Okabe and Ito without their blues, which the current trace has; told apart also by dashes.
+_HUES = ("#e69f00", "#009e73", "#cc79a7", "#d55e00", "#9a8f00", "#8c6bb1")
+_DASHES = (
+    Qt.PenStyle.DashLine,
+    Qt.PenStyle.DotLine,
+    Qt.PenStyle.DashDotLine,
+    Qt.PenStyle.DashDotDotLine,
+    Qt.PenStyle.DashLine,
+    Qt.PenStyle.DotLine,
+)
+_SAMPLE_PX = 18.0
+
+
+def look_of(place: int) -> Look:
+    """Hue and dashes of a held trace."""
+    return _HUES[place % len(_HUES)], _DASHES[place % len(_DASHES)]
+
+
+class TraceLegend(QWidget):
+    """One row of lines and names; what does not fit is shortened."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._entries: tuple[tuple[str, Look], ...] = ()
+        self._words = ""
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+
+    def show_entries(self, entries: tuple[tuple[str, Look], ...]) -> None:
+        """Names and the looks of their lines."""
+        self._entries = entries
+        self._say(", ".join(name for name, _ in entries))
+
+    def show_words(self, words: str) -> None:
+        """A sentence in place of the names."""
+        self._entries = ()
+        self._say(words)
+
+    def full_text(self) -> str:
+        """What is written."""
+        return self._words
+
+    def _say(self, words: str) -> None:
+        self._words = words
+        self.setToolTip(words)
+        self.setAccessibleName(words)
+        self.update()
+
+    def sizeHint(self) -> QSize:
+        """One line of text."""
+        return QSize(120, self.fontMetrics().height() + 2)
+
+    def paintEvent(self, _event: QPaintEvent) -> None:
+        """Samples and names, each with its share of the room."""
+        painter, colours = QPainter(self), tokens(self.palette())
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        metrics, high = painter.fontMetrics(), float(self.height())
+        align = int(Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft)
+        elide = Qt.TextElideMode.ElideRight
+        if not self._entries:
+            painter.setPen(QColor(colours.muted))
+            words = metrics.elidedText(self._words, elide, self.width())
+            painter.drawText(self.rect(), align, words)
+            painter.end()
+            return
+        x, left = 0.0, len(self._entries)
+        for name, (hue, dash) in self._entries:
+            room = (self.width() - x) / left - _SAMPLE_PX - 10.0
+            painter.setPen(QPen(QColor(hue), 2, dash))
+            painter.drawLine(QPointF(x, high / 2), QPointF(x + _SAMPLE_PX, high / 2))
+            words = metrics.elidedText(name, elide, round(max(room, 8.0)))
+            painter.setPen(QColor(colours.text))
+            wide = metrics.horizontalAdvance(words) + 2.0
+            painter.drawText(QRectF(x + _SAMPLE_PX + 4, 0, wide, high), align, words)
+            x += _SAMPLE_PX + 10.0 + wide
+            left -= 1
+        painter.end()
