@@ -129,3 +129,18 @@ def test_that_text_of_twice_the_size_is_followed_at_once(
     qtbot.wait(50)
     window.actions_.change_setting("text_size_percent", 100)
     assert window.visible_views()[0].title_label.font().pointSizeF() == pytest.approx(before)
+
+
+def test_that_every_page_fits_into_1280_by_720_without_scrolling(
+    window: MainWindow, case_folders: dict[str, Path], qtbot: Any
+) -> None:
+    window.actions_.open_path(case_folders["result"])
+    room = window.page_area
+    for key in ("load", "check", "predict", "explain", "report", "cohort"):
+        window.show_step(key)
+        qtbot.wait(20)
+        must = window.page(key).minimumSizeHint()
+        assert must.width() <= room.maximumViewportSize().width(), key
+        assert must.height() <= room.maximumViewportSize().height(), key
+        assert not room.horizontalScrollBar().isVisible()
+        assert window.stack.size() == room.maximumViewportSize()

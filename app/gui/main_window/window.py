@@ -10,7 +10,6 @@ from PySide6.QtWidgets import (
     QApplication,
     QDockWidget,
     QHBoxLayout,
-    QScrollArea,
     QStackedWidget,
     QVBoxLayout,
     QWidget,
@@ -42,6 +41,7 @@ from app.gui.main_window.tools import Tools
 from app.gui.messages import ErrorPanel, Messages
 from app.gui.session import Session
 from app.gui.widgets.banner import Banner
+from app.gui.widgets.page_room import PageRoom
 from app.gui.widgets.progress_panel import ProgressPanel
 from app.gui.widgets.strip import ResearchStrip
 from app.gui.widgets.theme import apply_text_size, apply_theme
@@ -123,10 +123,7 @@ class MainWindow(PagesWindow):
         middle.setSpacing(8)
         self.guide = Guide(self)
         middle.addWidget(self.guide.bar)
-        self.page_area = QScrollArea()
-        self.page_area.setWidgetResizable(True)
-        self.page_area.setWidget(self.stack)
-        self.page_area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.page_area = PageRoom(self.stack)
         middle.addWidget(self.page_area, 1)
         middle.addWidget(self.errors)
         middle.addWidget(self.recovery.bar)
@@ -292,7 +289,7 @@ class MainWindow(PagesWindow):
             self._rebuild()
         scale = percent / 100.0
         least = (0, 0) if percent == 100 else (round(_PAGE[0] * scale), round(_PAGE[1] * scale))
-        self.stack.setMinimumSize(*least)
+        self.page_area.set_least(*least)
         self.sidebar.set_text_size(percent)
         self.start.show_recent(self.actions_.recent())
         self._follow_mode()
