@@ -40,6 +40,7 @@ def connect(view: View, window: MainWindow) -> None:
     elif isinstance(view, SlicesView):
         view.map_asked.connect(window.exports.maps.ask_open)
         view.export_asked.connect(window.exports.maps.ask_export)
+        view.volumes_asked.connect(window.exports.maps.ask_volumes)
         view.said.connect(window.say)
     elif isinstance(view, SummaryView):
         view.export_asked.connect(window.exports.ask_pdf)
