@@ -72,7 +72,7 @@ class SliceView(View):
         self.body.addLayout(row, 1)
         for label in (self.region, self.read_out):
             self.body.addWidget(label)
-        self.place.row.addWidget(self.hidden, 3)
+        self.place.row.addWidget(self.hidden, 4)
         self.body.addWidget(self.place)
         self.listen(session.parcel_changed, self._parcel_changed)
         self.listen(session.crosshair_changed, self._crosshair_changed)
