@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QWidget
 
 from app.connectome.orders import ORDERS, Ranks, parcel_order
 from app.core.arrays import Floats, Ints
-from app.core.errors import StorageError
+from app.core.errors import AppError
 from app.gui.connections import (
     KINDS,
     is_gram,
@@ -188,8 +188,10 @@ class MatrixView(View):
                 "cluster", signals.networks, signals.hemispheres, signals.centroids_mm, matrix
             )
 
-        def tell(found: Ints | Exception) -> None:
-            if not isinstance(found, Exception) and self.session.case is opened:
+        def tell(found: Ints | AppError) -> None:
+            if isinstance(found, AppError):
+                self.read_out.set_full_text(f"{found.message} {found.hint}".strip())
+            elif self.session.case is opened:
                 self._clustered = (opened, found)
                 self.refresh()
 
@@ -330,7 +332,7 @@ class MatrixView(View):
         def work() -> None:
             write_matrix(path, matrix_bytes(path.suffix, matrix, signals.parcel_names), sidecar)
 
-        def tell(found: StorageError | None) -> None:
+        def tell(found: AppError | None) -> None:
             if found is None:
                 self.read_out.set_full_text("The matrix was exported in the model's own order.")
             else:
