@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from PySide6.QtCore import Qt, QTimer
-from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication, QUndoStack
+from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication
 from PySide6.QtWidgets import (
     QApplication,
     QDockWidget,
@@ -19,11 +19,10 @@ from app.core.settings import Settings
 from app.gui.actions import Actions
 from app.gui.dialogs.questions import ask_stop
 from app.gui.jobs import Jobs
+from app.gui.main_window import geometry
 from app.gui.main_window.asking import Asking, open_dropped
-from app.gui.main_window.cohort import KEY as COHORT
 from app.gui.main_window.cohort import CohortWorkspace
 from app.gui.main_window.exports import Exports
-from app.gui.main_window.geometry import restore_geometry, save_geometry
 from app.gui.main_window.guide import Guide
 from app.gui.main_window.history_panel import make_history_dock
 from app.gui.main_window.job_line import JobLine
@@ -100,7 +99,7 @@ class MainWindow(PagesWindow):
         self.cohort = CohortWorkspace(self)
         self.menus = Menus(self)
         self._connect()
-        restore_geometry(self)
+        geometry.restore(self)
         self._settings_changed()
         self._display_changed()
         self._state_changed()
@@ -182,13 +181,11 @@ class MainWindow(PagesWindow):
 
     def show_step(self, key: str) -> None:
         """Open a step; its page is built at the first time."""
-        if key == COHORT and self.cohort.hidden:
+        if key == self.cohort.key and self.cohort.hidden:
             return
         self._step = key
         self.steps.choose(key)
-        if hasattr(self, "menus"):
-            self.menus.follow()
-            self.follow_stamps()
+        self.cohort.step_changed()
         nothing = self.session.case is None and self.session.preview is None
         if key == "load" and nothing:
             self.stack.setCurrentWidget(self.start)
@@ -202,18 +199,10 @@ class MainWindow(PagesWindow):
         if key not in self._pages:
             from app.gui.main_window.pages import make_page
 
-            self._pages[key] = self.cohort.page() if key == COHORT else make_page(key, self)
+            cohort = key == self.cohort.key
+            self._pages[key] = self.cohort.page() if cohort else make_page(key, self)
             self.stack.addWidget(self._pages[key])
         return self._pages[key]
-
-    @property
-    def shown_step(self) -> str:
-        """Key of the step or workspace that is open."""
-        return self._step
-
-    def undo_stack(self) -> QUndoStack:
-        """What Undo goes back on: the workspace's changes there, the scan's elsewhere."""
-        return self.cohort.stack if self._step == COHORT else self.session.history.stack
 
     # what the user asks ------------------------------------------------------------------
 
@@ -253,7 +242,7 @@ class MainWindow(PagesWindow):
         states = step_states(self.session, running, interrupted=self.resume.interrupted)
         for key, (state, reason) in states.items():
             self.steps.set_state(key, state, reason)
-        self.follow_stamps()
+        self.cohort.follow_stamps()
         self.sidebar.show_session(self.session)
         nothing = self.session.case is None and self.session.preview is None
         if nothing:
@@ -264,11 +253,6 @@ class MainWindow(PagesWindow):
         if hasattr(self, "menus"):
             self.menus.follow()
             self.guide.follow()
-
-    def follow_stamps(self) -> None:
-        """The strip says what must be said of what is on screen."""
-        cohort = self._step == COHORT
-        self.strip.show_stamps(self.cohort.stamps() if cohort else self.session.stamps())
 
     def _display_changed(self) -> None:
         if self.session.display.theme != self._theme:
@@ -306,12 +290,13 @@ class MainWindow(PagesWindow):
     def _rebuild(self) -> None:
         """Make the pages anew: their fonts were scaled from the old text size."""
         self._close_views()
-        for key in [key for key in self._pages if key != COHORT]:
-            page = self._pages.pop(key)
+        for page in self._pages.values():
             for view in page.findChildren(View):
                 view.stop_listening()
             self.stack.removeWidget(page)
             page.deleteLater()
+        self._pages.clear()
+        self.cohort.forget_page()
         self.show_step(self._step)
 
     def _scheme_changed(self, _scheme: Qt.ColorScheme) -> None:
@@ -336,20 +321,18 @@ class MainWindow(PagesWindow):
         if not paths:
             return
         event.acceptProposedAction()
-        if self._step == COHORT and paths[0].is_dir():
-            self.cohort.open_folder(paths[0])
-            return
-        open_dropped(self, paths)
+        if not self.cohort.take_dropped(paths):
+            open_dropped(self, paths)
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Ask first where work is running; then stop everything that we started."""
-        running = (*self.jobs.running(), *self.actions_.downloads.running(),
-                   *self.cohort.running())  # fmt: skip
+        running = (*self.jobs.running(), *self.actions_.downloads.running())
+        running += self.cohort.running()
         if running and not self._closing:
             event.ignore()
             ask_stop(self, running[-1].title, self._stop_and_close)
             return
-        save_geometry(self)
+        geometry.save(self)
         self._close_views()
         self.exports.close()
         self.recovery.close()
