@@ -7,6 +7,7 @@ from app.cli import (
     cache,
     demo,
     encode,
+    evaluate,
     experiment,
     explain,
     judge,
@@ -37,6 +38,7 @@ COMMANDS: tuple[Command, ...] = (
     prepare_cohort.COMMAND,
     pretrain.COMMAND,
     train.COMMAND,
+    evaluate.COMMAND,
     judge.COMMAND,
     experiment.COMMAND,
 )

@@ -104,7 +104,7 @@ def bent(
     The affine map alone, with a note, where it puts nothing of `moving` onto `fixed`.
     """
     in_place = warp_volume_to_template(moving, plain, fixed.affine, shape_of(fixed), order=1)
-    if not (np.asarray(in_place.data) > 0).any():
+    if not np.any(np.asarray(in_place.data, float) > 0):
         note = "Affine only: the scan as placed does not meet the template."
         return replace(plain, notes=(*plain.notes, note))
     in_voxels = find_warp(np.asarray(fixed.data), np.asarray(in_place.data), settings, progress)

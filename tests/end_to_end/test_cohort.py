@@ -216,8 +216,8 @@ def test_that_a_raw_folder_gives_the_same_number_as_the_scan_alone(
     small_participant: SimulatedParticipant, small_case: tuple[Case, Path], tmp_path: Path
 ) -> None:
     case, _ = small_case
-    arguments = (small_participant.paths.dataset, tmp_path / "out", "participant")
-    done = _bids(*arguments, "--n-workers", "1", "--no-dashboard")
+    root, out = small_participant.paths.dataset, tmp_path / "out"
+    done = _bids(root, out, "participant", "--n-workers", "1", "--no-dashboard")
     assert done.returncode == 0, done.stderr
     rows, faults = read_rows(tmp_path / "out")
     assert faults == ()

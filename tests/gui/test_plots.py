@@ -15,6 +15,7 @@ from PySide6.QtWidgets import QLabel, QTabWidget, QWidget
 from app.connectome.connectivity import pearson_connectivity
 from app.connectome.orders import ORDERS, strongest_edges
 from app.core.arrays import frozen
+from app.core.explanation_health import ExplanationHealth
 from app.core.request import AnalysisRequest
 from app.core.results import CENSORED, Outcome
 from app.gui.connections import shown_connections
@@ -636,3 +637,33 @@ def test_that_a_sine_shows_its_amplitude_at_its_frequency() -> None:
     frequency, amplitude = spectrum(7.0 + 3.0 * np.sin(2 * np.pi * 0.05 * seconds), 2.0)
     assert frequency[np.argmax(amplitude)] == pytest.approx(0.05)
     assert amplitude.max() == pytest.approx(3.0, rel=0.02)
+
+
+def test_that_unstable_connections_leave_the_lists_or_are_dashed(
+    session: Session, qtbot: Any
+) -> None:
+    opened = case_of(session)
+    session.set_display(matrix="scan")
+    session.change("Threshold", "plots", edge_count=10)
+    shown = shown_connections(session)
+    assert shown is not None
+    assert shown.unstable is None
+    first, second = shown.edges.pairs()[3]
+    steady = np.ones_like(shown.matrix)
+    steady[first, second] = steady[second, first] = 0.2
+    health = ExplanationHealth((), np.ones(426), frozen(steady), (), (), "", ())
+    ring, table = RingView(session), ConnectionsView(session)
+    for view in (ring, table):
+        qtbot.addWidget(view)
+    session.show_case(replace(opened, case=replace(opened.case, health=health)))
+    assert table.rows.rowCount() == 10
+    assert table.rows.row_of((first, second)) is None
+    assert ring.canvas.content is not None
+    assert (first, second) not in ring.canvas.content.edges.pairs()
+    session.change("Unstable in the lists", "explain", show_unstable=True)
+    assert ring.canvas.content.unstable is not None
+    assert np.flatnonzero(ring.canvas.content.unstable).tolist() == [3]
+    twin = ring.as_table()
+    assert twin is not None
+    assert twin.rows[3][-1] == "unstable"
+    assert table.rows.row_of((first, second)) == 3

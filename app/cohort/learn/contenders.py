@@ -95,6 +95,7 @@ class Workshop:
     training: Training | None = None  # of the networks; None = their own defaults
     fmm_tc_training: FmmTcTraining | None = None
     minimum_frames: int = 100
+    harmonise: str = "none"  # or "combat": linear models of connectivity
 
     def contender(self, name: str) -> Contender:
         """One model by its name.
@@ -146,7 +147,11 @@ class Workshop:
             return entry.make(study)
 
         if isinstance(make(), LinearRival):
-            return LinearContender(entry.id, entry.label, entry.inputs, make, identity)
+            combat = self.harmonise == "combat" and entry.inputs == "connectivity"
+            identity += ["combat"] if combat else []
+            return LinearContender(
+                entry.id, entry.label, entry.inputs, make, identity, harmonise=combat
+            )
         deep = entry.id in DEEP
         return AnyModel(entry.id, entry.label, entry.inputs, make, identity, deep=deep)
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from app.cohort.learn.clinical import decision_curve, sample_size_saving, screening
+from app.cohort.learn.combat import WARNING
 from app.cohort.learn.comparison import best_covariate_rival, compare, paired_difference
 from app.cohort.learn.conformal import conformal_figures
 from app.cohort.learn.confounds import (
@@ -132,6 +133,7 @@ def judged(
         }  # fmt: skip
     asked = next(one for one in contenders if one.id == headline.id)
     result = ResultFolder(evaluation.folder)
+    deviations += _harmonised(evaluation)
     figures["permutation"], told = _permutation(evaluation, asked, result, progress)
     deviations += told
     with progress.stage("learning curve"):
@@ -297,6 +299,18 @@ def _permutation(
         "within": "arm and site",
         "words": WORDS,
     }, []
+
+
+def _harmonised(evaluation: Evaluation) -> list[Deviation]:
+    if evaluation.cohort.plan.recipe.harmonise == "none":
+        return []
+    found = [Deviation("protocol.leave_one_site_out", "as planned", "left out", WARNING)]
+    return found + [
+        Deviation("recipe.harmonise", "combat", f"not applied to {one.id}",
+                  "only linear models of connectivity are harmonised")
+        for one in evaluation.models.values()
+        if one.inputs != "connectivity" or one.deep
+    ]  # fmt: skip
 
 
 def flags_of(figures: dict[str, Any]) -> list[str]:

@@ -147,7 +147,7 @@ class _Loop:
         folds = splits.of_repeat(0)
         prepared: tuple[Reduced, ...] = ()
         if isinstance(contender, LinearContender):
-            prepared = tuple(contender.prepared(inputs.people, one, progress) for one in folds)
+            prepared = tuple(contender.prepared(inputs, one, progress) for one in folds)
         bare = tuple(Fold(one.repeat, one.number, one.training, one.test, ()) for one in folds)
         seeds = tuple(fold_seed(splits.seed, one) for one in folds)
         return cls(contender, inputs, bare, seeds, prepared)

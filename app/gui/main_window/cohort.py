@@ -24,6 +24,8 @@ KEY = "cohort"
 class CohortWorkspace(QObject):
     """State, work and page of the workspace, and what they wish of the window."""
 
+    key = KEY
+
     def __init__(self, window: MainWindow) -> None:
         super().__init__(window)
         self.window_ = window
@@ -32,7 +34,7 @@ class CohortWorkspace(QObject):
         self.work = CohortWork(self.state, self.jobs, window.actions_.messages, self)
         self._page: CohortPage | None = None
         self.state.stack.indexChanged.connect(self._stack_moved)
-        self.state.rows_changed.connect(lambda _keys: window.follow_stamps())
+        self.state.rows_changed.connect(lambda _keys: self.follow_stamps())
         self.work.said.connect(window.say)
 
     @property
@@ -41,9 +43,22 @@ class CohortWorkspace(QObject):
         return self.window_.actions_.settings.clinic_mode
 
     @property
-    def stack(self) -> QUndoStack:
-        """What was included and excluded."""
-        return self.state.stack
+    def shown(self) -> bool:
+        """Whether the workspace is on screen."""
+        return self.window_.step == KEY
+
+    def undo_stack(self) -> QUndoStack:
+        """What Undo goes back on: the workspace's changes there, the scan's elsewhere."""
+        return self.state.stack if self.shown else self.window_.session.history.stack
+
+    def follow_stamps(self) -> None:
+        """The strip says what must be said of what is on screen."""
+        rows = wording.stamps(simulated=self.state.simulated, research_only=False)
+        self.window_.strip.show_stamps(rows if self.shown else self.window_.session.stamps())
+
+    def forget_page(self) -> None:
+        """The window has deleted its pages: another text size makes them anew."""
+        self._page = None
 
     def page(self) -> CohortPage:
         """The page, built at its first use."""
@@ -56,13 +71,17 @@ class CohortWorkspace(QObject):
         self.work.settings = self.window_.actions_.settings
         return self._page
 
-    def open_folder(self, bids_dir: Path) -> None:
-        """A folder was dropped on the page: its results go to the proposed place."""
-        self.page().open_folder(bids_dir, proposed_results(bids_dir))
+    def take_dropped(self, paths: list[Path]) -> bool:
+        """A folder dropped on the page is a cohort; its results go to the proposed place."""
+        if not self.shown or not paths[0].is_dir():
+            return False
+        self.page().open_folder(paths[0], proposed_results(paths[0]))
+        return True
 
-    def stamps(self) -> tuple[str, ...]:
-        """What must stand over the rows."""
-        return wording.stamps(simulated=self.state.simulated, research_only=False)
+    def step_changed(self) -> None:
+        """Another page is open: other stamps, another undo."""
+        self.window_.menus.follow()
+        self.follow_stamps()
 
     def running(self) -> tuple[Running, ...]:
         """Jobs that have not ended."""
@@ -76,7 +95,7 @@ class CohortWorkspace(QObject):
         """Clinic mode hides the workspace; if it is open, the window goes back to the scan."""
         self.work.settings = self.window_.actions_.settings
         self.window_.steps.show_workspaces(not self.hidden)
-        if self.hidden and self.window_.shown_step == KEY:
+        if self.hidden and self.shown:
             self.window_.show_step("load")
 
     def _open_case(self, folder: Path) -> None:

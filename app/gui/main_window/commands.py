@@ -60,19 +60,19 @@ def _working(window: MainWindow) -> str:
 
 
 def _undo_words(window: MainWindow) -> str:
-    return f"&Undo {window.undo_stack().undoText().lower()}".strip()
+    return f"&Undo {window.cohort.undo_stack().undoText().lower()}".strip()
 
 
 def _redo_words(window: MainWindow) -> str:
-    return f"&Redo {window.undo_stack().redoText().lower()}".strip()
+    return f"&Redo {window.cohort.undo_stack().redoText().lower()}".strip()
 
 
 def _can_undo(window: MainWindow) -> str:
-    return "" if window.undo_stack().canUndo() else "Nothing was changed yet."
+    return "" if window.cohort.undo_stack().canUndo() else "Nothing was changed yet."
 
 
 def _can_redo(window: MainWindow) -> str:
-    return "" if window.undo_stack().canRedo() else "Nothing was undone."
+    return "" if window.cohort.undo_stack().canRedo() else "Nothing was undone."
 
 
 def _research(window: MainWindow) -> str:
@@ -152,12 +152,12 @@ ACTIONS: tuple[Command, ...] = (
     Command("file.quit", "&Quit", "Ctrl+Q", "file", lambda w: w.close()),
     # edit
     Command(
-        "edit.undo", "&Undo", "Ctrl+Z", "edit", lambda w: w.undo_stack().undo(),
+        "edit.undo", "&Undo", "Ctrl+Z", "edit", lambda w: w.cohort.undo_stack().undo(),
         _can_undo, say=_undo_words,
     ),
     Command(
         "edit.redo", "&Redo", "Ctrl+Shift+Z; Ctrl+Y", "edit",
-        lambda w: w.undo_stack().redo(), _can_redo, say=_redo_words,
+        lambda w: w.cohort.undo_stack().redo(), _can_redo, say=_redo_words,
     ),
     Command(
         "edit.history", "&History", "Ctrl+Shift+H", "edit", lambda w: w.toggle_history(),

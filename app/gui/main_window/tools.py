@@ -66,7 +66,6 @@ class Tools(QObject):
             dialog.reset_asked.connect(self._reset_settings)
             dialog.export_asked.connect(self._export_settings)
             dialog.keys_asked.connect(self.show_keys)
-            dialog.changed.connect(lambda *_: self.window_.cohort.follow_settings())
             dialog.destroyed.connect(self._settings_closed)
             self.settings_dialog = dialog
             dialog.open()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from PySide6.QtCore import QByteArray, QSettings, Qt, QTimer
-from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication, QUndoStack
+from PySide6.QtCore import Qt, QTimer
+from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication
 from PySide6.QtWidgets import (
     QApplication,
     QDockWidget,
@@ -16,14 +16,13 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.core.folders import config_folder
 from app.core.progress import ProgressEvent
 from app.core.settings import Settings
 from app.gui.actions import Actions
 from app.gui.dialogs.questions import ask_cancel, ask_stop
 from app.gui.jobs import Jobs
+from app.gui.main_window import geometry
 from app.gui.main_window.asking import Asking, open_dropped
-from app.gui.main_window.cohort import KEY as COHORT
 from app.gui.main_window.cohort import CohortWorkspace
 from app.gui.main_window.exports import Exports
 from app.gui.main_window.focus import focus_first
@@ -96,8 +95,7 @@ class MainWindow(QMainWindow):
         self.cohort = CohortWorkspace(self)
         self.menus = Menus(self)
         self._connect()
-        self.cohort.follow_settings()
-        self._restore_geometry()
+        geometry.restore(self)
         self._settings_changed()
         self._display_changed()
         self._state_changed()
@@ -173,13 +171,11 @@ class MainWindow(QMainWindow):
 
     def show_step(self, key: str) -> None:
         """Open a step; its page is built at the first time."""
-        if key == COHORT and self.cohort.hidden:
+        if key == self.cohort.key and self.cohort.hidden:
             return
         self._step = key
         self.steps.choose(key)
-        if hasattr(self, "menus"):
-            self.menus.follow()
-            self.follow_stamps()
+        self.cohort.step_changed()
         nothing = self.session.case is None and self.session.preview is None
         if key == "load" and nothing:
             self.stack.setCurrentWidget(self.start)
@@ -191,18 +187,10 @@ class MainWindow(QMainWindow):
         if key not in self._pages:
             from app.gui.main_window.pages import make_page
 
-            self._pages[key] = self.cohort.page() if key == COHORT else make_page(key, self)
+            cohort = key == self.cohort.key
+            self._pages[key] = self.cohort.page() if cohort else make_page(key, self)
             self.stack.addWidget(self._pages[key])
         return self._pages[key]
-
-    @property
-    def shown_step(self) -> str:
-        """Key of the step or workspace that is open."""
-        return self._step
-
-    def undo_stack(self) -> QUndoStack:
-        """What Undo goes back on: the workspace's changes there, the scan's elsewhere."""
-        return self.cohort.stack if self._step == COHORT else self.session.history.stack
 
     def _shown(self) -> QWidget:
         return self.stack.currentWidget() or self.start
@@ -315,7 +303,7 @@ class MainWindow(QMainWindow):
         states = step_states(self.session, running, interrupted=self.resume.interrupted)
         for key, (state, reason) in states.items():
             self.steps.set_state(key, state, reason)
-        self.follow_stamps()
+        self.cohort.follow_stamps()
         self.sidebar.show_session(self.session)
         nothing = self.session.case is None and self.session.preview is None
         if nothing:
@@ -324,11 +312,6 @@ class MainWindow(QMainWindow):
             self.show_step("load")
         if hasattr(self, "menus"):
             self.menus.follow()
-
-    def follow_stamps(self) -> None:
-        """The strip says what must be said of what is on screen."""
-        cohort = self._step == COHORT
-        self.strip.show_stamps(self.cohort.stamps() if cohort else self.session.stamps())
 
     def _display_changed(self) -> None:
         if self.session.display.theme != self._theme:
@@ -352,6 +335,7 @@ class MainWindow(QMainWindow):
         if isinstance(application, QApplication) and apply_text_size(application, percent):
             self._rebuild()
         self.start.show_recent(self.actions_.recent())
+        self.cohort.follow_settings()
         self.menus.follow()
 
     def _rebuild(self) -> None:
@@ -361,6 +345,7 @@ class MainWindow(QMainWindow):
             self.stack.removeWidget(page)
             page.deleteLater()
         self._pages.clear()
+        self.cohort.forget_page()
         self.show_step(self._step)
 
     def _scheme_changed(self, _scheme: Qt.ColorScheme) -> None:
@@ -385,25 +370,23 @@ class MainWindow(QMainWindow):
         if not paths:
             return
         event.acceptProposedAction()
-        if self._step == COHORT and paths[0].is_dir():
-            self.cohort.open_folder(paths[0])
-            return
-        open_dropped(self, paths)
+        if not self.cohort.take_dropped(paths):
+            open_dropped(self, paths)
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Ask first where work is running; then stop everything that we started."""
-        running = (*self.jobs.running(), *self.actions_.downloads.running(),
-                   *self.cohort.running())  # fmt: skip
+        running = (*self.jobs.running(), *self.actions_.downloads.running())
+        running += self.cohort.running()
         if running and not self._closing:
             event.ignore()
             ask_stop(self, running[-1].title, self._stop_and_close)
             return
-        self._save_geometry()
+        geometry.save(self)
         self._close_views()
         self.exports.close()
+        self.cohort.close()
         self.recovery.close()
         self.tools.close()
-        self.cohort.close()
         self.actions_.close()
         super().closeEvent(event)
 
@@ -417,14 +400,3 @@ class MainWindow(QMainWindow):
                 close = getattr(view, "close_scene", None)
                 if close is not None:
                     close()
-
-    def _geometry_store(self) -> QSettings:
-        return QSettings(str(config_folder() / "window.ini"), QSettings.Format.IniFormat)
-
-    def _restore_geometry(self) -> None:
-        stored = self._geometry_store().value("geometry")
-        if isinstance(stored, QByteArray):
-            self.restoreGeometry(stored)
-
-    def _save_geometry(self) -> None:
-        self._geometry_store().setValue("geometry", self.saveGeometry())

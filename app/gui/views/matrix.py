@@ -101,6 +101,7 @@ class MatrixView(View):
         self.listen(session.edge_changed, self._selection_changed)
         self.listen(session.display_changed, self._state_changed)
         self.listen(session.plots_changed, self._state_changed)
+        self.listen(session.explain_changed, self._state_changed)
         self._drawn: object = None
         self.refresh()
 
@@ -207,6 +208,7 @@ class MatrixView(View):
             plots.threshold,
             plots.attribution_threshold,
             plots.edge_count,
+            self.session.state.explain.show_unstable,
         )
 
     def _state_changed(self) -> None:

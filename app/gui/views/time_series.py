@@ -107,8 +107,9 @@ class TimeSeriesView(View):
         self._curves: list[tuple[pg.PlotItem, pg.PlotDataItem]] = []
         self._traces: tuple[Trace, ...] = ()
         self._made: object = None
-        self.reader.done.connect(self._selection_changed)
+        self.reader.done.connect(self._arrived)
         self.reader.refused.connect(self.parcel_label.show_words)
+        self._shown: object = None  # which traces are drawn
         self.mouse.clicked.connect(self._clicked)
         self.mouse.dragging.connect(self._show_range)
         self.mouse.dragged.connect(lambda first, last, _shift: session.select_frames(first, last))
@@ -122,11 +123,17 @@ class TimeSeriesView(View):
 
     # drawing ---------------------------------------------------------------------
 
+    def _arrived(self) -> None:
+        """Draw again: what a trace waited for was read."""
+        self._shown = None
+        self._selection_changed()
+
     def refresh(self) -> None:
         """Build the axes for what is open, then show the traces."""
         state, signals = self.session.state.plots, self._signals()
         opened = self.session.case
         self.graphics.clear()
+        self._shown = None
         self._plots, self._cursors, self._ranges, self._curves = {}, [], [], []
         colours = self.tokens()
         self.graphics.setBackground(QColor(colours.surface))
@@ -215,6 +222,10 @@ class TimeSeriesView(View):
             return
         current, held = current_key(self.session, native=self.native), self.session.state.plots.held
         keys = [current] * bool(current) + [key for key in held if key != current]
+        shown = (tuple(keys), held, id(self.session.case), self._made)
+        if shown == self._shown:
+            return  # a slice was stepped inside the parcel
+        self._shown = shown
         self.reader.want(keys)
         found = (trace_of(self.session, key) for key in keys)
         self._traces = tuple(trace for trace in found if trace is not None)

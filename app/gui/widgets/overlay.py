@@ -81,6 +81,9 @@ def current_overlay(session: Session) -> Overlay | None:
         values, title = _of_frames(opened, *frames)
     if kind == "seed" and session.parcel is not None:
         title = seed_title(opened, session.parcel)
+    frames = session.state.selection.frames
+    if kind == "series" and frames is not None:
+        values, title = _of_frames(opened, *frames)
     layer = replace(session.state.slices.shared, top_share=1.0 - display.hidden_share)
     return _overlay(opened, kind, title, values, layer)
 

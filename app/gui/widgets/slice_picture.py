@@ -35,7 +35,10 @@ class SlicePicture(QWidget):
         self.pan_mm = QPointF(0.0, 0.0)
         self.blink = False  # layers are hidden while a key is held
         self._kept: tuple[object, ...] = ()  # what the kept picture shows
+        self._held: tuple[object, ...] = ()  # its arrays: their identities stay their own
         self._picture = QPixmap()
+        self._rim_kept: tuple[object, ...] = ()
+        self._rim: tuple[QPointF, QImage] | None = None  # of the selected parcel
         self.drawn = 0  # pictures made so far
 
     # geometry -----------------------------------------------------------------
@@ -106,7 +109,8 @@ class SlicePicture(QWidget):
     def cut(self, volume: NDArray[Any]) -> NDArray[Any]:
         """The slice as a picture: rows from top to bottom, columns from left to right."""
         # Of the two axes left, the lower-numbered one always runs across.
-        picture: NDArray[Any] = np.take(volume, self.slice_index(), axis=self.plane.through).T[::-1]
+        place = (slice(None),) * self.plane.through + (self.slice_index(),)
+        picture: NDArray[Any] = np.asarray(volume[place]).T[::-1]  # a view: nothing is copied
         return picture[:, ::-1] if self.plane.mirrored else picture
 
     # painting -----------------------------------------------------------------
@@ -116,8 +120,8 @@ class SlicePicture(QWidget):
         painter = QPainter(self)
         if self.content is not None:
             painter.drawPixmap(0, 0, self._kept_picture())
+            self._paint_selected(painter)
             self._paint_crosshair(painter)
-            self._paint_words(painter)
         else:
             painter.fillRect(self.rect(), Qt.GlobalColor.black)
         if self.hasFocus():
@@ -126,20 +130,25 @@ class SlicePicture(QWidget):
         painter.end()
 
     def _kept_picture(self) -> QPixmap:
-        """Anatomy and layers; drawn anew only where something in them changed."""
-        ratio = self.devicePixelRatioF()
+        """Anatomy, layers and words; drawn anew only where something in them changed."""
+        content, ratio = self.content, self.devicePixelRatioF()
+        assert content is not None
+        arrays = (content.volume, content.labels, content.colours, *content.paints)
+        masks = tuple(outline.mask for outline in content.outlines)
         shown = (
-            self.content,  # itself: a number of another content could come again
-            self.slice_index(),
-            self.plane,
-            self.size().toTuple(),
-            ratio,
-            self.scale_px_per_mm,
-            self.pan_mm.toTuple(),
+            tuple(id(one) for one in (*arrays, *masks)),
+            content.affine.tobytes(),
+            content.levels,
+            content.convention_word,
+            content.secondary_letters,
+            content.orientation_known,
+            content.caption,
+            content.window_text,
             self.blink,
+            self._geometry(),
         )
         if shown != self._kept:
-            self._kept = shown
+            self._kept, self._held = shown, (*arrays, *masks)
             self.drawn += 1
             self._picture = QPixmap(self.size() * ratio)
             self._picture.setDevicePixelRatio(ratio)
@@ -147,23 +156,74 @@ class SlicePicture(QWidget):
             painter = QPainter(self._picture)
             self._paint_anatomy(painter)
             self._paint_layers(painter)
+            self._paint_words(painter)
             painter.end()
         return self._picture
+
+    def _geometry(self) -> tuple[object, ...]:
+        """Which slice lies where in the widget."""
+        return (
+            self.slice_index(),
+            self.plane,
+            self.size().toTuple(),
+            self.devicePixelRatioF(),
+            self.scale_px_per_mm,
+            self.pan_mm.toTuple(),
+        )
+
+    def _paint_selected(self, painter: QPainter) -> None:
+        """The rim of the selected parcel, over whatever is kept."""
+        content = self.content
+        assert content is not None
+        if content.labels is None or content.selected is None:
+            return
+        shown = (id(content.labels), content.selected, self._geometry())
+        if shown != self._rim_kept:
+            self._rim_kept = shown
+            self._rim = self._selected_rim(np.asanyarray(content.labels), content.selected)
+        if self._rim is not None:
+            painter.drawImage(*self._rim)
+
+    def _selected_rim(self, labels: NDArray[Any], parcel: int) -> tuple[QPointF, QImage] | None:
+        """The parcel's rim as a small picture, and where it lies; None if it is not here."""
+        inside = self.cut(labels) == parcel + 1
+        rows, columns = np.flatnonzero(inside.any(axis=1)), np.flatnonzero(inside.any(axis=0))
+        if rows.size == 0:
+            return None
+        whole, ratio = self.picture_rect(), self.devicePixelRatioF()
+        across, up = whole.width() / inside.shape[1], whole.height() / inside.shape[0]
+        around = QRectF(
+            whole.left() + (columns[0] - 1) * across,
+            whole.top() + (rows[0] - 1) * up,
+            (columns[-1] - columns[0] + 3) * across,
+            (rows[-1] - rows[0] + 3) * up,
+        ).intersected(QRectF(self.rect()))
+        if around.isEmpty():
+            return None
+        # On whole device pixels, where the layers lie too.
+        left, top = round(around.left() * ratio) / ratio, round(around.top() * ratio) / ratio
+        around = QRectF(left, top, around.width(), around.height())
+        thick = max(1, round(ratio))
+        pixels = selected_pixels(self._at_pixels(labels, around), parcel, thick)
+        return around.topLeft(), self._as_image(pixels).copy()
 
     def _paint_anatomy(self, painter: QPainter) -> None:
         assert self.content is not None
         low, high = self.content.levels
         cut = self.cut(np.asanyarray(self.content.volume)).astype(np.float32)
         grey = np.clip((cut - low) * (255.0 / max(high - low, 1e-9)), 0.0, 255.0)
-        pixels = np.ascontiguousarray(np.nan_to_num(grey).astype(np.uint8))
-        rows, columns = pixels.shape
+        pixels = np.nan_to_num(grey).astype(np.uint32)
         colours = self.content.colours
+        # In the format of the screen: Qt scales any other one pixel by pixel.
         if colours is None:
-            image = QImage(pixels.data, columns, rows, columns, QImage.Format.Format_Grayscale8)
+            packed = pixels * np.uint32(0x010101)
         else:
             # What was not measured is 0 and stays black; the lowest colour would look measured.
-            rgb = np.ascontiguousarray(colours[pixels] * (cut > 0)[..., None].astype(np.uint8))
-            image = QImage(rgb.data, columns, rows, 3 * columns, QImage.Format.Format_RGB888)
+            table = colours.astype(np.uint32) @ np.array([1 << 16, 1 << 8, 1], dtype=np.uint32)
+            packed = table[pixels] * (cut > 0)
+        packed = np.ascontiguousarray(packed | np.uint32(0xFF000000), dtype=np.uint32)
+        rows, columns = packed.shape
+        image = QImage(packed.data, columns, rows, 4 * columns, QImage.Format.Format_RGB32)
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
         painter.drawImage(self.picture_rect(), image)
 
@@ -182,8 +242,6 @@ class SlicePicture(QWidget):
         if not self.blink:
             for pixels in paint_layers(content.paints, labels, at, thick):
                 self._paint_pixels(painter, rect, pixels)
-        if labels is not None and content.selected is not None:
-            self._paint_pixels(painter, rect, selected_pixels(at(labels), content.selected, thick))
         for outline in content.outlines:
             inside = at(np.asanyarray(outline.mask)).astype(bool)
             self._paint_pixels(painter, rect, outline_pixels(inside, outline, thick))
@@ -201,12 +259,16 @@ class SlicePicture(QWidget):
         return found
 
     def _paint_pixels(self, painter: QPainter, rect: QRectF, pixels: NDArray[np.uint32]) -> None:
+        painter.drawImage(rect.topLeft(), self._as_image(pixels))
+
+    def _as_image(self, pixels: NDArray[np.uint32]) -> QImage:
+        """Premultiplied ARGB as an image in device pixels; it shares the array's memory."""
         height, width = pixels.shape
         image = QImage(
             pixels.data, width, height, 4 * width, QImage.Format.Format_ARGB32_Premultiplied
         )
         image.setDevicePixelRatio(self.devicePixelRatioF())
-        painter.drawImage(rect.topLeft(), image)
+        return image
 
     def _paint_crosshair(self, painter: QPainter) -> None:
         assert self.content is not None

@@ -147,7 +147,7 @@ class SurfaceScene:
         self._glass: vtkActor | None = None
         self._is_glass = False
         self._shown_sides = "both"
-        self._connections: Connections | None = None
+        self.connections: Connections | None = None
         self._nodes, self._edges, self._chosen = MeshActor(), MeshActor(), MeshActor()
         self._cursor = MeshActor()
         self._cursor.actor.GetProperty().SetLighting(False)
@@ -203,7 +203,7 @@ class SurfaceScene:
 
     def set_connections(self, shown: Connections | None) -> None:
         """Draw connections between parcels, or none."""
-        self._connections = shown
+        self.connections = shown
         if shown is None:
             for mesh in (self._nodes, self._edges, self._chosen):
                 mesh.clear()
@@ -214,7 +214,7 @@ class SurfaceScene:
 
     def set_chosen(self, parcel: int | None, edge: tuple[int, int] | None) -> None:
         """Mark the selected parcel and connection among the connections."""
-        shown = self._connections
+        shown = self.connections
         self._chosen.clear()
         if shown is None:
             return
@@ -308,9 +308,9 @@ class SurfaceScene:
             return None
         if actor is self._nodes.actor:
             return (int(self._nodes.owner[cell]),)
-        if actor is self._edges.actor and self._connections is not None:
+        if actor is self._edges.actor and self.connections is not None:
             edge = int(self._edges.owner[cell])
-            return int(self._connections.first[edge]), int(self._connections.second[edge])
+            return int(self.connections.first[edge]), int(self.connections.second[edge])
         for side in self._sides:
             if side.actor is actor:
                 label = int(side.face_label[cell])

@@ -175,6 +175,10 @@ class EncoderLogistic(LinearRival):
         parcels_of(person, self.settings.parcels)
         return self._row(person.series[0])
 
+    def encoded(self, series: Floats) -> Floats:
+        """The CLS token of one scan, (width,): what novelty is judged by at the encoder's depth."""
+        return self._row(series)
+
     def _row(self, series: Floats) -> Floats:
         assert self.input is not None
         filled = self.input.filled(series)
