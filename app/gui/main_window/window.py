@@ -16,7 +16,6 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.core.progress import ProgressEvent
 from app.core.settings import Settings
 from app.gui.actions import Actions
 from app.gui.dialogs.questions import ask_cancel, ask_stop
@@ -142,7 +141,7 @@ class MainWindow(QMainWindow):
         session.case_changed.connect(self._state_changed)
         session.display_changed.connect(self._display_changed)
         jobs.started.connect(self._job_started)
-        jobs.progressed.connect(self._job_progressed)
+        jobs.progressed.connect(self.progress.show_event)
         jobs.finished.connect(self._job_finished)
         self.progress.cancel_asked.connect(self.resume.told_to_stop)
         self.progress.cancel_asked.connect(actions.cancel)
@@ -184,9 +183,9 @@ class MainWindow(QMainWindow):
 
     def page(self, key: str) -> QWidget:
         """The page of a step."""
-        if key not in self._pages:
-            from app.gui.main_window.pages import make_page
+        from app.gui.main_window.pages import make_page
 
+        if key not in self._pages:
             cohort = key == self.cohort.key
             self._pages[key] = self.cohort.page() if cohort else make_page(key, self)
             self.stack.addWidget(self._pages[key])
@@ -221,8 +220,7 @@ class MainWindow(QMainWindow):
     def maximise(self, view: View | None = None) -> None:
         """Fill the page with a view, or put everything back."""
         view = view or self.focused_view()
-        page = self._shown()
-        fill = getattr(page, "maximise", None)
+        fill = getattr(self._shown(), "maximise", None)
         if view is not None and fill is not None:
             fill(view)
 
@@ -287,9 +285,6 @@ class MainWindow(QMainWindow):
         if running is not None:
             self.progress.begin(job_id, running.title)
         self._state_changed()
-
-    def _job_progressed(self, job_id: str, event: ProgressEvent) -> None:
-        self.progress.show_event(job_id, event)
 
     def _job_finished(self, job_id: str) -> None:
         self.progress.end(job_id)
@@ -375,8 +370,8 @@ class MainWindow(QMainWindow):
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Ask first where work is running; then stop everything that we started."""
-        running = (*self.jobs.running(), *self.actions_.downloads.running())
-        running += self.cohort.running()
+        working = (self.jobs, self.actions_.downloads, self.cohort)
+        running = tuple(one for jobs in working for one in jobs.running())
         if running and not self._closing:
             event.ignore()
             ask_stop(self, running[-1].title, self._stop_and_close)
