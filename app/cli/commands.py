@@ -7,6 +7,7 @@ from app.cli import (
     cache,
     demo,
     encode,
+    evaluate,
     explain,
     judge,
     models,
@@ -36,5 +37,6 @@ COMMANDS: tuple[Command, ...] = (
     prepare_cohort.COMMAND,
     pretrain.COMMAND,
     train.COMMAND,
+    evaluate.COMMAND,
     judge.COMMAND,
 )

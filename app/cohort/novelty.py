@@ -22,18 +22,19 @@ class NoveltyFit:
 
     mean: Floats  # (feature,)
     precision: Floats  # (feature, feature)
-    quantiles: Floats  # (QUANTILES,) of leave-one-out training distances, 0..100 %
+    quantiles: Floats  # (quantile,) of leave-one-out training distances, 0..100 %
 
 
-def fit_novelty(features: Floats) -> NoveltyFit:
-    """Fit on training participants, (person, feature)."""
+def fit_novelty(features: Floats, quantiles: int = QUANTILES) -> NoveltyFit:
+    """Fit on training participants, (person, feature); so many quantiles are kept."""
     distances = np.empty(len(features))
     for left_out in range(len(features)):
         others = np.delete(features, left_out, axis=0)
         mean, precision = _fit(others)
         distances[left_out] = distance(mean, precision, features[left_out])
     mean, precision = _fit(features)
-    return NoveltyFit(mean, precision, np.percentile(distances, np.linspace(0.0, 100.0, QUANTILES)))
+    percent = np.linspace(0.0, 100.0, quantiles)
+    return NoveltyFit(mean, precision, np.percentile(distances, percent))
 
 
 def distance(mean: Floats, precision: Floats, features: Floats) -> float:

@@ -2,8 +2,9 @@
 
 The model's own file (`weights.safetensors`) is read by the model itself, strictly. What a
 bundle adds lies in `statistics.safetensors`: the training mean of the matrix, which network a
-parcel belongs to, novelty statistics and the covariate-only rival. The interval is the card's
-``uncertainty.log_odds_sd`` (spread over refits on resampled people), the same for everybody.
+parcel belongs to, novelty statistics and the covariate-only rival. The interval comes from heads
+refitted on resampled people (`refits`) where the model is linear in features of its own; else it
+is the card's ``uncertainty.log_odds_sd`` (spread over such refits), the same for everybody.
 """
 
 from __future__ import annotations
@@ -23,12 +24,7 @@ from app.core.results import CleanSignals, Connectome
 from app.models.answer import Answer, as_numpy, calibrated, filled_correlation
 from app.models.card import Card, card_error
 from app.models.device import fixed_threads
-from app.models.features import (
-    connectivity_features,
-    correlation_of,
-    pooling_weights,
-    prepared_series,
-)
+from app.models.features import correlation_of
 from app.models.interface import (
     DetailedResponse,
     DifferentiableResponse,
@@ -37,6 +33,8 @@ from app.models.interface import (
 )
 from app.models.network_statistics import made_up_scan
 from app.models.novelty import novelty_of, novelty_shapes
+from app.models.novelty_depths import EncodedResponse, novelty_feature_count, novelty_vector
+from app.models.refits import RefittableResponse, refit_interval, refit_shapes
 from app.models.scan_functions import ScanFunctions
 
 NORMAL_95 = 1.959964
@@ -46,9 +44,7 @@ Load = Callable[[Card, Path, str], ResponseModel]  # card, weights file, device
 def statistics_shapes(card: Card) -> dict[str, tuple[int, ...]]:
     """Keys and shapes of `statistics.safetensors`."""
     parcels, covariates = card.contract.parcel_count, len(card.covariates)
-    networks = card.fields.sizes["networks"]
-    novelty = card.fields.sizes["novelty_features"]
-    expected = networks * (networks - 1) // 2 + networks
+    novelty, expected = card.fields.sizes["novelty_features"], novelty_feature_count(card)
     if novelty != expected:
         raise card_error(f"sizes.novelty_features must be {expected} (found {novelty})")
     return {
@@ -58,6 +54,7 @@ def statistics_shapes(card: Card) -> dict[str, tuple[int, ...]]:
         "covariates.weight": (covariates,),
         "covariates.bias": (1,),
         **novelty_shapes(card),
+        **refit_shapes(card),
     }
 
 
@@ -66,8 +63,11 @@ def check_sizes(card: Card) -> None:
     for name in ("networks", "novelty_features", "novelty_quantiles"):
         if card.fields.sizes.get(name, 0) < 1:
             raise card_error(f"sizes.{name} is missing")
-    if card.fields.uncertainty.log_odds_sd is None:
-        raise card_error("uncertainty.log_odds_sd is missing; the interval is made from it")
+    if card.fields.uncertainty.log_odds_sd is None and not card.fields.sizes.get("refits", 0):
+        raise card_error(
+            "uncertainty.log_odds_sd is missing, and sizes.refits; the interval is made from one "
+            "of them"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,15 +109,12 @@ class FittedResponse:
         else:
             log_odds = self._log_odds(signals.cleaned, connectome.matrix, covariates)
         progress.step(0.9, "novelty")
-        spread = NORMAL_95 * (self.card.fields.uncertainty.log_odds_sd or 0.0)
-        low, middle, high = calibrated(
-            self.card.calibration, np.array([log_odds - spread, log_odds, log_odds + spread])
-        )
+        low, middle, high = self._interval(log_odds, signals.cleaned, connectome.matrix, covariates)
         return Answer(
             log_odds=log_odds,
             windows=frozen(np.array([log_odds]) if detail is None else detail.window_log_odds),
-            probability=float(middle),
-            interval=(float(low), float(high)),
+            probability=middle,
+            interval=(low, high),
             contributions=None if detail is None else detail.contributions,
             contributions_exact=detail is None or detail.exact_contributions,
             novelty=novelty_of(self.card, self.statistics, self._novelty(signals, connectome)),
@@ -151,40 +148,37 @@ class FittedResponse:
         found = self.model.predict_log_odds([cleaned], matrix[None], covariates[None])
         return float(np.asarray(found, np.float64)[0])
 
+    def _interval(
+        self, log_odds: float, cleaned: Floats, matrix: Floats, covariates: Floats
+    ) -> tuple[float, float, float]:
+        """Low end, probability, high end."""
+        spread = NORMAL_95 * (self.card.fields.uncertainty.log_odds_sd or 0.0)
+        ends = np.array([log_odds - spread, log_odds, log_odds + spread])
+        low, middle, high = (float(one) for one in calibrated(self.card.calibration, ends))
+        if self.card.fields.sizes.get("refits", 0):
+            if not isinstance(self.model, RefittableResponse):
+                raise card_error("sizes.refits is above 0 for a model that has no linear head")
+            features = self.model.centred_features(cleaned, matrix, covariates)
+            low, high = refit_interval(self.statistics, features)
+        return min(low, middle), middle, max(high, middle)
+
     def _novelty(self, signals: CleanSignals, connectome: Connectome) -> Floats:
-        """Correlations between networks and the log spread of each network's series."""
-        return response_novelty_features(
+        """This scan at every depth that the card's sizes name."""
+        sizes = self.card.fields.sizes
+        encoded = None
+        if sizes.get("novelty_encoded", 0):
+            if not isinstance(self.model, EncodedResponse):
+                raise card_error("sizes.novelty_encoded is above 0 for a model without encoder")
+            encoded = self.model.encoded(signals.cleaned)
+        return novelty_vector(
             signals.cleaned,
             connectome.matrix,
             self.statistics,
-            self.card.fields.sizes["networks"],
+            sizes["networks"],
             self.card.contract.series_scale_percent,
+            in_time=bool(sizes.get("novelty_in_time", 0)),
+            encoded=encoded,
         )
-
-
-def response_novelty_features(
-    cleaned: Floats, matrix: Floats, statistics: Mapping[str, Tensor], networks: int, scale: float
-) -> Floats:
-    """What a participant is compared with the training participants by, (feature,).
-
-    Parameters
-    ----------
-    cleaned
-        (frame, parcel), percent of the parcel's mean; NaN columns for missing parcels.
-    matrix
-        (parcel, parcel) correlations; NaN rows for missing parcels.
-    statistics
-        Holds ``mean_correlation`` and ``network_of_parcel``.
-    networks, scale
-        Number of networks; percent that count as 1.
-    """
-    series, present = prepared_series(cleaned, scale)
-    numbers = as_numpy(statistics["network_of_parcel"]).astype(np.int64)
-    pooling = pooling_weights(numbers, networks, present)
-    filled = filled_correlation(matrix, statistics["mean_correlation"].float())
-    between = connectivity_features(filled, pooling)
-    spread = (pooling @ series.var(dim=0, correction=0) + 1e-6).log()
-    return as_numpy(torch.cat([between, spread]))
 
 
 @dataclass(frozen=True, slots=True)

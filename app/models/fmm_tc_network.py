@@ -23,7 +23,7 @@ from app.models.device import fixed_threads
 from app.models.differentiable_normalisation import SELF_SCALED
 from app.models.features import present_parcels
 from app.models.fmm_tc_fit import fit_people
-from app.models.fmm_tc_inputs import check_series
+from app.models.fmm_tc_inputs import check_series, evaluation_windows, normalised
 from app.models.fmm_tc_parts import NetworkParts, ResponseDetail
 from app.models.fusion import Gated
 from app.models.scan_functions import ScanFunctions
@@ -170,6 +170,23 @@ class FmmTcNetwork(NetworkParts):
         inputs, _ = self._inputs(series, matrix, volumes)
         logits = [m.fusion(self._member_features(m, inputs)) for m in fitted.members]
         return torch.stack(logits).mean()
+
+    def encoded(self, series: Floats) -> Floats:
+        """The frozen encoder's vector of one scan, mean over windows, float64.
+
+        Patch tokens that are pooled over networks are averaged over their width: (network,).
+        """
+        fitted = self._ready()
+        clean = np.where(present_parcels(series), np.asarray(series, np.float64), np.nan)
+        values = torch.from_numpy(clean.astype(np.float32)).to(self.device)
+        with fixed_threads(), torch.no_grad():
+            scaled = normalised(values, self.settings, fitted.series_statistics)
+            windows, _ = evaluation_windows(scaled, self.settings)
+            vector = self._vectors(windows).double().mean(dim=0).cpu().numpy()
+        networks = getattr(fitted.encoder and fitted.encoder.encoder, "network_of_parcel", None)
+        if networks is None:
+            return np.asarray(vector)
+        return np.asarray(vector.reshape(int(networks.max()) + 1, -1).mean(axis=1))
 
     def part_log_odds_of(self, branch: str, value: Tensor) -> Tensor:
         """What one branch adds, scalar with gradients; series or matrix as in `log_odds_of`.

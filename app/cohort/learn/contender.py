@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from app.cohort.learn.combat import Combat
 from app.cohort.learn.continuous import ContinuousAnswer, answer_continuous
 from app.cohort.learn.fast_logistic import fit_fast
 from app.cohort.learn.labelled import LabelledCohort
@@ -19,7 +20,7 @@ from app.cohort.learn.reduced import Reduced, reduced
 from app.cohort.learn.splits import Fold
 from app.core.arrays import Bools, Floats, Ints
 from app.core.progress import PartOfStage, Progress
-from app.models.baselines.linear import fit_linear
+from app.models.baselines.linear import fit_linear, fit_scaling
 from app.models.baselines.linear_response import LinearRival
 from app.models.baselines.people import People, people_of
 from app.models.interface import ResponseModel
@@ -43,6 +44,7 @@ class Inputs:
     labels: Bools
     improvement: Floats | None  # (row,) continuous outcome, NaN where unknown
     baseline: Floats | None  # (row,)
+    sites: tuple[str, ...] = ()  # (row,)
 
     @classmethod
     def of(cls, cohort: LabelledCohort) -> Inputs:
@@ -53,11 +55,12 @@ class Inputs:
             cohort.labels,
             None if continuous is None else continuous[1],
             cohort.outcome.baseline,
+            cohort.sites,
         )
 
     def relabelled(self, labels: Bools) -> Inputs:
         """The same people with other labels (permutation); no continuous outcome."""
-        return Inputs(self.people, labels, None, None)
+        return Inputs(self.people, labels, None, None, self.sites)
 
 
 class Contender(Protocol):
@@ -149,6 +152,7 @@ class LinearContender:
     make: Callable[[], LinearRival]
     identity: Any
     deep: bool = False
+    harmonise: bool = False  # ComBat over sites, fitted on the training rows
 
     def fresh(self) -> ResponseModel:
         """An unfitted model."""
@@ -156,43 +160,52 @@ class LinearContender:
 
     def answer(self, inputs: Inputs, fold: Fold, seed: int, progress: Progress) -> FoldAnswer:
         """One outer fold."""
-        model = self.make()
-        rows = reduced(*self._features(model, inputs, fold, progress),
-                       standardise=model.standardise)  # fmt: skip
+        rows = self.prepared(inputs, fold, progress)
         labels = inputs.labels[fold.training]
         place = {int(row): number for number, row in enumerate(fold.training)}
         inner = np.empty(len(labels))
-
-        def fitted(training: Floats, known: Bools, asked: Floats) -> tuple[Floats, float]:
-            kind = model.classifier
-            if kind.name in ("logistic", "plain"):
-                fast = fit_fast(training, known, kind, standardise=rows.standardise, seed=seed)
-                return fast.log_odds(asked), fast.strength
-            fit = fit_linear(
-                training,
-                known,
-                kind,
-                standardise=rows.standardise,
-                seed=seed,
-                progress=Progress(),
-            )
-            return np.array([fit.log_odds(row) for row in asked]), fit.strength
-
         for inside, validation in fold.inner:
             a = np.array([place[int(row)] for row in inside])
             b = np.array([place[int(row)] for row in validation])
-            inner[b], _ = fitted(rows.training[a], labels[a], rows.training[b])
-        test, strength = fitted(rows.training, labels, rows.test)
+            inner[b], _ = self.fitted(rows, rows.training[a], labels[a], rows.training[b], seed)
+        test, strength = self.fitted(rows, rows.training, labels, rows.test, seed)
         return FoldAnswer(
             test, inner, self._continuous(rows, inputs, fold, place),
             {"strength": strength, "columns": float(rows.training.shape[1])},
         )  # fmt: skip
 
-    def _features(
-        self, model: LinearRival, inputs: Inputs, fold: Fold, progress: Progress
-    ) -> tuple[Floats, Floats]:
-        training = model.learn_features(inputs.people.rows(fold.training), progress)
-        return training, model.features_of(inputs.people.rows(fold.test))
+    def prepared(self, inputs: Inputs, fold: Fold, progress: Progress) -> Reduced:
+        """Features of one fold, which no label has a part in."""
+        model, people = self.make(), inputs.people
+        training = model.learn_features(people.rows(fold.training), progress)
+        asked = model.features_of(people.rows(fold.test))
+        if self.harmonise:
+            mean = fit_scaling(training, standardise=False).mean
+            training, asked = (np.where(np.isfinite(a), a, mean) for a in (training, asked))
+            own, other = (
+                [inputs.sites[int(i)] for i in rows] for rows in (fold.training, fold.test)
+            )
+            combat = Combat.fit(training, own)
+            training, asked = combat.apply(training, own), combat.apply(asked, other)
+        return reduced(training, asked, standardise=model.standardise)
+
+    def fitted(
+        self, rows: Reduced, training: Floats, labels: Bools, asked: Floats, seed: int
+    ) -> tuple[Floats, float]:
+        """Log-odds of `asked` by a fit on `training`, and the strength that was chosen."""
+        kind = self.make().classifier
+        if kind.name in ("logistic", "plain"):
+            fast = fit_fast(training, labels, kind, standardise=rows.standardise, seed=seed)
+            return fast.log_odds(asked), fast.strength
+        fit = fit_linear(
+            training,
+            labels,
+            kind,
+            standardise=rows.standardise,
+            seed=seed,
+            progress=Progress(),
+        )
+        return np.array([fit.log_odds(row) for row in asked]), fit.strength
 
     def _continuous(
         self, rows: Reduced, inputs: Inputs, fold: Fold, place: dict[int, int]

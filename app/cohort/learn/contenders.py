@@ -16,6 +16,7 @@ from app.core.arrays import Floats, Ints
 from app.core.errors import AppError
 from app.core.provenance import array_sha256
 from app.models.baselines import BASELINES, Baseline, Study
+from app.models.baselines.encoder_logistic import ClsCache
 from app.models.baselines.encoder_reading import ReadEncoder, Reading
 from app.models.baselines.linear_response import LinearRival
 from app.models.baselines.training_loop import Training
@@ -92,6 +93,7 @@ class Workshop:
     training: Training | None = None  # of the networks; None = their own defaults
     fmm_tc_training: FmmTcTraining | None = None
     minimum_frames: int = 100
+    harmonise: str = "none"  # or "combat": linear models of connectivity
 
     def contender(self, name: str) -> Contender:
         """One model by its name.
@@ -143,7 +145,11 @@ class Workshop:
             return entry.make(study)
 
         if isinstance(make(), LinearRival):
-            return LinearContender(entry.id, entry.label, entry.inputs, make, identity)
+            combat = self.harmonise == "combat" and entry.inputs == "connectivity"
+            identity += ["combat"] if combat else []
+            return LinearContender(
+                entry.id, entry.label, entry.inputs, make, identity, harmonise=combat
+            )
         deep = entry.id in DEEP
         return AnyModel(entry.id, entry.label, entry.inputs, make, identity, deep=deep)
 
@@ -158,7 +164,7 @@ class Workshop:
         return Study(
             covariates=COVARIATES,
             encoder=encoder,
-            cache=self.cache,
+            cache=ClsCache(self.cache),  # shared by every fold, also without a folder
             window_frames=self.minimum_frames,
             training=self.training or Training(),
         )

@@ -117,8 +117,8 @@ def evaluate(
             inner_folds=protocol.inner_folds,
             seed=protocol.seed,
         )
-        if protocol.leave_one_site_out
-        else None
+        if protocol.leave_one_site_out and cohort.plan.recipe.harmonise == "none"
+        else None  # a site that is left out cannot be harmonised
     )
     key = [PROTOCOL_VERSION, cohort.sha256(), protocol.seed]
     models: dict[str, ModelScores] = {}

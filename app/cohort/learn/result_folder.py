@@ -50,16 +50,16 @@ class ResultFolder:
 
     def read_fold(self, path: Path) -> FoldAnswer | None:
         """A finished fold; None where there is none, or it is damaged and must be made again."""
-        if not path.is_file():
-            return None
+        arrays = self.read_arrays(path)
         try:
-            with path.open("rb") as handle, np.load(handle, allow_pickle=False) as archive:
-                told = json.loads(str(archive["told"]))
-                continuous = None
-                if "predicted" in archive.files:
-                    continuous = ContinuousAnswer(archive["predicted"], archive["target"])
-                return FoldAnswer(archive["test"], archive["inner"], continuous, told)
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+            if arrays is None:
+                return None
+            continuous = None
+            if "predicted" in arrays:
+                continuous = ContinuousAnswer(arrays["predicted"], arrays["target"])
+            told = json.loads(str(arrays["told"]))
+            return FoldAnswer(arrays["test"], arrays["inner"], continuous, told)
+        except (ValueError, KeyError):
             return None
 
     def write_fold(self, path: Path, answer: FoldAnswer) -> None:
@@ -90,6 +90,16 @@ class ResultFolder:
                 partial.replace(path)
             finally:
                 partial.unlink(missing_ok=True)
+
+    def read_arrays(self, path: Path) -> dict[str, Any] | None:
+        """What `write_arrays` kept; None where there is nothing, or it is damaged."""
+        if not path.is_file():
+            return None
+        try:
+            with path.open("rb") as handle, np.load(handle, allow_pickle=False) as archive:
+                return {name: archive[name] for name in archive.files}
+        except (OSError, ValueError, EOFError, zipfile.BadZipFile):
+            return None
 
     def write_text(self, name: str, text: str) -> Path:
         """One text file of what may be shown."""

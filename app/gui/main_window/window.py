@@ -187,7 +187,7 @@ class MainWindow(QMainWindow):
         if key not in self._pages:
             from app.gui.main_window.pages import make_page
 
-            self._pages[key] = self.cohort.page() if key == self.cohort.key else make_page(key, self)
+            self._pages[key] = make_page(key, self)
             self.stack.addWidget(self._pages[key])
         return self._pages[key]
 

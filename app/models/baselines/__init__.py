@@ -12,7 +12,7 @@ from pathlib import Path
 from app.core.errors import ModelError
 from app.models.baselines.connectome_predictive import ConnectomePredictive
 from app.models.baselines.covariates import CovariateLogistic
-from app.models.baselines.encoder_logistic import EncoderLogistic, FrozenEncoder
+from app.models.baselines.encoder_logistic import ClsCache, EncoderLogistic, FrozenEncoder
 from app.models.baselines.majority import Majority
 from app.models.baselines.network_response import MatrixNetwork, NetworkSettings, SeriesNetwork
 from app.models.baselines.pearson import PearsonLinear
@@ -31,7 +31,7 @@ class Study:
     covariates: tuple[str, ...] = NAMES  # columns of the table, in order
     declared: tuple[str, ...] = ()  # further columns, vouched for as measured before treatment
     encoder: FrozenEncoder | None = None
-    cache: Path | None = None  # folder of frozen features
+    cache: Path | ClsCache | None = None  # of frozen features, a folder or one to be shared
     window_frames: int = 100  # of the networks on series
     training: Training = field(default_factory=Training)
 

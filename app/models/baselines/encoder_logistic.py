@@ -118,13 +118,13 @@ class EncoderLogistic(LinearRival):
 
     kind = "encoder-logistic"
 
-    def __init__(self, encoder: FrozenEncoder | None, cache: Path | None = None) -> None:
+    def __init__(self, encoder: FrozenEncoder | None, cache: Path | ClsCache | None = None) -> None:
         super().__init__("logistic")
         self.settings = EncoderSettings("", 0)
         self.encoder: FrozenEncoder | None = None
         self.input: SeriesInput | None = None
         self.places: tuple[Floats, Ints] | None = None  # coordinates and orders of a `Reading`
-        self._cache = ClsCache(cache)
+        self._cache = cache if isinstance(cache, ClsCache) else ClsCache(cache)
         if encoder is not None:
             self.settings = EncoderSettings(encoder.sha256, encoder.width)
             self.encoder = encoder
@@ -174,6 +174,10 @@ class EncoderLogistic(LinearRival):
     def _features(self, person: People) -> Floats:
         parcels_of(person, self.settings.parcels)
         return self._row(person.series[0])
+
+    def encoded(self, series: Floats) -> Floats:
+        """The CLS token of one scan, (width,): what novelty is judged by at the encoder's depth."""
+        return self._row(series)
 
     def _row(self, series: Floats) -> Floats:
         assert self.input is not None

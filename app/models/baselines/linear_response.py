@@ -13,7 +13,7 @@ from app.core.arrays import Bools, Floats
 from app.core.errors import ModelError
 from app.core.progress import Progress
 from app.models.baselines.linear import CLASSIFIERS, Classifier, LinearFit, fit_linear
-from app.models.baselines.people import People
+from app.models.baselines.people import People, people_of
 from app.models.baselines.rival import Rival
 from app.models.baselines.storage import Stored, to_tensor
 
@@ -59,6 +59,14 @@ class LinearRival(Rival):
         """(person, feature) of people asked after `learn_features`, one person at a time."""
         rows = [self._features(people.rows(np.array([i]))) for i in range(len(people))]
         return np.stack(rows)
+
+    def centred_features(self, series: Floats, connectivity: Floats, covariates: Floats) -> Floats:
+        """(feature,) of one person minus the training mean; unknown values are 0."""
+        self._refuse_unfitted()
+        assert self.linear is not None
+        people = people_of([series], connectivity[None], covariates[None], None)
+        row = self._features(people)
+        return np.where(np.isfinite(row), row - self.linear.mean, 0.0)
 
     def _learn(self, people: People, labels: Bools, seed: int, progress: Progress) -> None:
         rows = self._learn_features(people, progress)

@@ -1,0 +1,282 @@
+"""Options of `train` and `evaluate`: a plan as a file, or its mandatory parts one by one."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from app.cli.command import UsageError, counting_number, natural_number
+
+if TYPE_CHECKING:
+    from app.cohort.learn.plan import Plan
+    from app.cohort.learn.run import LearnRequest
+
+RIVALS = (
+    "linear",
+    "tangent",
+    "frozen-cls",
+    "majority",
+    "age",
+    "age-sex",
+    "motion",
+    "age-sex-motion",
+    "baseline-pain",
+    "covariates",
+)
+# Option -> what it is; without a plan file each must be given.
+MANDATORY = {
+    "label": "column of participants.tsv with the outcome",
+    "definition": "who is a responder, such as 'VAS fall >= 30 %%'",
+    "drug": "name of the drug",
+    "dose": "dose, or 'none'",
+    "route": "route, such as oral",
+    "arm": "arm of the people, such as 'active'",
+    "comparator": "what the arm was compared with, or 'none'",
+    "time-point": "when the outcome was measured, such as 'week 12'",
+    "population": "who the people are, in words",
+    "age-range": "ages the model is for, such as 18-80",
+    "estimand": "what response means here, in one sentence",
+    "rescue-medication": "how rescue medication was counted",
+    "drop-out": "how drop-out was counted",
+}
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Whose scans, which plan."""
+    parser.add_argument(
+        "cohort",
+        type=Path,
+        nargs="?",
+        metavar="COHORT",
+        help="folder of prepared scans: case folders of `analyse`, or files of `prepare-cohort`",
+    )
+    parser.add_argument(
+        "--table",
+        type=Path,
+        metavar="FILE",
+        help="participants.tsv (default: in COHORT or beside it)",
+    )
+    parser.add_argument(
+        "--plan",
+        type=Path,
+        metavar="FILE.toml",
+        help="the whole analysis plan; replaces the options below",
+    )
+    plan = parser.add_argument_group(
+        "instead of a plan file (all of the first group are mandatory)"
+    )
+    for name, words in MANDATORY.items():
+        plan.add_argument(f"--{name}", metavar="TEXT", help=words)
+    plan.add_argument(
+        "--kind",
+        choices=("label", "post", "percent_improvement", "points_improvement"),
+        help="what the column holds: 1 and 0; the score after treatment; percent "
+        "or points of improvement, positive = better (default: label)",
+    )
+    plan.add_argument(
+        "--baseline", metavar="COLUMN", help="column with the same score before treatment"
+    )
+    plan.add_argument(
+        "--scale", metavar="TEXT", help="name of the scale (default: as the definition says)"
+    )
+    plan.add_argument(
+        "--secondary",
+        action="append",
+        default=[],
+        metavar="TEXT",
+        help="a further definition, declared beforehand; may be repeated",
+    )
+    plan.add_argument(
+        "--select",
+        action="append",
+        default=[],
+        metavar="COLUMN=VALUE[,VALUE]",
+        help="rows that take part; may be repeated",
+    )
+    plan.add_argument(
+        "--model",
+        default="linear",
+        metavar="NAME",
+        help="model of the headline (default: %(default)s)",
+    )
+    plan.add_argument(
+        "--rival",
+        action="append",
+        metavar="NAME",
+        help=f"a rival; may be repeated (default: {', '.join(RIVALS)})",
+    )
+    plan.add_argument(
+        "--repeats",
+        type=counting_number,
+        default=20,
+        metavar="N",
+        help="repeats of the split (default: %(default)s)",
+    )
+    plan.add_argument(
+        "--permutations",
+        type=natural_number,
+        default=200,
+        metavar="N",
+        help="of the labels, whole loop (default: %(default)s)",
+    )
+    plan.add_argument("--seed", type=natural_number, default=0, metavar="N")
+    plan.add_argument(
+        "--harmonise",
+        choices=("none", "combat"),
+        default="none",
+        help="ComBat over sites, fitted in training folds; such a model cannot "
+        "serve a new scanner and becomes no bundle",
+    )
+    parser.add_argument(
+        "--control-arm",
+        metavar="TEXT",
+        help="name of the control arm, where people of one take part",
+    )
+    parser.add_argument(
+        "--encoder",
+        default="simulated-demo",
+        metavar="ID",
+        help="frozen encoder (default: %(default)s)",
+    )
+    parser.add_argument("--normalisation", metavar="NAME", help="of encoders that leave it open")
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help="result folder; an interrupted run goes on there"
+    )
+
+
+def learn_request(arguments: Namespace, out: Path) -> LearnRequest:
+    """The request; everything that is missing is told at once.
+
+    Raises
+    ------
+    UsageError
+        Options that are missing or cannot be read.
+    AppError
+        A plan that cannot be followed.
+    """
+    from app.cohort.learn.run import LearnRequest, find_table
+
+    if not arguments.cohort.is_dir():
+        raise UsageError(
+            f"There is no folder {arguments.cohort}.", "Check the spelling.", code="cli.no_file"
+        )
+    return LearnRequest(
+        cohort=arguments.cohort,
+        table=arguments.table or find_table(arguments.cohort),
+        plan=plan_of(arguments),
+        out=out,
+        encoder=arguments.encoder,
+        normalisation=arguments.normalisation,
+        control_arm=arguments.control_arm,
+    )
+
+
+def plan_of(arguments: Namespace) -> Plan:
+    """From the file, or from the options."""
+    from app.cohort.learn.plan import parse_plan, read_plan
+
+    if arguments.plan is not None:
+        return read_plan(arguments.plan)
+    given = {name: getattr(arguments, name.replace("-", "_")) for name in MANDATORY}
+    missing = [f"--{name}" for name, value in given.items() if not value]
+    if missing:
+        raise UsageError(
+            f"Missing: {', '.join(missing)}.",
+            "They travel with the model, so they are mandatory; or give --plan FILE.toml.",
+            code="cli.missing",
+        )
+    return parse_plan(_values(arguments, given))
+
+
+def _values(arguments: Namespace, given: dict[str, str]) -> dict[str, Any]:
+    from app.cohort.learn.definition import parse_definition
+
+    definition = parse_definition(given["definition"])
+    lower = definition.direction in ("decrease", "below")
+    outcome: dict[str, Any] = {
+        "column": given["label"],
+        "kind": arguments.kind or "label",
+        "scale": arguments.scale or definition.scale,
+        "direction": "lower_is_better" if lower else "higher_is_better",
+    }
+    if arguments.baseline:
+        outcome["baseline_column"] = arguments.baseline
+    rivals = [name for name in arguments.rival or RIVALS if name != arguments.model]
+    return {
+        "name": f"{given['drug']}, {given['time-point']}",
+        "outcome": outcome,
+        "responder": {
+            "definition": given["definition"],
+            "secondary": arguments.secondary,
+            "time_point": given["time-point"],
+        },
+        "treatment": {
+            "drug": given["drug"],
+            "dose": given["dose"],
+            "route": given["route"],
+            "arm": given["arm"],
+            "comparator": given["comparator"],
+            "control_arm_modelled": False,
+        },
+        "population": {
+            "description": given["population"],
+            "age_range_years": _ages(given["age-range"]),
+        },
+        "estimand": {
+            "statement": given["estimand"],
+            "rescue_medication": given["rescue-medication"],
+            "drop_out": given["drop-out"],
+        },
+        "models": {"headline": arguments.model, "rivals": rivals},
+        "recipe": {"harmonise": arguments.harmonise},
+        "protocol": {
+            "repeats": arguments.repeats,
+            "permutations": arguments.permutations,
+            "seed": arguments.seed,
+        },
+        "select": dict(_selected(text) for text in arguments.select),
+    }
+
+
+def _ages(text: str) -> list[float]:
+    low, _, high = text.partition("-")
+    try:
+        return [float(low), float(high)]
+    except ValueError as error:
+        raise UsageError(
+            f"'{text[:20]}' is no range of ages.", "Write it as 18-80.", code="cli.ages"
+        ) from error
+
+
+def _selected(text: str) -> tuple[str, list[str]]:
+    column, sign, values = text.partition("=")
+    if not sign or not column or not values:
+        raise UsageError(
+            f"'{text[:40]}' selects nothing.", "Write it as COLUMN=VALUE.", code="cli.select"
+        )
+    return column, values.split(",")
+
+
+def summary_lines(figures: dict[str, Any]) -> list[str]:
+    """What a terminal is told: the figures with their intervals, flags, deviations."""
+    lines = [
+        figures["statement"],
+        f"plan {figures['plan_sha256'][:16]}, locked {figures['plan_locked_utc']}",
+    ]
+    for name, one in figures["models"].items():
+        low, high = one["auroc_interval"] or (float("nan"), float("nan"))
+        lines.append(f"{name}: AUROC {one['auroc']:.2f} ({low:.2f} to {high:.2f})")
+    gain = figures["gain_over_covariates"]
+    if gain["auroc_interval"]:
+        low, high = gain["auroc_interval"]
+        lines.append(f"gain over {gain['rival']}: {gain['auroc']:+.2f} ({low:+.2f} to {high:+.2f})")
+    if figures["permutation"]:
+        permutation = figures["permutation"]
+        lines.append(f"permutation p = {permutation['p_value']:.3f} ({permutation['words']})")
+    lines += [f"! {text}" for text in figures["flags"]]
+    lines += [
+        f"deviation: {one['what']}: planned {one['planned']}, done {one['done']}. {one['reason']}"
+        for one in figures["deviations"]
+    ]
+    return lines

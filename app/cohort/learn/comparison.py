@@ -1,0 +1,134 @@
+"""One model against another on the same people and folds.
+
+Two answers: a paired bootstrap over persons of pooled out-of-fold predictions, and the corrected
+repeated cross-validation test, whose variance counts that training sets overlap (Nadeau and Bengio
+2003, Machine Learning 52; Bouckaert and Frank 2004).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from app.cohort.learn.contenders import COVARIATE_RIVALS
+from app.cohort.learn.evaluate import Evaluation, ModelScores
+from app.cohort.learn.figures import (
+    around,
+    figure_of,
+    interval_of,
+    resampled,
+    value_over_repeats,
+)
+from app.cohort.learn.splits import Splits
+from app.core.arrays import Bools, Floats, Ints
+
+BY_FOLD = ("auroc", "balanced_accuracy", "mcc", "brier", "log_loss")
+FEWEST_DIFFERENCES = 3
+
+
+def differences_by_fold(
+    name: str, one: ModelScores, other: ModelScores, labels: Bools, splits: Splits, cutoff: float
+) -> Floats:
+    """(fold,) figure of `one` minus that of `other` on each outer fold; NaN where undefined."""
+    ranked, batch = figure_of(name, cutoff)
+    found = []
+    for fold in splits:
+        rows = labels[fold.test][None]
+        mine, theirs = (
+            batch(model.scores.values(ranked)[fold.repeat, fold.test][None], rows)[0]
+            for model in (one, other)
+        )
+        found.append(float(mine - theirs))
+    return np.array(found)
+
+
+def corrected_test(differences: Floats, test_share: float) -> dict[str, float] | None:
+    """Corrected resampled t-test of repeated cross-validation.
+
+    Parameters
+    ----------
+    differences
+        (repeat x fold,) of one figure; NaN are left out.
+    test_share
+        Test rows over training rows of a fold, 1 / (k - 1) for k folds.
+
+    Returns
+    -------
+    Mean difference, its 95 % interval, t and two-sided p with one degree of freedom less than
+    differences; None where there are fewer than three, or none differs.
+    """
+    from scipy.stats import t as student
+
+    known = differences[np.isfinite(differences)]
+    count = len(known)
+    if count < FEWEST_DIFFERENCES:
+        return None
+    mean, variance = float(known.mean()), float(known.var(ddof=1))
+    error = float(np.sqrt((1.0 / count + test_share) * variance))
+    if error <= 0.0:
+        return None
+    value = mean / error
+    reach = float(student.ppf(0.975, count - 1)) * error
+    return {
+        "mean": mean,
+        "low": mean - reach,
+        "high": mean + reach,
+        "t": value,
+        "p_value": float(2.0 * student.sf(abs(value), count - 1)),
+        "folds": float(count),
+    }
+
+
+def paired_difference(
+    name: str, one: ModelScores, other: ModelScores, labels: Bools, draws: Ints, cutoff: float
+) -> dict[str, Any]:
+    """Difference of one figure, with the same persons drawn for both."""
+    ranked, batch = figure_of(name, cutoff)
+    mine, theirs = one.scores.values(ranked), other.scores.values(ranked)
+    value = value_over_repeats(batch, mine, labels) - value_over_repeats(batch, theirs, labels)
+    drawn = resampled(batch, mine, labels, draws) - resampled(batch, theirs, labels, draws)
+    return {
+        "difference": value if np.isfinite(value) else None,
+        "interval": around(value, interval_of(drawn)),
+    }
+
+
+def compare(
+    evaluation: Evaluation, one: str, other: str, draws: Ints, names: Sequence[str]
+) -> dict[str, Any]:
+    """All figures of one pair of models."""
+    cohort, splits = evaluation.cohort, evaluation.splits
+    cutoff = cohort.plan.protocol.cutoff
+    mine, theirs = evaluation.models[one], evaluation.models[other]
+    share = test_share_of(splits)
+    found: dict[str, Any] = {}
+    for name in names:
+        entry = paired_difference(name, mine, theirs, cohort.labels, draws, cutoff)
+        entry["corrected_test"] = (
+            corrected_test(
+                differences_by_fold(name, mine, theirs, cohort.labels, splits, cutoff), share
+            )
+            if name in BY_FOLD
+            else None  # a fold of a few people has no calibration of its own
+        )
+        found[name] = entry
+    return found
+
+
+def test_share_of(splits: Splits) -> float:
+    """Mean over folds of test rows over training rows."""
+    return float(np.mean([len(fold.test) / len(fold.training) for fold in splits]))
+
+
+def best_covariate_rival(evaluation: Evaluation) -> str | None:
+    """The covariate-only model with the highest out-of-fold AUROC; None where none was judged."""
+    batch = figure_of("auroc", 0.5)[1]
+    labels = evaluation.cohort.labels
+    found = {
+        name: value_over_repeats(batch, one.scores.log_odds, labels)
+        for name, one in evaluation.models.items()
+        if name in COVARIATE_RIVALS
+    }
+    return max(found, key=lambda name: found[name]) if found else None

@@ -1,0 +1,139 @@
+"""The whole way from a folder and a plan to a judged evaluation: what commands and window call."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.cohort.learn.contender import Contender
+from app.cohort.learn.contenders import (
+    Workshop,
+    encoder_place,
+    find_atlas,
+    needs_encoder,
+)
+from app.cohort.learn.evaluate import Evaluation, evaluate
+from app.cohort.learn.judge import judged
+from app.cohort.learn.labelled import LabelledCohort, label_cohort, read_cohort
+from app.cohort.learn.plan import Plan
+from app.cohort.learn.plan_lock import lock_plan
+from app.cohort.learn.tables import write_evaluation
+from app.connectome.atlases import Atlas
+from app.core.errors import AppError
+from app.core.progress import Progress
+
+CACHE = "features"
+TABLE = "participants.tsv"
+
+
+@dataclass(frozen=True, slots=True)
+class LearnRequest:
+    """What is asked for."""
+
+    cohort: Path  # folder of prepared scans
+    table: Path  # participants.tsv
+    plan: Plan
+    out: Path  # result folder
+    encoder: str = "simulated-demo"
+    normalisation: str | None = None  # of encoders that leave it open
+    control_arm: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Learnt:
+    """A judged evaluation with what made it."""
+
+    evaluation: Evaluation
+    contenders: tuple[Contender, ...]
+    workshop: Workshop
+    atlas: Atlas
+
+
+def find_table(cohort: Path) -> Path:
+    """``participants.tsv`` in the folder or beside it.
+
+    Raises
+    ------
+    AppError
+        ``cohort.table``.
+    """
+    for place in (cohort, cohort.parent):
+        if (place / TABLE).is_file():
+            return place / TABLE
+    raise AppError(
+        "There is no participants.tsv in the cohort's folder or beside it.",
+        "Name it: --table FILE.",
+        code="cohort.table",
+    )
+
+
+def learn(request: LearnRequest, progress: Progress | None = None) -> Learnt:
+    """Read, lock, label, evaluate, judge, write; goes on where an earlier run was stopped.
+
+    Models that the cohort cannot feed are left out and told as deviations; the headline is not.
+
+    Raises
+    ------
+    AppError
+        Whatever is wrong with plan, people, labels or models, in one sentence.
+    """
+    progress = progress or Progress()
+    plan = request.plan
+    with progress.stage("read"):
+        people = read_cohort(request.cohort, request.table, plan, progress)
+        cohort = label_cohort(people, lock_plan(plan, request.table, request.out))
+        atlas = find_atlas(plan.recipe.atlas)
+        _refuse_parcels(cohort, atlas)
+    workshop = workshop_of(cohort, atlas, request)
+    contenders, cohort = contenders_of(cohort, workshop)
+    found = evaluate(cohort, contenders, request.out, progress)
+    found = judged(found, contenders, progress, control_arm=request.control_arm)
+    write_evaluation(found)
+    return Learnt(found, tuple(contenders), workshop, atlas)
+
+
+def workshop_of(cohort: LabelledCohort, atlas: Atlas, request: LearnRequest) -> Workshop:
+    """What the plan's models are made from."""
+    place = None
+    if needs_encoder(cohort.plan.models.names):
+        place = encoder_place(request.encoder, atlas, normalisation=request.normalisation)
+    frames = min(len(one.scan.cleaned) for one in cohort.people)
+    return Workshop(
+        cohort.covariate_names,
+        cohort.repetition_time_s,
+        place,
+        request.out / "private" / CACHE,
+        minimum_frames=min(100, frames),
+        harmonise=cohort.plan.recipe.harmonise,
+    )
+
+
+def contenders_of(
+    cohort: LabelledCohort, workshop: Workshop
+) -> tuple[list[Contender], LabelledCohort]:
+    """The plan's models, and the cohort with a deviation for each that cannot be made."""
+    from dataclasses import replace
+
+    from app.cohort.learn.plan_lock import Deviation
+
+    headline, *rivals = cohort.plan.models.names
+    found, left_out = [workshop.contender(headline)], list(cohort.deviations)
+    for name in rivals:
+        try:
+            one = workshop.contender(name)
+        except AppError as error:
+            left_out.append(Deviation("models.rivals", name, "left out", error.message))
+            continue
+        if one.id not in [other.id for other in found]:
+            found.append(one)
+    return found, replace(cohort, deviations=tuple(left_out))
+
+
+def _refuse_parcels(cohort: LabelledCohort, atlas: Atlas) -> None:
+    parcels = cohort.people[0].scan.connectivity.shape[0]
+    if parcels != len(atlas.parcel_names):
+        raise AppError(
+            f"The scans have {parcels} parcels; {atlas.name} has {len(atlas.parcel_names)}.",
+            "Name the atlas of the scans in the plan.",
+            code="cohort.mixed",
+        )

@@ -1,0 +1,47 @@
+"""Models refitted on resampled training people: where a person's own interval comes from.
+
+A bundle stores the heads alone - weights, bias and calibration of each refit - and nobody's
+features. The interval holds 2.5 to 97.5 % of what the refits say of the scan.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from torch import Tensor
+
+from app.core.arrays import Floats
+from app.models.card import Card
+
+WEIGHTS, BIAS, CALIBRATION = "refits.weights", "refits.bias", "refits.calibration"
+
+
+@runtime_checkable
+class RefittableResponse(Protocol):
+    """A model that is linear in features of its own, so that a refit is one row of weights."""
+
+    def centred_features(self, series: Floats, connectivity: Floats, covariates: Floats) -> Floats:
+        """(feature,) of one person minus the training mean; unknown values are 0."""
+
+
+def refit_shapes(card: Card) -> dict[str, tuple[int, ...]]:
+    """Keys and shapes of the stored refits; empty where the card has none."""
+    sizes = card.fields.sizes
+    count, features = sizes.get("refits", 0), sizes.get("refit_features", 0)
+    if not count:
+        return {}
+    return {WEIGHTS: (count, features), BIAS: (count,), CALIBRATION: (count, 2)}
+
+
+def refit_interval(statistics: Mapping[str, Tensor], features: Floats) -> tuple[float, float]:
+    """2.5 and 97.5 % of the refits' probabilities for one person's centred features."""
+    weights = statistics[WEIGHTS].double().numpy()
+    bias = statistics[BIAS].double().numpy()
+    calibration = statistics[CALIBRATION].double().numpy()
+    # a fixed order of sums: the same bits at every number of threads
+    log_odds = np.array([float((row * features).sum()) for row in weights]) + bias
+    scaled = np.clip(log_odds * calibration[:, 0] + calibration[:, 1], -700.0, 700.0)
+    low, high = np.percentile(1.0 / (1.0 + np.exp(-scaled)), [2.5, 97.5])
+    return float(low), float(high)

@@ -1,0 +1,186 @@
+"""Train, write, load, ask: a bundle of a labelled cohort does what its evaluation said."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from app.cohort.calibration import calibrated
+from app.cohort.learn.bundle_card import pooled_sites, site_groups
+from app.cohort.learn.contender import Inputs
+from app.cohort.learn.contenders import Workshop
+from app.cohort.learn.evaluate import evaluate
+from app.cohort.learn.judge import judged
+from app.cohort.learn.refit import person_draws, person_folds
+from app.cohort.learn.train import train_bundle
+from app.core.errors import ModelError
+from app.core.progress import Progress
+from app.core.results import CleanSignals, Connectome
+from app.models.bundle import load_bundle
+from app.models.card import Calibration
+from app.models.installed import STATISTICS_FILE, WEIGHTS_FILE
+from app.models.strict_loading import read_tensors
+from tests.unit.cohort.learn.small import PARCELS, labelled, make_cohort, small_plan
+
+ATLAS = SimpleNamespace(
+    name="HCPEx",
+    sha256="a" * 64,
+    parcel_names=tuple(f"p{i}" for i in range(PARCELS)),
+    template="MNI152NLin2009cAsym",
+    networks=("A", "A", "B", "B", "B", "C", "A", "C", "C", "B", "A", "C"),
+)
+
+
+def made(place, headline):
+    plan = small_plan(
+        models={"headline": headline, "rivals": ["covariates", "age"]},
+        protocol={"repeats": 1, "permutations": 0, "refits": 30, "learning_curve": False,
+                  "leave_one_site_out": False},
+    )  # fmt: skip
+    cohort = labelled(place, make_cohort(place, 50, seed=3), plan)
+    workshop = Workshop(cohort.covariate_names, 2.0)
+    contenders = [workshop.contender(name) for name in plan.models.names]
+    evaluation = judged(evaluate(cohort, contenders, place / "result"), contenders)
+    done = train_bundle(evaluation, contenders[0], workshop, ATLAS, place / "models", "mine")
+    return evaluation, contenders[0], done, workshop
+
+
+@pytest.fixture(scope="module", params=["tangent", "connectome-predictive"])
+def trained(request, tmp_path_factory):
+    return made(tmp_path_factory.mktemp("train"), request.param)
+
+
+@pytest.fixture(scope="module")
+def linear(tmp_path_factory):
+    return made(tmp_path_factory.mktemp("train"), "linear")
+
+
+def ask(bundle, person):
+    """The bundle's answer for one person of the cohort."""
+    scan = person.scan
+    signals = CleanSignals(
+        atlas="HCPEx", template="T", parcel_names=ATLAS.parcel_names, networks=ATLAS.networks,
+        hemispheres=("L",) * PARCELS, centroids_mm=np.zeros((PARCELS, 3)), raw=scan.cleaned,
+        cleaned=scan.cleaned, good_frames=scan.good_frames, coverage=np.ones(PARCELS),
+        repetition_time_s=2.0, first_frame=0, preset="simple-highpass",
+        residual_degrees_of_freedom=50.0, confounds={},
+    )  # fmt: skip
+    names = bundle.card.covariates
+    assert names == ("age_years", "sex_female", "mean_fd_mm", "baseline_pain")
+    return bundle.scan_model().answer(
+        signals, Connectome("pearson", scan.connectivity, 60), person.covariates(), 1, Progress()
+    )
+
+
+def test_that_a_bundle_answers_as_the_model_it_was_made_from(trained):
+    evaluation, contender, done, _ = trained
+    bundle, cohort = load_bundle(done.folder), evaluation.cohort
+    inputs = Inputs.of(cohort)
+    model = contender.fresh().fit(
+        inputs.people.series, inputs.people.connectivity, inputs.people.covariates, cohort.labels,
+        seed=7,
+    )  # fmt: skip
+    for row in (0, 7):
+        found = ask(bundle, cohort.people[row])
+        one = inputs.people.rows(np.array([row]))
+        expected = model.predict_log_odds(one.series, one.connectivity, one.covariates)[0]
+        assert found.log_odds == pytest.approx(expected, abs=1e-6)
+        stated = bundle.card.fields.calibration
+        probability = calibrated(Calibration(stated.slope, stated.intercept), np.array([expected]))
+        assert found.probability == pytest.approx(float(probability[0]), abs=1e-6)
+        assert found.interval[0] <= found.probability <= found.interval[1]
+
+
+def test_that_the_card_carries_plan_and_figures(trained):
+    evaluation, _, done, _ = trained
+    card = load_bundle(done.folder).card.fields
+    plan = evaluation.cohort.plan
+    assert card.treatment == plan.treatment
+    assert card.estimand == plan.estimand
+    assert card.responder.text == "VAS fall >= 30 % at week 4"
+    assert card.responder.threshold == 30.0
+    assert card.versions["plan_sha256"] == plan.sha256
+    headline = evaluation.figures["models"][evaluation.headline.id]
+    assert card.metrics[card.protocol.headline]["auroc"] == headline["auroc"]
+    gain = evaluation.figures["gain_over_covariates"]["auroc_interval"]
+    assert list(card.gain_interval) == pytest.approx(gain)
+    assert done.shows_numbers == (gain[0] > 0)
+    assert card.training.held_out_count == len(evaluation.cohort)
+    assert 0.0 <= card.novelty.held_out_share_beyond_limit <= 0.2
+
+
+def test_that_the_files_hold_nobody(trained):
+    """No array of a bundle has one row a person, and no name of one is in its card."""
+    evaluation, _, done, _ = trained
+    count = len(evaluation.cohort)
+    for name in (WEIGHTS_FILE, STATISTICS_FILE):
+        for key, value in read_tensors(done.folder / name).items():
+            assert count not in value.shape, key
+    text = (done.folder / "card.toml").read_text()
+    assert "sub-0" not in text
+
+
+def test_that_refits_scatter_around_the_delivered_head(linear):
+    _, _, done, _ = linear
+    sizes = load_bundle(done.folder).card.fields.sizes
+    tensors = read_tensors(done.folder / STATISTICS_FILE)
+    assert tensors["refits.weights"].shape == (30, sizes["refit_features"])
+    own = read_tensors(done.folder / WEIGHTS_FILE)["linear.weights"].numpy()
+    refits = tensors["refits.weights"].double().numpy()
+    cosine = refits @ own / np.linalg.norm(refits, axis=1) / np.linalg.norm(own)
+    assert cosine.mean() > 0.6
+    assert cosine.max() < 1.0
+    assert (tensors["refits.calibration"][:, 0] >= 0).all()
+
+
+def test_that_a_bundle_that_does_not_load_is_not_left_behind(linear, tmp_path, monkeypatch):
+    evaluation, contender, _, workshop = linear
+
+    def broken(*_):
+        raise ModelError("It does not load.", "No.", code="model.test")
+
+    monkeypatch.setattr("app.cohort.learn.train.load_bundle", broken)
+    with pytest.raises(ModelError, match="does not load"):
+        train_bundle(evaluation, contender, workshop, ATLAS, tmp_path / "models", "mine")
+    assert not list((tmp_path / "models").iterdir())
+
+
+def test_that_what_cannot_be_a_bundle_is_refused(linear, tmp_path):
+    evaluation, contender, _, workshop = linear
+    with pytest.raises(ModelError, match="rival without a brain"):
+        train_bundle(
+            evaluation, workshop.contender("covariates"), workshop, ATLAS, tmp_path, "mine"
+        )
+    with pytest.raises(ModelError, match=r"must be 1 to 64"):
+        train_bundle(evaluation, contender, workshop, ATLAS, tmp_path, "../mine")
+    cohort = evaluation.cohort
+    plan = small_plan(recipe={"harmonise": "combat"})
+    harmonised = replace(cohort, locked=replace(cohort.locked, plan=plan))
+    with pytest.raises(ModelError, match="harmonised features"):
+        train_bundle(
+            replace(evaluation, cohort=harmonised), contender, workshop, ATLAS, tmp_path, "mine"
+        )
+
+
+def test_that_small_sites_are_pooled_until_nobody_can_be_traced():
+    assert pooled_sites(["a"] * 12 + ["b"] * 11) == {"a": 12, "b": 11}
+    assert pooled_sites(["a"] * 12 + ["b"] * 6 + ["c"] * 5) == {"a": 12, "pooled sites": 11}
+    found = pooled_sites(["a"] * 12 + ["b"] * 20 + ["c"] * 3)
+    assert found == {"a and pooled sites": 15, "b": 20}
+    assert site_groups(["a", "c"] * 12 + ["b"] * 20)[:2] == ["a", "c"]
+    groups = site_groups(["a"] * 12 + ["b"] * 20 + ["c"] * 3)
+    assert set(groups) == {"a and pooled sites", "b"}
+    assert groups[0] == groups[-1] == "a and pooled sites"
+
+
+def test_that_resampled_people_keep_their_rows_and_folds():
+    people = [f"p{i // 2}" for i in range(60)]
+    labels = np.repeat(np.arange(30) % 2 == 0, 2)
+    for drawn in person_draws(people, labels, 5, 1):
+        counts = np.bincount(drawn, minlength=60)
+        np.testing.assert_array_equal(counts[::2], counts[1::2])
+    fold = person_folds(people, labels, 1)
+    np.testing.assert_array_equal(fold[::2], fold[1::2])
