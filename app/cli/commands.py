@@ -8,6 +8,7 @@ from app.cli import (
     demo,
     encode,
     evaluate,
+    experiment,
     explain,
     judge,
     models,
@@ -39,4 +40,5 @@ COMMANDS: tuple[Command, ...] = (
     train.COMMAND,
     evaluate.COMMAND,
     judge.COMMAND,
+    experiment.COMMAND,
 )

@@ -20,11 +20,11 @@ from app.core.settings import (
     remember_file,
 )
 from app.gui.case_reader import CaseReader
-from app.gui.censoring import Censoring, summary_of_other_frames
+from app.gui.censoring import Censoring
 from app.gui.jobs import Jobs
 from app.gui.messages import Messages
 from app.gui.preferences import Preferences
-from app.gui.scan_picture import middle_volume
+from app.gui.scan_picture import scan_volumes
 from app.gui.session import OpenCase, ScanPreview, Session
 from app.scans.contents import Choice, Contents, SourceKind
 from app.study.session_file import SUFFIX
@@ -221,9 +221,6 @@ class Actions(Preferences):
                 StorageError("There is no PDF of results that are stale.", opened.stale + ".")
             )
             return
-        if opened.is_edited:
-            self.messages.tell(summary_of_other_frames())
-            return
         source = opened.summary_pdf
         if not source.is_file():
             self._start(report_job(opened.folder, target), target)
@@ -319,9 +316,11 @@ class Actions(Preferences):
 
     def _show_volume(self, result: dict[str, Any]) -> None:
         preview = self.session.preview
-        picture = middle_volume(result, preview.scan.sha256) if preview is not None else None
-        if preview is not None and picture is not None:  # no other scan was opened meanwhile
-            self.session.show_preview(replace(preview, volume=picture))
+        volumes = scan_volumes(result, preview.scan.sha256) if preview is not None else None
+        if preview is not None and volumes is not None:  # no other scan was opened meanwhile
+            self.session.show_volumes(volumes)
+            middle = volumes.volume(volumes.count // 2)
+            self.session.show_preview(replace(preview, volume=middle))
 
     def _announced(self, job_id: str, name: str, facts: dict[str, str]) -> None:
         if name == "case_updated" and job_id in self._paths:

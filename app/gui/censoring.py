@@ -12,9 +12,8 @@ from dataclasses import replace
 
 from PySide6.QtCore import QObject, Signal
 
-from app.core.errors import AppError, StorageError
+from app.core.errors import AppError
 from app.core.frames import frames_text
-from app.core.results import Case, Outcome
 from app.gui.jobs import Reader
 from app.gui.open_case import OpenCase
 from app.gui.session import Session
@@ -57,37 +56,12 @@ def censored_words(opened: OpenCase) -> str:
     return "Connectivity and gates follow; the number is hidden until a new run."
 
 
-def summary_of_other_frames() -> StorageError:
-    """Why no summary of an edited case is written: the one in the folder tells other frames."""
-    return StorageError(
-        "The summary in the case folder is of the frames before you edited them.",
-        "Run the analysis again with these frames, or take them back.",
-        code="gui.case_stale",
+def _stale_words(frames: tuple[int, ...]) -> str:
+    told = f"volumes {frames_text(frames)}" if frames else "no volumes"
+    return (
+        f"Stale: the frames were edited after the number was computed ({told} left out by hand). "
+        "Run the analysis again, or undo"
     )
-
-
-def without_number(case: Case, frames: tuple[int, ...]) -> Case:
-    """The case without prediction and explanation, and the reason in their place."""
-    prediction = case.prediction
-    if prediction is not None:
-        told = f"volumes {frames_text(frames)}" if frames else "no volumes"
-        reason = (
-            f"Stale: the frames were edited after the number was computed ({told} left out by "
-            "hand). Run the analysis again, or undo."
-        )
-        prediction = replace(
-            prediction,
-            outcome=Outcome.WITHHELD,
-            reasons=(reason,),
-            probability=None,
-            interval=None,
-            log_odds=None,
-            log_odds_windows=None,
-            covariate_probability=None,
-            contributions=None,
-            novelty=None,
-        )
-    return replace(case, prediction=prediction, attribution=None)
 
 
 class Censoring(QObject):
@@ -141,7 +115,8 @@ class Censoring(QObject):
             self._show(ready)
             return
         if not opened.is_edited:  # the number goes at once, what takes its place in a moment
-            self.session.exchange_case(original.edited(without_number(original.case, frames)))
+            hidden = original.edited(original.case, _stale_words(frames))
+            self.session.exchange_case(hidden)
         self.busy = True
         self.reader.read(
             "frames", lambda: _edited(original, frames), lambda found: self._tell(frames, found)
@@ -169,9 +144,6 @@ def _edited(original: OpenCase, frames: tuple[int, ...]) -> OpenCase:
 
     found = recensored(original.case, frames)
     case = replace(
-        without_number(original.case, frames),
-        signals=found.signals,
-        connectome=found.connectome,
-        quality=found.quality,
+        original.case, signals=found.signals, connectome=found.connectome, quality=found.quality
     )
-    return original.edited(case)
+    return original.edited(case, _stale_words(frames))

@@ -94,8 +94,13 @@ def _frame(canvas: Canvas, facts: PageFacts, number: int, count: int) -> None:
     canvas.drawString(MARGIN, y, facts.header)
     canvas.setFont(REGULAR, 8.2)
     canvas.setFillColor(tint(MUTED))
-    canvas.drawCentredString(wide / 2, y, f"Report {facts.report_id}")
-    canvas.drawRightString(right, y, f"Page {number} of {count}")
+    told, page = f"Report {facts.report_id}", f"Page {number} of {count}"
+    head = canvas.stringWidth(facts.header, BOLD, 9.5)
+    if MARGIN + head < wide / 2 - canvas.stringWidth(told, REGULAR, 8.2):
+        canvas.drawCentredString(wide / 2, y, told)
+    else:  # a long header: everything else to the right of it
+        page = f"{told}   {page}"
+    canvas.drawRightString(right, y, page)
     canvas.setStrokeColor(tint(RULE))
     canvas.setLineWidth(0.6)
     canvas.line(MARGIN, y - 2.2 * MM, right, y - 2.2 * MM)

@@ -143,6 +143,11 @@ ACTIONS: tuple[Command, ...] = (
         "file.close", "C&lose case", "Ctrl+W", "file", lambda w: w.close_case(), _anything,
         line=True,
     ),
+    Command(
+        "file.maps", "Add &maps as layers…", "Ctrl+Shift+A", "file",
+        lambda w: w.exports.maps.ask_open(), _anything,
+        help="NIfTI maps and masks in the template or in the scan's own space.",
+    ),
     Command("file.settings", "Se&ttings…", "Ctrl+,", "file", lambda w: w.tools.show_settings()),
     Command("file.quit", "&Quit", "Ctrl+Q", "file", lambda w: w.close()),
     # edit

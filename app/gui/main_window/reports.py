@@ -38,8 +38,10 @@ class Reports(QObject):
         self.window_ = window
         self._preview_key: object = None
         self._pdf: Path | None = None  # the report that data are searched for
+        self._altered: tuple[str, ...] = ()  # what differs, told when its case is shown
         window.actions_.answered.connect(self._answered)
         window.actions_.report_wanted.connect(self.open_report)
+        window.actions_.reader.failed.connect(lambda _error: self._tell_altered())
         window.session.case_changed.connect(self.follow)
 
     # explanation -----------------------------------------------------------------------
@@ -176,27 +178,34 @@ class Reports(QObject):
             self.window_.actions_.ask_worker(job)
 
     def _reopened(self, found: Mapping[str, Any]) -> None:
-        for sentence in found["altered"]:
-            self._tell(
-                f"Altered data: {sentence}",
-                "Do not rely on this report; open the scan and analyse it again.",
-                "report.altered",
-            )
+        self._altered = tuple(found["altered"])
         if found["folder"]:
             self.window_.actions_.open_case(Path(found["folder"]))
-            if not found["altered"]:
+            if not self._altered:
                 self.window_.say("The case is what the report says, file by file.")
             return
+        self._tell_altered()
         name, _ = QFileDialog.getOpenFileName(
             self.window_, "The case is not here: choose the scan of the report", "", "All (*)"
         )
         if name:
             self.recompute(Path(name))
 
+    def _tell_altered(self) -> None:
+        """Say what differs; after the case is shown, since opening hides what was said before."""
+        altered, self._altered = self._altered, ()
+        for sentence in altered:
+            self._tell(
+                f"Altered data: {sentence}",
+                "Do not rely on this report; open the scan and analyse it again.",
+                "report.altered",
+            )
+
     # answers ---------------------------------------------------------------------------
 
     def follow(self) -> None:
         """Tell the report page which versions are signed."""
+        self._tell_altered()
         summary, opened = self._summary(), self.window_.session.case
         if summary is None:
             return

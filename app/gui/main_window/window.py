@@ -382,6 +382,7 @@ class MainWindow(QMainWindow):
             return
         geometry.save(self)
         self._close_views()
+        self.exports.close()
         self.cohort.close()
         self.recovery.close()
         self.tools.close()

@@ -13,6 +13,7 @@ from app.gui.views import (
     MotionView,
     PreviewView,
     SensitivityView,
+    SlicesView,
     SummaryView,
 )
 from app.gui.widgets.view import View
@@ -35,6 +36,10 @@ def connect(view: View, window: MainWindow) -> None:
         _only_before_analysis(view)
     elif isinstance(view, MotionView):
         view.run_again_asked.connect(lambda: run_again(window))
+    elif isinstance(view, SlicesView):
+        view.map_asked.connect(window.exports.maps.ask_open)
+        view.export_asked.connect(window.exports.maps.ask_export)
+        view.said.connect(window.say)
     elif isinstance(view, SummaryView):
         view.export_asked.connect(window.exports.ask_pdf)
         view.html_asked.connect(window.reports.ask_html)

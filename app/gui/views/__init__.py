@@ -8,6 +8,7 @@ A view is one file in this folder and one line in `VIEWS`; the areas of each pag
 from __future__ import annotations
 
 from app.gui.views.card import CardView
+from app.gui.views.clusters import ClustersView
 from app.gui.views.connections import ConnectionsView
 from app.gui.views.coverage import CoverageView
 from app.gui.views.gates import GatesView
@@ -33,11 +34,13 @@ VIEWS = (
     Place("load", "side", HeaderView),
     Place("load", "side", IntakeView),
     Place("load", "picture", SlicesView, {"source": "native"}),
+    Place("load", "signals", TimeSeriesView, {"native": True}),
     Place("check", "motion", MotionView),
     Place("check", "told", GatesView),
     Place("check", "told", CoverageView),
     Place("check", "told", RecordView),
     Place("check", "registration", RegistrationView),
+    Place("check", "registration", SlicesView, {"source": "native"}),
     Place("check", "registration", MatrixView, {"compact": True}),
     Place("predict", "card", CardView),
     Place("predict", "connections", MatrixView, {"compact": True}),
@@ -48,6 +51,7 @@ VIEWS = (
     Place("explain", "connections", RingView),
     Place("explain", "signals", TimeSeriesView),
     Place("explain", "tables", RegionsView),
+    Place("explain", "tables", ClustersView),
     Place("explain", "tables", ConnectionsView),
     Place("explain", "tables", NetworksView),
     Place("explain", "tables", HealthView),
@@ -60,6 +64,7 @@ VIEWS = (
 __all__ = [
     "VIEWS",
     "CardView",
+    "ClustersView",
     "ConnectionsView",
     "CoverageView",
     "GatesView",

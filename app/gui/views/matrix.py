@@ -9,7 +9,7 @@ from typing import ClassVar, overload
 import numpy as np
 from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QWidget
 
-from app.connectome.orders import ORDERS, edge_rank, parcel_order
+from app.connectome.orders import ORDERS, Ranks, parcel_order
 from app.core.arrays import Floats, Ints
 from app.core.errors import StorageError
 from app.gui.connections import (
@@ -73,6 +73,7 @@ class MatrixView(View):
         super().__init__(session, parent)
         self.compact = compact
         self._matrix: Floats | None = None
+        self._ranks = Ranks(np.zeros((0, 0)))
         self._clustered: tuple[OpenCase, Ints] | None = None
         self.reader = Reader(self)
         self.canvas = MatrixCanvas(short_names=compact)
@@ -100,6 +101,7 @@ class MatrixView(View):
         self.listen(session.edge_changed, self._selection_changed)
         self.listen(session.display_changed, self._state_changed)
         self.listen(session.plots_changed, self._state_changed)
+        self.listen(session.explain_changed, self._state_changed)
         self._drawn: object = None
         self.refresh()
 
@@ -128,6 +130,8 @@ class MatrixView(View):
         kind = self._kind()
         self._matrix = matrix_of(opened, kind)
         self._drawn = self._what_is_drawn()
+        if self._matrix is not None and self._matrix is not self._ranks.matrix:
+            self._ranks = Ranks(self._matrix)
         if not self.compact:
             set_choice(self.kind_box, self.session.display.matrix)
             set_choice(self.order_box, self.session.state.plots.order)
@@ -204,6 +208,7 @@ class MatrixView(View):
             plots.threshold,
             plots.attribution_threshold,
             plots.edge_count,
+            self.session.state.explain.show_unstable,
         )
 
     def _state_changed(self) -> None:
@@ -224,7 +229,7 @@ class MatrixView(View):
             return f"{names[first].replace('_', ' ')}: diagonal"
         if not np.isfinite(value):
             return f"{pair}: not covered"
-        rank, count = edge_rank(self._matrix, first, second)
+        rank, count = self._ranks.of(value)
         unit = self._unit()
         words = f"{value_text(value, unit)} {unit}".strip()
         return f"{pair}: {words}, rank {rank} of {count}"

@@ -7,8 +7,8 @@ from typing import ClassVar
 
 import numpy as np
 import pyqtgraph as pg
-from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QColor
+from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtGui import QColor, QResizeEvent
 from PySide6.QtWidgets import QSlider, QWidget
 
 from app.core.arrays import Bools
@@ -28,7 +28,8 @@ from app.gui.widgets.view_keys import ViewCommand
 from app.preprocessing.carpet import carpet_rows
 
 VOLUME_LABEL = "Volume in the file (first = 0)"
-_ROW_SHARES = {"trace": 3, "carpet": 10}
+_TRACES_SHARE = 0.55  # of the height, for all traces together
+_LEAST_TRACE_PX = 34.0
 _SHARE = "Carpet before or after cleaning"
 
 
@@ -92,6 +93,9 @@ class MotionView(View):
         self.body.addWidget(self.graphics, 1)
         for widget in (self.networks, self.censor_bar, self.read_out):
             self.body.addWidget(widget)
+        self._room_later = QTimer(self)  # once the layout stands
+        self._room_later.setSingleShot(True)
+        self._room_later.timeout.connect(self._share_room)
         self._base: OpenCase | None = None  # that the plots were made for, as it lies on disk
         self._clear()
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
@@ -162,13 +166,7 @@ class MotionView(View):
         yield
         for item in self._plots:
             self._finish(item)
-        stretch = self.graphics.ci.layout
-        for row in range(len(self._plots)):
-            carpet = row == len(self._plots) - 1
-            stretch.setRowStretchFactor(row, _ROW_SHARES["carpet" if carpet else "trace"])
-            # Rows share the room by their factors alone, whatever was drawn here before.
-            stretch.setRowPreferredHeight(row, 10.0)
-        stretch.activate()
+        self._room_later.start()
         self._base = base
         self.mouse.plots = self._plots
         self._show_frames()
@@ -227,6 +225,22 @@ class MotionView(View):
         if opened.is_edited:  # the file's rows were cleaned with other frames
             after = carpet_rows(np.asarray(signals.cleaned), np.asarray(rows, dtype=np.int64))
         self._carpet.show_values(before, after, self._share)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Share the room anew, once the layout stands."""
+        super().resizeEvent(event)
+        self._room_later.start()
+
+    def _share_room(self) -> None:
+        """Traces are low, whatever their axes wish; the carpet takes the rest."""
+        if self._carpet is None:
+            return
+        layout, traces = self.graphics.ci.layout, len(self._plots) - 1
+        high = max(self.graphics.height() * _TRACES_SHARE / max(traces, 1), _LEAST_TRACE_PX)
+        for row in range(traces):
+            layout.setRowMaximumHeight(row, high)
+        layout.activate()
+        self._carpet.fit_names()
 
     # frames ----------------------------------------------------------------------
 

@@ -177,8 +177,6 @@ class View(QWidget):
             return "No case is open."
         if self.session.case.stale:
             return f"{self.session.case.stale}."
-        if self.session.case.is_edited and self.session.case.withheld:
-            return "Stale: frames were edited since. Run the analysis again, or undo."
         if self.session.case.withheld:
             return "Withheld: nothing is shown here, because no number may be derived from it."
         return "This part of the case was not computed."

@@ -1,0 +1,53 @@
+"""Jobs about maps, as the window asks for them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from app.core.arrays import Floats
+from app.worker.protocol import Job
+from app.worker.requests import new_job_id
+
+MAP_LIMIT_S = 300.0
+
+
+def open_maps_job(paths: list[Path], grids: list[dict[str, Any]], scratch: Path) -> Job:
+    """Decode maps and bring them onto pictures; answers ``maps``, a list of facts.
+
+    `grids` are made by `grid_of`.
+    """
+    arguments = {
+        "paths": [str(path.absolute()) for path in paths],
+        "grids": grids,
+        "scratch": str(scratch),
+    }
+    return Job("open_maps", arguments, new_job_id(), time_limit_s=MAP_LIMIT_S)
+
+
+def grid_of(space: str, shape: tuple[int, ...], affine: Floats) -> dict[str, Any]:
+    """A picture's place, as plain values."""
+    return {
+        "space": space,
+        "shape": [int(n) for n in shape[:3]],
+        "affine": np.asarray(affine, dtype=float).tolist(),
+    }
+
+
+def export_parcel_map_job(
+    case_folder: Path, target: Path, values: Floats, facts: dict[str, Any]
+) -> Job:
+    """Write one value a parcel as NIfTI, GIfTI and TSV; answers ``written``, file names.
+
+    `facts` say what the map is: see `app.analysis.map_export.export_parcel_map`.
+    """
+    numbers = [float(v) if np.isfinite(v) else None for v in np.asarray(values, dtype=float)]
+    arguments = {
+        "case_folder": str(case_folder.absolute()),
+        "target": str(target.absolute()),
+        "values": numbers,
+        "facts": facts,
+    }
+    return Job("export_map", arguments, new_job_id(), time_limit_s=MAP_LIMIT_S)
