@@ -176,11 +176,8 @@ class MainWindow(QMainWindow):
         self._step = key
         self.steps.choose(key)
         self.cohort.step_changed()
-        nothing = self.session.case is None and self.session.preview is None
-        if key == "load" and nothing:
-            self.stack.setCurrentWidget(self.start)
-            return
-        self.stack.setCurrentWidget(self.page(key))
+        start = key == "load" and self.session.case is None and self.session.preview is None
+        self.stack.setCurrentWidget(self.start if start else self.page(key))
 
     def page(self, key: str) -> QWidget:
         """The page of a step."""
