@@ -27,7 +27,7 @@ from app.core.progress import Progress
 from tests.unit.cohort.learn.small import make_cohort
 
 SMALL = LeakSettings(
-    repeats=12, outer_folds=4, inner_folds=2, epochs=30, learning_rate=5e-3, seed=3
+    repeats=16, outer_folds=4, inner_folds=2, epochs=30, learning_rate=5e-3, seed=11
 )
 
 
@@ -43,13 +43,12 @@ def result(features, tmp_path_factory):
 
 def test_that_selection_on_the_reported_fold_flatters_and_ours_does_not(result) -> None:
     mcc = {name: values.mean() for name, values in result.mcc.items()}
-    error = {name: values.std(ddof=1) / np.sqrt(12) for name, values in result.mcc.items()}
+    error = {name: values.std(ddof=1) / np.sqrt(16) for name, values in result.mcc.items()}
     assert mcc[RELEASED] > 0.1 and mcc[RELEASED] > 3 * error[RELEASED]
     assert mcc[SLIPPED] > 0.2
-    # In small balanced samples unrelated labels give a little less than chance: the people who are
-    # left out pull the training mean the other way. What matters is that nothing flatters.
-    for honest in (OURS, LAST):
-        assert -0.25 < mcc[honest] < 2 * error[honest]
+    for honest in (OURS, LAST):  # 120 repeats of the same kind gave -0.007 and -0.027
+        assert abs(mcc[honest]) < 0.15
+        assert mcc[RELEASED] - mcc[honest] > 0.05
     assert (result.mcc[RELEASED] >= result.mcc[LAST] - 1e-12).all()
 
 
@@ -79,8 +78,8 @@ def test_that_a_cancelled_run_goes_on_and_says_the_same(features, result, tmp_pa
         run_leak(features, SMALL, tmp_path, Stops())
     (ledger,) = tmp_path.glob("leak-*.jsonl")
     done = len(ledger.read_text("utf-8").splitlines())
-    assert 0 < done < 12
-    ledger.write_text(ledger.read_text("utf-8") + '{"key": "11", "best-on', encoding="utf-8")
+    assert 0 < done < 16
+    ledger.write_text(ledger.read_text("utf-8") + '{"key": "15", "best-on', encoding="utf-8")
     again = run_leak(features, SMALL, tmp_path, Progress())
     for name in again.mcc:
         np.testing.assert_array_equal(again.mcc[name], result.mcc[name])
