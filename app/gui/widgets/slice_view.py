@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import ClassVar
 
 import numpy as np
@@ -15,7 +17,6 @@ from app.core.sides import UNKNOWN_SENTENCE, side_word
 from app.gui.session import Point, Session
 from app.gui.view_state.slices import CROSSHAIR_COLOURS
 from app.gui.widgets.colour_bar import ColourBar
-from app.gui.widgets.fields import muted
 from app.gui.widgets.overlay import Overlay
 from app.gui.widgets.place_box import PlaceBox
 from app.gui.widgets.slice_content import Crosshair, SliceContent
@@ -56,7 +57,8 @@ class SliceView(View):
         self.bars.addWidget(self.bar)
         self.region = ElidedLabel()
         self.region.setObjectName("title")
-        self.hidden = muted("")
+        self.hidden = ElidedLabel()
+        self.hidden.setObjectName("muted")
         self.read_out = ElidedLabel()
         self.read_out.setObjectName("muted")
         self.place = PlaceBox(session)
@@ -70,7 +72,7 @@ class SliceView(View):
         self.body.addLayout(row, 1)
         for label in (self.region, self.read_out):
             self.body.addWidget(label)
-        self.place.row.addWidget(self.hidden)
+        self.place.row.addWidget(self.hidden, 4)
         self.body.addWidget(self.place)
         self.listen(session.parcel_changed, self._parcel_changed)
         self.listen(session.crosshair_changed, self._crosshair_changed)
@@ -134,6 +136,27 @@ class SliceView(View):
         known = self.session.orientation_known
         return self.session.convention_word if known else UNKNOWN_SENTENCE.capitalize()
 
+    def sentence(self) -> str:
+        """Where the crosshair stands and what is there, for a screen reader."""
+        if self.stage.content is None:
+            return self.stage.reason
+        parts = [self.region.full_text(), self.read_out.full_text(), self.hidden.text()]
+        return "; ".join(part for part in parts if part)
+
+    @contextmanager
+    def _for_picture(self) -> Iterator[None]:
+        """All letters, whatever is switched off on screen; neither focus nor an open entry."""
+        content = self.stage.content
+        self.stage.set_letters(True)
+        self.place.hide_controls(True)
+        try:
+            with super()._for_picture():
+                yield
+        finally:
+            self.place.hide_controls(False)
+            if content is not None:
+                self.stage.set_letters(content.secondary_letters)
+
     def in_template(self) -> bool:
         """Whether the picture lies in the template, where the parcels are."""
         return True
@@ -162,13 +185,13 @@ class SliceView(View):
             self.bar.set_scale(None)
             for label in (self.region, self.read_out):
                 label.set_full_text("")
-            self.hidden.setText("")
+            self.hidden.set_full_text("")
             return
         data, affine = found
         self.place.show_grid(affine, tuple(data.shape[:3]), self.space_word())
         shown = self.content(data, affine)
         self.stage.show_content(shown, self.session.display, "")
-        self.hidden.setText(self.hidden_text())
+        self.hidden.set_full_text(self.hidden_text())
         self.region.setVisible(shown.labels is not None)
         self.hidden.setVisible(shown.labels is not None)
         self.show_scale(data)
