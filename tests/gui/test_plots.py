@@ -390,6 +390,28 @@ def test_that_a_spike_at_volume_50_is_seen_in_all_traces(live: MainWindow, qtbot
     assert np.argmax(after) != SPIKE
 
 
+def test_that_a_gate_leads_to_its_frames(live: MainWindow, qtbot: Any) -> None:
+    view, session = view_of(live, "check", GatesView, qtbot), live.session
+    rows = {
+        view.table.item(row, 1).data(Qt.ItemDataRole.UserRole): row
+        for row in range(view.table.rowCount())
+    }
+    signals = case_of(session).case.signals
+    assert signals is not None
+    unused = np.flatnonzero(~np.asarray(signals.good_frames))
+
+    def click(name: str) -> None:
+        at = view.table.visualItemRect(view.table.item(rows[name], 1)).center()
+        qtbot.mouseClick(view.table.viewport(), LEFT, pos=at)
+
+    click("mean_fd_power_mm")
+    assert session.frame == SPIKE
+    click("flagged_percent")
+    assert session.frame == unused[unused > SPIKE][0]
+    click("frames")  # is about no single frame
+    assert session.frame == unused[unused > SPIKE][0]
+
+
 def test_that_a_drag_leaves_frames_out_and_everything_follows(live: MainWindow, qtbot: Any) -> None:
     view, session = view_of(live, "check", MotionView, qtbot), live.session
     original = case_of(session)
@@ -524,6 +546,8 @@ def test_that_frames_are_selected_in_the_time_series(live: MainWindow, qtbot: An
     assert (low, high) == (first - 0.5, last + 0.5)
     click_frame(view, 120, qtbot)
     assert abs(session.frame - 120) <= 1
+    assert session.state.selection.frames is None
+    assert not view._ranges[0].isVisible()
     assert all(cursor.value() == session.frame for cursor in view._cursors)
 
 
