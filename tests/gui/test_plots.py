@@ -33,6 +33,7 @@ from app.gui.views import (
     NetworksView,
     RegionsView,
     RingView,
+    SlicesView,
     TimeSeriesView,
 )
 from app.gui.widgets.view import View
@@ -549,6 +550,26 @@ def test_that_frames_are_selected_in_the_time_series(live: MainWindow, qtbot: An
     assert session.state.selection.frames is None
     assert not view._ranges[0].isVisible()
     assert all(cursor.value() == session.frame for cursor in view._cursors)
+
+
+def test_that_the_series_map_is_drawn_for_the_selected_frames(live: MainWindow, qtbot: Any) -> None:
+    session = live.session
+    slices = view_of(live, "explain", SlicesView, qtbot)
+    session.set_display(overlay="series")
+    assert slices.overlay is not None
+    whole = slices.overlay.values.copy()
+    session.select_frames(40, 60)
+    found = case_of(session).attribution
+    assert found is not None
+    frames = np.asarray(found.branches.per_parcel_frame)
+    np.testing.assert_allclose(slices.overlay.values, frames[:, 40:61].sum(axis=1))
+    assert "volumes 44 to 64" in slices.overlay.title
+    session.select_frames(frames.shape[1] - 5, FRAMES - 1)  # the model read fewer frames
+    np.testing.assert_allclose(slices.overlay.values, frames[:, -5:].sum(axis=1))
+    session.select_frames(frames.shape[1], FRAMES - 1)
+    assert "not read by the model" in slices.overlay.title
+    session.select_only_frame(3)
+    np.testing.assert_array_equal(slices.overlay.values, whole)
 
 
 def test_that_held_traces_stay_and_their_spectrum_is_right(live: MainWindow, qtbot: Any) -> None:
