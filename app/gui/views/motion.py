@@ -124,7 +124,7 @@ class MotionView(View):
         self._plots: list[pg.PlotItem] = []
         self._cursors: list[pg.InfiniteLine] = []
         self._ranges: list[pg.LinearRegionItem] = []
-        self._shades: list[tuple[pg.PlotItem, pg.LinearRegionItem]] = []
+        self._shades: list[tuple[pg.PlotItem, plots.FrameShade]] = []
         self._carpet: CarpetPlot | None = None
         self._share = -1.0  # of what is drawn
         self.mouse.plots = []
