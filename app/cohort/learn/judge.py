@@ -139,7 +139,7 @@ def judged(
     with progress.stage("learning curve"):
         figures["learning_curve"] = (
             learning_curve(asked, cohort, evaluation.splits, draws, progress)
-            if protocol.learning_curve and not asked.deep
+            if protocol.learning_curve and not asked.deep and plan.recipe.harmonise == "none"
             else []
         )
     if protocol.learning_curve and asked.deep:
