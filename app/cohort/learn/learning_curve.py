@@ -59,9 +59,7 @@ def learning_curve(
                     "share": share,
                     "training_people": float(np.mean(sizes)),
                     "auroc": value_of("auroc", own, cohort.labels, 0.5),
-                    "auroc_interval": interval_of(
-                        drawn_of("auroc", own, cohort.labels, draws, 0.5)
-                    ),
+                    "auroc_interval": interval_of(drawn),
                     "repeats": repeats,
                 }
             )
