@@ -15,6 +15,20 @@ from typing import Any
 import numpy as np
 
 from app.core.arrays import frozen
+from app.core.explanation_health import (
+    BASELINES,
+    HALVES,
+    RANDOM_WEIGHTS,
+    SHUFFLED_LABELS,
+    TOKEN_ORDERS,
+    WINDOWS,
+    ExplanationHealth,
+    Repeat,
+    SanityCheck,
+    Sensitivity,
+    UnivariateRow,
+    Variant,
+)
 from app.core.resources import resource_path
 from app.core.results import (
     Attribution,
@@ -51,14 +65,20 @@ CASE_IDS = {
 
 
 def make_sample_case(
-    tmp: Path, outcome: Outcome | str = Outcome.RESULT, *, attribution: bool = True
+    tmp: Path,
+    outcome: Outcome | str = Outcome.RESULT,
+    *,
+    attribution: bool = True,
+    health: bool = False,
 ) -> Path:
     """Write a sample case folder below `tmp` and return it."""
-    case = sample_case(outcome, attribution=attribution)
+    case = sample_case(outcome, attribution=attribution, health=health)
     return write_case(case, tmp, files=sample_view_files(), replace=True)
 
 
-def sample_case(outcome: Outcome | str = Outcome.RESULT, *, attribution: bool = True) -> Case:
+def sample_case(
+    outcome: Outcome | str = Outcome.RESULT, *, attribution: bool = True, health: bool = False
+) -> Case:
     """The `Case` of `make_sample_case`, in memory."""
     outcome = Outcome(outcome)
     rng = np.random.default_rng(7)
@@ -110,7 +130,66 @@ def sample_case(outcome: Outcome | str = Outcome.RESULT, *, attribution: bool = 
     )
     if attribution and outcome is not Outcome.WITHHELD:
         case = replace(case, attribution=_attribution(rng, len(names)))
-    return case
+    return with_health(case) if health and case.attribution is not None else case
+
+
+def with_health(case: Case) -> Case:
+    """The case with made-up repeats, sanity checks and variants of its number."""
+    found, prediction = case.attribution, case.prediction
+    assert found is not None
+    assert prediction is not None
+    rng = np.random.default_rng(21)
+    shown = np.asarray(found.scan.per_parcel)
+    count = len(shown)
+    repeats = []
+    for kind, names, spread in (
+        (BASELINES, ("reference 1 of 2 alone", "reference 2 of 2 alone"), 0.6),
+        (WINDOWS, ("frames 4 to 203 (first = 0)", "frames 40 to 239 (first = 0)"), 0.5),
+        (TOKEN_ORDERS, ("1", "2"), 0.3),
+        (HALVES, ("connectivity of the first half", "connectivity of the second half"), 0.8),
+    ):
+        for name in names:
+            values = shown + spread * shown.std() * rng.standard_normal(count)
+            likeness = float(np.corrcoef(values, shown)[0, 1])
+            repeats.append(
+                Repeat(
+                    kind, name, values.astype(np.float32), likeness, 0.9 * likeness,
+                    float(values.sum()), 0.0021, 3,
+                )
+            )  # fmt: skip
+    spread = 0.5 * shown.std()
+    stability = np.abs(shown) / (np.abs(shown) + spread)
+    pairs = np.asarray(found.scan.per_connection)
+    edges = np.abs(pairs) / (np.abs(pairs) + 0.5 * pairs.std())
+    health = ExplanationHealth(
+        tuple(repeats),
+        frozen(stability, np.float32),
+        frozen(edges, np.float32),
+        (
+            SanityCheck(RANDOM_WEIGHTS, "2 models", 0.11, 2),
+            SanityCheck(SHUFFLED_LABELS, "3 models", 0.74, 3),
+        ),
+        (
+            UnivariateRow("Default – Visual", -0.61, -0.013),
+            UnivariateRow("Limbic (series)", 0.38, 0.021),
+        ),
+        "Each feature alone, in the training participants.",
+        (),
+    )
+    made = prediction.log_odds or 0.0
+    variants = (
+        Variant("Global signal", "regressed out", made - 0.42),
+        Variant("Filter", "low-pass at 0.1 Hz as well", made + 0.1),
+        Variant("Censoring", "every frame counts", made + 0.03),
+        Variant("Repetition time", "resampled to 2 s", None, "The scan has the model's own 2 s."),
+        Variant("Windows", "frames 4 to 203 (first = 0)", made - 0.08),
+        Variant("Windows", "frames 40 to 239 (first = 0)", made + 0.08),
+        Variant("Token order", "random order 1", made + 0.2),
+        Variant("Token order", "random order 2", made + 0.16),
+        Variant("Split halves", "connectivity of the first half", made - 0.21),
+        Variant("Split halves", "connectivity of the second half", made + 0.19),
+    )
+    return replace(case, health=health, sensitivity=Sensitivity(made, made - 0.3, variants))
 
 
 @cache

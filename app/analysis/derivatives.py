@@ -36,6 +36,7 @@ from app.core.request import AnalysisRequest
 from app.core.results import MOTION_COLUMNS, CleanSignals, Finding, Motion, Severity
 from app.preprocessing.cleaning import clean_series, good_frames
 from app.preprocessing.confounds import brain_voxels, temporal_snr
+from app.preprocessing.edge_offset import edge_offset_mm
 from app.preprocessing.presets import find_preset
 from app.preprocessing.quality import judge_quality
 from app.preprocessing.registration import identity_registration, left_right_margin
@@ -91,6 +92,9 @@ def measure_derivative(
             margin = left_right_margin(
                 boldref, spatial_map, template.epi_contrast_2mm, template.brain_mask_2mm
             )
+            offset = edge_offset_mm(
+                boldref, mask, spatial_map, template.epi_contrast_2mm, template.brain_mask_2mm
+            )
             space = space_findings(
                 boldref,
                 mask,
@@ -132,6 +136,7 @@ def measure_derivative(
             coverage=sampled.coverage,
             spatial_map=spatial_map,
             left_right_margin=margin,
+            edge_offset_mm=offset,
             residual_degrees_of_freedom=None if np.isnan(freedom) else freedom,
             moved_limits=wanted.moved_limits,
         )

@@ -159,8 +159,11 @@ def transform(spatial_map: SpatialMap) -> dict[str, NDArray[Any]]:
     return arrays
 
 
-def nifti_bytes(image: Image3D) -> bytes:
-    """A gzipped NIfTI-1 of the image; the same image gives the same bytes."""
+def nifti_bytes(image: Image3D, *, description: str = "") -> bytes:
+    """A gzipped NIfTI-1 of the image; the same image gives the same bytes.
+
+    `description` goes into the header's field of 79 characters.
+    """
     import nibabel
 
     data = np.asarray(image.data)
@@ -168,6 +171,8 @@ def nifti_bytes(image: Image3D) -> bytes:
     made = nibabel.Nifti1Image(stored, image.affine)
     code = "scanner" if image.space == "scanner" else "mni"
     made.header.set_xyzt_units("mm", "sec")
+    if description:
+        made.header["descrip"] = description.encode("ascii", "replace")[:79]
     made.set_sform(image.affine, code=code)
     made.set_qform(image.affine, code=code)
     buffer = io.BytesIO()

@@ -33,6 +33,7 @@ from app.connectome.connectivity import pearson_connectivity
 from app.connectome.templates import load_template
 from app.core.arrays import Bools, Floats, frozen
 from app.core.errors import AppError, ScanError
+from app.core.number_tables import read_numbers
 from app.core.progress import Progress
 from app.core.request import AnalysisRequest
 from app.core.results import (
@@ -50,7 +51,6 @@ from app.preprocessing.quality import LIMITS, judge_known
 from app.scans.bids import SIMULATOR, participant_of
 from app.scans.fmriprep import confounds_beside
 from app.scans.parcel_series import ParcelSeries, atlas_of
-from app.scans.tables import read_numbers
 from app.study.case_store import CASE_FILE, damaged_files, read_case
 
 _STATE_IT = "State it in the sidecar (the JSON file beside the series), or open the scan itself."

@@ -7,13 +7,20 @@ step, and writes nothing but whole case folders.
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from app import __version__
+from app.analysis.explaining import (
+    NOT_EXPLAINED,
+    explained,
+    fallback_findings,
+    has_number,
+    summary_path,
+    with_summary,
+)
 from app.analysis.identity import UNREADABLE, source_sha256
 from app.analysis.making import seconds_of_done, t1_sha256
 from app.analysis.measure import (
@@ -27,21 +34,11 @@ from app.analysis.outputs import attribution_files, measured_files
 from app.analysis.override import reason_used, research_allowed
 from app.analysis.routes import measure_source
 from app.analysis.template_run import TEMPLATE_RUN_SECONDS, add_template_run, template_run_name
-from app.core.folders import private_prefix
-from app.core.model_wording import NO_EXPLANATION
 from app.core.progress import Progress
 from app.core.provenance import software_versions
 from app.core.pseudonym import participant_label, session_label
 from app.core.request import AnalysisRequest
-from app.core.results import (
-    CENSORED,
-    PREPROCESSING,
-    Case,
-    Finding,
-    Provenance,
-    Severity,
-    overrides_quality,
-)
+from app.core.results import CENSORED, PREPROCESSING, REQUEST, Case, Provenance, overrides_quality
 from app.preprocessing.presets import find_preset
 from app.study.case_store import case_id, damaged_files, read_case, update_case, write_case
 from app.study.files import check_writable
@@ -54,12 +51,6 @@ _NOT_THE_ANSWER = (
     "scan_path", "out_dir", "threads", "participant_uuid", "write_pdf", "t1_path", "stage_cache",
     "write_mni_bold", "series", "confounds_path", "atlas",
 )  # fmt: skip
-NOT_EXPLAINED = Finding(
-    "model.no_explanation",
-    Severity.NOTE,
-    NO_EXPLANATION,
-    "Its number stands without an explanation.",
-)
 PREDICT_SECONDS, EXPLAIN_SECONDS, REPORT_SECONDS = 3.0, 20.0, 6.0
 
 
@@ -108,14 +99,14 @@ def analyse(request: AnalysisRequest, progress: Progress | None = None) -> Case:
     if request.write_mni_bold and measured.made is not None:
         with progress.stage("template_run"):
             folder = add_template_run(request, case, measured, folder, progress)
-    if request.attribution and _has_number(case):
+    if request.attribution and has_number(case):
         with progress.stage("explain"):
-            case = _explained(case, bundle, request, progress)
+            case = explained(case, bundle, request.device, progress)
         maps = attribution_files(case, measured.atlas.labels_2mm) if case.attribution else {}
         folder = update_case(folder, case, maps)
     if request.write_pdf and not overrides_quality(case):
         with progress.stage("report"):
-            folder = _with_summary(case, folder, progress)
+            folder = with_summary(case, folder, progress)
     progress.announce("case_updated", case_folder=str(folder))
     return case
 
@@ -152,13 +143,13 @@ def _checked(request: AnalysisRequest) -> AnalysisRequest:
     )
 
 
+def _settings(request: AnalysisRequest) -> dict[str, object]:
+    """What was asked; neither where things lie nor how many threads run may change the answer."""
+    return {key: value for key, value in asdict(request).items() if key not in _NOT_THE_ANSWER}
+
+
 def _case_id(request: AnalysisRequest, bundle: Bundle, source: str) -> str:
-    settings = {
-        key: value
-        for key, value in asdict(request).items()
-        # Neither where things lie nor how many threads run may change the answer.
-        if key not in _NOT_THE_ANSWER
-    }
+    settings = _settings(request)
     if request.t1_path is not None:
         settings["t1_sha256"] = t1_sha256(request)
     return case_id(
@@ -176,13 +167,13 @@ def _is_finished(folder: Path, request: AnalysisRequest) -> bool:
     explained = (
         case.attribution is not None
         or not request.attribution
-        or not _has_number(case)
+        or not has_number(case)
         or NOT_EXPLAINED in case.findings
     )
     no_pdf = not request.write_pdf or overrides_quality(case)
     if request.write_mni_bold and case.scan.space == "scanner":
         explained = explained and (folder / template_run_name(case)).exists()
-    return explained and (no_pdf or _summary_path(case, folder).exists())
+    return explained and (no_pdf or summary_path(case, folder).exists())
 
 
 def _predicted(
@@ -208,7 +199,7 @@ def _predicted(
         case_id=name,
         participant=measured.participant,
         scan=measured.scan,
-        findings=(*findings, *_fallback_findings(notes)),
+        findings=(*findings, *fallback_findings(notes)),
         motion=measured.motion,
         signals=measured.signals,
         quality=measured.quality,
@@ -216,46 +207,6 @@ def _predicted(
         prediction=prediction,
     )
     return replace(case, provenance=_provenance(request, measured, bundle, progress, device, notes))
-
-
-def _explained(case: Case, bundle: Bundle, request: AnalysisRequest, progress: Progress) -> Case:
-    from app.attribution.explain import explain
-
-    assert case.signals is not None
-    assert case.connectome is not None
-    attribution, device, notes = bundle.explain_with_notes(
-        lambda functions: explain(functions, progress=progress),
-        case.signals,
-        case.connectome,
-        device=request.device,
-    )
-    new = tuple(note for note in notes if note not in {f.message for f in case.findings})
-    findings = (*case.findings, *_fallback_findings(new))
-    if attribution is None:
-        findings = (*findings, NOT_EXPLAINED)
-    assert case.provenance is not None
-    parameters = {**case.provenance.parameters, "explanation_device": device}
-    parameters["device_notes"] = [*_device_notes(case.provenance), *new]
-    provenance = replace(case.provenance, parameters=parameters)
-    return replace(case, attribution=attribution, findings=findings, provenance=provenance)
-
-
-def _device_notes(provenance: Provenance) -> list[object]:
-    found = provenance.parameters.get("device_notes")
-    return list(found) if isinstance(found, list) else []
-
-
-def _fallback_findings(notes: tuple[str, ...]) -> tuple[Finding, ...]:
-    """What the device did otherwise than asked stands among the findings, not in a log only."""
-    return tuple(
-        Finding(
-            "model.device_fallback",
-            Severity.NOTE,
-            note,
-            "The answer is the one of the device named last; choose another in the settings.",
-        )
-        for note in notes
-    )
 
 
 def _provenance(
@@ -287,6 +238,7 @@ def _provenance(
             "repetition_time_source": measured.scan.repetition_time_source,
             "research": request.research,
             PREPROCESSING: _making_record(measured),
+            REQUEST: _settings(request),
             **(
                 {"override_reason": reason}
                 if (reason := reason_used(request, measured.quality))
@@ -341,31 +293,3 @@ def _making_record(measured: Measured) -> dict[str, object]:
         "t1_sha256": made.t1_sha256,
         "stage_keys": dict(made.stage_keys),
     }
-
-
-def _has_number(case: Case) -> bool:
-    return case.prediction is not None and case.prediction.probability is not None
-
-
-def _summary_path(case: Case, folder: Path) -> Path:
-    return folder / f"{case.stem()}_desc-summary.pdf"
-
-
-def _with_summary(case: Case, folder: Path, progress: Progress) -> Path:
-    """Write the PDF and its HTML twin from the folder itself, then put them into it."""
-    from app.reporting.html import write_html
-    from app.reporting.report import write_summary
-
-    with tempfile.TemporaryDirectory(prefix=private_prefix()) as private:
-        name = _summary_path(case, folder).name
-        pdf = write_summary(
-            case, folder, Path(private) / name, told=lambda done: progress.step(0.5 * done)
-        )
-        html = write_html(
-            case,
-            folder,
-            (Path(private) / name).with_suffix(".html"),
-            told=lambda done: progress.step(0.5 + 0.4 * done),
-        )
-        progress.step(0.95)
-        return update_case(folder, case, {pdf.name: pdf, html.name: html})

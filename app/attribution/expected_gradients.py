@@ -23,13 +23,16 @@ from app.attribution.integrated_gradients import (
     converged,
     gauss_legendre,
     gradient_of,
+    map_change,
+    rule,
     silent,
 )
 
-# reference, nodes, sums of series and matrix, told: adds one path to both sums
-AddPath = Callable[[Tensor, int, Tensor, Tensor, Told], None]
+Kept = dict[float, tuple[Tensor, ...]]  # what was computed at a place of one path before
+# reference, nodes, kept, told -> what one path gives series (frame, parcel) and matrix
+WalkPath = Callable[[Tensor, int, Kept, Told], tuple[Tensor, Tensor]]
 
-NODE_COUNTS = (4, 8, 16, 32)
+NODE_COUNTS = (3, 7, 15, 31)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,8 @@ class ScanAttribution:
     error: float
     nodes: int
     converged: bool
+    change: float | None  # of both maps together since the rule before; None = there was none
+    by_reference: tuple[tuple[Tensor, Tensor], ...]  # series and connections from each alone
 
 
 def expected_gradients(
@@ -67,8 +72,8 @@ def expected_gradients(
     references
         (reference, frame, parcel).
     node_counts
-        Tried until both routes' sums are right together; the cheap connectivity route alone
-        gets four times as many nodes.
+        Tried until both routes have converged together; the cheap connectivity route gets four
+        times as many nodes, Gauss-Legendre ones.
     told
         Told the fraction done; may raise to cancel.
     """
@@ -80,64 +85,72 @@ def expected_gradients(
         ]
     difference = sum(top) - float(np.mean([sum(low) for low in lows]))
 
-    def add_path(reference: Tensor, nodes: int, series: Tensor, matrix: Tensor, told: Told) -> None:
+    def walk(reference: Tensor, nodes: int, kept: Kept, told: Told) -> tuple[Tensor, Tensor]:
         step = inputs - reference
-        for number, (place, weight) in enumerate(zip(*gauss_legendre(nodes), strict=True)):
-            told(number / nodes)
-            gradient = gradient_of(series_score, reference + place * step)
-            series += weight * (gradient * step).cpu().double()
+        series = torch.zeros(inputs.shape, dtype=torch.float64)
+        matrix = torch.zeros((inputs.shape[1],) * 2, dtype=torch.float64)
+        for number, (place, weight) in enumerate(zip(*rule(nodes), strict=True)):
+            if place not in kept:
+                told(number / nodes)
+                kept[place] = ((gradient_of(series_score, reference + place * step) * step).cpu(),)
+            series += weight * kept[place][0].double()
         for place, weight in zip(*gauss_legendre(4 * nodes), strict=True):
             matrix += weight * _matrix_motion(
                 matrix_score, correlation_of, reference + place * step, step
             )
+        return series, matrix
 
-    return averaged_paths(add_path, inputs, references, difference, node_counts, told)
+    return averaged_paths(walk, inputs, references, difference, node_counts, told)
 
 
 def averaged_paths(
-    add_path: AddPath,
+    walk: WalkPath,
     inputs: Tensor,
     references: Tensor,
     difference: float,
     node_counts: tuple[int, ...],
     told: Told,
 ) -> ScanAttribution:
-    """Average of path attributions over references, with more nodes until the sum is right.
+    """Average of path attributions over references, with more nodes until it has converged.
 
     Parameters
     ----------
-    add_path
-        Adds the path from one reference, with that many nodes, to the sums of series
-        (frame, parcel) and matrix (parcel, parcel); tells its own fraction done.
+    walk
+        Gives the path from one reference, with that many nodes; takes what it `kept` there with
+        fewer nodes, and tells its own fraction done.
     inputs, references, node_counts, told
         As `expected_gradients`.
     difference
         What the sum of both attributions should be.
     """
     found = None
+    kept: list[Kept] = [{} for _ in references]
     for nodes in node_counts:
-        series = torch.zeros(inputs.shape, dtype=torch.float64)
-        matrix = torch.zeros((inputs.shape[1],) * 2, dtype=torch.float64)
+        parts = []
         for index, reference in enumerate(references):
 
             def told_path(share: float, index: int = index) -> None:
                 told((index + share) / len(references))
 
-            add_path(reference, nodes, series, matrix, told_path)
-        series, matrix = series / len(references), matrix / len(references)
+            series, matrix = walk(reference, nodes, kept[index], told_path)
+            parts.append((series, 0.5 * (matrix + matrix.T)))
+        series = torch.stack([part[0] for part in parts]).mean(dim=0)
+        matrix = torch.stack([part[1] for part in parts]).mean(dim=0)
         error = abs(float(series.sum() + matrix.sum()) - difference)
+        old = None if found is None else _one(found.series, found.connections)
+        change = map_change(_one(series, matrix), old)
+        done = converged(error, difference, change)
         found = ScanAttribution(
-            series,
-            0.5 * (matrix + matrix.T),
-            difference,
-            error,
-            nodes,
-            converged(error, difference),
+            series, matrix, difference, error, nodes, done, change, tuple(parts)
         )
-        if found.converged:
+        if done:
             break
     assert found is not None
     return found
+
+
+def _one(series: Tensor, matrix: Tensor) -> Tensor:
+    return torch.cat([series.flatten(), matrix.flatten()])
 
 
 def _matrix_motion(

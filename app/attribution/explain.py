@@ -78,8 +78,20 @@ class JointlyExplainable(Protocol):
         """Scalar."""
 
 
-def explain(model: ExplainableModel, *, progress: Progress | None = None) -> Attribution:
+def explain(
+    model: ExplainableModel, *, patch_frames: int = 0, progress: Progress | None = None
+) -> Attribution:
     """Explain one scan's log-odds.
+
+    Parameters
+    ----------
+    model
+        The scan and its functions.
+    patch_frames
+        Frames of one token of the series encoder, 0 where there is none: kept as the resolution
+        of the map in time.
+    progress
+        Told between nodes; a cancel takes hold there.
 
     Raises
     ------
@@ -109,6 +121,7 @@ def explain(model: ExplainableModel, *, progress: Progress | None = None) -> Att
             matrix_score,
             model.correlation,
             model.baseline_correlation.unsqueeze(0),
+            told=lambda _done: progress.step(0.3, "what each branch used"),
         )
         progress.step(0.3, "what in the scan mattered")
 
@@ -141,6 +154,7 @@ def explain(model: ExplainableModel, *, progress: Progress | None = None) -> Att
         agreement=agreement,
         disagreeing=frozen(disagreeing),
         reference=model.reference_text,
+        patch_frames=patch_frames,
     )
 
 
@@ -157,6 +171,7 @@ def _branches(
         output_difference=series.difference + matrix.difference,
         nodes=max(series.nodes, matrix.nodes),
         converged=series.converged and matrix.converged,
+        map_change=_larger(series.change, matrix.change),
     )
 
 
@@ -171,7 +186,12 @@ def _scan(found: ScanAttribution) -> BranchAttribution:
         output_difference=found.difference,
         nodes=found.nodes,
         converged=found.converged,
+        map_change=found.change,
     )
+
+
+def _larger(first: float | None, second: float | None) -> float | None:
+    return None if first is None or second is None else max(first, second)
 
 
 def _pairs(matrix: Floats) -> Floats:

@@ -21,11 +21,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from app.attribution.expected_gradients import ScanAttribution, averaged_paths, motion_of
-from app.attribution.integrated_gradients import Score, Told, gauss_legendre, silent
+from app.attribution.expected_gradients import Kept, ScanAttribution, averaged_paths, motion_of
+from app.attribution.integrated_gradients import Score, Told, rule, silent
 
 JointScore = Callable[[Tensor, Tensor], Tensor]  # series, matrix -> scalar log-odds
-NODE_COUNTS = (8, 16, 32, 64)
+NODE_COUNTS = (7, 15, 31, 63)
 
 
 def shapley_scores(
@@ -64,23 +64,30 @@ def joint_expected_gradients(
     correlation_of, inputs, references, told
         As `expected_gradients`.
     node_counts
-        Tried until the sum is right.
+        Tried until the map has converged.
     """
     with torch.no_grad():
         top = float(score(inputs, correlation_of(inputs)))
         low = float(np.mean([float(score(one, correlation_of(one))) for one in references]))
 
-    def add_path(reference: Tensor, nodes: int, series: Tensor, matrix: Tensor, told: Told) -> None:
+    def walk(reference: Tensor, nodes: int, kept: Kept, told: Told) -> tuple[Tensor, Tensor]:
         step = inputs - reference
-        for number, (place, weight) in enumerate(zip(*gauss_legendre(nodes), strict=True)):
-            told(number / nodes)
-            at = reference + place * step
-            connections, motion = motion_of(correlation_of, at, step)
-            start = at.detach().requires_grad_(True)
-            beside = connections.detach().requires_grad_(True)
-            with torch.enable_grad():
-                slopes = torch.autograd.grad(score(start, beside), (start, beside))
-            series += weight * (slopes[0] * step).cpu().double()
-            matrix += weight * (slopes[1] * motion).detach().cpu().double()
+        series = torch.zeros(inputs.shape, dtype=torch.float64)
+        matrix = torch.zeros((inputs.shape[1],) * 2, dtype=torch.float64)
+        for number, (place, weight) in enumerate(zip(*rule(nodes), strict=True)):
+            if place not in kept:
+                told(number / nodes)
+                kept[place] = slopes_at(reference + place * step, step)
+            series += weight * kept[place][0].double()
+            matrix += weight * kept[place][1].double()
+        return series, matrix
 
-    return averaged_paths(add_path, inputs, references, top - low, node_counts, told)
+    def slopes_at(at: Tensor, step: Tensor) -> tuple[Tensor, Tensor]:
+        connections, motion = motion_of(correlation_of, at, step)
+        start = at.detach().requires_grad_(True)
+        beside = connections.detach().requires_grad_(True)
+        with torch.enable_grad():
+            slopes = torch.autograd.grad(score(start, beside), (start, beside))
+        return (slopes[0] * step).cpu(), (slopes[1] * motion).detach().cpu()
+
+    return averaged_paths(walk, inputs, references, top - low, node_counts, told)

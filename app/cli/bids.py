@@ -56,8 +56,8 @@ def add_arguments(parser: ArgumentParser) -> None:
     _add_places(parser)
     group = parser.add_argument_group("group level")
     group.add_argument("--group-by", default="", metavar="COLUMN",
-                       help="site, sex, arm, drug, time_point, session, quality: difference of "
-                       "the two groups' mean matrices")  # fmt: skip
+                       help="site, sex, arm, session or quality: difference of the two "
+                       "groups' mean matrices")  # fmt: skip
     group.add_argument("--where", nargs="+", default=[], metavar="COLUMN=VALUE",
                        help="only rows with these values, such as arm=placebo")  # fmt: skip
 

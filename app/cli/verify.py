@@ -1,4 +1,4 @@
-"""`verify`: does this installation give right answers? For users, on the demonstration person."""
+"""`verify`: does this installation give right answers; is a report what it says it is?"""
 
 from __future__ import annotations
 
@@ -7,24 +7,40 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from app.cli.checks import Check, check_case, check_repeat
-from app.cli.command import DONE, FAILED, Command, Window, natural_number
+from app.cli.command import (
+    DONE,
+    FAILED,
+    Command,
+    UsageError,
+    Window,
+    existing_file,
+    natural_number,
+)
 from app.cli.console import column_lines, summary_pdf
 from app.cli.demo import DEMONSTRATION_SEED, simulated_person
-from app.cli.work import run_analysis
+from app.cli.work import in_worker, run_analysis
 from app.core.request import AnalysisRequest
 from app.core.wording import SIMULATED_STAMP
 from app.study.case_store import damaged_files, read_case
+from app.worker.report_requests import reopen_job
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Which person, and whether to keep the files."""
+    """A report, or which person and whether to keep the files."""
+    parser.add_argument("report", type=Path, nargs="?", metavar="REPORT.pdf",
+                        help="compare a participant summary with its case (default: test this "
+                        "installation)")  # fmt: skip
+    parser.add_argument("--scan", type=Path, metavar="FILE",
+                        help="with a report: analyse its scan again; needs --out")  # fmt: skip
     parser.add_argument("--seed", type=natural_number, default=DEMONSTRATION_SEED, metavar="N")
     parser.add_argument("--out", type=Path, metavar="DIR",
                         help="keep the files here (default: a temporary folder)")  # fmt: skip
 
 
 def run(arguments: Namespace, _window: Window | None) -> int:
-    """Simulate, analyse twice, compare with the truth; print a table."""
+    """Simulate, analyse twice, compare with the truth; print a table. Or check a report."""
+    if arguments.report is not None:
+        return check_report(arguments)
     if arguments.out is not None:
         checks = verify(arguments.out.absolute(), arguments.seed)
     else:
@@ -35,6 +51,25 @@ def run(arguments: Namespace, _window: Window | None) -> int:
     passed = all(check.passed for check in checks)
     print("All checks passed." if passed else "Some checks FAILED: do not use this installation.")
     return DONE if passed else FAILED
+
+
+def check_report(arguments: Namespace) -> int:
+    """Compare a summary with its case, or with its scan analysed again."""
+    pdf = existing_file(arguments.report)
+    scan = None if arguments.scan is None else existing_file(arguments.scan)
+    if scan is not None and arguments.out is None:
+        raise UsageError("No folder for the results is named.", "Add --out DIR.",
+                         code="cli.no_out")  # fmt: skip
+    found = in_worker(reopen_job(pdf, scan=scan, out=arguments.out))["reopened"]
+    print(f"Case {found['case_id']}: {found['folder'] or 'its folder is not here'}")
+    for sentence in found["altered"]:
+        print(f"ALTERED: {sentence}")
+    if not found["folder"]:
+        print("Nothing to compare with: add --scan FILE --out DIR to analyse its scan again.")
+        return FAILED
+    if not found["altered"]:
+        print("The case is what the report says, file by file.")
+    return FAILED if found["altered"] else DONE
 
 
 def verify(out: Path, seed: int) -> tuple[Check, ...]:

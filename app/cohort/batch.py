@@ -237,8 +237,8 @@ def _findings(found: Visits) -> tuple[Finding, ...]:
         Finding(
             "cohort.not_in_table",
             Severity.WARNING,
-            f"{unlisted} visits have no row in participants.tsv: age, sex, pain and site are "
-            "unknown there.",
+            f"{unlisted} {'visits have' if unlisted > 1 else 'visit has'} no row in "
+            "participants.tsv: age, sex, pain and site are unknown there.",
         ),
     )
 

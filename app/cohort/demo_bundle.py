@@ -24,11 +24,12 @@ from app.cohort.evaluation import (
 )
 from app.cohort.feature_table import FeatureTable
 from app.cohort.features import FeatureExtractor, cached_series_features, mean_correlation_of
+from app.cohort.health_arrays import health_arrays, resampled_models
 from app.cohort.novelty import fit_novelty
 from app.cohort.prepared import PreparedParticipant, split_people, usable
 from app.cohort.pretraining import initialise, pretrain
 from app.cohort.series_level import pain_agnostic_series
-from app.cohort.training import Block, bootstrap_heads
+from app.cohort.training import Block
 from app.connectome.atlases import Atlas, load_atlas
 from app.connectome.connectivity import fisher_z
 from app.core.arrays import Bools, Floats
@@ -210,13 +211,15 @@ def make_demo_bundle(
             repeats=settings.null_repeats,
             seed=settings.null_seed,
         )
-        heads = bootstrap_heads(
-            contenders[0].training,
+        blocks = contenders[0].training
+        heads, calibrations = resampled_models(
+            blocks,
             labels,
             fused.head.strengths,
             repeats=settings.bootstrap_heads,
             seed=settings.bootstrap_seed,
         )
+        health = health_arrays(blocks, labels, fused.head, calibrations, extractor.network_count)
         novel = novelty_features(extractor, everyone, table.series, table.connectivity)
         fitted = Fitted(
             settings=settings,
@@ -226,6 +229,7 @@ def make_demo_bundle(
             cohort_held_out=held_out,
             results=results,
             heads=heads,
+            health=health,
             null=null,
             novelty=fit_novelty(novel[:count]),
             novelty_features=novel,

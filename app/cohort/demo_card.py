@@ -54,7 +54,8 @@ WORDS: dict[str, dict[str, Any]] = {
         "text": "series of simulated training people, who are nobody; attributions start from them",
     },
     "uncertainty": {
-        "method": "95 % range over heads refitted on resampled training people and over windows",
+        "method": "2.5 to 97.5 % of models refitted on resampled training people, calibration "
+        "included, over all windows",
     },
     "reproducibility": {
         "statement": "On the CPU the same scan gives the same bits at any number of threads. "
@@ -82,6 +83,7 @@ class Fitted:
     cohort_held_out: tuple[PreparedParticipant, ...]
     results: Mapping[str, Evaluated]
     heads: tuple[Head, ...]
+    health: Mapping[str, Floats]  # of `health_arrays`
     null: Mapping[str, float | list[float]]
     novelty: NoveltyFit
     novelty_features: Floats  # (training then held-out person, feature)
@@ -129,6 +131,7 @@ def bundle_card(
             "reference_frames": min(len(p.cleaned) for p in fitted.cohort_training),
             "novelty_features": fitted.novelty_features.shape[1],
             "novelty_quantiles": len(fitted.novelty.quantiles),
+            "shuffled_heads": len(fitted.health["shuffled.bias"]),
         },
         "calibration": {"method": "Platt, out-of-fold", **asdict(fused.calibration)},
         "uncertainty": WORDS["uncertainty"],

@@ -85,6 +85,7 @@ def bundle_tensors(fitted: Fitted) -> dict[str, Tensor]:
         "novelty.precision": fitted.novelty.precision,
         "novelty.quantiles": fitted.novelty.quantiles,
         "novelty.site_means": np.stack(means),
+        **fitted.health,
     }
     tensors = {
         key: torch.from_numpy(np.ascontiguousarray(value, np.float32))

@@ -9,24 +9,27 @@ is given up with a reason. A local engine binds to 127.0.0.1 only, its dashboard
 from __future__ import annotations
 
 import contextlib
+import itertools
 import time
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from app.cohort.engine_settings import (
-    ALLOWED_DEATHS,
     CANCEL_WAIT_S,
     EngineSettings,
     worker_count,
 )
 from app.core.errors import AppError, WorkerError
+from app.core.logs import log_fault
 from app.core.progress import Progress
 from app.study.private_folders import clean_scratch
 
 if TYPE_CHECKING:
     from distributed import Client, Future
 
+WORKER_DIED = "cohort.worker_died"
 _LOOK_EVERY_S = 0.1
 _EVENTS = "neuroresponder-stages"
 
@@ -38,6 +41,18 @@ class TaskEnd:
     key: str
     answer: Any = None
     error: AppError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Pass:
+    """Some tasks, and whom to tell."""
+
+    function: Callable[[Any], Any]
+    tasks: Mapping[str, Any]
+    ended: Callable[[TaskEnd], None]
+    look: Callable[[], None]
+    stop: Callable[[], None]
+    window: int
 
 
 @dataclass
@@ -81,52 +96,94 @@ class Engine:
         WorkerError
             The scheduler went away.
         """
-        if not tasks:
-            return
+        suspects: dict[str, Any] = {}
+        count = len(tasks)
+        done = 0
+
+        def count_one(end: TaskEnd) -> None:
+            nonlocal done
+            done += 1
+            ended(end)
+
+        def first_pass(end: TaskEnd) -> None:
+            if end.error is not None and end.error.code == WORKER_DIED:
+                suspects[end.key] = tasks[end.key]
+            else:
+                count_one(end)
+
+        def look() -> None:
+            if self.client.status not in ("running", "connecting"):
+                raise _scheduler_gone()
+            progress.step(done / count, self._words(done, count))
+
+        self._do(_Pass(function, tasks, first_pass, look, stop, self._window(count)))
+        for key, task in suspects.items():  # alone, so that no neighbour's crash is laid to it
+            self._do(_Pass(function, {key: task}, count_one, look, stop, 1))
+
+    def _do(self, work: _Pass) -> None:
+        """Every task of a pass, `window` of them with the scheduler at a time."""
         from distributed import as_completed
 
-        resources = {"GPU": 1} if self.settings.gpus else None
-        keys = list(tasks)
-        futures: list[Future[Any]] = self.client.map(
-            function, [tasks[key] for key in keys], key=[f"visit-{key}" for key in keys],
-            retries=1, pure=False, resources=resources,
-        )  # fmt: skip
-        names = dict(zip((future.key for future in futures), keys, strict=True))
-        waiting = as_completed(futures, loop=self.client.loop)
-        del futures  # an answer that was read is let go
-        done = 0
+        group = f"visit-{uuid.uuid4().hex[:8]}"  # one for all: they wait in the scheduler's queue
+        queue = iter(work.tasks.items())
+        names: dict[Any, str] = {}
+        waiting = as_completed(loop=self.client.loop)
+        more, left = work.window, len(work.tasks)
         try:
-            while done < len(names):
+            while left:
+                for key, task in itertools.islice(queue, more):
+                    future = self.client.submit(
+                        work.function, task, key=(group, len(names)), retries=1, pure=False,
+                        resources={"GPU": 1} if self.settings.gpus else None,
+                    )  # fmt: skip
+                    names[future.key] = key
+                    waiting.add(future)
+                more = 0
                 for future in waiting.next_batch(block=False):
-                    done += 1
-                    key = names[future.key]
-                    self.stages.pop(key, None)
-                    ended(_end_of(key, future))
+                    if future.status in ("lost", "pending"):
+                        waiting.add(future)  # its worker died with the answer: it is done again
+                        continue
+                    left, more = left - 1, more + 1
+                    self.stages.pop(names[future.key], None)
+                    work.ended(_end_of(names[future.key], future))
                     future.release()
-                if self.client.status not in ("running", "connecting"):
-                    raise _scheduler_gone()
-                progress.step(done / len(names), self._words(done, len(names)))
+                work.look()
                 time.sleep(_LOOK_EVERY_S)
         except BaseException:
-            stop()
-            self._let_end(waiting, names)
+            self._let_end(waiting, work.stop)
             raise
+
+    def _window(self, count: int) -> int:
+        """Tasks that the scheduler has at a time.
+
+        A worker that dies blames each task that was assigned to it. Many tasks of one group wait
+        in the scheduler; few, and those that ask for a card, are all assigned at once, so no
+        more of them are handed over than can run.
+        """
+        few = count <= 4 * self.workers
+        return max(self.workers, 1) if few or self.settings.gpus else count
 
     def _words(self, done: int, count: int) -> str:
         running = sum(1 for _ in list(self.stages))
         return f"{done} of {count} done" + (f", {running} running" if running else "")
 
-    def _let_end(self, waiting: Any, names: Mapping[Any, str]) -> None:
-        """After `stop`: wait a little for what runs, forget what does not."""
+    def _let_end(self, waiting: Any, stop: Callable[[], None]) -> None:
+        """Forget what has not begun, ask what runs to end, and wait a little for it."""
         deadline = time.monotonic() + CANCEL_WAIT_S
-        with contextlib.suppress(OSError, TimeoutError, RuntimeError):
-            busy = {key for keys in self.client.processing().values() for key in keys}
+        try:
+            busy = self._busy()
             queued = [f for f in list(waiting.futures) if f.key not in busy]
             self.client.cancel(queued, force=True)
+        except (OSError, TimeoutError, RuntimeError):
+            busy = set()  # the scheduler is gone
+        stop()
+        with contextlib.suppress(OSError, TimeoutError, RuntimeError):
             while busy and time.monotonic() < deadline:
                 time.sleep(_LOOK_EVERY_S)
-                now = {key for keys in self.client.processing().values() for key in keys}
-                busy &= now
+                busy &= self._busy()
+
+    def _busy(self) -> set[Any]:
+        return {key for keys in self.client.processing().values() for key in keys}
 
     def _hear(self, event: tuple[float, Mapping[str, Any]]) -> None:
         """A worker told of a stage; in the client's own thread."""
@@ -180,34 +237,33 @@ def report_stage(key: str, stage: str, fraction: float) -> None:
 
 
 def _end_of(key: str, future: Future[Any]) -> TaskEnd:
+    """The answer, or why there is none; whatever a task raised is its own end and no other's."""
     from distributed.scheduler import KilledWorker
 
     try:
-        if future.status == "finished":
-            return TaskEnd(key, future.result())
-        fault = future.exception() if future.status == "error" else None
-    except (OSError, TimeoutError, RuntimeError) as gone:
-        fault = gone
-    if isinstance(fault, AppError):
-        return TaskEnd(key, error=fault)
-    if isinstance(fault, KilledWorker):
+        return TaskEnd(key, future.result())
+    except AppError as error:
+        return TaskEnd(key, error=error)
+    except KilledWorker:
         return TaskEnd(
             key,
             error=WorkerError(
-                f"The worker process ended {ALLOWED_DEATHS} times during this scan (crash, kill "
-                "or memory limit).",
-                "Analyse it alone with --n-workers 1, or allow more with --mem-mb.",
-                code="cohort.worker_died",
+                "The worker process ended again and again during this scan (crash, kill or "
+                "memory limit).",
+                "Analyse it alone with --n-workers 1, or allow more memory with --mem-mb.",
+                code=WORKER_DIED,
             ),
         )
-    what = type(fault).__name__ if fault is not None else future.status
-    return TaskEnd(
-        key,
-        error=WorkerError(
-            f"The work on this scan was lost ({what}).", "Run the cohort again.",
-            code="cohort.lost",
-        ),
-    )  # fmt: skip
+    except Exception as fault:  # noqa: BLE001 - the net of the engine: one task, one end
+        log_fault("cohort.task_lost", fault)
+        return TaskEnd(
+            key,
+            error=WorkerError(
+                f"The work on this scan was lost ({type(fault).__name__}).",
+                "Run the cohort again.",
+                code="cohort.lost",
+            ),
+        )
 
 
 def _scheduler_gone() -> WorkerError:

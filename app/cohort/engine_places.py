@@ -35,6 +35,8 @@ _QUIET = ("distributed", "distributed.nanny", "distributed.scheduler", "distribu
 def configuration() -> dict[str, Any]:
     return {
         "distributed.scheduler.allowed-failures": ALLOWED_DEATHS - 1,
+        # A worker has the task that it does and no other: a dying one blames nobody else.
+        "distributed.scheduler.worker-saturation": 1.0,
         "distributed.worker.daemon": True,
         # Mapped scans count as resident memory: nothing is spilt, only the limit itself kills.
         "distributed.worker.memory.target": False,

@@ -10,7 +10,7 @@ from pathlib import Path
 GIB = 1 << 30
 TASK_MEMORY_BYTES = 5 * GIB // 4  # peak of one analysis of a usual scan, see docs/cohorts.md
 KEPT_FREE_BYTES = 2 * GIB  # for the system, the scheduler and the file cache
-ALLOWED_DEATHS = 3
+ALLOWED_DEATHS = 2  # of a worker, before a task is set aside and tried alone
 CANCEL_WAIT_S = 20.0  # for running tasks to end by themselves
 LOCAL = "127.0.0.1"
 

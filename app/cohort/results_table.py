@@ -50,6 +50,7 @@ COLUMNS: tuple[tuple[str, str, str, str], ...] = (
     ("case_id", "case_id", "Folder below cases/", ""),
     ("source", "source", "The scan, relative to the BIDS folder", ""),
     ("duration", "seconds", "Wall clock of the analysis", "s"),
+    ("cpu_time", "cpu_seconds", "Processor time of the analysis", "s"),
     ("peak_memory", "peak_memory_mib", "Most resident memory of the worker so far", "MiB"),
 )  # fmt: skip
 
@@ -72,6 +73,19 @@ def write_results(
     replace_file(out_dir / "dataset_description.json", _json(description(source)))
     replace_file(out_dir / ".bidsignore", b"cases/\nrows/\nprepared/\ngroup/\nresults.*\n")
     return path
+
+
+def written_units(out_dir: Path) -> dict[str, str]:
+    """How the covariates' units were found, as an earlier table says."""
+    try:
+        content = json.loads((out_dir / RESULTS).with_suffix(".json").read_text(encoding="utf-8"))
+        return {
+            str(name): str(entry["UnitsInParticipantsTsv"])
+            for name, entry in content.items()
+            if "UnitsInParticipantsTsv" in entry
+        }
+    except (OSError, ValueError, AttributeError, TypeError):
+        return {}
 
 
 def results_text(rows: Sequence[CohortRow]) -> str:

@@ -158,20 +158,3 @@ def fit_head(
         for b, scaling, strength in zip(blocks, scalings, strengths, strict=True)
     )
     return Head(bias, weights, tuple(s.mean for s in scalings), tuple(strengths))
-
-
-def bootstrap_heads(
-    blocks: Sequence[Block], labels: Bools, strengths: Sequence[float], *, repeats: int, seed: int
-) -> tuple[Head, ...]:
-    """Heads refitted on resampled people (with replacement, both classes present)."""
-    rng = np.random.default_rng(seed)
-    heads: list[Head] = []
-    while len(heads) < repeats:
-        counts = np.bincount(
-            rng.integers(0, len(labels), len(labels)), minlength=len(labels)
-        ).astype(float)
-        drawn = labels[counts > 0]
-        if drawn.all() or not drawn.any():
-            continue
-        heads.append(fit_head(blocks, labels, strengths, counts))
-    return tuple(heads)

@@ -129,8 +129,15 @@ def strongest_edges(
     return Edges(rows[kept], columns[kept], values[kept], total, limit)
 
 
-def edge_rank(matrix: Floats, first: int, second: int) -> tuple[int, int]:
-    """Rank of a connection by magnitude (1 = strongest) and the number that are ranked."""
-    upper = np.abs(np.asarray(matrix)[np.triu_indices(len(matrix), 1)])
-    upper = upper[np.isfinite(upper)]
-    return 1 + int((upper > abs(float(matrix[first, second]))).sum()), int(upper.size)
+class Ranks:
+    """Ranks of the connections of one matrix by magnitude; sorted once, asked often."""
+
+    def __init__(self, matrix: Floats) -> None:
+        self.matrix = matrix
+        magnitude = np.abs(np.asarray(matrix)[np.triu_indices(len(matrix), 1)])
+        self._sorted = np.sort(magnitude[np.isfinite(magnitude)])
+
+    def of(self, value: float) -> tuple[int, int]:
+        """Rank of a connection with this value (1 = strongest), and how many are ranked."""
+        count = len(self._sorted)
+        return 1 + count - int(np.searchsorted(self._sorted, abs(value), side="right")), count

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import re
 import zipfile
@@ -13,12 +12,19 @@ import numpy as np
 
 from app.core.arrays import Floats, frozen
 from app.core.errors import ScanError
+from app.core.number_tables import read_numbers
 from app.core.provenance import file_sha256
 from app.core.sidecars import stated_repetition_time_s
 
 MAX_TABLE_BYTES = 512 << 20
 MAX_ARRAY_BYTES = 8 << 30
 _ATLAS = re.compile(r"(?:^|_)(?:atlas|seg)-(?P<name>[A-Za-z0-9]+)(?:_|\.|$)")
+
+
+_TABLE_HINT = (
+    "One row a frame, one column a parcel, parcel names in the first line, 'n/a' for parcels that "
+    "were not measured."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,30 +105,15 @@ def read_coordinates(path: Path, parcel_names: tuple[str, ...] = ()) -> Floats:
 
 
 def _read_table(path: Path) -> SeriesFile:
-    if path.stat().st_size > MAX_TABLE_BYTES:
-        raise _too_large(MAX_TABLE_BYTES)
     try:
-        with path.open(encoding="utf-8-sig", newline="") as handle:
-            rows = [row for row in csv.reader(handle, delimiter="\t", strict=True) if row]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise _bad_table("it is no tab-separated text") from error
-    if len(rows) < 2:
-        raise _bad_table("it has no frames")
-    names = tuple(word.strip() for word in rows[0])
-    if _numbers(rows[0]):
+        found = read_numbers(path, what="table of parcel series")
+    except ScanError as error:
+        raise ScanError(error.message, _TABLE_HINT, code="series.table") from None
+    names, values = found.header, found.values
+    if not names:
         raise _bad_table("its first line holds numbers instead of parcel names")
-    if len(set(names)) != len(names) or "" in names:
-        raise _bad_table("a parcel name is empty or occurs twice")
-    if any(len(row) != len(names) for row in rows):
-        raise _bad_table("a line has more or fewer values than there are parcels")
-    try:
-        values = np.array(
-            [[np.nan if word in ("n/a", "") else float(word) for word in row] for row in rows[1:]]
-        )
-    except ValueError as error:
-        raise _bad_table("a value is no number") from error
-    if np.isinf(values).any():
-        raise _bad_table("a value is infinite")
+    if "" in names:
+        raise _bad_table("a parcel name is empty")
     atlas = _ATLAS.search(path.name)
     return SeriesFile(
         frozen(values[None]),
@@ -197,8 +188,7 @@ def _numbers(words: list[str]) -> bool:
 def _bad_table(what: str) -> ScanError:
     return ScanError(
         f"The table of parcel series cannot be used: {what}.",
-        "One row a frame, one column a parcel, parcel names in the first line, 'n/a' for parcels "
-        "that were not measured.",
+        _TABLE_HINT,
         code="series.table",
     )
 

@@ -4,8 +4,19 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from app.core import wording
-from app.core.results import Attribution, ModelSummary
+from app.core.arrays import Floats
+from app.core.explanation_health import (
+    RANDOM_WEIGHTS,
+    REPEAT_KINDS,
+    SANITY_LIMIT,
+    SHUFFLED_LABELS,
+    ExplanationHealth,
+    Sensitivity,
+)
+from app.core.results import Attribution, BranchAttribution, CleanSignals, ModelSummary
 
 # Below 0.5 the two rank orders share less than a quarter of their variance (0.5 squared), and
 # with more than half of the parcels hatched most of the map is in dispute: either way a ranking
@@ -17,6 +28,23 @@ DISAGREEING_LIMIT = 0.5  # share of parcels
 METHOD_NAMES = {"scan": "(b) what in the scan mattered", "branches": "(a) what each branch used"}
 METHOD_LETTERS = {"scan": "(b)", "branches": "(a)"}
 DEFAULT_METHOD = "scan"
+
+SUPPRESSOR_CAPTION = (
+    "A region can matter to the model only because it cancels noise that others carry."
+)
+NOT_JUDGED = "Stability over repeats is not computed yet."
+KIND_WORDS = {
+    "baselines": "Baselines",
+    "windows": "Windows",
+    "token orders": "Token orders",
+    "split halves": "Split halves",
+    RANDOM_WEIGHTS: "Models with random weights",
+    SHUFFLED_LABELS: "Models fitted on shuffled labels",
+}
+VARIANTS_NOTE = (
+    "Marked variants of one choice each, before calibration. The model was made with one recipe: "
+    "a variant is no answer."
+)
 
 
 def agrees_poorly(attribution: Attribution) -> bool:
@@ -45,8 +73,181 @@ def agreement_text(attribution: Attribution) -> str:
 def caption(attribution: Attribution) -> str:
     """What must be read with every map of an explanation: not causal, agreement, colours."""
     return (
-        f"{wording.NON_CAUSAL_CAPTION} {agreement_text(attribution)} {wording.ATTRIBUTION_WARNING}"
+        f"{wording.NON_CAUSAL_CAPTION} {SUPPRESSOR_CAPTION} {agreement_text(attribution)} "
+        f"{wording.ATTRIBUTION_WARNING}"
     )
+
+
+def convergence_text(branch: BranchAttribution) -> str:
+    """Such as "error 0.0004 log-odds of +0.51; last two maps differ by 1.2 %; 7 nodes, converged".
+
+    It is about numbers only and says nothing about faithfulness.
+    """
+    change = branch.map_change
+    maps = "" if change is None else f"last two maps differ by {100 * change:.1f} %; "
+    state = "converged" if branch.converged else "not converged"
+    return (
+        f"error {wording.number(branch.completeness_error, 2)} log-odds of "
+        f"{wording.signed(branch.output_difference)}; {maps}{branch.nodes} nodes, {state}"
+    )
+
+
+def stability_text(health: ExplanationHealth | None) -> str:
+    """How many parcels and connections are unstable, and what becomes of them."""
+    if health is None:
+        return NOT_JUDGED
+    parcels, pairs = health.unstable, health.unstable_connections
+    upper = np.triu_indices(len(pairs), 1)
+    return (
+        f"{int(parcels.sum())} of {parcels.size} parcels and {int(pairs[upper].sum())} of "
+        f"{upper[0].size} connections are under the stability limit of {health.limit:g}: "
+        "hatched, and left out of the lists."
+    )
+
+
+def repeat_rows(health: ExplanationHealth) -> tuple[tuple[str, str], ...]:
+    """(kind, agreement in words) of every kind of repeat, then the sanity checks."""
+    rows = []
+    for kind in REPEAT_KINDS:
+        found = health.of_kind(kind)
+        if not found:
+            continue
+        parcels = [one.agreement for one in found]
+        pairs = [one.connections_agreement for one in found]
+        rows.append(
+            (
+                f"{KIND_WORDS[kind]} ({len(found)})",
+                f"Spearman {wording.signed(float(np.nanmedian(parcels)))} over parcels, lowest "
+                f"{wording.signed(float(np.nanmin(parcels)))}; "
+                f"{wording.signed(float(np.nanmedian(pairs)))} over connections",
+            )
+        )
+    for check in health.sanity:
+        state = "differs, as it should" if check.passed else "too similar: shows the input"
+        rows.append(
+            (
+                f"{KIND_WORDS[check.kind]} ({check.models})",
+                f"similarity {wording.signed(check.similarity)} (limit {SANITY_LIMIT:g}); {state}",
+            )
+        )
+    return (*rows, *(("Not computed", text) for text in health.missing))
+
+
+def health_rows(
+    attribution: Attribution, health: ExplanationHealth | None, *, brief: bool = False
+) -> tuple[tuple[str, str], ...]:
+    """Explanation health as (name, text) rows, the same in window and report.
+
+    `brief` leaves the repeats out, where they stand elsewhere.
+    """
+    rows = [
+        ("Method (a) branches", attribution.branches.method),
+        ("Convergence (a), numerical only", convergence_text(attribution.branches)),
+        ("Method (b) scan", attribution.scan.method),
+        ("Convergence (b), numerical only", convergence_text(attribution.scan)),
+        ("Agreement of (a) and (b)", agreement_text(attribution)),
+        ("Stability", stability_text(health)),
+    ]
+    if health is not None and not brief:
+        rows += repeat_rows(health)
+    return (*rows, ("Reference", attribution.reference))
+
+
+def univariate_lines(health: ExplanationHealth, count: int = 5) -> tuple[tuple[str, str], ...]:
+    """The features that differ most by themselves."""
+    return tuple(
+        (
+            row.feature,
+            f"g {wording.signed(row.difference)}; pattern {wording.signed(row.pattern, 3)}",
+        )
+        for row in health.univariate[:count]
+    )
+
+
+def sensitivity_text(found: Sensitivity) -> str:
+    """How far the log-odds move, and which variants cross the cut-off."""
+    values = [one.log_odds for one in found.computed if one.log_odds is not None]
+    if not values:
+        return "No variant could be computed."
+    crossing = "; ".join(f"{one.group.lower()} {one.name}" for one in found.crossing)
+    return (
+        f"{wording.signed(found.as_made)} as made; {len(values)} variants from "
+        f"{wording.signed(min(values))} to {wording.signed(max(values))}; cut-off "
+        f"{wording.signed(found.cutoff)}. "
+        + (f"On the other side: {crossing}." if crossing else "None crosses the cut-off.")
+    )
+
+
+def card_health_lines(
+    attribution: Attribution,
+    health: ExplanationHealth | None,
+    sensitivity: Sensitivity | None,
+    windows: Floats | None,
+) -> tuple[str, ...]:
+    """Explanation health in a few short lines, for the prediction card."""
+    errors = ", ".join(
+        f"{letter} {wording.number(branch.completeness_error, 2)}"
+        + ("" if branch.converged else " (not converged)")
+        for letter, branch in (("(a)", attribution.branches), ("(b)", attribution.scan))
+    )
+    lines = [
+        f"Completeness error, log-odds: {errors}",
+        f"(a) and (b): Spearman {wording.signed(attribution.agreement)}; "
+        f"{int(attribution.disagreeing.sum())} of {attribution.disagreeing.size} parcels disagree",
+    ]
+    if health is None:
+        lines.append(NOT_JUDGED)
+    else:
+        each = [
+            f"{KIND_WORDS[kind].lower()} "
+            + wording.signed(float(np.nanmedian([one.agreement for one in health.of_kind(kind)])))
+            for kind in REPEAT_KINDS
+            if health.of_kind(kind)
+        ]
+        lines.append(f"Repeats, Spearman: {', '.join(each)}")
+        lines.append(f"{int(health.unstable.sum())} of {health.unstable.size} parcels unstable")
+    lines += _spread_lines(sensitivity, windows)
+    return tuple(lines)
+
+
+def _spread_lines(sensitivity: Sensitivity | None, windows: Floats | None) -> list[str]:
+    """Log-odds over windows and token orders, as far as they are known."""
+    groups: dict[str, list[float]] = {}
+    if windows is not None and np.size(windows) > 1:
+        groups["windows"] = np.asarray(windows, float).tolist()
+    for one in () if sensitivity is None else sensitivity.computed:
+        if one.group == "Token order" and one.log_odds is not None:
+            groups.setdefault("token orders", []).append(one.log_odds)
+    told = [
+        f"{name} {wording.signed(min(values))} to {wording.signed(max(values))}"
+        for name, values in groups.items()
+    ]
+    return [f"Log-odds: {'; '.join(told)}"] if told else []
+
+
+def frames_map(branch: BranchAttribution, first: int, last: int) -> Floats:
+    """(parcel,) what frames `first` to `last` of the series moved; connections have no time."""
+    frames = np.asarray(branch.per_parcel_frame)
+    if not 0 <= first <= last < frames.shape[1]:
+        raise ValueError(f"frames {first} to {last} are not within 0 to {frames.shape[1] - 1}")
+    return np.asarray(frames[:, first : last + 1].sum(axis=1))
+
+
+def frames_text(attribution: Attribution, signals: CleanSignals, first: int, last: int) -> str:
+    """Which frames a series map is of, and how coarse it is."""
+    start = signals.first_frame
+    text = (
+        f"Time series only, frames {start + first} to {start + last} (first = 0); connections "
+        "have no time axis and are left out."
+    )
+    patch = attribution.patch_frames
+    if patch:
+        seconds = patch * signals.repetition_time_s
+        text += (
+            f" No finer than the model's patches of {patch} frames ({seconds:g} s), and the "
+            "filter before them."
+        )
+    return text
 
 
 def limits_text(model: ModelSummary | None) -> str:

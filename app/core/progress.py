@@ -17,9 +17,11 @@ from app.core.errors import CancelledError
 STAGE_WORDS = {
     "anatomy": "Registration through the T1 image",
     "explain": "Explanation",
+    "health": "Explanation health",
     "open": "Open the scan",
     "predict": "Prediction",
     "reference": "Reference image",
+    "sensitivity": "Sensitivity of the number",
     "template_run": "Run in the template",
 }
 

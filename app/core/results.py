@@ -10,8 +10,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from app.core.arrays import Bools, Floats
+from app.core.explanation_health import ExplanationHealth, Sensitivity
 
 PREPROCESSING = "preprocessing"  # key of the record of steps in `Provenance.parameters`
+REQUEST = "request"  # key of what was asked, without any place, in the same
 CENSORED = "censored_frames"  # key in `Provenance.parameters`: volumes left out by hand
 PARCEL_SPACE = "parcel series"
 # fMRIPrep's names of the columns of `Motion.parameters`.
@@ -220,6 +222,8 @@ class ModelSummary:
     drop_out: str = ""
     gain_interval: tuple[float, float] | None = None  # AUROC over the best covariate-only rival
     card_sha256: str = ""
+    interval_method: str = ""  # what the 95 % interval is made from
+    external_test: str = ""  # "none" or what it was
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,7 +255,8 @@ class BranchAttribution:
     completeness_error: float  # |sum - (f(x) - f(baseline))|, log-odds
     output_difference: float  # f(x) - f(baseline), log-odds
     nodes: int
-    converged: bool
+    converged: bool  # the sum is right and two successive maps agree
+    map_change: float | None = None  # share by which the last two maps differ; None = not known
 
     @property
     def per_parcel(self) -> Floats:
@@ -270,6 +275,7 @@ class Attribution:
     agreement: float  # Spearman correlation over parcels between (a) and (b)
     disagreeing: Bools  # (parcel,), the two differ in sign or rank: hatched
     reference: str  # which reference series and matrix
+    patch_frames: int = 0  # frames of one token: no map in time is finer; 0 = not known
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,6 +311,8 @@ class Case:
     prediction: Prediction | None = None
     attribution: Attribution | None = None
     provenance: Provenance | None = None
+    health: ExplanationHealth | None = None  # of the attribution, on request
+    sensitivity: Sensitivity | None = None  # marked variants of the number, on request
 
     def stem(self) -> str:
         """File-name stem of everything in the case folder: ``sub-…[_ses-…]_task-rest``."""

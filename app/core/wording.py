@@ -18,7 +18,6 @@ from app.core.model_wording import gain_text as gain_text
 from app.core.model_wording import limits_sentences as limits_sentences
 from app.core.model_wording import treatment_text as treatment_text
 from app.core.results import (
-    Attribution,
     Case,
     ModelSummary,
     Novelty,
@@ -43,7 +42,7 @@ ATTRIBUTION_SCAN_CAPTION = (
 )
 ATTRIBUTION_WARNING = (
     "Red moved the estimate up, blue moved it down. Whole parcels are painted; a magnitude is "
-    "not a p-value. Hatched: the two explanations disagree."
+    "not a p-value. Hatched: the two explanations disagree, or the value is unstable."
 )
 NO_MODEL_REASON = "No model trained on people is installed."
 NO_MODEL_LIFT = "Install a model made from people and tested on others to get a number."
@@ -331,31 +330,6 @@ def likeness_text(novelty: Novelty | None) -> str:
 def modality_word(key: str) -> str:
     """Readable name of an input of the model."""
     return MODALITY_WORDS.get(key, key.replace("_", " ").capitalize())
-
-
-def health_lines(attribution: Attribution) -> tuple[tuple[str, str], ...]:
-    """Explanation health as (name, text) rows, the same in window and report."""
-    rows = []
-    for name, branch in (("(a) branches", attribution.branches), ("(b) scan", attribution.scan)):
-        state = "converged" if branch.converged else "not converged"
-        rows.append((f"Method {name}", branch.method))
-        rows.append(
-            (
-                f"Completeness error {name}",
-                f"{number(branch.completeness_error, 2)} log-odds of a difference of "
-                f"{signed(branch.output_difference)} ({branch.nodes} nodes, {state})",
-            )
-        )
-    rows.append(
-        (
-            "Agreement of (a) and (b) over parcels",
-            f"Spearman {signed(attribution.agreement)}; "
-            f"{int(attribution.disagreeing.sum())} of {attribution.disagreeing.size} "
-            "parcels disagree (hatched)",
-        )
-    )
-    rows.append(("Reference", attribution.reference))
-    return tuple(rows)
 
 
 def hidden_text(hidden: int, total: int, what: str = "regions") -> str:

@@ -20,14 +20,15 @@ from app.core.settings import (
     remember_file,
 )
 from app.gui.case_reader import CaseReader
-from app.gui.censoring import Censoring, summary_of_other_frames
+from app.gui.censoring import Censoring
 from app.gui.jobs import Jobs
 from app.gui.messages import Messages
 from app.gui.preferences import Preferences
-from app.gui.scan_picture import middle_volume
+from app.gui.scan_picture import scan_volumes
 from app.gui.session import OpenCase, ScanPreview, Session
 from app.scans.contents import Choice, Contents, SourceKind
 from app.study.session_file import SUFFIX
+from app.worker.demonstration import demonstrate_job
 from app.worker.protocol import Job
 from app.worker.requests import (
     analyse_job,
@@ -50,10 +51,12 @@ class Actions(Preferences):
 
     begun = Signal()  # something is opened or run: what was told of the thing before is past
     step_wanted = Signal(str)  # show this step
+    report_wanted = Signal(object)  # Path: open the case of this participant summary
     choice_wanted = Signal(object)  # Contents: which series or run?
     repetition_time_wanted = Signal(object, object, object)  # Path, Selection, AppError
     answered = Signal(str, object)  # name of a job that only dialogs wait for, its answer
     session_wanted = Signal(object)  # Path of a saved session
+    exported = Signal()  # the participant summary was saved
 
     def __init__(
         self,
@@ -96,6 +99,8 @@ class Actions(Preferences):
             self.open_case(path.parent)
         elif path.is_dir():
             self._look(path)
+        elif path.suffix.lower() == ".pdf":
+            self.report_wanted.emit(path)
         else:
             from app.scans.sources import source_kind  # many readers, wanted at the first scan
 
@@ -145,15 +150,18 @@ class Actions(Preferences):
             self.messages.tell(ScanError("The file is not there.", "Choose another one."))
             return
         self.cancel_all()
+        chosen = selection or {}
         job = inspect_job(
-            path,
-            self._scratch_folder(),
-            repetition_time_s=repetition_time_s,
-            **(selection or {}),
+            path, self.scratch_folder(), repetition_time_s=repetition_time_s, **chosen
         )
-        self._selections[job.job_id] = selection or {}
+        self._selections[job.job_id] = chosen
         self._start(job, path)
         self.step_wanted.emit("load")
+
+    def open_demonstration(self) -> None:
+        """Simulate the demonstration participant, then open its scan."""
+        self.cancel_all()
+        self._start(demonstrate_job(), Path())
 
     def recent(self) -> tuple[Path, ...]:
         """What was opened last, newest first."""
@@ -220,9 +228,6 @@ class Actions(Preferences):
                 StorageError("There is no PDF of results that are stale.", opened.stale + ".")
             )
             return
-        if opened.is_edited:
-            self.messages.tell(summary_of_other_frames())
-            return
         source = opened.summary_pdf
         if not source.is_file():
             self._start(report_job(opened.folder, target), target)
@@ -240,6 +245,7 @@ class Actions(Preferences):
             )
             return
         self.said.emit("The PDF was saved.")
+        self.exported.emit()
 
     def open_folder(self) -> None:
         """Show the case folder in the system's file manager."""
@@ -266,7 +272,7 @@ class Actions(Preferences):
     # answers -------------------------------------------------------------------------
 
     def _start(self, job: Job, path: Path) -> None:
-        if job.name in ("look", "inspect", "analyse"):
+        if job.name in ("look", "inspect", "analyse", "demonstrate"):
             self.begun.emit()
         self._paths[job.job_id] = path
         limit = self.settings.worker_memory_limit_mb << 20
@@ -282,12 +288,15 @@ class Actions(Preferences):
             self._show_contents(contents_of(result))
         elif "record" in result:
             self._show_inspection(running_path, result, self._selections.get(job_id, {}))
+        elif "demonstration" in result:
+            self.open_scan(Path(result["demonstration"]))
         elif "volumes" in result:
             self._show_volume(result)
         elif "case_folder" in result:
             self.reader.read_analysed(Path(result["case_folder"]), last=True)
         else:
             self.said.emit("The PDF was saved.")
+            self.exported.emit()
 
     def _show_contents(self, contents: Contents) -> None:
         """Open the only thing that can be analysed, or ask which."""
@@ -313,14 +322,16 @@ class Actions(Preferences):
         self.remember(path)
         if found.scan.is_image:
             series = str(selection.get("series", ""))
-            job = preview_job(path, self._scratch_folder(), found.scan, series=series)
+            job = preview_job(path, self.scratch_folder(), found.scan, series=series)
             self._start(job, path)
 
     def _show_volume(self, result: dict[str, Any]) -> None:
         preview = self.session.preview
-        picture = middle_volume(result, preview.scan.sha256) if preview is not None else None
-        if preview is not None and picture is not None:  # no other scan was opened meanwhile
-            self.session.show_preview(replace(preview, volume=picture))
+        volumes = scan_volumes(result, preview.scan.sha256) if preview is not None else None
+        if preview is not None and volumes is not None:  # no other scan was opened meanwhile
+            self.session.show_volumes(volumes)
+            middle = volumes.volume(volumes.count // 2)
+            self.session.show_preview(replace(preview, volume=middle))
 
     def _announced(self, job_id: str, name: str, facts: dict[str, str]) -> None:
         if name == "case_updated" and job_id in self._paths:
@@ -349,7 +360,8 @@ class Actions(Preferences):
 
     # small things --------------------------------------------------------------------
 
-    def _scratch_folder(self) -> Path:
+    def scratch_folder(self) -> Path:
+        """Private files of this window; gone with it."""
         if self._scratch is None:
             self._scratch = open_scratch()
         return self._scratch

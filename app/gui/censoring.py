@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
+import numpy as np
 from PySide6.QtCore import QObject, Signal
 
-from app.core.errors import AppError, StorageError
+from app.core.arrays import Bools
+from app.core.errors import AppError
 from app.core.frames import frames_text
-from app.core.results import Case, Outcome
 from app.gui.jobs import Reader
 from app.gui.open_case import OpenCase
 from app.gui.session import Session
@@ -49,6 +50,23 @@ def toggle_censored(session: Session, first: int, last: int) -> None:
     censor(session, frames, back=back)
 
 
+def take_back(session: Session) -> None:
+    """Leave out what the case was made without, and nothing else."""
+    opened = session.case
+    if opened is not None:
+        original = opened.original or opened
+        session.change("Take all edited frames back", "review", censored=original.left_out)
+
+
+def rows_by_hand(session: Session) -> Bools:
+    """(frame,) True where a frame of the case is left out by hand."""
+    signals = session.case.case.signals if session.case is not None else None
+    if signals is None:
+        return np.zeros(0, dtype=bool)
+    volumes = signals.first_frame + np.arange(len(signals.good_frames))
+    return np.isin(volumes, session.state.review.censored)
+
+
 def censored_words(opened: OpenCase) -> str:
     """Why an edited case has no number, in one sentence."""
     prediction = opened.original.case.prediction if opened.original is not None else None
@@ -57,37 +75,18 @@ def censored_words(opened: OpenCase) -> str:
     return "Connectivity and gates follow; the number is hidden until a new run."
 
 
-def summary_of_other_frames() -> StorageError:
-    """Why no summary of an edited case is written: the one in the folder tells other frames."""
-    return StorageError(
-        "The summary in the case folder is of the frames before you edited them.",
-        "Run the analysis again with these frames, or take them back.",
-        code="gui.case_stale",
+def _stale_words(frames: tuple[int, ...]) -> str:
+    told = f"volumes {frames_text(frames)}" if frames else "no volumes"
+    return (
+        f"Stale: the frames were edited after the number was computed ({told} left out by hand). "
+        "Run the analysis again, or undo"
     )
 
 
-def without_number(case: Case, frames: tuple[int, ...]) -> Case:
-    """The case without prediction and explanation, and the reason in their place."""
-    prediction = case.prediction
-    if prediction is not None:
-        told = f"volumes {frames_text(frames)}" if frames else "no volumes"
-        reason = (
-            f"Stale: the frames were edited after the number was computed ({told} left out by "
-            "hand). Run the analysis again, or undo."
-        )
-        prediction = replace(
-            prediction,
-            outcome=Outcome.WITHHELD,
-            reasons=(reason,),
-            probability=None,
-            interval=None,
-            log_odds=None,
-            log_odds_windows=None,
-            covariate_probability=None,
-            contributions=None,
-            novelty=None,
-        )
-    return replace(case, prediction=prediction, attribution=None)
+def warm_up() -> None:
+    """In a thread: import what the first edit needs, which takes longer than computing it."""
+
+    import app.analysis.censoring  # noqa: F401
 
 
 class Censoring(QObject):
@@ -141,7 +140,8 @@ class Censoring(QObject):
             self._show(ready)
             return
         if not opened.is_edited:  # the number goes at once, what takes its place in a moment
-            self.session.exchange_case(original.edited(without_number(original.case, frames)))
+            hidden = original.edited(original.case, _stale_words(frames))
+            self.session.exchange_case(hidden)
         self.busy = True
         self.reader.read(
             "frames", lambda: _edited(original, frames), lambda found: self._tell(frames, found)
@@ -169,9 +169,6 @@ def _edited(original: OpenCase, frames: tuple[int, ...]) -> OpenCase:
 
     found = recensored(original.case, frames)
     case = replace(
-        without_number(original.case, frames),
-        signals=found.signals,
-        connectome=found.connectome,
-        quality=found.quality,
+        original.case, signals=found.signals, connectome=found.connectome, quality=found.quality
     )
-    return original.edited(case)
+    return original.edited(case, _stale_words(frames))

@@ -109,7 +109,7 @@ def scale_of(matrix: Floats, kind: str, *, gram: bool) -> SignedScale | Magnitud
     return MagnitudeScale(limit or 1.0, GRAM_TITLE)
 
 
-_Key = tuple[int, str, float, int]
+_Key = tuple[int, str, float, int, bool]
 _SHOWN: WeakKeyDictionary[Session, tuple[_Key, OpenCase, Shown | None]] = WeakKeyDictionary()
 
 
@@ -120,29 +120,40 @@ def shown_connections(session: Session) -> Shown | None:
         return None
     correlation = kind == "correlation"
     threshold = plots.threshold if correlation else plots.attribution_threshold
-    key = (id(opened), kind, threshold, plots.edge_count)
+    unstable_too = session.state.explain.show_unstable
+    key = (id(opened), kind, threshold, plots.edge_count, unstable_too)
     held = _SHOWN.get(session)
     if held is None or held[0] != key or held[1] is not opened:
-        held = (key, opened, _shown(opened, kind, threshold, plots.edge_count))
+        held = (key, opened, _shown(opened, kind, threshold, plots.edge_count, unstable_too))
         _SHOWN[session] = held
     return held[2]
 
 
-def _shown(opened: OpenCase, kind: str, threshold: float, count: int) -> Shown | None:
+def _shown(
+    opened: OpenCase, kind: str, threshold: float, count: int, unstable_too: bool
+) -> Shown | None:
     matrix = matrix_of(opened, kind)
     if matrix is None:
         return None
     gram = kind == "correlation" and is_gram(opened)
     unit = unit_of(kind, gram=gram)
+    health = None if kind == "correlation" else opened.health
+    listed = matrix
+    if health is not None and not unstable_too:
+        listed = np.where(health.unstable_connections, 0.0, matrix)
     if count:
-        edges = strongest_edges(matrix, count=min(count, MOST))
+        edges = strongest_edges(listed, count=min(count, MOST))
     elif threshold > 0.0:
-        edges = strongest_edges(matrix, count=MOST, least=threshold)
+        edges = strongest_edges(listed, count=MOST, least=threshold)
     else:
-        edges = strongest_edges(matrix, count=DEFAULT_COUNT)
+        edges = strongest_edges(listed, count=DEFAULT_COUNT)
     over = len(edges)
     if threshold > 0.0 and not count and over == MOST:
-        upper = np.abs(np.nan_to_num(matrix[np.triu_indices(len(matrix), 1)]))
+        upper = np.abs(np.nan_to_num(listed[np.triu_indices(len(listed), 1)]))
         over = int((upper >= threshold).sum())
     scale = scale_of(matrix, kind, gram=gram)
-    return Shown(kind, matrix, edges, scale, unit, bool(count or threshold > 0.0), over)
+    unstable = None
+    if health is not None:
+        unstable = health.unstable_connections[edges.first, edges.second]
+    by_user = bool(count or threshold > 0.0)
+    return Shown(kind, matrix, edges, scale, unit, by_user, over, unstable)

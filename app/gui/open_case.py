@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from app.core.arrays import Floats, Ints
+from app.core.arrays import Bools, Floats, Ints
 from app.core.colours import display_order
+from app.core.explanation_health import ExplanationHealth, Sensitivity
 from app.core.results import CENSORED, Attribution, Case, Finding, Outcome, Scan
 from app.core.sides import without_unknown_sides
 from app.study.case_store import read_case
@@ -33,6 +34,18 @@ def grid_centre_mm(shape: tuple[int, ...], affine: Floats) -> Point:
     return (x, y, z)
 
 
+def _linear(field: Floats, affine: Floats, mm: Point) -> Floats:
+    """(3,) a vector field (x, y, z, 3) at a world point, linear between voxels; 0 outside."""
+    at = np.linalg.solve(affine, np.append(mm, 1.0))[:3]
+    low = np.floor(at).astype(int)
+    if (low < 0).any() or (low + 1 >= field.shape[:3]).any():
+        return np.zeros(3)
+    part = np.asarray(field[tuple(slice(i, i + 2) for i in low)], dtype=np.float64)
+    for share in at - low:  # one axis after the other
+        part = (1.0 - share) * part[0] + share * part[1]
+    return part
+
+
 @dataclass(frozen=True)
 class OpenCase:
     """A case with its folder and the arrays to draw."""
@@ -42,23 +55,6 @@ class OpenCase:
     view: CaseView
     stale: str = ""  # why its results may not be shown until the scan is analysed again
     original: OpenCase | None = None  # as it lies in the folder, where this one was edited since
-
-    def edited(self, case: Case) -> OpenCase:
-        """This case with other results than those in its folder; no number of it stands any more.
-
-        Who edits leaves out what no longer holds: a prediction and its attribution rest on data
-        that were changed.
-        """
-        made = replace(self, case=case, original=self.original or self)
-        for name in ("order", "brain_box", "_centres_mm"):  # they rest on atlas and grid alone
-            if name in self.__dict__:
-                made.__dict__[name] = self.__dict__[name]
-        return made
-
-    @property
-    def is_edited(self) -> bool:
-        """Whether this is not what lies in the folder: a new run is needed for a number."""
-        return self.original is not None
 
     @classmethod
     def read(cls, folder: Path) -> OpenCase:
@@ -91,9 +87,34 @@ class OpenCase:
                 log_odds_windows=None,
                 covariate_probability=None,
                 contributions=None,
+                novelty=None,
             )
-            case = replace(case, prediction=hidden, attribution=None)
-        return replace(self, case=case, stale=reason)
+            case = replace(case, prediction=hidden, attribution=None, health=None, sensitivity=None)
+        return self._with(case=case, stale=reason)
+
+    @property
+    def is_edited(self) -> bool:
+        """Whether this is not what lies in the folder: a new run is needed for a number."""
+        return self.original is not None
+
+    def edited(self, case: Case, reason: str) -> OpenCase:
+        """This case with other results than those in its folder; no number of it stands any more.
+
+        `case` brings what follows from the edit; prediction and explanation are left out of it.
+        """
+        return self._with(case=case, original=self.original or self).as_stale(reason)
+
+    def _with(self, **changes: Any) -> OpenCase:
+        made = replace(self, **changes)
+        for name in (
+            "order",
+            "brain_box",
+            "_centres_mm",
+            "_to_scanner",
+        ):  # they rest on atlas and grid alone
+            if name in self.__dict__:
+                made.__dict__[name] = self.__dict__[name]
+        return made
 
     @property
     def left_out(self) -> tuple[int, ...]:
@@ -117,6 +138,25 @@ class OpenCase:
     def attribution(self) -> Attribution | None:
         """The attribution, never for a withheld case: its sum would give the number away."""
         return None if self.withheld else self.case.attribution
+
+    @property
+    def health(self) -> ExplanationHealth | None:
+        """What the attribution is worth, where it was computed; never for a withheld case."""
+        return None if self.withheld else self.case.health
+
+    @property
+    def sensitivity(self) -> Sensitivity | None:
+        """Marked variants of the number, never for a withheld case."""
+        return None if self.withheld else self.case.sensitivity
+
+    @cached_property
+    def hatched(self) -> Bools | None:
+        """(parcel,) where both methods disagree or the value is unstable; None unexplained."""
+        found, health = self.attribution, self.health
+        if found is None:
+            return None
+        apart = np.asarray(found.disagreeing, np.bool_)
+        return apart if health is None else np.asarray(apart | health.unstable)
 
     @cached_property
     def order(self) -> Ints:
@@ -165,6 +205,28 @@ class OpenCase:
             return None
         x, y, z = (float(value) for value in self._centres_mm[parcel + 1])
         return (x, y, z)
+
+    def scanner_point(self, mm: Point) -> Point | None:
+        """Scanner mm of a template point; None where the case has no transform."""
+        found = self._to_scanner
+        if found is None:
+            return None
+        affine, field, grid = found
+        moved = np.asarray(mm) + (
+            0.0 if field is None or grid is None else _linear(field, grid, mm)
+        )
+        x, y, z = (float(value) for value in (affine @ np.append(moved, 1.0))[:3])
+        return (x, y, z)
+
+    @cached_property
+    def _to_scanner(self) -> tuple[Floats, Floats | None, Floats | None] | None:
+        """Affine, displacement in mm and its grid, as `core.images.SpatialMap` explains them."""
+        paths = sorted(self.folder.glob("*_to-boldref_mode-image_xfm.npz"))
+        if not paths:
+            return None
+        with np.load(paths[0], allow_pickle=False) as stored:
+            field, grid = stored.get("displacement_mm"), stored.get("displacement_affine")
+            return stored["affine"], field, grid
 
     def parcel_at(self, mm: Point) -> int | None:
         """0-based parcel under a template point, None outside the atlas."""

@@ -1,4 +1,4 @@
-"""One volume of a decoded scan, as the worker laid it down."""
+"""The volumes of a decoded scan, as the worker laid them down."""
 
 from __future__ import annotations
 
@@ -9,18 +9,19 @@ from typing import Any
 
 import numpy as np
 
-from app.core.arrays import Floats
+from app.core.arrays import frozen
+from app.gui.opened_maps import ScanVolumes
 
 
-def middle_volume(result: Mapping[str, Any], scan_sha256: str) -> Floats | None:
-    """(x, y, z) the run's middle volume, RAS+, in the scan's own units; None for another scan.
+def scan_volumes(result: Mapping[str, Any], scan_sha256: str) -> ScanVolumes | None:
+    """The run's volumes, memory-mapped; None for another scan.
 
     `result` is the answer of a "preview" job.
     """
     facts = json.loads(Path(result["facts"]).read_text(encoding="utf-8"))
     if facts["scan_sha256"] != scan_sha256:
         return None
-    volumes = np.load(result["volumes"], mmap_mode="r", allow_pickle=False)
-    stored = np.asarray(volumes[..., volumes.shape[3] // 2], dtype=np.float32)
-    picture: Floats = stored * np.float32(facts["slope"]) + np.float32(facts["intercept"])
-    return picture
+    stored = np.load(result["volumes"], mmap_mode="r", allow_pickle=False)
+    affine = frozen(np.asarray(facts["affine"], dtype=np.float64))
+    path = Path(result["volumes"])
+    return ScanVolumes(scan_sha256, stored, affine, facts["slope"], facts["intercept"], path)

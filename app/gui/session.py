@@ -21,6 +21,7 @@ from app.gui.bindings import KeyMap
 from app.gui.diagnostics import note_action
 from app.gui.history import History
 from app.gui.open_case import OpenCase, ScanPreview, grid_centre_mm, voxel_of
+from app.gui.opened_maps import OpenedMaps, ScanVolumes
 from app.gui.turns import Turns
 from app.gui.view_state import OVERLAYS, PARTS, Display, Point, Review, Selection, ViewState
 
@@ -54,6 +55,7 @@ class Session(QObject):
     plots_changed = Signal()
     explain_changed = Signal()
     review_changed = Signal()
+    volumes_changed = Signal()  # the run's volumes can be shown now
     research_wanted_changed = Signal()
     state_changed = Signal()  # after any of the signals of the view state
 
@@ -66,6 +68,8 @@ class Session(QObject):
         self.research_wanted = False
         self.turns = Turns(self)
         self.keys = KeyMap(parent=self)
+        self.maps = OpenedMaps(self)
+        self._volumes: ScanVolumes | None = None
         self.files: dict[str, Path] = {}  # SHA-256 of a map that a layer shows -> its file
         self._scan_sha256 = ""  # of what the history is about
 
@@ -157,6 +161,7 @@ class Session(QObject):
             if self.case is not None:
                 self.state = replace(self.state, review=Review(censored=self.case.left_out))
             self.history.clear(self.state)
+            self.maps.clear()
         else:
             self.state = replace(self.state, selection=selection)
             self.history.note(self.state)
@@ -177,6 +182,17 @@ class Session(QObject):
         if self.case is not None:
             return self.case.case.scan.sha256
         return self.preview.scan.sha256 if self.preview is not None else ""
+
+    @property
+    def volumes(self) -> ScanVolumes | None:
+        """The volumes of the run that is open, where its scan was decoded."""
+        found = self._volumes
+        return found if found is not None and found.sha256 == self.scan_sha256 else None
+
+    def show_volumes(self, volumes: ScanVolumes) -> None:
+        """Offer the volumes of a decoded scan; those of another scan are not shown."""
+        self._volumes = volumes
+        self.volumes_changed.emit()
 
     @property
     def no_image(self) -> bool:
@@ -313,8 +329,10 @@ class Session(QObject):
         before, after = old.selection, new.selection
         if (before.crosshair_mm, before.native_mm) != (after.crosshair_mm, after.native_mm):
             self.crosshair_changed.emit()
+        framed = old.selection.frames != new.selection.frames and new.display.overlay == "series"
         for part in PARTS:
-            if getattr(old, part) != getattr(new, part):
+            # the series map is of the selected frames: whoever draws it hears of them here
+            if getattr(old, part) != getattr(new, part) or (framed and part == "display"):
                 getattr(self, f"{part}_changed").emit()
         self.state_changed.emit()
 

@@ -6,14 +6,21 @@ scan's own grid) or "mask:<sha256>" (the mean inside a mask on that grid).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from app.core.arrays import Floats, Ints
+from app.core.errors import AppError
+from app.core.results import CleanSignals
+from app.gui.open_case import OpenCase
+from app.gui.opened_maps import OpenedMap
 from app.gui.session import Session, voxel_of
+from app.gui.view_state import Plots
+from app.study.files import replace_file, storage_errors
 from app.study.tables import table
 
 MOST_HELD = 6
@@ -41,24 +48,42 @@ def voxel_key(voxel: tuple[int, int, int]) -> str:
     return "voxel:" + ",".join(str(index) for index in voxel)
 
 
-def current_key(session: Session) -> str:
-    """The trace that follows the selection: parcel or voxel; "" where there is none."""
-    if session.case is None or session.state.plots.trace == "voxel":
-        volumes = _volumes(session)
-        if volumes is not None:
-            voxel = voxel_of(np.asarray(volumes.affine), session.native_mm)
-            inside = zip(voxel, volumes.stored.shape[:3], strict=True)
-            if all(0 <= index < size for index, size in inside):
-                return voxel_key(voxel)
-        return ""
+def current_key(session: Session, *, native: bool = False) -> str:
+    """The trace that follows the selection: parcel or voxel; "" where there is none.
+
+    The voxel is the one under the template's crosshair, or with `native` under the scan's own.
+    """
+    if native or session.case is None or session.state.plots.trace == "voxel":
+        voxel = _voxel_here(session, native=native)
+        return "" if voxel is None else voxel_key(voxel)
     return "" if session.parcel is None else parcel_key(session.parcel)
 
 
-def hold(session: Session) -> None:
+def _voxel_here(session: Session, *, native: bool) -> tuple[int, int, int] | None:
+    volumes, opened = session.volumes, session.case
+    if volumes is None:
+        return None
+    mm = session.native_mm
+    if opened is not None and not native:
+        moved = opened.scanner_point(session.crosshair_mm)
+        if moved is None:
+            return None
+        mm = moved
+    voxel = voxel_of(np.asarray(volumes.affine), mm)
+    inside = zip(voxel, volumes.stored.shape[:3], strict=True)
+    return voxel if all(0 <= index < size for index, size in inside) else None
+
+
+def hold(session: Session, *, native: bool = False) -> None:
     """Keep the trace that follows the selection, or let it go where it is kept already."""
-    key, held = current_key(session), session.state.plots.held
-    if not key:
-        return
+    key = current_key(session, native=native)
+    if key:
+        hold_key(session, key)
+
+
+def hold_key(session: Session, key: str) -> None:
+    """Keep a trace, or let it go where it is kept already."""
+    held = session.state.plots.held
     if key in held:
         kept = tuple(other for other in held if other != key)
         session.change("Let a trace go", "plots", held=kept)
@@ -96,7 +121,7 @@ def _parcel(session: Session, key: str, parcel: int) -> Trace | None:
 
 
 def _voxel(session: Session, key: str, voxel: tuple[int, int, int]) -> Trace | None:
-    volumes = _volumes(session)
+    volumes = session.volumes
     if volumes is None:
         return None
     if any(not 0 <= i < n for i, n in zip(voxel, volumes.stored.shape[:3], strict=True)):
@@ -106,24 +131,84 @@ def _voxel(session: Session, key: str, voxel: tuple[int, int, int]) -> Trace | N
     return Trace(key, name, values, np.arange(len(values), dtype=float), None, _first(session))
 
 
+def mask_key(session: Session) -> str:
+    """The trace of the mask in the uppermost visible layer that holds one; "" without."""
+    for layer in reversed(session.state.slices.layers):
+        opened = session.maps.find(layer.source)
+        if layer.visible and opened is not None and opened.kind == "mask":
+            return f"mask:{opened.sha256}"
+    return ""
+
+
 def _mask(session: Session, key: str, sha256: str) -> Trace | None:
-    volumes, maps = _volumes(session), getattr(session, "maps", None)
-    opened = maps.find(f"file:{sha256}") if maps is not None else None
-    if volumes is None or opened is None or opened.values is None:
+    """The mean inside a mask, once `mask_values` was computed and kept by `keep_mask`."""
+    values = _MASKS.get(session, {}).get(_mask_id(session, key))
+    opened = session.maps.find(f"file:{sha256}")
+    if values is None or opened is None:
         return None
-    inside = np.asarray(opened.values) > 0
-    if opened.space != "scanner" or inside.shape != volumes.stored.shape[:3] or not inside.any():
-        return None
-    stored = np.array(
-        [np.asarray(volumes.stored[..., v])[inside].mean() for v in range(volumes.count)]
-    )
-    values = stored.astype(np.float64) * volumes.slope + volumes.intercept
-    name = f"mask {opened.name}"
-    return Trace(key, name, values, np.arange(len(values), dtype=float), None, _first(session))
+    volumes = np.arange(len(values), dtype=float)
+    return Trace(key, f"mask {opened.name}", values, volumes, None, _first(session))
 
 
-def _volumes(session: Session) -> Any:
-    return getattr(session, "volumes", None)
+def mask_missing(session: Session, key: str) -> bool:
+    """Whether a mask's mean can be computed and was not yet."""
+    there = session.volumes is not None and key.startswith("mask:")
+    there = there and session.maps.find(f"file:{key.removeprefix('mask:')}") is not None
+    return there and _mask_id(session, key) not in _MASKS.get(session, {})
+
+
+def mask_work(session: Session, key: str) -> Callable[[], Floats]:
+    """The computation for a thread: it reads all volumes. What it needs is taken now."""
+    volumes, opened = session.volumes, session.maps.find(f"file:{key.removeprefix('mask:')}")
+    case = session.case
+    assert volumes is not None
+    assert opened is not None
+    voxels = _mask_voxels(opened, case, volumes.stored.shape[:3], np.asarray(volumes.affine))
+
+    def work() -> Floats:
+        if not voxels.size:
+            return np.full(volumes.count, np.nan)
+        where = tuple(voxels.T)
+        means = [
+            float(np.asarray(volumes.stored[..., v])[where].mean()) for v in range(volumes.count)
+        ]
+        made: Floats = np.array(means) * volumes.slope + volumes.intercept
+        return made
+
+    return work
+
+
+def keep_mask(session: Session, key: str, values: Floats) -> None:
+    """Keep what `mask_work` gave as long as the session lives."""
+    _MASKS.setdefault(session, {})[_mask_id(session, key)] = values
+
+
+_MASKS: WeakKeyDictionary[Session, dict[str, Floats]] = WeakKeyDictionary()
+
+
+def _mask_id(session: Session, key: str) -> str:
+    return f"{key} of {session.scan_sha256}"
+
+
+def _mask_voxels(
+    opened: OpenedMap, case: OpenCase | None, shape: tuple[int, ...], affine: Floats
+) -> Ints:
+    """(voxel, 3) voxels of the scan inside a mask, each once."""
+    none = np.zeros((0, 3), dtype=int)
+    if opened.values is None:
+        return none
+    inside = np.argwhere(np.asarray(opened.values) > 0)
+    if opened.space == "scanner":
+        return inside if opened.values.shape == shape else none
+    if case is None or case.view.affine is None:
+        return none
+    grid = np.asarray(case.view.affine)
+    points = inside @ grid[:3, :3].T + grid[:3, 3]
+    moved = [case.scanner_point((x, y, z)) for x, y, z in points.tolist()]
+    found = [voxel_of(affine, mm) for mm in moved if mm is not None]
+    voxels = np.unique(np.array(found, dtype=int).reshape(-1, 3), axis=0)
+    kept: Ints = voxels[((voxels >= 0) & (voxels < np.array(shape))).all(axis=1)]
+    return kept
 
 
 def _first(session: Session) -> int:
@@ -162,6 +247,25 @@ def spectrum(values: Floats, seconds: float) -> tuple[Floats, Floats]:
     return np.fft.rfftfreq(series.size, seconds), np.asarray(amplitude)
 
 
+def drawn_points(trace: Trace, plots: Plots, seconds: float) -> dict[str, tuple[Floats, Floats]]:
+    """ "raw" and "cleaned" -> frames (or Hz) and values, as the view's state wants them drawn."""
+    raw = percent_change(trace.raw) if plots.percent else trace.raw
+    series = {"raw": raw} | ({} if trace.cleaned is None else {"cleaned": trace.cleaned})
+    if plots.series == "spectrum":
+        return {name: spectrum(values, seconds) for name, values in series.items()}
+    frames = np.arange(len(raw), dtype=float)
+    across = {"raw": trace.volumes - trace.first_frame, "cleaned": frames}
+    return {name: (across[name][: len(values)], values) for name, values in series.items()}
+
+
+def axis_words(signals: CleanSignals | None, plots: Plots) -> str:
+    """What the axis below the traces counts."""
+    if plots.series == "spectrum":
+        return "Frequency, Hz"
+    unused = 0 if signals is None else int((~np.asarray(signals.good_frames)).sum())
+    return "Volume in the file (first = 0)" + f"; {unused} not used" * bool(unused)
+
+
 def traces_tsv(traces: Sequence[Trace], seconds: float) -> bytes:
     """One row a volume of the file: volume, time in s, and each trace as it is stored.
 
@@ -179,6 +283,40 @@ def traces_tsv(traces: Sequence[Trace], seconds: float) -> bytes:
             header.append(f"{trace.name}, cleaned")
             columns.append(_over(volumes, rows, trace.cleaned))
     return table(tuple(header), *columns)
+
+
+def save_traces(path: Path, traces: Sequence[Trace], seconds: float) -> str:
+    """Write `traces_tsv`, whole or not at all; says how it went."""
+    try:
+        with storage_errors():
+            replace_file(path, traces_tsv(traces, seconds))
+    except AppError as error:
+        return f"{error.message} {error.hint}".strip()
+    return f"Time series exported: {len(traces)}."
+
+
+def drawn_rows(
+    drawn: Mapping[str, tuple[Floats, Floats]], first_frame: int | None
+) -> tuple[tuple[str, ...], list[tuple[int | float, ...]]]:
+    """Names of columns, and one row for each place of what is drawn.
+
+    Parameters
+    ----------
+    drawn
+        Name -> places along the axis and values there.
+    first_frame
+        Volume in the file of frame 0; None where the places are frequencies.
+    """
+    grid = np.unique(np.concatenate([across for across, _ in drawn.values()]))
+    made = np.full((len(grid), len(drawn)), np.nan)
+    for column, (across, up) in enumerate(drawn.values()):
+        made[np.searchsorted(grid, across), column] = up
+    head = "frequency, Hz" if first_frame is None else "volume"
+    rows: list[tuple[int | float, ...]] = [
+        (float(at) if first_frame is None else int(at) + first_frame, *values)
+        for at, values in zip(grid.tolist(), made.tolist(), strict=True)
+    ]
+    return (head, *drawn), rows
 
 
 def _over(volumes: Ints, own: Floats | Ints, values: Floats) -> Floats:

@@ -248,6 +248,8 @@ def _summary(card: CardFields, card_sha256: str) -> ModelSummary:
         drop_out=card.estimand.drop_out,
         gain_interval=card.gain_interval,
         card_sha256=card_sha256,
+        interval_method=card.uncertainty.method,
+        external_test=card.training.external_test,
     )
 
 

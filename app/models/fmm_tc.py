@@ -38,12 +38,18 @@ class Sizes:
     reference_frames: int
     novelty_features: int
     novelty_quantiles: int
+    # Heads fitted on shuffled labels; with them come calibrations of the resampled heads and
+    # the features' own differences between the classes. 0 = a bundle without all of this.
+    shuffled_heads: int = 0
 
     @classmethod
     def of(cls, card: Card) -> Sizes:
         """From the card; `ModelError` naming what is missing or too much."""
         given, known = card.fields.sizes, [field.name for field in fields(cls)]
         for name in sorted(set(known) ^ set(given)):
+            if name == "shuffled_heads":
+                known.remove(name)
+                continue
             word = "missing" if name in known else "unknown"
             raise card_error(f"sizes.{name} is {word}")
         for name in known:
@@ -77,6 +83,15 @@ def expected_shapes(card: Card) -> dict[str, tuple[int, ...]]:
         **novelty_shapes(card),
         "reference.series": (sizes.references, sizes.reference_frames, parcels),
     }
+    if sizes.shuffled_heads:
+        shapes |= {
+            "bootstrap.calibration": (heads, 2),
+            "shuffled.bias": (sizes.shuffled_heads,),
+            "shuffled.series": (sizes.shuffled_heads, series),
+            "shuffled.connectivity": (sizes.shuffled_heads, pairs),
+            "univariate.series": (2, sizes.networks),
+            "univariate.connectivity": (2, pairs),
+        }
     encoder = BrainLM(card.encoder)  # not on "meta": that imports torch's whole compiler
     shapes |= {ENCODER + key: tuple(value.shape) for key, value in encoder.state_dict().items()}
     return shapes

@@ -7,7 +7,7 @@ A frozen series encoder and a connectivity encoder, both pooled by network (`fmm
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -16,8 +16,9 @@ from torch import Tensor
 from app.core.arrays import Floats, frozen
 from app.core.progress import Progress
 from app.core.results import CleanSignals, Connectome
+from app.models.altered_arrays import altered_arrays
 from app.models.answer import MODALITIES, Answer, as_numpy, calibrated, filled_correlation
-from app.models.card import Card
+from app.models.card import Calibration, Card
 from app.models.device import fixed_threads
 from app.models.differentiable import DifferentiableModel
 from app.models.features import prepared_series
@@ -80,6 +81,18 @@ class NetworkStatistics:
         """Log-odds that the model gives to one fixed, made-up scan."""
         return canary(self.model)
 
+    def altered(self, kind: str, number: int) -> NetworkStatistics | None:
+        """As `alterations.Alterable`: head and encoder, or the token order, replaced."""
+        changes, encoder = altered_arrays(self, kind, number)
+        if changes is None:
+            return None
+        model = replace(
+            self.model,
+            encoder=encoder or self.model.encoder,
+            tensors={**self.model.tensors, **changes},
+        )
+        return replace(self, tensors={**self.tensors, **changes}, model=model)
+
     def _combine(self, rows: Floats, pairs: Floats, novel: Floats) -> Answer:
         """Linear head, calibration and interval from features; float64, fixed order of sums."""
         t = {key: as_numpy(value) for key, value in self.tensors.items() if _is_head(key)}
@@ -94,7 +107,7 @@ class NetworkStatistics:
             + t["bootstrap.bias"]
         )  # (window, head): resampled people and windows spread the interval alike
         calibration = self.card.calibration
-        low, high = calibrated(calibration, np.percentile(heads, [2.5, 97.5]))
+        low, high = interval_of(calibration, heads, t.get("bootstrap.calibration"))
         probability = float(calibrated(calibration, np.array([log_odds]))[0])
         return Answer(
             log_odds=log_odds,
@@ -104,6 +117,28 @@ class NetworkStatistics:
             contributions={MODALITIES[0]: series, MODALITIES[1]: matrix, "bias": bias},
             novelty=novelty_of(self.card, self.tensors, novel),
         )
+
+
+def interval_of(
+    calibration: Calibration, heads: Floats, refitted: Floats | None
+) -> tuple[float, float]:
+    """2.5 and 97.5 % of what models refitted on resampled people say of the windows.
+
+    Parameters
+    ----------
+    calibration
+        The delivered one, used where the bundle has no `refitted`.
+    heads
+        (window, head) log-odds of the refitted heads.
+    refitted
+        (head, 2) slope and intercept, fitted with each head on the same resampled people.
+    """
+    if refitted is None:
+        low, high = calibrated(calibration, np.percentile(heads, [2.5, 97.5]))
+    else:
+        scaled = np.clip(heads * refitted[:, 0] + refitted[:, 1], -700, 700)
+        low, high = np.percentile(1.0 / (1.0 + np.exp(-scaled)), [2.5, 97.5])
+    return float(low), float(high)
 
 
 def canary(model: FmmTc) -> float:

@@ -118,6 +118,7 @@ def conclude(
             coverage=sampled.coverage[sizes >= SMALLEST_JUDGED_PARCEL],
             spatial_map=found.placed.spatial_map,
             left_right_margin=found.placed.left_right_margin,
+            edge_offset_mm=found.placed.edge_offset_mm,
             residual_degrees_of_freedom=None if np.isnan(freedom) else freedom,
             informing=informing,
             moved_limits=moved_limits,

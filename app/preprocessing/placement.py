@@ -8,6 +8,7 @@ from app.core.errors import PreprocessingError
 from app.core.images import Image3D, SpatialMap
 from app.core.progress import Progress
 from app.preprocessing.brain_mask import FoundMask, refine_brain_mask
+from app.preprocessing.edge_offset import edge_offset_mm
 from app.preprocessing.registration import (
     identity_registration,
     left_right_margin,
@@ -34,6 +35,7 @@ class Placed:
     mask: FoundMask  # refined
     spatial_map: SpatialMap
     left_right_margin: float
+    edge_offset_mm: float
 
 
 def place_directly(
@@ -85,7 +87,10 @@ def place_through_t1(
 def finish_placement(
     boldref: Image3D, mask: FoundMask, spatial_map: SpatialMap, template: TemplateImages
 ) -> Placed:
-    """Narrow the mask by the template's, and compare left with right."""
+    """Narrow the mask by the template's, compare left with right, and edges with the template."""
     refined = refine_brain_mask(mask, boldref, spatial_map, template.brain_mask)
     margin = left_right_margin(boldref, spatial_map, template.epi_contrast, template.brain_mask)
-    return Placed(refined, spatial_map, margin)
+    offset = edge_offset_mm(
+        boldref, refined.image, spatial_map, template.epi_contrast, template.brain_mask
+    )
+    return Placed(refined, spatial_map, margin, offset)

@@ -17,7 +17,7 @@ from app.core.arrays import Bools, Floats
 from app.core.images import SpatialMap
 from app.core.results import QualityMetric, QualityReport, Verdict
 
-TABLE_VERSION = "2026-11-2"
+TABLE_VERSION = "2026-11-3"
 PARCEL_COVERAGE_LIMIT = 0.5  # XCP-D min_coverage
 SMALLEST_JUDGED_PARCEL = 2  # points; coverage of a single point is all or nothing
 
@@ -113,6 +113,15 @@ LIMITS = (
         "project default, not calibrated",
     ),
     QualityLimit(
+        "edge_offset_mm",
+        "Distance to where the edges fit the template best",
+        "mm",
+        2.5,
+        5.0,
+        False,
+        "calibrated on simulated misregistrations of 1 to 12 mm",
+    ),
+    QualityLimit(
         "jacobian_min",
         "Smallest local volume change of the warp",
         "",
@@ -206,6 +215,7 @@ def judge_quality(
     coverage: Floats,
     spatial_map: SpatialMap,
     left_right_margin: float,
+    edge_offset_mm: float,
     residual_degrees_of_freedom: float | None,
     informing: Mapping[str, float] | None = None,
     moved_limits: Mapping[str, tuple[float, float]] | None = None,
@@ -228,6 +238,8 @@ def judge_quality(
         How the scan was placed in the template.
     left_right_margin
         From `registration.left_right_margin`, in [-2, 2].
+    edge_offset_mm
+        From `edge_offset.edge_offset_mm`.
     residual_degrees_of_freedom
         After cleaning; None where the preset cleans nothing by contract, which is not judged.
     informing
@@ -244,6 +256,7 @@ def judge_quality(
         "low_coverage_percent": 100.0 * float((coverage < PARCEL_COVERAGE_LIMIT).mean()),
         "mask_dice": spatial_map.mask_dice,
         "template_similarity": spatial_map.similarity_after,
+        "edge_offset_mm": edge_offset_mm,
         "jacobian_min": spatial_map.jacobian_range[0],
         "jacobian_max": spatial_map.jacobian_range[1],
         "left_right_margin": left_right_margin,

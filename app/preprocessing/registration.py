@@ -99,8 +99,14 @@ def bent(
     settings: WarpSettings,
     progress: Progress,
 ) -> SpatialMap:
-    """An affine map and the warp, on the grid of `fixed`, that brings `moving` closer to it."""
+    """An affine map and the warp, on the grid of `fixed`, that brings `moving` closer to it.
+
+    The affine map alone, with a note, where it puts nothing of `moving` onto `fixed`.
+    """
     in_place = warp_volume_to_template(moving, plain, fixed.affine, shape_of(fixed), order=1)
+    if not np.any(np.asarray(in_place.data, float) > 0):
+        note = "Affine only: the scan as placed does not meet the template."
+        return replace(plain, notes=(*plain.notes, note))
     in_voxels = find_warp(np.asarray(fixed.data), np.asarray(in_place.data), settings, progress)
     return replace(
         plain,
@@ -140,7 +146,7 @@ def left_right_margin(
     twice that correlation. Near 0 or below: the sides are likely to be exchanged.
 
     The affine alone is used: a warp bends a mirrored head until it fits. The template must be
-    asymmetric.
+    asymmetric. NaN where nothing of the scan lies in the template.
     """
     affine_only = replace(spatial_map, displacement_mm=None, displacement_affine=None)
     template_epi, template_mask = _thinned(template_epi), _thinned(template_mask)
@@ -148,6 +154,8 @@ def left_right_margin(
         boldref, affine_only, template_epi.affine, shape_of(template_epi), order=1
     )
     both = np.asarray(template_mask.data, bool)
+    if not (warped.data[both] > 0).any():
+        return float("nan")  # nothing of the scan lies in the template
     both = both & (warped.data > 0.2 * np.median(warped.data[both]))
     x_mm = _mirrored_index(template_epi)
     both = both & both[x_mm]

@@ -98,10 +98,9 @@ class Columns:
 
 @dataclass(frozen=True, slots=True)
 class WriteIn:
-    """Lines to be filled in by hand: label and what stands there until then."""
+    """Comment, name, signature: label and what stands there; the first is the comment."""
 
-    labels: tuple[str, ...]
-    note: str
+    rows: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)

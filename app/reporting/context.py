@@ -9,12 +9,15 @@ from typing import Any
 import numpy as np
 
 from app.core import wording
+from app.core.arrays import Bools
 from app.core.colours import SignedScale, signed_scale
 from app.core.provenance import record_sha256
 from app.core.results import Case
 from app.core.sides import ORIENTATION_UNKNOWN, UNKNOWN_MEANING, without_unknown_sides
+from app.core.signing import UNSIGNED, ReaderNote
 from app.reporting.files import ViewFiles, read_view
 from app.reporting.privacy import reportable
+from app.reporting.ranking import hatched
 from app.reporting.record import record_bytes, report_record
 
 TIME_KEYS = ("finished_utc", "created_utc", "time_utc", "utc")
@@ -32,6 +35,7 @@ class ReportContext:
     record: dict[str, Any]  # the attached JSON
     record_sha256: str
     report_id: str
+    note: ReaderNote = UNSIGNED  # comment and signature
 
     @property
     def shows_number(self) -> bool:
@@ -56,9 +60,20 @@ class ReportContext:
             raise ValueError("a case without attribution has no attribution scale")
         return signed_scale(attribution.scan.per_parcel)
 
+    @property
+    def hatched(self) -> Bools:
+        """(parcel,) what every picture hatches; only for a case with attribution."""
+        assert self.case.attribution is not None
+        return hatched(self.case.attribution, self.case.health)
+
 
 def make_context(
-    case: Case, case_folder: Path, *, convention: str, printed_utc: str
+    case: Case,
+    case_folder: Path,
+    *,
+    convention: str,
+    printed_utc: str,
+    note: ReaderNote = UNSIGNED,
 ) -> ReportContext:
     """Strip what may not be printed, read the pictures' data, make the attached record."""
     import hashlib
@@ -66,7 +81,7 @@ def make_context(
     safe = without_unknown_sides(reportable(case))
     if not safe.scan.orientation_known:
         convention = ORIENTATION_UNKNOWN  # no picture of it has a left
-    record = report_record(safe, convention=convention)
+    record = report_record(safe, convention=convention, note=note)
     digest = hashlib.sha256(record_bytes(record)).hexdigest()
     return ReportContext(
         safe,
@@ -77,6 +92,7 @@ def make_context(
         record,
         digest,
         record_sha256([safe.case_id, digest])[:12],
+        note,
     )
 
 

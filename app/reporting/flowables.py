@@ -291,11 +291,13 @@ def _table(block: Table, width: float) -> list[Flowable]:
 
 
 def _write_in(block: WriteIn, width: float) -> Flowable:
-    """A long line for the comment, then the others side by side, with the note."""
-    first, *rest = block.labels
+    """The comment over the whole width, then the others side by side."""
+    (first, comment), *rest = block.rows
     one = width / max(len(rest), 1)
-    rows: list[list[Any]] = [[paragraph(f"{first}:", "label")] + [""] * (len(rest) - 1)]
-    rows.append([paragraph(f"{label}:   {block.note}", "label") for label in rest])
+    rows: list[list[Any]] = [
+        [[paragraph(f"{first}:", "label"), paragraph(comment, "body")]] + [""] * (len(rest) - 1)
+    ]
+    rows.append([paragraph(f"{label}:   {value}", "label") for label, value in rest])
     commands: list[Any] = [
         ("SPAN", (0, 0), (-1, 0)),
         ("NOSPLIT", (0, 0), (-1, -1)),  # a signature never stands apart from its comment
@@ -304,7 +306,7 @@ def _write_in(block: WriteIn, width: float) -> Flowable:
         ("LINEBELOW", (0, 0), (-1, 0), 0.5, tint(MUTED)),
         ("LINEBELOW", (0, 1), (-1, 1), 0.5, tint(MUTED)),
         ("VALIGN", (0, 0), (-1, -1), "TOP"),
-        ("BOTTOMPADDING", (0, 0), (-1, 0), 18),
-        ("BOTTOMPADDING", (0, 1), (-1, 1), 9),
+        ("BOTTOMPADDING", (0, 0), (-1, 0), 4 if comment else 14),
+        ("BOTTOMPADDING", (0, 1), (-1, 1), 5),
     ]
     return _grid(rows, colWidths=[one] * len(rest), style=commands, hAlign="LEFT")

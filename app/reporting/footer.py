@@ -34,6 +34,7 @@ def page_facts(context: ReportContext) -> PageFacts:
         context.stamps,
         context.report_id,
         context.record,
+        bookmarks=True,
     )
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from app.core import wording
 from app.core.colours import ACCENT, INK, MUTED, RULE, STAMP, Rgb
 from app.core.results import Case
+from app.core.signing import UNSIGNED, ReaderNote
 from app.reporting.blocks import (
     Band,
     Block,
@@ -43,10 +44,11 @@ def write_html(
     *,
     convention: str = wording.RADIOLOGICAL,
     printed_utc: str = "",
+    note: ReaderNote = UNSIGNED,
     told: Told = silent,
 ) -> Path:
     """Write the participant summary as HTML; arguments and errors as `report.write_summary`."""
-    context = prepare(case, case_folder, convention=convention, printed_utc=printed_utc)
+    context = prepare(case, case_folder, convention=convention, printed_utc=printed_utc, note=note)
     sections = sections_of(context, lambda done: told(0.5 * done))
     page = html_page(page_facts(context), sections, lambda done: told(0.5 + 0.5 * done))
     write_whole(out_html, page.encode("utf-8"))
@@ -140,8 +142,8 @@ def _block(block: Block) -> str:
         case Columns(parts):
             inner = "".join(f"<div>{_blocks(part)}</div>" for part in parts)
             return f'<div class="columns">{inner}</div>'
-        case WriteIn(labels, note):
-            return "".join(f"<p>{_words(label)}: {_words(note)}</p>" for label in labels[1:])
+        case WriteIn(rows):
+            return "".join(f"<p>{_words(label)}: {_words(value)}</p>" for label, value in rows)
         case Gap():
             return ""
 

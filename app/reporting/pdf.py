@@ -6,6 +6,7 @@ identifier is used, and neither author nor path stands in it.
 
 from __future__ import annotations
 
+import hashlib
 import io
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -46,6 +47,7 @@ from app.reporting.flowables import (
     tint,
 )
 from app.reporting.footer import PageFacts, page_facts
+from app.reporting.reading import ATTACHMENT, HASH_KEY
 from app.reporting.record import record_bytes
 from app.reporting.report import Told, silent
 from app.reporting.theme import MM, figures_pdf
@@ -55,7 +57,6 @@ MARGIN = 15.0 * MM
 HEADER_PT = 13.0 * MM
 STAMP_PT = 6.2 * MM
 FOOTER_PT = 13.0 * MM
-ATTACHMENT = "report.json"
 ROOM_PT = 80.0 * MM  # below which a flowing section begins on the next page
 SMALLER_PICTURES = (0.94, 0.88, 0.82, 0.76)  # still readable; what needs less runs on
 
@@ -93,8 +94,13 @@ def _frame(canvas: Canvas, facts: PageFacts, number: int, count: int) -> None:
     canvas.drawString(MARGIN, y, facts.header)
     canvas.setFont(REGULAR, 8.2)
     canvas.setFillColor(tint(MUTED))
-    canvas.drawCentredString(wide / 2, y, f"Report {facts.report_id}")
-    canvas.drawRightString(right, y, f"Page {number} of {count}")
+    told, page = f"Report {facts.report_id}", f"Page {number} of {count}"
+    head = canvas.stringWidth(facts.header, BOLD, 9.5)
+    if MARGIN + head < wide / 2 - canvas.stringWidth(told, REGULAR, 8.2):
+        canvas.drawCentredString(wide / 2, y, told)
+    else:  # a long header: everything else to the right of it
+        page = f"{told}   {page}"
+    canvas.drawRightString(right, y, page)
     canvas.setStrokeColor(tint(RULE))
     canvas.setLineWidth(0.6)
     canvas.line(MARGIN, y - 2.2 * MM, right, y - 2.2 * MM)
@@ -258,11 +264,12 @@ def pages_pdf(
     _place_figures(writer, placements, lambda done: told(0.3 + 0.6 * done))
     for title, page in outline.items():
         writer.add_outline_item(title=title, page_number=page)
-    writer.add_attachment(ATTACHMENT, record_bytes(facts.record))
+    record = record_bytes(facts.record)
+    writer.add_attachment(ATTACHMENT, record)
     writer.metadata = None
     writer.add_metadata(
         {"/Title": facts.title, "/Subject": wording.RUO_LINE, "/Creator": "NeuroResponder",
-         "/Producer": "NeuroResponder"}
+         "/Producer": "NeuroResponder", HASH_KEY: hashlib.sha256(record).hexdigest()}
     )  # fmt: skip
     writer.root_object[NameObject("/Lang")] = TextStringObject("en")
     out = io.BytesIO()

@@ -44,7 +44,7 @@ def reportable(case: Case) -> Case:
     """
     prediction = case.prediction
     if prediction is None:
-        return replace(case, attribution=None)
+        return replace(case, attribution=None, health=None, sensitivity=None)
     if prediction.outcome is not Outcome.WITHHELD or prediction.research_only:
         return case
     bare = replace(
@@ -56,4 +56,4 @@ def reportable(case: Case) -> Case:
         covariate_probability=None,
         contributions=None,
     )
-    return replace(case, prediction=bare, attribution=None)
+    return replace(case, prediction=bare, attribution=None, health=None, sensitivity=None)

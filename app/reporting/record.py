@@ -11,15 +11,17 @@ from typing import Any
 import numpy as np
 
 from app.core import wording
+from app.core.explanation_health import ExplanationHealth
 from app.core.results import Attribution, Case, CleanSignals, Motion, Scan
+from app.core.signing import UNSIGNED, ReaderNote
 from app.reporting.privacy import scrubbed
-from app.reporting.ranking import network_sums, top_connections, top_regions
+from app.reporting.ranking import hemisphere_sums, network_sums, top_connections, top_regions
 
 FORMAT = "neuroresponder-report"
 FORMAT_VERSION = 1
 
 
-def report_record(case: Case, *, convention: str) -> dict[str, Any]:
+def report_record(case: Case, *, convention: str, note: ReaderNote = UNSIGNED) -> dict[str, Any]:
     """JSON-able record of a case that passed `privacy.reportable`.
 
     Non-finite numbers become null. Full matrices and time series stay in the case folder.
@@ -44,7 +46,10 @@ def report_record(case: Case, *, convention: str) -> dict[str, Any]:
         else {"kind": case.connectome.kind, "frame_count": case.connectome.frame_count},
         "prediction": None if prediction is None else _plain(prediction),
         "attribution": _attribution(case.attribution, case.signals, case),
+        "explanation_health": _health(case.health),
+        "sensitivity": None if case.sensitivity is None else _plain(case.sensitivity),
         "provenance": _plain(case.provenance),
+        "reader": _plain(note),
     }
     result = scrubbed(record)
     assert isinstance(result, dict)
@@ -122,6 +127,7 @@ def _attribution(attribution: Attribution | None, signals: CleanSignals | None, 
             "output_difference": _plain(branch.output_difference),
             "nodes": branch.nodes,
             "converged": branch.converged,
+            "map_change": _plain(branch.map_change),
             "per_parcel": _plain(branch.per_parcel),
         }
         for name, branch in (("branches", attribution.branches), ("scan", attribution.scan))
@@ -140,8 +146,44 @@ def _attribution(attribution: Attribution | None, signals: CleanSignals | None, 
             {"network": name, "positive": up, "negative": down}
             for name, up, down in network_sums(attribution.scan.per_parcel, signals.networks)
         ],
-        "top_regions": [dataclasses.asdict(row) for row in top_regions(attribution, signals)],
-        "top_connections": [
-            _plain(dataclasses.asdict(row)) for row in top_connections(attribution, signals, matrix)
+        "hemisphere_sums": [
+            {"hemisphere": name, "positive": up, "negative": down}
+            for name, up, down in hemisphere_sums(attribution.scan.per_parcel, signals.hemispheres)
         ],
+        "patch_frames": attribution.patch_frames,
+        "top_regions": [
+            dataclasses.asdict(row) for row in top_regions(attribution, signals, health=case.health)
+        ],
+        "top_connections": [
+            _plain(dataclasses.asdict(row))
+            for row in top_connections(attribution, signals, matrix, health=case.health)
+        ],
+    }
+
+
+def _health(health: ExplanationHealth | None) -> Any:
+    """Everything but the repeats' maps and the matrix of stability, which stay in the case."""
+    if health is None:
+        return None
+    return {
+        "stability_limit": health.limit,
+        "stability": _plain(health.stability),
+        "unstable": _plain(health.unstable),
+        "unstable_connections": int(np.triu(health.unstable_connections, 1).sum()),
+        "repeats": [
+            {
+                "kind": one.kind,
+                "name": one.name,
+                "agreement_spearman": _plain(one.agreement),
+                "agreement_connections_spearman": _plain(one.connections_agreement),
+                "output_difference": _plain(one.output_difference),
+                "completeness_error": _plain(one.completeness_error),
+                "nodes": one.nodes,
+            }
+            for one in health.repeats
+        ],
+        "sanity": [{**_plain(one), "passed": one.passed} for one in health.sanity],
+        "univariate": _plain(health.univariate),
+        "univariate_text": health.univariate_text,
+        "missing": _plain(health.missing),
     }

@@ -10,6 +10,7 @@ from pathlib import Path
 from app.core import wording
 from app.core.errors import AppError, StorageError
 from app.core.results import Case, overrides_quality
+from app.core.signing import UNSIGNED, ReaderNote
 from app.reporting.blocks import Section
 from app.reporting.context import ReportContext, make_context
 
@@ -28,6 +29,7 @@ def write_summary(
     convention: str = wording.RADIOLOGICAL,
     printed_utc: str = "",
     paper: str = "A4",
+    note: ReaderNote = UNSIGNED,
     told: Told = silent,
 ) -> Path:
     """Write the participant summary as PDF with the machine-readable record attached.
@@ -44,6 +46,8 @@ def write_summary(
         No clock is read, so the same case gives the same bytes.
     paper
         "A4" or "Letter".
+    note
+        The reader's comment and signature.
     told
         Told after each section and each figure; may raise to cancel: nothing is written then.
 
@@ -63,7 +67,7 @@ def write_summary(
 
     if paper not in PAPERS:
         raise ValueError(f"paper is {paper!r}, expected one of {sorted(PAPERS)}")
-    context = prepare(case, case_folder, convention=convention, printed_utc=printed_utc)
+    context = prepare(case, case_folder, convention=convention, printed_utc=printed_utc, note=note)
     sections = sections_of(context, lambda done: told(0.5 * done))
     content = report_pdf(context, sections, paper, lambda done: told(0.5 + 0.5 * done))
     write_whole(out_pdf, content)
@@ -71,7 +75,12 @@ def write_summary(
 
 
 def prepare(
-    case: Case, case_folder: Path, *, convention: str, printed_utc: str = ""
+    case: Case,
+    case_folder: Path,
+    *,
+    convention: str,
+    printed_utc: str = "",
+    note: ReaderNote = UNSIGNED,
 ) -> ReportContext:
     """Context of a report after checking its settings.
 
@@ -90,7 +99,9 @@ def prepare(
             "It gets no participant summary; its tables and images are in the case folder.",
             code="reporting.override",
         )
-    return make_context(case, case_folder, convention=convention, printed_utc=printed_utc)
+    return make_context(
+        case, case_folder, convention=convention, printed_utc=printed_utc, note=note
+    )
 
 
 def sections_of(context: ReportContext, told: Told = silent) -> tuple[Section, ...]:

@@ -17,10 +17,10 @@ import numpy as np
 
 from app.core.arrays import frozen
 from app.core.images import Image3D
+from app.core.number_tables import row_count
 from app.core.results import Finding, Severity
 from app.scans.bids import KNOWN_SPACES, entities_of, read_sidecar_checked, stem_of
 from app.scans.faults import Fault
-from app.scans.tables import row_count
 from app.scans.volume import read_volume
 
 _CONFOUND_SUFFIXES = ("timeseries", "regressors")  # the second until fMRIPrep 20.1

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from app.core.number_tables import NumberTable, read_numbers
 from app.core.results import MOTION_COLUMNS
 from app.scans.faults import Fault, raise_all
-from app.scans.tables import NumberTable, read_numbers
 
 ALWAYS = (*MOTION_COLUMNS, "framewise_displacement", "std_dvars")
 OPTIONAL = ("rmsd", "dvars", "csf", "white_matter", "global_signal")

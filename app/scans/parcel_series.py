@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.core.arrays import Bools, Floats, frozen
+from app.core.number_tables import MAXIMUM_TABLE_BYTES, read_numbers
 from app.core.provenance import file_sha256
 from app.core.results import Finding, Severity
 from app.core.sidecars import stated_repetition_time_s
@@ -25,7 +26,6 @@ from app.scans.bids import entities_of, read_sidecar_checked
 from app.scans.faults import Fault
 from app.scans.header import MINIMUM_VOLUMES
 from app.scans.spool import regular_size
-from app.scans.tables import MAXIMUM_TABLE_BYTES, read_numbers
 from app.scans.timing import LIMITS_S
 
 ENDINGS = (".tsv", ".csv", ".npy")

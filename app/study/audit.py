@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from app import __version__
 from app.core.errors import StorageError
 
-ACTIONS = ("create", "open", "update", "export", "delete", "reject", "override")
+ACTIONS = ("create", "open", "update", "export", "delete", "reject", "override", "sign")
 START = "0" * 64
 
 SCHEMA = """

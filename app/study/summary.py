@@ -5,9 +5,12 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from app.core.explanation_health import REPEAT_KINDS, ExplanationHealth
 from app.core.results import Attribution, Case, Outcome, Prediction, QualityReport
 from app.core.wording import RESEARCH_STAMP
 from app.study.codec import encode
+
+_EXPLAINING = ("attribution", "health", "sensitivity")  # parts of a case that give a number away
 
 
 def case_summary(case: Case) -> dict[str, Any]:
@@ -42,6 +45,8 @@ def case_summary(case: Case) -> dict[str, Any]:
         "quality": quality_summary(case.quality),
         "novelty": _plain(prediction.novelty) if prediction and prediction.novelty else None,
         "attribution": _attribution(case.attribution, prediction),
+        "explanation_health": _health(case.health),
+        "sensitivity": _plain(case.sensitivity) if case.sensitivity else None,
         "provenance": _plain(case.provenance),
         "findings": _plain(list(case.findings)),
     }
@@ -65,7 +70,8 @@ def leaked_numbers(case: Case) -> tuple[str, ...]:
         "contributions",
     )
     leaks = [name for name in names if getattr(prediction, name) is not None]
-    return (*leaks, "attribution") if case.attribution is not None else tuple(leaks)
+    leaks += [name for name in _EXPLAINING if getattr(case, name) is not None]
+    return tuple(leaks)
 
 
 def _research(prediction: Prediction | None) -> dict[str, Any] | None:
@@ -126,6 +132,21 @@ def _attribution(found: Attribution | None, prediction: Prediction | None) -> An
         "nodes": found.branches.nodes,
         "nodes_scan": found.scan.nodes,
         "converged": found.branches.converged and found.scan.converged,
+    }
+
+
+def _health(found: ExplanationHealth | None) -> Any:
+    if found is None:
+        return None
+    return {
+        "stability_limit": found.limit,
+        "unstable_parcels": int(found.unstable.sum()),
+        "agreement": {
+            kind: [_number(one.agreement) for one in found.of_kind(kind)]
+            for kind in REPEAT_KINDS
+            if found.of_kind(kind)
+        },
+        "sanity": {one.kind: _number(one.similarity) for one in found.sanity},
     }
 
 

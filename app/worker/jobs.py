@@ -12,7 +12,11 @@ from app.core.progress import Progress
 from app.core.request import AnalysisRequest
 from app.study.files import replace_file, storage_errors
 from app.worker.bundle_jobs import BUNDLE_JOBS
+from app.worker.cohort_jobs import COHORT_JOBS
+from app.worker.demonstration import demonstrate
+from app.worker.map_jobs import MAP_JOBS
 from app.worker.model_jobs import MODEL_JOBS
+from app.worker.report_jobs import REPORT_JOBS
 from app.worker.requests import Inspection, pack, packed_encode_request, packed_request
 
 
@@ -187,6 +191,10 @@ JOBS = {
     "encode": encode,
     "report": report,
     "warm_up": warm_up,
+    "demonstrate": demonstrate,
     **MODEL_JOBS,
     **BUNDLE_JOBS,
+    **REPORT_JOBS,
+    **COHORT_JOBS,
+    **MAP_JOBS,
 }

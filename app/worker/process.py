@@ -39,7 +39,7 @@ from app.worker.protocol import (
     error_of,
     job_line,
 )
-from app.worker.scratch import remove_scratch_of
+from app.worker.scratch import clean_scratch, remove_scratch_of
 
 JOBS = "app.worker.jobs:JOBS"
 CANCEL_GRACE_S = 0.6  # asked, then killed: together within a second
@@ -133,6 +133,7 @@ class Worker:
             if self._child is not None:
                 self._child.end(wait_s=0.5)
                 remove_scratch_of(self._child.pid)
+                clean_scratch()  # of the processes that a cohort's run had started
                 self._child = None
 
     def __enter__(self) -> Worker:
@@ -170,7 +171,9 @@ class Worker:
             now = time.monotonic()
             if job.job_id in self._cancelled and kill_at is None:
                 child.send(cancel_line(job.job_id))
-                kill_at = now + CANCEL_GRACE_S
+                kill_at = now + max(job.cancel_grace_s, CANCEL_GRACE_S)
+            if kill_at is not None and self._closed:  # at the program's end nobody waits longer
+                kill_at = min(kill_at, now + CANCEL_GRACE_S)
             if kill_at is not None and now >= kill_at:
                 raise CancelledError
             if now >= deadline:

@@ -34,6 +34,7 @@ class Job:
     participant_uuid: str = ""
     time_limit_s: float = 3600.0
     memory_limit_bytes: int = 0  # 0 = the worker's own limit
+    cancel_grace_s: float = 0.0  # to end by itself after a cancel; 0 = the worker's own
 
 
 @dataclass(frozen=True, slots=True)

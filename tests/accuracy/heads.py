@@ -44,6 +44,7 @@ PLACEMENT_METRICS = (
     "low_coverage_percent",
     "mask_dice",
     "template_similarity",
+    "edge_offset_mm",
     "jacobian_min",
     "jacobian_max",
     "left_right_margin",
@@ -167,6 +168,7 @@ def verdicts(head: Head, placed: Placed) -> dict[str, tuple[float, Verdict]]:
         coverage=coverage(head, placed),
         spatial_map=placed.spatial_map,
         left_right_margin=placed.left_right_margin,
+        edge_offset_mm=placed.edge_offset_mm,
         residual_degrees_of_freedom=200.0,
     )
     return {

@@ -4,9 +4,10 @@
     python -m tests.accuracy.run motion [--participants 5] [--frames 6] [--peers ants,SimpleITK]
     python -m tests.accuracy.run routes [--participants 10]
     python -m tests.accuracy.run slices|steady|storage|series|real [--participants 20]
+    python -m tests.accuracy.run null|calibration|conformal|fusion|confounds [--cohorts 200]
 
 Each writes one JSON record a line to --out and goes on where it stopped; at the end it prints what
-the records say. `README.md` beside this file holds the figures measured.
+the records say. `README.md` and `cohorts.md` beside this file hold the figures measured.
 """
 
 from __future__ import annotations
@@ -157,6 +158,24 @@ STUDIES: dict[str, Callable[[argparse.Namespace], list[str]]] = {
 }
 
 
+def cohort_study(name: str) -> Callable[[argparse.Namespace], list[str]]:
+    """A study of whole cohorts; see `cohort_studies.py`."""
+
+    def study(options: argparse.Namespace) -> list[str]:
+        from tests.accuracy.cohort_studies import COHORT_STUDIES
+
+        return COHORT_STUDIES[name](
+            options, lambda given, make: keep_going(given.out, given.cohorts, make, given.seconds)
+        )
+
+    return study
+
+
+STUDIES |= {
+    name: cohort_study(name) for name in ("null", "calibration", "conformal", "fusion", "confounds")
+}
+
+
 def main() -> None:
     """Run one study and print its summary."""
     parser = argparse.ArgumentParser(
@@ -169,6 +188,7 @@ def main() -> None:
     parser.add_argument("--participants", type=int, default=5)
     parser.add_argument("--frames", type=int, default=6, help="that the peers of `motion` align")
     parser.add_argument("--peers", default="ants,SimpleITK", help="of `motion`; may be empty")
+    parser.add_argument("--cohorts", type=int, default=200)
     parser.add_argument("--seconds", type=float, help="begin no further record after that long")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()

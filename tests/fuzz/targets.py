@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from app.core.errors import AppError
+from app.core.number_tables import read_numbers
 from app.scans.dicom.compare import READABLE, pixels_of
 from app.scans.dicom.csa import csa_values, planned_volumes
 from app.scans.dicom.grid import make_grid
@@ -26,7 +27,6 @@ from app.scans.dicom.reading import read_instance
 from app.scans.fmriprep_table import read_confounds
 from app.scans.nifti import read_nifti
 from app.scans.parcel_series import read_parcel_series
-from app.scans.tables import read_numbers
 
 MAXIMUM_BYTES = 1 << 20
 NAMES = ("A_L", "B_L", "C_R", "D_R", "E_R")

@@ -82,7 +82,7 @@ def test_that_both_masks_lie_as_edges_over_the_picture(check: Any) -> None:
 
 
 def test_that_an_edge_is_drawn_where_the_mask_ends(qapp: Any) -> None:
-    from app.gui.widgets.slice_content import Outline, outline_pixels
+    from app.gui.widgets.layer_pixels import Outline, outline_pixels
 
     inside = np.zeros((12, 17), dtype=bool)
     inside[4:8, 5:12] = True
@@ -180,6 +180,9 @@ def test_that_space_held_shows_the_other_picture_and_f_toggles_the_flicker(
     assert view.stage.content.caption == "Template"
     qtbot.keyRelease(canvas, Key.Key_Space)
     assert view.stage.content.caption == "Participant"
+    view.window().activateWindow()
+    qtbot.waitUntil(view.window().isActiveWindow)
+    canvas.setFocus()
     qtbot.keyClick(canvas, Key.Key_F)
     assert view.flicker.isChecked()
     qtbot.keyClick(canvas, Key.Key_F)

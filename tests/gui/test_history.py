@@ -10,6 +10,7 @@ import pytest
 from app.gui.session import OpenCase, Session
 from app.gui.view_state import Annotation, Layer, ViewState
 from app.gui.view_state.codec import from_plain, to_plain
+from app.gui.view_state.slices import Window
 
 
 def mixed_changes(session: Session) -> list[Any]:
@@ -24,7 +25,7 @@ def mixed_changes(session: Session) -> list[Any]:
         lambda: session.change("Hold a trace", "plots", held=("parcel:4",)),
         lambda: session.set_display(matrix="scan"),
         lambda: session.change("Add note", "review", annotations=(Annotation("look"),)),
-        lambda: session.change("Window", "slices", window=(5.0, 90.0)),
+        lambda: session.change("Window", "slices", windows=(Window("template", 5.0, 90.0),)),
         lambda: session.change("Connections", "plots", edge_count=20),
         lambda: session.set_display(surface="inflated"),
         lambda: session.change("Unstable", "explain", show_unstable=True),
@@ -125,7 +126,7 @@ def test_that_a_state_survives_json_without_the_applications_preferences(
         ("plots", "threshold", "high"),
         ("display", "overlay", "heat"),
         ("review", "censored", [1.5]),
-        ("slices", "window", [1.0]),
+        ("slices", "windows", [1.0]),
         ("display", "opacity", float("nan")),
     ],
 )

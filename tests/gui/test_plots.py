@@ -15,11 +15,15 @@ from PySide6.QtWidgets import QLabel, QTabWidget, QWidget
 from app.connectome.connectivity import pearson_connectivity
 from app.connectome.orders import ORDERS, strongest_edges
 from app.core.arrays import frozen
+from app.core.explanation_health import ExplanationHealth
 from app.core.request import AnalysisRequest
 from app.core.results import CENSORED, Outcome
 from app.gui.connections import shown_connections
 from app.gui.main_window.window import MainWindow
-from app.gui.session import OpenCase, Session
+from app.gui.opened_maps import OpenedMap, ScanVolumes
+from app.gui.session import OpenCase, ScanPreview, Session
+from app.gui.traces import spectrum
+from app.gui.view_state import Layer
 from app.gui.views import (
     CardView,
     ConnectionsView,
@@ -458,12 +462,6 @@ def test_that_shift_drag_selects_and_x_leaves_out_and_takes_back(
     assert session.state.review.censored == ()
     assert not case_of(session).is_edited
     assert view.frame_text(SPIKE).count("flagged")  # the recipe's own flag stays
-    session.select_frames(SPIKE, SPIKE)
-    qtbot.keyClick(view, Key.Key_X)
-    qtbot.keyClick(view, Key.Key_X)
-    signals = case_of(session).case.signals
-    assert signals is not None
-    assert not signals.good_frames[SPIKE]
 
 
 def test_that_a_run_with_edited_frames_asks_for_them(
@@ -549,3 +547,117 @@ def test_that_held_traces_stay_and_their_spectrum_is_right(live: MainWindow, qtb
     session.select_parcel(9)
     qtbot.keyClick(view.graphics, Key.Key_T)  # again lets it go
     assert session.state.plots.held == ("parcel:3",)
+
+
+def run_file(folder: Path, frames: int) -> Path:
+    """A run of unequal sides whose every voxel has a series of its own."""
+    import nibabel
+
+    data = np.random.default_rng(8).integers(200, 3000, (7, 8, 9, frames)).astype(np.int16)
+    image = nibabel.Nifti1Image(data, np.diag([3.0, 3.5, 4.0, 1.0]))
+    image.header.set_slope_inter(1.5, -20.0)
+    nibabel.save(image, folder / "run.nii.gz")
+    return folder / "run.nii.gz"
+
+
+def test_that_three_voxels_and_a_mask_are_exported_as_nibabel_reads_them(
+    window: MainWindow, tmp_path: Path, qtbot: Any
+) -> None:
+    import nibabel
+
+    session, frames = window.session, 33
+    window.activateWindow()
+    qtbot.waitUntil(window.isActiveWindow)
+    image = nibabel.load(run_file(tmp_path, frames))
+    stored, affine = np.asarray(image.dataobj.get_unscaled()), frozen(np.asarray(image.affine))
+    scan = replace(sample_case().scan, shape=(7, 8, 9, frames), affine=affine)
+    volumes = ScanVolumes(scan.sha256, stored, affine, 1.5, -20.0)
+    session.show_preview(ScanPreview(tmp_path, scan, (), volumes.volume(3)))
+    session.show_volumes(volumes)
+    mask = np.zeros((7, 8, 9))
+    mask[2:5, 3, 4:6] = 1.0
+    session.maps.add(OpenedMap("cd" * 32, "roi.nii.gz", "scanner", mask, "", "mask"))
+    layer = Layer("roi", "file:" + "cd" * 32)
+    session.change("Add layer", "slices", layers=(layer,))
+    view = view_of_native(window, qtbot)
+    view.reader.inline = True
+    voxels = ((1, 2, 3), (6, 0, 8), (3, 7, 5))
+    for voxel in voxels:
+        x, y, z = (float(value) for value in affine[:3, :3] @ np.array(voxel) + affine[:3, 3])
+        session.select_native_point((x, y, z))
+        view.graphics.setFocus()
+        qtbot.keyClick(view.graphics, Key.Key_T)
+    view.hold_mask()
+    assert len(session.state.plots.held) == 4
+    view.export_to(tmp_path / "traces.tsv")
+    header, *lines = (tmp_path / "traces.tsv").read_text().splitlines()
+    rows = zip(*(line.split("\t") for line in lines), strict=True)
+    columns = dict(zip(header.split("\t"), rows, strict=True))
+    whole = image.get_fdata()
+    for i, j, k in voxels:
+        found = np.array(columns[f"voxel {i},{j},{k}, raw"], dtype=float)
+        np.testing.assert_allclose(found, whole[i, j, k], rtol=1e-12)
+    inside = np.array(columns["mask roi.nii.gz, raw"], dtype=float)
+    np.testing.assert_allclose(inside, whole[mask > 0].mean(axis=0), rtol=1e-9)
+    assert [int(v) for v in columns["volume"]] == list(range(frames))
+    assert float(columns["time_s"][3]) == 6.0
+    session.change("Percent", "plots", percent=True)
+    drawn = view._points(view._traces[0])["raw"][1]
+    held = view._traces[0].raw
+    np.testing.assert_allclose(drawn, 100 * (held / held.mean() - 1))
+
+
+def view_of_native(window: MainWindow, qtbot: Any) -> TimeSeriesView:
+    """The time series beside the scan as it lies in the scanner."""
+    found = view_of(window, "load", TimeSeriesView, qtbot)
+    assert found.native
+    return found
+
+
+def test_that_the_template_crosshair_finds_its_voxel(live_folder: Path, qapp: Any) -> None:
+    opened = OpenCase.read(live_folder)
+    affine = np.array([[1.0, 0, 0, 4], [0, -1, 0, 6], [0, 0, 2, -8], [0, 0, 0, 1]])
+    field = np.zeros((4, 5, 6, 3))
+    field[..., 0] = np.arange(4.0)[:, None, None]
+    grid = np.diag([2.0, 2.0, 2.0, 1.0])
+    opened.__dict__["_to_scanner"] = (affine, field, grid)
+    # at x = 3 mm, halfway between columns 1 and 2 of the field, which moves by 1.5 mm
+    assert opened.scanner_point((3.0, 2.0, 4.0)) == pytest.approx((3 + 1.5 + 4, -2 + 6, 8 - 8))
+    assert opened.scanner_point((300.0, 2.0, 4.0)) == pytest.approx((304, 4, 0))
+
+
+def test_that_a_sine_shows_its_amplitude_at_its_frequency() -> None:
+    seconds = np.arange(200) * 2.0
+    frequency, amplitude = spectrum(7.0 + 3.0 * np.sin(2 * np.pi * 0.05 * seconds), 2.0)
+    assert frequency[np.argmax(amplitude)] == pytest.approx(0.05)
+    assert amplitude.max() == pytest.approx(3.0, rel=0.02)
+
+
+def test_that_unstable_connections_leave_the_lists_or_are_dashed(
+    session: Session, qtbot: Any
+) -> None:
+    opened = case_of(session)
+    session.set_display(matrix="scan")
+    session.change("Threshold", "plots", edge_count=10)
+    shown = shown_connections(session)
+    assert shown is not None
+    assert shown.unstable is None
+    first, second = shown.edges.pairs()[3]
+    steady = np.ones_like(shown.matrix)
+    steady[first, second] = steady[second, first] = 0.2
+    health = ExplanationHealth((), np.ones(426), frozen(steady), (), (), "", ())
+    ring, table = RingView(session), ConnectionsView(session)
+    for view in (ring, table):
+        qtbot.addWidget(view)
+    session.show_case(replace(opened, case=replace(opened.case, health=health)))
+    assert table.rows.rowCount() == 10
+    assert table.rows.row_of((first, second)) is None
+    assert ring.canvas.content is not None
+    assert (first, second) not in ring.canvas.content.edges.pairs()
+    session.change("Unstable in the lists", "explain", show_unstable=True)
+    assert ring.canvas.content.unstable is not None
+    assert np.flatnonzero(ring.canvas.content.unstable).tolist() == [3]
+    twin = ring.as_table()
+    assert twin is not None
+    assert twin.rows[3][-1] == "unstable"
+    assert table.rows.row_of((first, second)) == 3

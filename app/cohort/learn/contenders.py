@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -48,6 +48,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
     FMM_TC: {},
     "fmm-tc-series": {"branches": ("series",)},
     "fmm-tc-connectivity": {"branches": ("connectivity",)},
+    "fmm-tc-series-random": {"branches": ("series",), "foundation": "random"},
+    "fmm-tc-series-scratch": {"branches": ("series",), "foundation": "scratch"},
     "fmm-tc-random": {"foundation": "random"},
     "fmm-tc-scratch": {"foundation": "scratch"},
     "fmm-tc-gated": {"fusion": "gated"},
@@ -105,7 +107,7 @@ class Workshop:
         """
         wanted = SHORT_NAMES.get(name, name)
         if wanted in VARIANTS:
-            return self._fmm_tc(wanted)
+            return self.fmm_tc(wanted, VARIANTS[wanted])
         entry = next((one for one in BASELINES if one.id == wanted), None)
         if entry is None:
             known = (*VARIANTS, *SHORT_NAMES, *(one.id for one in BASELINES))
@@ -169,12 +171,9 @@ class Workshop:
             training=self.training or Training(),
         )
 
-    def _fmm_tc(self, name: str) -> Contender:
-        place = self._encoder(name)
-        contract, loaded = place.contract, place.loaded
-        # The demonstration encoder's CLS was never trained to say anything: its patch tokens are
-        # pooled over networks instead, as the demonstration model does.
-        pooled = place.network_of_parcel if loaded.name == DEMONSTRATION else None
+    def fmm_tc(self, name: str, changes: Mapping[str, Any]) -> AnyModel:
+        """FMM_TC in corrected mode, with changes of its settings by name."""
+        contract = self._encoder(name).contract
         physical = contract.repetition_time_policy == "physical"
         settings = FmmTcSettings.corrected(
             normalisation=contract.normalisation,
@@ -183,9 +182,22 @@ class Workshop:
             repetition_time_policy=contract.repetition_time_policy,
             repetition_time_s=self.repetition_time_s if physical else None,
             training=self.fmm_tc_training or FmmTcTraining(),
-            **VARIANTS[name],
+            **changes,
         )
-        source = source_of(loaded, pooled)
+        return self.network(name, settings)
+
+    def as_released(self, name: str) -> AnyModel:
+        """FMM_TC in faithful mode; its people bring raw series."""
+        window = self._encoder(name).contract.window_frames
+        return self.network(name, FmmTcSettings.faithful(window_frames=window))
+
+    def network(self, name: str, settings: FmmTcSettings) -> AnyModel:
+        """Any variant behind the workshop's encoder."""
+        place = self._encoder(name)
+        # The demonstration encoder's CLS was never trained to say anything: its patch tokens are
+        # pooled over networks instead, as the demonstration model does.
+        pooled = place.network_of_parcel if place.loaded.name == DEMONSTRATION else None
+        source = source_of(place.loaded, pooled)
         cache = FeatureCache(self.cache)
 
         def make() -> FmmTcNetwork:
@@ -208,6 +220,14 @@ class Workshop:
             raise _refused(
                 f"The model '{model}' needs an encoder.",
                 f"Name one: --encoder {DEMONSTRATION}, or an installed one.",
+            )
+        contract = self.encoder.contract
+        wanted, found = contract.repetition_time_s, self.repetition_time_s
+        if wanted is not None and abs(wanted - found) > contract.repetition_time_tolerance_s:
+            raise _refused(
+                f"The encoder of '{model}' was trained on a repetition time of {wanted:g} s; the "
+                f"scans have {found:g} s.",
+                "Choose an encoder that takes this repetition time, or leave the model out.",
             )
         return self.encoder
 

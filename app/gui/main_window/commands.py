@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from app.core.explanation_wording import DEFAULT_METHOD
 from app.gui.main_window.command import Command
-from app.gui.widgets.step_bar import STEPS
+from app.gui.widgets.step_bar import STEPS, WORKSPACES
 
 if TYPE_CHECKING:
     from app.gui.main_window.window import MainWindow
@@ -44,6 +44,12 @@ def _anything(window: MainWindow) -> str:
     return "Nothing is open." if nothing else ""
 
 
+def _explained(window: MainWindow) -> str:
+    opened = window.session.case
+    shows = opened is not None and opened.attribution is not None
+    return "" if shows else "Open a case with an explanation first."
+
+
 def _runnable(window: MainWindow) -> str:
     ready = window.session.preview is not None or window.resume.offered
     return "" if ready else "Open a scan first."
@@ -54,19 +60,19 @@ def _working(window: MainWindow) -> str:
 
 
 def _undo_words(window: MainWindow) -> str:
-    return f"&Undo {window.session.history.stack.undoText().lower()}".strip()
+    return f"&Undo {window.cohort.undo_stack().undoText().lower()}".strip()
 
 
 def _redo_words(window: MainWindow) -> str:
-    return f"&Redo {window.session.history.stack.redoText().lower()}".strip()
+    return f"&Redo {window.cohort.undo_stack().redoText().lower()}".strip()
 
 
 def _can_undo(window: MainWindow) -> str:
-    return "" if window.session.history.stack.canUndo() else "Nothing was changed yet."
+    return "" if window.cohort.undo_stack().canUndo() else "Nothing was changed yet."
 
 
 def _can_redo(window: MainWindow) -> str:
-    return "" if window.session.history.stack.canRedo() else "Nothing was undone."
+    return "" if window.cohort.undo_stack().canRedo() else "Nothing was undone."
 
 
 def _view(window: MainWindow) -> str:
@@ -77,6 +83,14 @@ def _table(window: MainWindow) -> str:
     view = window.focused_view()
     there = view is not None and view.as_table() is not None
     return "" if there else "The view with the focus has no table to show."
+
+
+def _research(window: MainWindow) -> str:
+    return "Hidden in clinic mode." if window.cohort.hidden else ""
+
+
+def _guided(window: MainWindow) -> str:
+    return "" if window.guide.on else "Begin the guided tour first."
 
 
 def _swap(window: MainWindow) -> None:
@@ -104,6 +118,10 @@ ACTIONS: tuple[Command, ...] = (
     Command("file.open", "&Open scan…", "Ctrl+O", "file", lambda w: w.asking.ask_scan()),
     Command("file.folder", "Open &folder…", "Ctrl+Shift+O", "file", lambda w: w.asking.ask_case()),
     Command(
+        "file.report", "Open from &report…", "", "file", lambda w: w.reports.ask_report(),
+        help="The case of a participant summary, compared with what was printed.",
+    ),
+    Command(
         "file.open_session", "Open sess&ion…", "", "file", lambda w: w.saving.ask_open(),
         help="A saved session brings back scan, case, view and edits.",
     ),
@@ -119,6 +137,8 @@ ACTIONS: tuple[Command, ...] = (
         "file.pdf", "&Export PDF…", "Ctrl+P", "file", lambda w: w.exports.ask_pdf(), _fresh,
         line=True,
     ),
+    Command("file.html", "Export &HTML…", "", "file", lambda w: w.reports.ask_html(), _fresh),
+    Command("file.batch", "Summaries of &many cases…", "", "file", lambda w: w.reports.ask_batch()),
     Command(
         "file.case_folder", "Open case &folder", "", "file",
         lambda w: w.actions_.open_folder(), _case,
@@ -127,16 +147,21 @@ ACTIONS: tuple[Command, ...] = (
         "file.close", "C&lose case", "Ctrl+W", "file", lambda w: w.close_case(), _anything,
         line=True,
     ),
+    Command(
+        "file.maps", "Add &maps as layers…", "Ctrl+Shift+A", "file",
+        lambda w: w.exports.maps.ask_open(), _anything,
+        help="NIfTI maps and masks in the template or in the scan's own space.",
+    ),
     Command("file.settings", "Se&ttings…", "Ctrl+,", "file", lambda w: w.tools.show_settings()),
     Command("file.quit", "&Quit", "Ctrl+Q", "file", lambda w: w.close()),
     # edit
     Command(
-        "edit.undo", "&Undo", "Ctrl+Z", "edit", lambda w: w.session.history.stack.undo(),
+        "edit.undo", "&Undo", "Ctrl+Z", "edit", lambda w: w.cohort.undo_stack().undo(),
         _can_undo, say=_undo_words,
     ),
     Command(
         "edit.redo", "&Redo", "Ctrl+Shift+Z; Ctrl+Y", "edit",
-        lambda w: w.session.history.stack.redo(), _can_redo, say=_redo_words,
+        lambda w: w.cohort.undo_stack().redo(), _can_redo, say=_redo_words,
     ),
     Command(
         "edit.history", "&History", "Ctrl+Shift+H", "edit", lambda w: w.toggle_history(),
@@ -154,8 +179,18 @@ ACTIONS: tuple[Command, ...] = (
         _runnable, say=lambda w: f"&{w.resume.wish}",
     ),
     Command(
-        "analysis.cancel", "&Cancel work", "Esc; Ctrl+.", "analysis", lambda w: w.cancel_current(),
+        "analysis.cancel", "&Cancel work", "Esc; Ctrl+.", "analysis", lambda w: w.job_line.cancel(),
         _working, help="Asks when more than a minute of work would be lost.",
+    ),
+    Command(
+        "analysis.health", "Explanation &health", "", "analysis",
+        lambda w: w.reports.explain(health=True), _explained, line=True,
+        help="Agreement over baselines, windows, token orders and halves; what is stable.",
+    ),
+    Command(
+        "analysis.sensitivity", "&Sensitivity of the number", "", "analysis",
+        lambda w: w.reports.explain(sensitivity=True), _explained,
+        help="The number under other choices, as marked variants.",
     ),
     Command(
         "analysis.card", "&Model card…", "Ctrl+M", "analysis", lambda w: w.tools.show_card(),
@@ -223,6 +258,14 @@ ACTIONS: tuple[Command, ...] = (
         )
         for number, (key, title) in enumerate(STEPS, start=1)
     ),
+    *(
+        Command(
+            f"step.{key}", f"&{title}", f"Ctrl+{number}", "view.step",
+            lambda w, key=key: w.show_step(key), _research,  # type: ignore[misc]
+            help="Many participants in one table.",
+        )
+        for number, (key, title) in enumerate(WORKSPACES, start=len(STEPS) + 1)
+    ),
     Command(
         "view.theme_system", "Follow the &system", "", "view.theme",
         lambda w: w.actions_.set_theme("system"), on=partial(_display, "theme", "system"),
@@ -235,12 +278,26 @@ ACTIONS: tuple[Command, ...] = (
         "view.theme_light", "&Light", "", "view.theme", lambda w: w.actions_.set_theme("light"),
         on=partial(_display, "theme", "light"),
     ),
+    Command(
+        "view.clinic", "&Clinic mode", "", "view",
+        lambda w: w.actions_.change_setting("clinic_mode", not w.actions_.settings.clinic_mode),
+        on=lambda w: w.actions_.settings.clinic_mode, line=True,
+        help="A guided path from the scan to its summary; what is for research only is hidden.",
+    ),
     # tools
     Command(
         "tools.models", "&Models and atlases…", "Ctrl+Shift+M", "tools",
         lambda w: w.tools.show_models(),
     ),
     # help
+    Command(
+        "help.tour", "&Guided tour", "", "help", lambda w: w.guide.begin(),
+        help="One sentence and one button for each step, also with a simulated participant.",
+    ),
+    Command(
+        "help.next", "Next step of the g&uide", "Ctrl+Return", "help",
+        lambda w: w.guide.do_next(), _guided,
+    ),
     Command("help.keys", "&Keyboard and mouse", "F1", "help", lambda w: w.tools.show_keys()),
     Command("help.about", "&About NeuroResponder", "", "help", lambda w: w.tools.show_about()),
 )  # fmt: skip

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtWidgets import QFileDialog
 
 from app.core.errors import StorageError
+from app.gui.main_window.maps import Maps
 from app.gui.widgets.pictures import FORMATS
 from app.gui.widgets.tables import TableDialog
 from app.gui.widgets.view import View
@@ -21,6 +22,11 @@ class Exports:
 
     def __init__(self, window: MainWindow) -> None:
         self.window = window
+        self.maps = Maps(window)
+
+    def close(self) -> None:
+        """End what works for exports and imports of maps."""
+        self.maps.close()
 
     def ask_pdf(self) -> None:
         """Choose where the PDF goes."""

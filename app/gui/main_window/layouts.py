@@ -31,7 +31,12 @@ class Down:
 Node = Area | Across | Down
 
 LAYOUTS: dict[str, Node] = {
-    "load": Across(((Area("side", stacked=True, least_px=320), 4), (Area("picture"), 8))),
+    "load": Across(
+        (
+            (Area("side", stacked=True, least_px=320), 4),
+            (Down(((Area("picture"), 7), (Area("signals"), 4))), 8),
+        )
+    ),
     "check": Across(
         ((Area("motion"), 6), (Down(((Area("told"), 5), (Area("registration"), 4))), 5))
     ),

@@ -52,8 +52,6 @@ _DOORS = ("scan.", "dicom.", "derivative.", "series.", "bids.")
 
 def _report_state(session: Session) -> State:
     assert session.case is not None
-    if session.case.is_edited:
-        return "attention", "Frames were edited: the summary waits for a new run."
     if session.case.summary_pdf.is_file():
         return "done", "The PDF lies in the case folder."
     return "idle", "The PDF was not written yet."

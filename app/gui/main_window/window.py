@@ -4,31 +4,33 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from PySide6.QtCore import QByteArray, QSettings, Qt, QTimer
+from PySide6.QtCore import Qt, QTimer
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication
 from PySide6.QtWidgets import (
     QApplication,
     QDockWidget,
     QHBoxLayout,
-    QMainWindow,
     QStackedWidget,
     QVBoxLayout,
     QWidget,
 )
 
-from app.core.folders import config_folder
-from app.core.progress import ProgressEvent
 from app.core.settings import Settings
 from app.gui.actions import Actions
-from app.gui.dialogs.questions import ask_cancel, ask_stop
+from app.gui.dialogs.questions import ask_stop
 from app.gui.jobs import Jobs
+from app.gui.main_window import geometry
 from app.gui.main_window.asking import Asking, open_dropped
+from app.gui.main_window.cohort import CohortWorkspace
 from app.gui.main_window.exports import Exports
-from app.gui.main_window.focus import focus_first
+from app.gui.main_window.guide import Guide
 from app.gui.main_window.history_panel import make_history_dock
+from app.gui.main_window.job_line import JobLine
 from app.gui.main_window.menus import Menus
+from app.gui.main_window.pages_window import PagesWindow
 from app.gui.main_window.palettes import Palettes
 from app.gui.main_window.recovery import Recovery
+from app.gui.main_window.reports import Reports
 from app.gui.main_window.resume import ResumeBar
 from app.gui.main_window.saving import Saving
 from app.gui.main_window.sidebar import Sidebar
@@ -38,27 +40,32 @@ from app.gui.main_window.tools import Tools
 from app.gui.messages import ErrorPanel, Messages
 from app.gui.session import Session
 from app.gui.widgets.banner import Banner
+from app.gui.widgets.page_room import PageRoom
 from app.gui.widgets.progress_panel import ProgressPanel
 from app.gui.widgets.strip import ResearchStrip
 from app.gui.widgets.theme import apply_text_size, apply_theme
 from app.gui.widgets.view import View
 
 _SIZE = (1280, 720)
-ASK_AFTER_S = 60.0  # of work that cancelling would lose
+_PAGE = (1060, 600)  # px that a page needs; with larger text it is scrolled instead of squeezed
 
 
-class MainWindow(QMainWindow):
+class MainWindow(PagesWindow):
     """Steps, pages, the research-use strip, progress and errors."""
 
     actions_: Actions
     asking: Asking
+    cohort: CohortWorkspace
     errors: ErrorPanel
     exports: Exports
+    guide: Guide
     history_dock: QDockWidget
+    job_line: JobLine
     jobs: Jobs
     menus: Menus
     palettes: Palettes
     progress: ProgressPanel
+    reports: Reports
     recovery: Recovery
     resume: ResumeBar
     saving: Saving
@@ -78,6 +85,7 @@ class MainWindow(QMainWindow):
         self._pages: dict[str, QWidget] = {}
         self._step = "load"
         self._closing = False
+        self._clinic = False
         self._focus_later = QTimer(self)
         self._focus_later.setSingleShot(True)
         self._focus_later.timeout.connect(self._focus_changed)
@@ -86,10 +94,12 @@ class MainWindow(QMainWindow):
         self.palettes = Palettes(self)
         self.asking = Asking(self)
         self.tools = Tools(self)
+        self.reports = Reports(self)
         self.saving = Saving(self)
+        self.cohort = CohortWorkspace(self)
         self.menus = Menus(self)
         self._connect()
-        self._restore_geometry()
+        geometry.restore(self)
         self._settings_changed()
         self._display_changed()
         self._state_changed()
@@ -110,7 +120,10 @@ class MainWindow(QMainWindow):
         middle = QVBoxLayout()
         middle.setContentsMargins(8, 8, 8, 8)
         middle.setSpacing(8)
-        middle.addWidget(self.stack, 1)
+        self.guide = Guide(self)
+        middle.addWidget(self.guide.bar)
+        self.page_area = PageRoom(self.stack)
+        middle.addWidget(self.page_area, 1)
         middle.addWidget(self.errors)
         middle.addWidget(self.recovery.bar)
         middle.addWidget(self.resume)
@@ -135,27 +148,29 @@ class MainWindow(QMainWindow):
         session, jobs, actions = self.session, self.jobs, self.actions_
         session.case_changed.connect(self._state_changed)
         session.display_changed.connect(self._display_changed)
-        jobs.started.connect(self._job_started)
-        jobs.progressed.connect(self._job_progressed)
-        jobs.finished.connect(self._job_finished)
+        self.job_line = JobLine(jobs, self.progress, self)
+        jobs.started.connect(lambda _job: self._state_changed())
+        jobs.finished.connect(lambda _job: self._state_changed())
         self.progress.cancel_asked.connect(self.resume.told_to_stop)
         self.progress.cancel_asked.connect(actions.cancel)
         self.resume.changed.connect(self._state_changed)
         self.resume.again.clicked.connect(lambda _checked=False: self.run_from_menu())
         actions.begun.connect(self.errors.hide)
+        actions.exported.connect(self.guide.exported)
         actions.step_wanted.connect(self.show_step)
         actions.said.connect(self.say)
         self.steps.chosen.connect(self.show_step)
         self.start.scan_asked.connect(self.asking.ask_scan)
         self.start.case_asked.connect(self.asking.ask_case)
         self.start.path_chosen.connect(actions.open_path)
+        self.start.tour_asked.connect(self.guide.begin)
+        self.start.convention_chosen.connect(actions.set_convention)
         self.start.show_recent(actions.recent())
         actions.settings_changed.connect(self._settings_changed)
         application = QApplication.instance()
         if isinstance(application, QApplication):
             application.focusChanged.connect(self._focus_moved)
-        hints = QGuiApplication.styleHints()
-        hints.colorSchemeChanged.connect(self._scheme_changed)
+        QGuiApplication.styleHints().colorSchemeChanged.connect(self._scheme_changed)
 
     # steps -----------------------------------------------------------------------------
 
@@ -166,64 +181,28 @@ class MainWindow(QMainWindow):
 
     def show_step(self, key: str) -> None:
         """Open a step; its page is built at the first time."""
+        if key == self.cohort.key and self.cohort.hidden:
+            return
         self._step = key
         self.steps.choose(key)
+        self.cohort.step_changed()
         nothing = self.session.case is None and self.session.preview is None
         if key == "load" and nothing:
             self.stack.setCurrentWidget(self.start)
+            self.guide.follow()
             return
         self.stack.setCurrentWidget(self.page(key))
+        self.guide.follow()
 
     def page(self, key: str) -> QWidget:
         """The page of a step."""
-        if key not in self._pages:
-            from app.gui.main_window.pages import make_page
+        from app.gui.main_window.pages import make_page
 
-            self._pages[key] = make_page(key, self)
+        if key not in self._pages:
+            cohort = key == self.cohort.key
+            self._pages[key] = self.cohort.page() if cohort else make_page(key, self)
             self.stack.addWidget(self._pages[key])
         return self._pages[key]
-
-    def _shown(self) -> QWidget:
-        return self.stack.currentWidget() or self.start
-
-    def visible_views(self) -> list[View]:
-        """The views on screen, in reading order."""
-        return [view for view in self._shown().findChildren(View) if view.isVisible()]
-
-    def focused_view(self) -> View | None:
-        """The view that has the keyboard, else the first one on the page."""
-        widget = QApplication.focusWidget()
-        while widget is not None:
-            if isinstance(widget, View) and widget.isVisible():
-                return widget
-            widget = widget.parentWidget()
-        return next(iter(self.visible_views()), None)
-
-    def next_view(self, step: int) -> None:
-        """Give the keyboard to the next or previous view of the page."""
-        views = self.visible_views()
-        if not views:
-            return
-        now = self.focused_view()
-        inside = now is not None and now.isAncestorOf(QApplication.focusWidget() or self)
-        at = views.index(now) + step if now in views and inside else 0
-        focus_first(views[at % len(views)])
-
-    def maximise(self, view: View | None = None) -> None:
-        """Fill the page with a view, or put everything back."""
-        view = view or self.focused_view()
-        page = self._shown()
-        fill = getattr(page, "maximise", None)
-        if view is not None and fill is not None:
-            fill(view)
-
-    def toggle_history(self) -> None:
-        """Show the list of changes, or hide it."""
-        self.history_dock.setVisible(not self.history_dock.isVisible())
-        if self.history_dock.isVisible():
-            least = self.history_dock.widget().minimumWidth()
-            self.resizeDocks([self.history_dock], [least], Qt.Orientation.Horizontal)
-            self.history_dock.widget().setFocus(Qt.FocusReason.ShortcutFocusReason)
 
     # what the user asks ------------------------------------------------------------------
 
@@ -240,21 +219,6 @@ class MainWindow(QMainWindow):
             self.say(form.problem())
         else:
             self.actions_.run_analysis(form.values())
-
-    def cancel_current(self) -> None:
-        """Cancel the job that the progress line shows; asks where much would be lost."""
-        job_id, seconds = self.progress.job_id, self.progress.seconds_elapsed
-        if job_id is None:
-            return
-        if seconds <= ASK_AFTER_S:
-            self.progress.cancel.click()
-            return
-
-        def stop() -> None:
-            if self.progress.job_id == job_id:
-                self.progress.cancel.click()
-
-        ask_cancel(self, self.progress.title.text(), seconds, stop)
 
     def close_case(self) -> None:
         """Go back to the start."""
@@ -273,36 +237,22 @@ class MainWindow(QMainWindow):
 
     # what happens --------------------------------------------------------------------------
 
-    def _job_started(self, job_id: str) -> None:
-        running = self.jobs.find(job_id)
-        if running is not None:
-            self.progress.begin(job_id, running.title)
-        self._state_changed()
-
-    def _job_progressed(self, job_id: str, event: ProgressEvent) -> None:
-        self.progress.show_event(job_id, event)
-
-    def _job_finished(self, job_id: str) -> None:
-        self.progress.end(job_id)
-        waiting = self.jobs.running()
-        if waiting and self.progress.job_id is None:
-            self.progress.begin(waiting[-1].job.job_id, waiting[-1].title)
-        self._state_changed()
-
     def _state_changed(self) -> None:
         running = frozenset(r.job.name for r in self.jobs.running())
         states = step_states(self.session, running, interrupted=self.resume.interrupted)
         for key, (state, reason) in states.items():
             self.steps.set_state(key, state, reason)
-        self.strip.show_stamps(self.session.stamps())
+        self.cohort.follow_stamps()
         self.sidebar.show_session(self.session)
         nothing = self.session.case is None and self.session.preview is None
         if nothing:
+            self.start.ask_convention(not self.actions_.settings.convention_asked)
             self.start.show_recent(self.actions_.recent())
         if self._step == "load" and (self.stack.currentWidget() is self.start) != nothing:
             self.show_step("load")
         if hasattr(self, "menus"):
             self.menus.follow()
+            self.guide.follow()
 
     def _display_changed(self) -> None:
         if self.session.display.theme != self._theme:
@@ -315,26 +265,38 @@ class MainWindow(QMainWindow):
         # Not at once: the widget that loses the focus may be dying, with half of its children.
         self._focus_later.start()
 
-    def _focus_changed(self) -> None:
-        now = QApplication.focusWidget()
-        for view in self._shown().findChildren(View):
-            view.show_focus(now is not None and (view is now or view.isAncestorOf(now)))
-
     def _settings_changed(self) -> None:
         application = QApplication.instance()
         percent = self.actions_.settings.text_size_percent
         if isinstance(application, QApplication) and apply_text_size(application, percent):
+            self._apply_theme()  # with a style sheet Qt hands fonts on only while it polishes
             self._rebuild()
+        scale = percent / 100.0
+        least = (0, 0) if percent == 100 else (round(_PAGE[0] * scale), round(_PAGE[1] * scale))
+        self.page_area.set_least(*least)
+        self.sidebar.set_text_size(percent)
         self.start.show_recent(self.actions_.recent())
+        self._follow_mode()
         self.menus.follow()
+
+    def _follow_mode(self) -> None:
+        """Clinic or research: the guide leads the one, workspaces are for the other."""
+        clinic = self.actions_.settings.clinic_mode
+        if clinic != self._clinic:
+            self._clinic = clinic
+            self.guide.begin() if clinic else self.guide.end()
+        self.cohort.follow_settings()
 
     def _rebuild(self) -> None:
         """Make the pages anew: their fonts were scaled from the old text size."""
         self._close_views()
         for page in self._pages.values():
+            for view in page.findChildren(View):
+                view.stop_listening()
             self.stack.removeWidget(page)
             page.deleteLater()
         self._pages.clear()
+        self.cohort.forget_page()
         self.show_step(self._step)
 
     def _scheme_changed(self, _scheme: Qt.ColorScheme) -> None:
@@ -359,19 +321,23 @@ class MainWindow(QMainWindow):
         if not paths:
             return
         event.acceptProposedAction()
-        open_dropped(self, paths)
+        if not self.cohort.take_dropped(paths):
+            open_dropped(self, paths)
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Ask first where work is running; then stop everything that we started."""
-        running = (*self.jobs.running(), *self.actions_.downloads.running())
+        working = (self.jobs, self.actions_.downloads, self.cohort)
+        running = tuple(one for jobs in working for one in jobs.running())
         if running and not self._closing:
             event.ignore()
             ask_stop(self, running[-1].title, self._stop_and_close)
             return
-        self._save_geometry()
+        geometry.save(self)
         self._close_views()
+        self.exports.close()
         self.recovery.close()
         self.tools.close()
+        self.cohort.close()
         self.actions_.close()
         super().closeEvent(event)
 
@@ -385,14 +351,3 @@ class MainWindow(QMainWindow):
                 close = getattr(view, "close_scene", None)
                 if close is not None:
                     close()
-
-    def _geometry_store(self) -> QSettings:
-        return QSettings(str(config_folder() / "window.ini"), QSettings.Format.IniFormat)
-
-    def _restore_geometry(self) -> None:
-        stored = self._geometry_store().value("geometry")
-        if isinstance(stored, QByteArray):
-            self.restoreGeometry(stored)
-
-    def _save_geometry(self) -> None:
-        self._geometry_store().setValue("geometry", self.saveGeometry())

@@ -25,3 +25,4 @@ class Review:
     censored: tuple[int, ...] = ()  # left out by hand, sorted: volumes in the file, first = 0
     included: bool = True
     annotations: tuple[Annotation, ...] = ()
+    comment: str = ""  # for the participant summary; never a name

@@ -14,6 +14,7 @@ from PySide6.QtWidgets import (
 )
 
 from app.core import wording
+from app.core.explanation_wording import card_health_lines
 from app.core.results import Case, ModelSummary, Prediction, Verdict
 from app.gui.session import OpenCase, Session
 from app.gui.widgets.contribution_bars import ContributionBars
@@ -98,7 +99,11 @@ class CardView(View):
         column.addWidget(_rule())
         column.addWidget(_text(wording.control_arm_sentence(model), small=True))
         words = f"Limits: {wording.metric_text(model)}. {wording.gain_text(model)}. "
+        if model.external_test:
+            words += f"External test: {model.external_test}. "
         words += wording.limits_sentences(model)
+        if model.interval_method:
+            words += f" Interval: {model.interval_method.rstrip('.')}."
         column.addWidget(_text(words, small=True))
         column.addWidget(_text(_provenance_line(case), small=True, muted=True))
         column.addStretch(1)
@@ -240,16 +245,12 @@ class CardView(View):
         if found is None:
             column.addWidget(_text("The explanation was not computed.", small=True))
         else:
-            errors = [
-                f"{name} {wording.number(branch.completeness_error, 2)}"
-                + ("" if branch.converged else " (not converged)")
-                for name, branch in (("(a)", found.branches), ("(b)", found.scan))
-            ]
-            rows = (
-                f"Completeness error, log-odds: {', '.join(errors)}",
-                f"Agreement of (a) and (b): Spearman {wording.signed(found.agreement)}; "
-                f"{int(found.disagreeing.sum())} of {found.disagreeing.size} parcels disagree",
-                f"Reference: {found.reference}",
+            prediction = opened.case.prediction
+            rows = card_health_lines(
+                found,
+                opened.health,
+                opened.sensitivity,
+                None if prediction is None else prediction.log_odds_windows,
             )
             for words in rows:
                 column.addWidget(_text(words, small=True))
@@ -273,6 +274,7 @@ def _provenance_line(case: Case) -> str:
         parts += [f"NeuroResponder {made.app_version}", made.device]
         if seed is not None:
             parts.append(f"seed {seed}")
+        parts.append(str(made.parameters.get("finished_utc", "time not recorded")))
     return "  ·  ".join(parts)
 
 

@@ -54,6 +54,7 @@ class ConnectionsView(View):
         self.listen(session.edge_changed, self._edge_changed)
         self.listen(session.display_changed, self._state_changed)
         self.listen(session.plots_changed, self._state_changed)
+        self.listen(session.explain_changed, self._state_changed)
         self.refresh()
         self.table.sortByColumn(0, Qt.SortOrder.AscendingOrder)
 

@@ -7,13 +7,13 @@ from typing import ClassVar
 
 import numpy as np
 import pyqtgraph as pg
-from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QColor
+from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtGui import QColor, QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QSlider, QWidget
 
-from app.core.arrays import Bools
 from app.core.colours import CARPET_LIMIT_SD, network_names
-from app.gui.censoring import toggle_censored
+from app.gui.censoring import rows_by_hand, take_back, toggle_censored, warm_up
+from app.gui.jobs import Reader
 from app.gui.session import OpenCase, Session
 from app.gui.widgets import plots
 from app.gui.widgets.carpet_plot import CarpetPlot, networks_of
@@ -28,7 +28,8 @@ from app.gui.widgets.view_keys import ViewCommand
 from app.preprocessing.carpet import carpet_rows
 
 VOLUME_LABEL = "Volume in the file (first = 0)"
-_ROW_SHARES = {"trace": 3, "carpet": 10}
+_TRACES_SHARE = 0.55  # of the height, for all traces together
+_LEAST_TRACE_PX = 34.0
 _SHARE = "Carpet before or after cleaning"
 
 
@@ -92,6 +93,10 @@ class MotionView(View):
         self.body.addWidget(self.graphics, 1)
         for widget in (self.networks, self.censor_bar, self.read_out):
             self.body.addWidget(widget)
+        self.reader: Reader | None = None
+        self._room_later = QTimer(self)  # once the layout stands
+        self._room_later.setSingleShot(True)
+        self._room_later.timeout.connect(self._share_room)
         self._base: OpenCase | None = None  # that the plots were made for, as it lies on disk
         self._clear()
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
@@ -104,7 +109,7 @@ class MotionView(View):
         self.mouse.clicked.connect(lambda frame, _shift: session.select_frame(frame))
         self.mouse.dragging.connect(self._show_range)
         self.mouse.dragged.connect(self._dragged)
-        self.censor_bar.back_asked.connect(self._take_back)
+        self.censor_bar.back_asked.connect(lambda: take_back(session))
         self.censor_bar.run_asked.connect(self.run_again_asked)
         self.listen(session.frame_changed, self._frame_changed)
         self.listen(session.frames_changed, self._frames_changed)
@@ -162,13 +167,7 @@ class MotionView(View):
         yield
         for item in self._plots:
             self._finish(item)
-        stretch = self.graphics.ci.layout
-        for row in range(len(self._plots)):
-            carpet = row == len(self._plots) - 1
-            stretch.setRowStretchFactor(row, _ROW_SHARES["carpet" if carpet else "trace"])
-            # Rows share the room by their factors alone, whatever was drawn here before.
-            stretch.setRowPreferredHeight(row, 10.0)
-        stretch.activate()
+        self._room_later.start()
         self._base = base
         self.mouse.plots = self._plots
         self._show_frames()
@@ -228,14 +227,35 @@ class MotionView(View):
             after = carpet_rows(np.asarray(signals.cleaned), np.asarray(rows, dtype=np.int64))
         self._carpet.show_values(before, after, self._share)
 
-    # frames ----------------------------------------------------------------------
+    def showEvent(self, event: QShowEvent) -> None:
+        """Make ready for the first edit of frames, in the background."""
+        super().showEvent(event)
+        if self.reader is None:
+            self.reader = Reader(self)
+            self.reader.read("ready", warm_up, lambda _done: None)
 
-    def _by_hand(self, opened: OpenCase) -> Bools:
-        """(frame,) True where a frame is left out by hand."""
-        signals = opened.case.signals
-        assert signals is not None
-        volumes = signals.first_frame + np.arange(len(signals.good_frames))
-        return np.isin(volumes, self.session.state.review.censored)
+    def close_scene(self) -> None:
+        """Wait for the thread."""
+        if self.reader is not None:
+            self.reader.close()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Share the room anew, once the layout stands."""
+        super().resizeEvent(event)
+        self._room_later.start()
+
+    def _share_room(self) -> None:
+        """Traces are low, whatever their axes wish; the carpet takes the rest."""
+        if self._carpet is None:
+            return
+        layout, traces = self.graphics.ci.layout, len(self._plots) - 1
+        high = max(self.graphics.height() * _TRACES_SHARE / max(traces, 1), _LEAST_TRACE_PX)
+        for row in range(traces):
+            layout.setRowMaximumHeight(row, high)
+        layout.activate()
+        self._carpet.fit_names()
+
+    # frames ----------------------------------------------------------------------
 
     def _show_frames(self) -> None:
         """Shades and marks of the frames that are not used, and what is said of them."""
@@ -246,7 +266,7 @@ class MotionView(View):
         for item, shade in self._shades:
             item.removeItem(shade)
         self._shades = []
-        colours, by_hand = self.tokens(), self._by_hand(opened)
+        colours, by_hand = self.tokens(), rows_by_hand(self.session)
         flagged = ~np.asarray(opened.case.signals.good_frames)
         self._carpet.show_frames(flagged, by_hand)
         for item in self._plots[:-1]:
@@ -300,12 +320,6 @@ class MotionView(View):
         self.session.select_frames(first, last)
         if not shift:
             toggle_censored(self.session, first, last)
-
-    def _take_back(self) -> None:
-        opened = self.session.case
-        if opened is not None:
-            original = opened.original or opened
-            self.session.change("Take all edited frames back", "review", censored=original.left_out)
 
     # selection -------------------------------------------------------------------
 

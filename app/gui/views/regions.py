@@ -45,13 +45,19 @@ class RegionsView(View):
         self.body.addWidget(self.table, 1)
         self.table.selectionModel().currentRowChanged.connect(self._row_changed)
         self.listen(session.parcel_changed, self._parcel_changed)
+        self.listen(session.explain_changed, self.refresh)
         self.refresh()
 
     def refresh(self) -> None:
         """Fill the table for the case that is open."""
         opened = self.session.case
         signals = opened.case.signals if opened is not None else None
-        self.regions.show_case(signals, opened.attribution if opened is not None else None)
+        health = opened.health if opened is not None else None
+        unstable = None
+        if health is not None and not self.session.state.explain.show_unstable:
+            unstable = health.unstable
+        found = opened.attribution if opened is not None else None
+        self.regions.show_case(signals, found, unstable)
         explained = opened is not None and opened.attribution is not None
         self.title_label.setText("Regions by (b), log-odds" if explained else "Regions")
         self.setAccessibleName(self.title_label.text())

@@ -12,9 +12,12 @@ from app.core.arrays import Floats, Ints
 from app.core.colours import MagnitudeScale, sequential_table
 from app.gui.session import Session
 from app.gui.widgets.fields import choice, muted, set_choice
+from app.gui.widgets.layer_pixels import Outline, overlay_paint
 from app.gui.widgets.overlay import coverage_overlay, coverage_text
-from app.gui.widgets.slice_content import Outline, SliceContent
+from app.gui.widgets.slice_content import SliceContent
+from app.gui.widgets.slice_keys import PLANE_COMMANDS
 from app.gui.widgets.slice_view import NO_IMAGE, SliceView
+from app.gui.widgets.view_keys import ViewCommand, binding_of
 
 _CAPTIONS = {"boldref": "Participant", "template": "Template", "tsnr": "tSNR map"}
 PICTURES = {"boldref": "Participant's BOLD", "template": "Template T1", "tsnr": "tSNR map"}
@@ -36,6 +39,11 @@ class RegistrationView(SliceView):
 
     name = "registration"
     title = "Registration"
+    commands = (
+        *PLANE_COMMANDS,
+        ViewCommand("flicker", "Flicker between participant and template", "F", "toggle_flicker"),
+        ViewCommand("other", "Show the other picture while held", "Space"),
+    )
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(session, parent)
@@ -98,6 +106,10 @@ class RegistrationView(SliceView):
         found = data[self.current_picture()]
         return None if found is None else (found, opened.view.affine)
 
+    def picture_key(self) -> str:
+        """The key of the picture: each has a window of its own."""
+        return self.current_picture()
+
     def space_word(self) -> str:
         """Name of the template."""
         return self.session.case.view.template_name if self.session.case is not None else ""
@@ -128,8 +140,9 @@ class RegistrationView(SliceView):
             affine=affine,
             levels=self.levels_for(data),
             labels=opened.view.labels,
-            overlay=self.overlay,
-            opacity=_COVERAGE_OPACITY,
+            paints=()
+            if self.overlay is None
+            else (overlay_paint(self.overlay, _COVERAGE_OPACITY),),
             selected=self.session.parcel,
             convention_word=self.session.convention_word,
             orientation_known=self.session.orientation_known,
@@ -138,6 +151,8 @@ class RegistrationView(SliceView):
             outlines=outlines,
             colours=sequential_table().astype(np.uint8) if picture == "tsnr" else None,
             caption=_CAPTIONS[picture],
+            window_text=self.levels_text(data),
+            crosshair=self.crosshair(),
         )
 
     def _outlines(self) -> tuple[Outline, ...]:
@@ -220,19 +235,21 @@ class RegistrationView(SliceView):
             self._held = held
             self._draw()
 
+    def toggle_flicker(self) -> None:
+        """Begin or end the flicker."""
+        self.flicker.toggle()
+
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        """F: flicker on or off; Space, held: the other picture."""
-        plain = event.modifiers() == Qt.KeyboardModifier.NoModifier
-        if plain and event.key() == Qt.Key.Key_Space:
+        """The other picture, while its key is held."""
+        if self.session.keys.matches(binding_of(type(self), "other"), event):
             self._hold(True)
-        elif plain and event.key() == Qt.Key.Key_F and not event.isAutoRepeat():
-            self.flicker.toggle()
         else:
             super().keyPressEvent(event)
 
     def keyReleaseEvent(self, event: QKeyEvent) -> None:
-        """Space let go: the chosen picture again."""
-        if event.key() == Qt.Key.Key_Space and not event.isAutoRepeat():
+        """The key was let go: the chosen picture again."""
+        other = self.session.keys.matches(binding_of(type(self), "other"), event)
+        if other and not event.isAutoRepeat():
             self._hold(False)
         else:
             super().keyReleaseEvent(event)

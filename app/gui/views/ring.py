@@ -55,6 +55,7 @@ class RingView(View):
         self.listen(session.edge_changed, self._selection_changed)
         self.listen(session.display_changed, self._state_changed)
         self.listen(session.plots_changed, self._state_changed)
+        self.listen(session.explain_changed, self._state_changed)
         self._drawn: object = None
         self.refresh()
 

@@ -2,37 +2,108 @@
 
 from __future__ import annotations
 
-from PySide6.QtWidgets import QHBoxLayout, QWidget
+from dataclasses import replace
 
+import numpy as np
+from PySide6.QtCore import QPoint, Qt, Signal
+from PySide6.QtGui import QHideEvent
+from PySide6.QtWidgets import QHBoxLayout, QTabWidget, QToolButton, QWidget
+
+from app.core import wording
 from app.core.arrays import Floats, Ints
 from app.gui.session import OVERLAYS, Point, Session
+from app.gui.view_state.slices import SHARED
+from app.gui.widgets.bar_row import BarRow
+from app.gui.widgets.crosshair_panel import CrosshairPanel
 from app.gui.widgets.fields import choice, muted, set_choice, share_slider
-from app.gui.widgets.overlay import current_overlay, name_method
+from app.gui.widgets.layer_panel import LayerPanel
+from app.gui.widgets.layer_stack import DrawnLayer, add_seed_layer, stack_of, toggle_layers
+from app.gui.widgets.layer_window import LayerWindow, open_menu
+from app.gui.widgets.overlay import name_method
 from app.gui.widgets.slice_content import SliceContent
+from app.gui.widgets.slice_keys import HELD_COMMANDS, PLANE_COMMANDS
 from app.gui.widgets.slice_view import NO_IMAGE, SliceView
+from app.gui.widgets.view_keys import ViewCommand
+from app.gui.widgets.volume_player import VolumePlayer
 
 _UNDERLAYS = {"template": "Template T1", "boldref": "Own BOLD"}
+_PICTURES = {"one": "Reference volume", "volumes": "Volume by volume"}
 
 
 class SlicesView(SliceView):
-    """The scan on its own grid, or everything in the template, with controls.
+    """The scan on its own grid, or everything in the template, with layers and controls.
 
     Parameters
     ----------
     source
-        "native": the scan; "overlay": template or participant under the overlay.
+        "native": the scan; "overlay": template or participant under the layers.
     """
 
     name = "slices"
+    plane_commands = (*PLANE_COMMANDS, *HELD_COMMANDS)
+    commands = (
+        *PLANE_COMMANDS,
+        *HELD_COMMANDS,
+        ViewCommand("overlay", "Layers on or off", "O", "toggle_overlay", "stage"),
+        ViewCommand("letters", "Letters A, P, S, I on or off", "L", "toggle_letters", "stage"),
+        ViewCommand("seed", "Seed map here", "S", "seed_here", "stage"),
+        ViewCommand("hold", "Hold this time series", "T", "hold_here", "stage"),
+        ViewCommand("previous", "Previous volume", ",", "previous_volume", "stage"),
+        ViewCommand("next", "Next volume", ".", "next_volume", "stage"),
+        ViewCommand("movie", "Play the volumes, or stop", "M", "toggle_movie", "stage"),
+        ViewCommand("layers", "Show or hide the layer panel", "Alt+Y", "toggle_panel"),
+        ViewCommand("place", "Type a place", "Alt+G", "type_place"),
+    )
+    map_asked = Signal()  # open a map from a file
+    export_asked = Signal(str)  # key of a layer
+    volumes_asked = Signal()  # decode the scan of the case that is open
+    seed_asked = Signal(tuple)  # mm: correlate the scan with a sphere there
+    said = Signal(str)  # one short sentence for the banner
 
     def __init__(
         self, session: Session, parent: QWidget | None = None, *, source: str = "overlay"
     ) -> None:
         self.source = source
+        self._drawn: tuple[DrawnLayer, ...] = ()
         super().__init__(session, parent)
-        self.title_label.setText("Scan" if source == "native" else self.title)
+        self.player = VolumePlayer(session, self)  # before anything draws
+        self.previous_volume, self.next_volume = self.player.back, self.player.on
+        self.layer_stack = stack_of(session)
+        if source == "native":
+            self.title = "Scan"
+            self.title_label.setText(self.title)
+        self.bar_row = BarRow()
+        self.bars.addWidget(self.bar_row)
+        self.bar.hide()
         if source == "overlay":
             self._add_controls()
+        else:
+            self.picture_box = choice("Which volume is shown", _PICTURES, "one", self.show_picture)
+            self.picture_box.hide()
+            self.volumes_button = QToolButton()
+            self.volumes_button.setText("Open volumes…")
+            self.volumes_button.setToolTip("Decode the scan's volumes, to step and play them")
+            self.volumes_button.setAccessibleName("Open the volumes of the scan")
+            self.volumes_button.clicked.connect(lambda _checked=False: self.volumes_asked.emit())
+            self.tools.addWidget(self.picture_box)
+            self.tools.addWidget(self.volumes_button)
+        self.panel = LayerPanel(session, self.layer_stack, self.space_key())
+        self.panel.map_asked.connect(self.map_asked)
+        self.panel.export_asked.connect(self.export_asked)
+        self.layers_button = QToolButton()
+        self.layers_button.setText("Layers")
+        self.layers_button.setCheckable(True)
+        self.layers_button.setToolTip("Layers: colours, range, threshold, opacity, order")
+        self.layers_button.setAccessibleName("Show the layers")
+        self.layers_button.toggled.connect(self._show_panel)
+        self.layer_window = LayerWindow(self.panel, self.title, self)
+        self.layer_window.closed.connect(lambda: self.layers_button.setChecked(False))
+        self.tools.addWidget(self.layers_button)
+        self.stage.hold_asked.connect(self.hold_here)
+        self.stage.menu_asked.connect(self._open_menu)
+        self.listen(session.frame_changed, self._frame_changed)
+        self.listen(session.volumes_changed, self._draw)
+        self.listen(session.maps.changed, self._draw)
         self.refresh()
 
     def _add_controls(self) -> None:
@@ -44,7 +115,7 @@ class SlicesView(SliceView):
             lambda key: session.set_display(underlay=key),
         )
         self.overlay_box = choice(
-            "Overlay", OVERLAYS, display.overlay, lambda key: session.set_display(overlay=key)
+            "Overlay that all views share", OVERLAYS, display.overlay, self._show_overlay
         )
         self.threshold = share_slider(
             "Threshold: share of parcels that stays hidden",
@@ -57,6 +128,8 @@ class SlicesView(SliceView):
             lambda share: session.set_display(opacity=share),
         )
         self.opacity.setMaximumWidth(80)
+        for slider in (self.threshold, self.opacity):
+            slider.sliderReleased.connect(session.end_merge)
         self.tools.addWidget(self.underlay_box)
         self.tools.addWidget(self.overlay_box)
         row = QHBoxLayout()  # of its own: in one row at the least width, every word is cut
@@ -65,12 +138,22 @@ class SlicesView(SliceView):
         row.addStretch(1)
         self.body.insertLayout(0, row)
 
+    def _show_overlay(self, key: str) -> None:
+        """Choose the shared overlay; a hidden one comes back."""
+        shared = self.session.state.slices.shared
+        if not shared.visible:
+            self.session.change("Layer shown", "slices", shared=replace(shared, visible=True))
+        self.session.set_display(overlay=key)
+
     # what is shown --------------------------------------------------------------
 
     def volume(self) -> tuple[Ints | Floats, Floats] | None:
         """The volume under the crosshair with its affine, or None."""
         opened, preview = self.session.case, self.session.preview
         if self.source == "native":
+            moving = self.player.picture()
+            if moving is not None:
+                return moving
             if preview is not None:
                 return None if preview.volume is None else (preview.volume, preview.scan.affine)
             if opened is not None and opened.view.native_boldref is not None:
@@ -87,6 +170,10 @@ class SlicesView(SliceView):
         """The scan lies in the scanner's space."""
         return self.source != "native"
 
+    def space_key(self) -> str:
+        """The space of the layers that lie on this picture."""
+        return "template" if self.in_template() else "scanner"
+
     def space_word(self) -> str:
         """Name of the template, or "scanner" where the picture is in no template."""
         opened, preview = self.session.case, self.session.preview
@@ -94,6 +181,15 @@ class SlicesView(SliceView):
             return opened.view.template_name if opened is not None else ""
         scan = preview.scan if preview is not None else opened.case.scan if opened else None
         return scan.space if scan is not None else ""
+
+    def picture_key(self) -> str:
+        """Template, participant or scan: each has a window of its own."""
+        return "native" if self.source == "native" else self.session.display.underlay
+
+    def volume_text(self) -> str:
+        """Which volume is shown, where several are there."""
+        shown = self.source == "native" and self.player.shown
+        return f"vol {self.player.index()} (first = 0)" if shown else ""
 
     def reason(self) -> str:
         """Why there is no picture; a scan may still be on its way."""
@@ -103,36 +199,66 @@ class SlicesView(SliceView):
         return "Decoding the scan…" if waiting else self.empty_reason()
 
     def content(self, data: Ints | Floats, affine: Floats) -> SliceContent:
-        """The volume with overlay, selection and letters."""
+        """The volume with layers, selection and letters."""
         display, opened, inside = self.session.display, self.session.case, self.in_template()
-        self.overlay = current_overlay(self.session) if inside else None
+        self._drawn = self.layer_stack.drawn(self.space_key())
+        self.overlay = self._drawn[0].overlay if self._drawn else None
         if inside:
             name_method(self.title_label, self.title, self.overlay)
             set_choice(self.overlay_box, display.overlay)
             set_choice(self.underlay_box, display.underlay)
             self._match_sliders()
+        else:
+            there = self.session.volumes is not None
+            self.picture_box.setVisible(there)
+            self.volumes_button.setVisible(not there and opened is not None)
+            set_choice(self.picture_box, "volumes" if self.player.wanted else "one")
+        if self.panel.isVisible():
+            self.panel.refresh()
         return SliceContent(
             volume=data,
             affine=affine,
             levels=self.levels_for(data),
             labels=opened.view.labels if opened is not None and inside else None,
-            overlay=self.overlay,
-            opacity=display.opacity,
+            paints=tuple(drawn.paint for drawn in self._drawn),
             selected=self.session.parcel if inside else None,
             convention_word=self.session.convention_word,
             secondary_letters=display.secondary_letters,
             box=opened.brain_box if opened is not None and inside else None,
             orientation_known=self.session.orientation_known,
+            caption=self.volume_text(),
+            window_text=self.levels_text(data),
+            crosshair=self.crosshair(),
         )
 
+    def show_scale(self, data: Ints | Floats) -> None:
+        """One bar a layer."""
+        del data
+        self.bar_row.show_layers(self._drawn)
+
     def hidden_text(self) -> str:
-        """How many parcels lie below the threshold, or why there is no overlay."""
-        if self.overlay is not None:
-            return self.overlay.hidden_text
+        """How much lies below the threshold of each layer, or why there is no overlay."""
+        if len(self._drawn) == 1:
+            only = self._drawn[0]
+            shared = only.layer.key == SHARED
+            return only.hidden_text if shared else f"{only.title}: {only.hidden_text}"
+        if self._drawn:
+            return f"{len(self._drawn)} layers, hidden as below each bar"
+        slices = self.session.state.slices
         if not self.in_template() or self.session.display.overlay == "none":
             return ""
+        if not any(layer.visible for layer in slices.stack):
+            return "layers hidden"
         withheld = self.session.case is not None and self.session.case.withheld
         return "no overlay: withheld" if withheld else "no overlay: not computed"
+
+    def layer_texts(self, voxel: tuple[int, int, int]) -> list[str]:
+        """The value of each layer under the crosshair; the shared one stands with the region."""
+        return [
+            f"{drawn.title} {wording.signed(drawn.value_at(voxel), 3)} {drawn.scale.unit}".strip()
+            for drawn in self._drawn
+            if drawn.overlay is None or drawn.overlay is not self.overlay
+        ]
 
     def _match_sliders(self) -> None:
         display = self.session.display
@@ -140,9 +266,52 @@ class SlicesView(SliceView):
             (self.threshold, display.hidden_share),
             (self.opacity, display.opacity),
         ):
+            slider.setEnabled(self.session.state.slices.shared.visible)
             blocked = slider.blockSignals(True)
             slider.setValue(round(share * 100))
             slider.blockSignals(blocked)
+
+    def _show_panel(self, shown: bool) -> None:
+        self.layer_window.setVisible(shown)
+        if shown:
+            self.panel.refresh()
+            self.panel.list.setFocus()
+
+    # volumes ---------------------------------------------------------------------
+
+    def show_picture(self, key: str) -> None:
+        """ "one": the reference volume; "volumes": the one under the frame cursor."""
+        self.player.wanted = key == "volumes"
+        self._draw()
+
+    def toggle_movie(self) -> None:
+        """Play the volumes, or stop."""
+        if self.player.playing:
+            self.player.stop()
+        elif self.source == "native" and self.session.volumes is None:
+            self.said.emit("There is nothing to play: the scan's volumes are not open.")
+        else:
+            self.player.play()
+
+    def hideEvent(self, event: QHideEvent) -> None:
+        """The page was left: nothing goes on playing."""
+        super().hideEvent(event)
+        self.player.stop()
+        self.layers_button.setChecked(False)
+
+    def _frame_changed(self) -> None:
+        if self.source == "native" and self.session.volumes is not None:
+            self.player.wanted = True  # a click on the carpet wants its volume
+            self._come_forward()
+            self._draw()
+
+    def _come_forward(self) -> None:
+        """Be the tab that is seen, where the view is one of several."""
+        around = self.parentWidget()
+        while around is not None and not isinstance(around, QTabWidget):
+            around = around.parentWidget()
+        if isinstance(around, QTabWidget):
+            around.setCurrentWidget(self)
 
     # selection -------------------------------------------------------------------
 
@@ -156,3 +325,75 @@ class SlicesView(SliceView):
             self.session.select_point(mm)
         else:
             self.session.select_native_point(mm)
+
+    def toggle_overlay(self) -> None:
+        """All layers on or off."""
+        toggle_layers(self.session)
+
+    def toggle_letters(self) -> None:
+        """A, P, S and I on or off; L and R always stay."""
+        shown = self.session.display.secondary_letters
+        self.session.set_display(secondary_letters=not shown)
+
+    def toggle_panel(self) -> None:
+        """Show or hide the layers."""
+        self.layers_button.toggle()
+
+    def type_place(self) -> None:
+        """Put the cursor into the coordinate box."""
+        self.place.field.setFocus(Qt.FocusReason.ShortcutFocusReason)
+        self.place.field.selectAll()
+
+    def _parcel_here(self) -> int | None:
+        opened = self.session.case
+        if opened is None or not self.in_template():
+            return None
+        return opened.parcel_at(self.session.crosshair_mm)
+
+    def seed_here(self) -> None:
+        """Lay the seed map of the parcel under the crosshair over the picture."""
+        if not self.in_template():
+            self.seed_asked.emit(self.session.native_mm)
+            return
+        parcel = self._parcel_here()
+        if parcel is None:
+            self.said.emit("No seed map: there is no parcel under the crosshair.")
+            return
+        self.said.emit(add_seed_layer(self.session, parcel))
+        self.panel.key = f"seed:{parcel}"
+
+    def hold_here(self) -> None:
+        """Hold the trace under the crosshair, or let it go."""
+        parcel, volumes = self._parcel_here(), self.session.volumes
+        if parcel is not None:
+            wanted = f"parcel:{parcel}"
+        elif not self.in_template() and volumes is not None:
+            exact = np.linalg.solve(volumes.affine, np.append(self.session.native_mm, 1.0))[:3]
+            wanted = "voxel:" + ",".join(str(round(float(v))) for v in exact)
+        else:
+            self.said.emit("No trace to hold: there is no series under the crosshair.")
+            return
+        held = self.session.state.plots.held
+        if wanted in held:
+            left = tuple(one for one in held if one != wanted)
+            self.session.change("Trace let go", "plots", held=left)
+        else:
+            self.session.change("Trace held", "plots", held=(*held, wanted))
+
+    def _open_menu(self, at: QPoint) -> None:
+        """What can be done at the crosshair."""
+        keys = [self.key_actions[n] for n in ("seed", "hold", "overlay") if n in self.key_actions]
+        more = {
+            "Copy position and values": self._copy,
+            "Keep this place…": self._keep_place,
+            "Crosshair…": self._ask_crosshair,
+        }
+        open_menu(self, at, keys, more)
+
+    def _keep_place(self) -> None:
+        self.place.show_places()
+        assert self.place.panel is not None
+        self.place.panel.keep_place()
+
+    def _ask_crosshair(self) -> None:
+        CrosshairPanel(self.session, self).show()

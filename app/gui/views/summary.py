@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QCheckBox,
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QPlainTextEdit,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
 
 from app.core import wording
 from app.core.results import overrides_quality
+from app.core.signing import LONGEST_NAME, ReaderNote
 from app.gui.session import OpenCase, Session
 from app.gui.widgets.icons import StateSign
 from app.gui.widgets.theme import font
@@ -20,7 +31,10 @@ class SummaryView(View):
     title = "Participant summary"
 
     export_asked = Signal()
+    html_asked = Signal()
     folder_asked = Signal()
+    batch_asked = Signal()
+    sign_asked = Signal()
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(session, parent)
@@ -28,24 +42,99 @@ class SummaryView(View):
         self.export.setObjectName("primary")
         self.export.setToolTip("Save the participant summary as PDF (Ctrl+P)")
         self.export.clicked.connect(self.export_asked)
-        self.folder = QPushButton("Open case folder")
+        self.html = QPushButton("Export HTML…")
+        self.html.setToolTip("The same content for screen readers and browsers, in one file")
+        self.html.clicked.connect(self.html_asked)
+        self.batch = QPushButton("Many cases…")
+        self.batch.setToolTip("Write the summaries of all cases in a folder")
+        self.batch.clicked.connect(self.batch_asked)
+        self.folder = QPushButton("Case folder")
         self.folder.clicked.connect(self.folder_asked)
         self.state = QLabel()
         self.state.setObjectName("muted")
         self.state.setWordWrap(True)
         self.content = QWidget()
         self.body.setContentsMargins(8, 8, 8, 8)
-        self.body.setSpacing(14)
+        self.body.setSpacing(10)
         self.body.addWidget(self.content)
+        self.body.addWidget(self._signing())
         buttons = QHBoxLayout()
         buttons.setSpacing(8)
         buttons.addWidget(self.export)
+        buttons.addWidget(self.html)
+        buttons.addWidget(self.batch)
         buttons.addWidget(self.folder)
         buttons.addStretch(1)
         self.body.addLayout(buttons)
         self.body.addWidget(self.state)
         self.body.addStretch(1)
+        self.listen(session.review_changed, self._comment_changed)
         self.refresh()
+
+    def _signing(self) -> QWidget:
+        """Comment, name, the confirmation that signing needs, and the button."""
+        self.comment = QPlainTextEdit()
+        self.comment.setPlaceholderText("Comment for page 1; no names of participants")
+        self.comment.setAccessibleName("Reader's comment")
+        self.comment.setTabChangesFocus(True)
+        self.comment.setFixedHeight(4 * self.fontMetrics().height() + 10)
+        self.comment.textChanged.connect(self._commented)
+        self.reader = QLineEdit()
+        self.reader.setPlaceholderText("Name or initials (optional)")
+        self.reader.setAccessibleName("Reader's name or initials")
+        self.reader.setMaxLength(LONGEST_NAME)
+        self.confirmed = QCheckBox("I looked at the quality page and confirm its verdict")
+        self.confirmed.toggled.connect(self._ready)
+        self.sign = QPushButton("Sign…")
+        self.sign.setToolTip(
+            "Closes this version: it is never changed again, a later one supersedes it and both "
+            "stay"
+        )
+        self.sign.clicked.connect(self.sign_asked)
+        self.versions = QLabel()
+        self.versions.setObjectName("muted")
+        self.versions.setWordWrap(True)
+        box = QWidget()
+        column = QVBoxLayout(box)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(6)
+        column.addWidget(self.comment)
+        row = QHBoxLayout()
+        row.addWidget(self.reader, 1)
+        row.addWidget(self.sign)
+        column.addWidget(self.confirmed)
+        column.addLayout(row)
+        column.addWidget(self.versions)
+        return box
+
+    def note(self) -> ReaderNote:
+        """What the reader wrote; not signed."""
+        return ReaderNote(
+            comment=self.comment.toPlainText().strip(),
+            reader=self.reader.text().strip(),
+            quality_confirmed=self.confirmed.isChecked(),
+        )
+
+    def show_versions(self, words: str) -> None:
+        """Which versions of this case are signed."""
+        self.versions.setText(words)
+        self.versions.setVisible(bool(words))
+
+    def _commented(self) -> None:
+        text = self.comment.toPlainText()
+        self.session.change("Comment of the report", "review", merge="comment", comment=text)
+
+    def _comment_changed(self) -> None:
+        text = self.session.state.review.comment
+        if text != self.comment.toPlainText():
+            self.comment.setPlainText(text)
+
+    def _ready(self) -> None:
+        opened = self.session.case
+        overruled = opened is not None and overrides_quality(opened.case)
+        may = opened is not None and not overruled and not opened.stale
+        self.sign.setEnabled(may and self.confirmed.isChecked())
+        self.sign.setStatusTip("" if self.sign.isEnabled() else "Confirm the quality verdict first")
 
     def refresh(self) -> None:
         """List the contents for the case that is open."""
@@ -66,7 +155,11 @@ class SummaryView(View):
         self.content.deleteLater()
         self.content = fresh
         overruled = opened is not None and overrides_quality(opened.case)
-        self.export.setEnabled(opened is not None and not overruled)
+        self.confirmed.setChecked(False)  # each case is confirmed by itself
+        self._comment_changed()
+        self._ready()
+        for button in (self.export, self.html):
+            button.setEnabled(opened is not None and not overruled and not opened.stale)
         self.folder.setEnabled(opened is not None)
         if opened is None:
             self.state.setText("")

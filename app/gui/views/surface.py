@@ -1,4 +1,4 @@
-"""The fsaverage5 surface with whole parcels in the overlay's colours; click to select."""
+"""The brain in space: the surface with whole parcels, or a glass brain with connections."""
 
 from __future__ import annotations
 
@@ -9,21 +9,27 @@ from PySide6.QtCore import QTimer
 from PySide6.QtGui import QPixmap, QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QWidget
 
+from app.gui.connections import Shown, shown_connections
+from app.gui.open_case import BRAIN_GREY
 from app.gui.session import Session
 from app.gui.widgets.colour_bar import ColourBar
-from app.gui.widgets.fields import choice, set_choice
-from app.gui.widgets.overlay import current_overlay, name_method
-from app.gui.widgets.surface_canvas import SurfaceCanvas
+from app.gui.widgets.fields import choice, muted, set_choice
+from app.gui.widgets.layer_stack import top_overlay
+from app.gui.widgets.overlay import Overlay, name_method
+from app.gui.widgets.space_content import connections_in_space, legend_of
+from app.gui.widgets.surface_canvas import Legend, SurfaceCanvas
+from app.gui.widgets.tables import Table
 from app.gui.widgets.view import View
+from app.gui.widgets.view_keys import ViewCommand
 
 if TYPE_CHECKING:
     from app.gui.widgets.surface_scene import SurfaceScene
 
-_SHAPES = {"pial": "Pial", "inflated": "Inflated"}
+_SHAPES = {"pial": "Pial", "inflated": "Inflated", "glass": "Glass, connections"}
 _SIDES = {"both": "Both sides", "left": "Left side", "right": "Right side"}
 _VIEWS = {name: name for name in ("Left", "Right", "Front", "Back", "Top", "Bottom")}
-
 _UNKNOWN = {"left": "One side", "right": "Other side", "Left": "One side", "Right": "Other side"}
+_TURN_DEG = 10.0
 
 
 class SurfaceView(View):
@@ -32,20 +38,41 @@ class SurfaceView(View):
     name = "surface"
     title = "Surface"
     takes_turns = True
+    commands = (
+        *(
+            ViewCommand(f"from_{name.lower()}", f"Look from the {name.lower()}", str(number),
+                        f"from_{name.lower()}", "canvas")
+            for number, name in enumerate(("Left", "Right", "Front", "Back", "Top", "Bottom"), 1)
+        ),
+        ViewCommand("turn_left", "Turn to the left", "Left", "turn_left", "canvas"),
+        ViewCommand("turn_right", "Turn to the right", "Right", "turn_right", "canvas"),
+        ViewCommand("turn_up", "Turn up", "Up", "turn_up", "canvas"),
+        ViewCommand("turn_down", "Turn down", "Down", "turn_down", "canvas"),
+        ViewCommand("nearer", "Come nearer", "Ctrl++; Ctrl+=", "nearer", "canvas"),
+        ViewCommand("farther", "Go back", "Ctrl+-", "farther", "canvas"),
+        ViewCommand("reset", "Standard view again", "R", "reset", "canvas"),
+    )  # fmt: skip
+    gestures = (
+        ("Click", "Select the parcel or connection"),
+        ("Left drag", "Turn"),
+        ("Right drag, wheel", "Zoom"),
+    )
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(session, parent)
         self._sides = "both"
         self._loaded: object = None  # the view files that the scene was made from
         self._shape = "pial"
+        self.overlay: Overlay | None = None
+        self.shown: Shown | None = None  # the connections, while they are drawn
+        self._drawn: object = None  # the connections that the scene holds
         self._later = QTimer(self)
         self._later.setSingleShot(True)
         self._later.timeout.connect(self.load_now)
         self.canvas = SurfaceCanvas()
         self.bar = ColourBar()
-        self.shape_box = choice(
-            "Surface", _SHAPES, session.display.surface, lambda k: session.set_display(surface=k)
-        )
+        self.words = muted("")
+        self.shape_box = choice("What is drawn", _SHAPES, self.shape(), self._set_shape)
         self.side_box = choice("Hemispheres", _SIDES, "both", self._set_sides)
         self.view_box = choice("Standard view, keys 1 to 6", _VIEWS, "Left", self.look_from)
         for box in (self.view_box, self.side_box, self.shape_box):
@@ -55,11 +82,26 @@ class SurfaceView(View):
         row.addWidget(self.canvas, 1)
         row.addWidget(self.bar)
         self.body.addLayout(row, 1)
+        self.body.addWidget(self.words)
         self.canvas.picked.connect(session.select_parcel)
-        self.canvas.view_asked.connect(self.look_from)
-        self.listen(session.parcel_changed, self._parcel_changed)
-        self.listen(session.display_changed, self._draw)
+        self.canvas.edge_picked.connect(session.select_edge)
+        self.listen(session.parcel_changed, self._selection_changed)
+        self.listen(session.edge_changed, self._selection_changed)
+        self.listen(session.crosshair_changed, self._crosshair_changed)
+        for signal in (session.display_changed, session.slices_changed, session.plots_changed):
+            self.listen(signal, self._draw)
         self.refresh()
+
+    def shape(self) -> str:
+        """A key of the choices: a surface, or "glass"."""
+        glass = self.session.state.slices.scene == "glass"
+        return "glass" if glass else self.session.display.surface
+
+    def _set_shape(self, key: str) -> None:
+        scene = "glass" if key == "glass" else "surface"
+        if key != "glass":
+            self.session.set_display(surface=key)
+        self.session.change("Surface or glass brain", "slices", scene=scene)
 
     def _name_sides(self) -> None:
         """No left and right in the choices where the scan's are unknown."""
@@ -98,7 +140,15 @@ class SurfaceView(View):
         if self.canvas.scene is not None:
             self.canvas.scene.close()
         self.canvas.scene = None
-        self._loaded = None
+        self._loaded = self._drawn = None
+
+    def picture(self) -> QPixmap:
+        """The view with a freshly drawn surface."""
+        self.load_now()
+        self.canvas.draw_now()
+        return super().picture()
+
+    # camera ------------------------------------------------------------------------
 
     def look_from(self, name: str) -> None:
         """Go to a standard view."""
@@ -107,11 +157,69 @@ class SurfaceView(View):
             self.canvas.scene.look_from(name)
             self.canvas.redraw()
 
-    def picture(self) -> QPixmap:
-        """The view with a freshly drawn surface."""
-        self.load_now()
-        self.canvas.draw_now()
-        return super().picture()
+    def from_left(self) -> None:
+        """The participant's left."""
+        self.look_from("Left")
+
+    def from_right(self) -> None:
+        """The participant's right."""
+        self.look_from("Right")
+
+    def from_front(self) -> None:
+        """The face."""
+        self.look_from("Front")
+
+    def from_back(self) -> None:
+        """The back of the head."""
+        self.look_from("Back")
+
+    def from_top(self) -> None:
+        """From above."""
+        self.look_from("Top")
+
+    def from_bottom(self) -> None:
+        """From below."""
+        self.look_from("Bottom")
+
+    def turn_left(self) -> None:
+        """A step to the left."""
+        self._turn(-_TURN_DEG, 0.0)
+
+    def turn_right(self) -> None:
+        """A step to the right."""
+        self._turn(_TURN_DEG, 0.0)
+
+    def turn_up(self) -> None:
+        """A step up."""
+        self._turn(0.0, -_TURN_DEG)
+
+    def turn_down(self) -> None:
+        """A step down."""
+        self._turn(0.0, _TURN_DEG)
+
+    def nearer(self) -> None:
+        """Zoom in."""
+        self._zoom(1.15)
+
+    def farther(self) -> None:
+        """Zoom out."""
+        self._zoom(1.0 / 1.15)
+
+    def reset(self) -> None:
+        """The standard view that is chosen, as it was."""
+        self.look_from(str(self.view_box.currentData()))
+
+    def _turn(self, across_deg: float, up_deg: float) -> None:
+        if self.canvas.scene is not None:
+            self.canvas.scene.rotate(across_deg, up_deg)
+            self.canvas.redraw()
+
+    def _zoom(self, factor: float) -> None:
+        if self.canvas.scene is not None:
+            self.canvas.scene.zoom(factor)
+            self.canvas.redraw()
+
+    # drawing -------------------------------------------------------------------------
 
     def _load(self) -> None:
         opened = self.session.case
@@ -128,40 +236,121 @@ class SurfaceView(View):
         self._shape = "pial"
         self.canvas.scene.set_sides(self._sides)
         self.look_from(str(self.view_box.currentData()))
-        self.canvas.scene.set_outline(self.session.parcel)
+        self._select()
 
     def _draw(self) -> None:
-        scene, display = self.canvas.scene, self.session.display
-        overlay = current_overlay(self.session)
-        name_method(self.title_label, self.title, overlay)
-        if overlay is None:
-            self.bar.set_scale(None)
-        else:
-            self.bar.set_scale(overlay.scale, clipped=overlay.scale.clipped(overlay.values))
-        set_choice(self.shape_box, display.surface)
+        scene, shape = self.canvas.scene, self.shape()
+        self.overlay = top_overlay(self.session)
+        self.shown = shown_connections(self.session) if shape == "glass" else None
+        set_choice(self.shape_box, shape)
+        self._show_legend(shape)
         if scene is None:
             waiting = self.session.case is not None and bool(self.session.case.view.surfaces)
             self.canvas.reason = "Loading the surface…" if waiting else self.empty_reason()
             self.canvas.update()
             return
-        if display.surface != self._shape:
-            self._shape = display.surface
-            scene.set_shape(self._shape)
+        if shape != self._shape:
+            self._change_shape(scene, shape)
+        if shape == "glass" and self.shown is not self._drawn:
+            assert self.session.case is not None
+            found = None
+            if self.shown is not None:
+                found = connections_in_space(self.session.case, self.shown)
+            scene.set_connections(found)
+            self.canvas.legend = legend_of(found, self.shown)
+            self._drawn = self.shown
+        elif shape != "glass":
+            self._colour(scene)
+        self._select()
+        self.canvas.redraw()
+
+    def _show_legend(self, shape: str) -> None:
+        """Title, bar and the words below: of the connections or of the parcels."""
+        if shape == "glass":
+            self.title_label.setText("Connections")
+            self.title_label.setToolTip("")
+            self.bar.set_scale(None if self.shown is None else self.shown.scale, title="Connection")
+            self.words.setText(self.shown.words if self.shown is not None else "")
+            return
+        self.canvas.legend = Legend()
+        name_method(self.title_label, self.title, self.overlay)
+        if self.overlay is None:
+            self.bar.set_scale(None)
+            self.words.setText("")
+            return
+        scale = self.overlay.scale
+        clipped = scale.clipped(self.overlay.values)
+        self.bar.set_scale(scale, clipped=clipped, title=self.overlay.title)
+        self.words.setText(f"{self.overlay.title}: {self.overlay.hidden_text}")
+
+    def _change_shape(self, scene: SurfaceScene, shape: str) -> None:
+        opened = self.session.case
+        assert opened is not None
+        was, self._shape = self._shape, shape
+        if shape == "glass" and opened.view.template is not None:
+            inside = np.asarray(opened.view.template) > BRAIN_GREY
+            scene.set_glass(inside, opened.view.affine)
+            self._drawn = None
+        else:
+            scene.set_glass(None, None)
+            scene.set_connections(None)
+            self._drawn = None
+            scene.set_shape(shape)
+        if {was, shape} & {"inflated"}:
             scene.look_from(str(self.view_box.currentData()))
-            scene.set_outline(self.session.parcel)
-        if overlay is None:
+
+    def _colour(self, scene: SurfaceScene) -> None:
+        if self.overlay is None:
             count = self._parcel_count()
             scene.set_colours(np.zeros((count, 3), np.uint8), np.zeros(count, dtype=bool))
         else:
-            scene.set_colours(overlay.rgb(), overlay.shown)
-        self.canvas.redraw()
+            scene.set_colours(self.overlay.rgb(), self.overlay.shown, self.overlay.disagreeing)
 
-    def _parcel_changed(self) -> None:
-        if self.canvas.scene is not None:
-            self.canvas.scene.set_outline(self.session.parcel)
+    def _select(self) -> None:
+        scene, session = self.canvas.scene, self.session
+        if scene is None:
+            return
+        glass = self._shape == "glass"
+        scene.set_outline(None if glass else session.parcel)
+        scene.set_chosen(session.parcel, session.edge)
+        # The inflated surface has no place of its own for a point of the template.
+        scene.set_cursor(session.crosshair_mm if self._shape != "inflated" else None)
+
+    def _selection_changed(self) -> None:
+        self._select()
         if self.session.display.overlay == "seed":
             self._draw()
-        self.canvas.redraw()
+        self.canvas.redraw_when_calm()
+
+    def _crosshair_changed(self) -> None:
+        if self.canvas.scene is not None and self._shape != "inflated":
+            self.canvas.scene.set_cursor(self.session.crosshair_mm)
+            self.canvas.redraw_when_calm()
+
+    def sentence(self) -> str:
+        """What is drawn, in one sentence."""
+        if self._shape == "glass" and self.shown is not None:
+            return f"Glass brain from the {self.view_box.currentText().lower()}, {self.shown.words}"
+        return f"{self.view_box.currentText()} view of the surface, {self.words.text()}"
+
+    def as_table(self) -> Table | None:
+        """The connections that are drawn, or the value of every parcel."""
+        opened = self.session.case
+        signals = opened.case.signals if opened is not None else None
+        if signals is None:
+            return None
+        names, networks = signals.parcel_names, signals.networks
+        if self.shape() == "glass" and self.shown is not None:
+            edges = self.shown.edges
+            pairs = zip(edges.pairs(), edges.value.tolist(), strict=True)
+            rows = [(names[a], names[b], value) for (a, b), value in pairs]
+            return Table(("Region", "Other region", self.shown.unit or "Value"), rows)
+        if self.overlay is None:
+            return None
+        values = (float(v) for v in self.overlay.values)
+        shown = ("yes" if s else "no" for s in self.overlay.shown)
+        found = list(zip(names, networks, values, shown, strict=True))
+        return Table(("Region", "Network", self.overlay.scale.unit, "Over threshold"), found)
 
     def _parcel_count(self) -> int:
         opened = self.session.case

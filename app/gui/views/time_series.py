@@ -2,59 +2,63 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 import pyqtgraph as pg
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QSignalBlocker
 from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QCheckBox, QFileDialog, QWidget
 
 from app.core.arrays import Floats
-from app.core.errors import AppError
 from app.core.results import CleanSignals
 from app.gui.session import Session
 from app.gui.traces import (
     Trace,
+    axis_words,
     current_key,
+    drawn_points,
+    drawn_rows,
     hold,
-    percent_change,
+    hold_key,
+    mask_key,
     repetition_time_s,
-    spectrum,
+    save_traces,
     trace_of,
-    traces_tsv,
 )
 from app.gui.widgets import plots
 from app.gui.widgets.fields import choice, set_choice
-from app.gui.widgets.frame_limits import flag_limits, limit_text
 from app.gui.widgets.frame_mouse import FrameMouse
-from app.gui.widgets.tables import Cell, Table
-from app.gui.widgets.trace_legend import Look, TraceLegend, look_of
+from app.gui.widgets.mask_reader import MaskReader
+from app.gui.widgets.motion_traces import draw_displacement
+from app.gui.widgets.tables import Table
+from app.gui.widgets.trace_legend import Look, TraceLegend, look_of, plain_look
 from app.gui.widgets.view import View
 from app.gui.widgets.view_keys import ViewCommand
-from app.study.files import replace_file, storage_errors
 
 _KINDS = {"time": "Over time", "spectrum": "Spectrum"}
 _SOURCES = {"parcel": "Parcel", "voxel": "Voxel"}
+_NO_MASK = "Add a mask as a layer of the slices first."
 _NO_VOXELS = "Open the scan itself (File, Open scan) to read its voxels."
 
 
 class TimeSeriesView(View):
-    """Traces over the volumes of the file with flagged frames shaded, motion below."""
+    """Traces over the volumes of the file with flagged frames shaded, motion below.
+
+    With `native` the current trace is the voxel under the scan's own crosshair.
+    """
 
     name = "time_series"
     title = "Time series"
     takes_turns = True
     commands: ClassVar[tuple[ViewCommand, ...]] = (
         ViewCommand("hold", "Hold this time series", "T", "hold"),
+        ViewCommand("hold_mask", "Hold the mean inside the uppermost mask", "", "hold_mask"),
         ViewCommand("release", "Let all held time series go", "Shift+T", "release"),
         ViewCommand("back", "Volume before", ",", "volume_before"),
         ViewCommand("on", "Next volume", ".", "volume_after"),
-        ViewCommand(
-            "export", "Export the time series (TSV)\N{HORIZONTAL ELLIPSIS}", "", "ask_export"
-        ),
+        ViewCommand("export", "Export the time series (TSV)…", "", "ask_export"),
     )
     gestures: ClassVar[tuple[tuple[str, str], ...]] = (
         ("Click", "Show this volume"),
@@ -62,8 +66,12 @@ class TimeSeriesView(View):
         ("Drag", "Select frames: the series attribution is drawn for them"),
     )
 
-    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+    def __init__(
+        self, session: Session, parent: QWidget | None = None, *, native: bool = False
+    ) -> None:
         super().__init__(session, parent)
+        self.native = native
+        self.reader = MaskReader(session, self)
         state = session.state.plots
         self.source_box = choice(
             "Parcel, or voxel at the crosshair",
@@ -98,31 +106,41 @@ class TimeSeriesView(View):
         self._curves: list[tuple[pg.PlotItem, pg.PlotDataItem]] = []
         self._traces: tuple[Trace, ...] = ()
         self._made: object = None
+        self.reader.done.connect(self._arrived)
+        self.reader.refused.connect(self.parcel_label.show_words)
+        self._shown: object = None  # which traces are drawn
         self.mouse.clicked.connect(self._clicked)
         self.mouse.dragging.connect(self._show_range)
         self.mouse.dragged.connect(lambda first, last, _shift: session.select_frames(first, last))
         self.listen(session.parcel_changed, self._selection_changed)
-        self.listen(session.crosshair_changed, self._selection_changed)
+        self.listen(session.crosshair_changed, self._crosshair_changed)
         self.listen(session.frame_changed, self._frame_changed)
+        self.listen(session.volumes_changed, self.refresh)
         self.listen(session.frames_changed, self._frames_changed)
         self.listen(session.plots_changed, self._plots_changed)
         self.refresh()
 
     # drawing ---------------------------------------------------------------------
 
+    def _arrived(self) -> None:
+        """Draw again: what a trace waited for was read."""
+        self._shown = None
+        self._selection_changed()
+
     def refresh(self) -> None:
         """Build the axes for what is open, then show the traces."""
         state, signals = self.session.state.plots, self._signals()
+        opened = self.session.case
         self.graphics.clear()
+        self._shown = None
         self._plots, self._cursors, self._ranges, self._curves = {}, [], [], []
         colours = self.tokens()
         self.graphics.setBackground(QColor(colours.surface))
         set_choice(self.kind_box, state.series)
         set_choice(self.source_box, state.trace)
-        self.source_box.setVisible(self.session.case is not None)
-        self.percent_box.blockSignals(True)
-        self.percent_box.setChecked(state.percent)
-        self.percent_box.blockSignals(False)
+        self.source_box.setVisible(self.session.case is not None and not self.native)
+        with QSignalBlocker(self.percent_box):
+            self.percent_box.setChecked(state.percent)
         self._made = (state.series, state.percent)
         time = state.series == "time"
         if signals is None and not self._has_voxels():
@@ -132,16 +150,17 @@ class TimeSeriesView(View):
             return
         self._add("raw", "Raw, %" if state.percent else "Raw")
         if signals is not None:
-            self._add("cleaned", "Cleaned, %" if signals.units == "percent" else "Cleaned")
-            if time:
-                self._add_motion(signals)
+            if not self.native:  # voxels are not cleaned
+                self._add("cleaned", "Cleaned, %" if signals.units == "percent" else "Cleaned")
+            if time and opened is not None and "framewise_displacement" in signals.confounds:
+                draw_displacement(self._add("motion", "FD, mm"), opened.case, colours)
         last = list(self._plots.values())[-1]
         for item in self._plots.values():
             if item is not last:
                 item.setXLink(last)
                 item.getAxis("bottom").setStyle(showValues=False)
                 item.getAxis("bottom").setHeight(6)
-        last.setLabel("bottom", self._axis_words(signals))
+        last.setLabel("bottom", axis_words(signals, state))
         self.mouse.plots = list(self._plots.values()) if time else []
         stretch = self.graphics.ci.layout
         for row, name in enumerate(self._plots):
@@ -150,20 +169,15 @@ class TimeSeriesView(View):
         self._selection_changed()
         self._frames_changed()
 
-    def _axis_words(self, signals: CleanSignals | None) -> str:
-        if self.session.state.plots.series == "spectrum":
-            return "Frequency, Hz"
-        flagged = 0 if signals is None else int((~np.asarray(signals.good_frames)).sum())
-        return "Volume in the file (first = 0)" + f"; {flagged} not used" * bool(flagged)
-
     def _add(self, name: str, label: str) -> pg.PlotItem:
         time, signals = self.session.state.plots.series == "time", self._signals()
         first = None
         if time:
             first = 0 if signals is None else signals.first_frame
         colours = self.tokens()
-        item = plots.plot(self.graphics, len(self._plots), label, first_frame=first)
+        item = plots.plot(self.graphics, len(self._plots), "", first_frame=first)
         plots.style_plot(item, colours)
+        plots.legend(item, ((label, colours.muted),), colours.surface)
         self._plots[name] = item
         if time:
             if signals is not None:
@@ -177,17 +191,6 @@ class TimeSeriesView(View):
             item.addItem(cursor, ignoreBounds=True)
             self._cursors.append(cursor)
         return item
-
-    def _add_motion(self, signals: CleanSignals) -> None:
-        trace, opened = signals.confounds.get("framewise_displacement"), self.session.case
-        if trace is None or opened is None:
-            return
-        values, colours = np.asarray(trace, dtype=float), self.tokens()
-        item = self._add("motion", "FD, mm")
-        plots.curve(item, values, colours.muted)
-        limit = flag_limits(opened.case)["framewise_displacement"]
-        plots.limit_line(item, limit, colours, limit_text(values, limit, "mm"))
-        item.setYRange(0, max(float(np.nanmax(values, initial=0.0)), limit * 1.6), padding=0.04)
 
     def restyle(self) -> None:
         """Draw again in the theme's colours."""
@@ -204,22 +207,36 @@ class TimeSeriesView(View):
         return opened.case.signals if opened is not None else None
 
     def _has_voxels(self) -> bool:
-        return getattr(self.session, "volumes", None) is not None
+        return self.session.volumes is not None
 
     def _selection_changed(self) -> None:
         """Take the traces anew: the current one first, then those that are held."""
         if not self._plots:
             return
-        current, held = current_key(self.session), self.session.state.plots.held
+        current, held = current_key(self.session, native=self.native), self.session.state.plots.held
         keys = [current] * bool(current) + [key for key in held if key != current]
+        shown = (tuple(keys), held, id(self.session.case), self._made)
+        if shown == self._shown:
+            return  # a slice was stepped inside the parcel
+        self._shown = shown
+        self.reader.want(keys)
         found = (trace_of(self.session, key) for key in keys)
         self._traces = tuple(trace for trace in found if trace is not None)
         self._draw_curves()
         self._tell(current)
 
+    def close_scene(self) -> None:
+        """Wait for the thread."""
+        self.reader.close()
+
+    def _crosshair_changed(self) -> None:
+        if current_key(self.session, native=self.native).startswith("voxel"):
+            self._selection_changed()
+
     def _draw_curves(self) -> None:
-        for item, curve in self._curves:
-            item.removeItem(curve)
+        spare = {
+            name: [c for i, c in self._curves if i is item] for name, item in self._plots.items()
+        }
         self._curves = []
         held = self.session.state.plots.held
         for trace in self._traces:
@@ -227,9 +244,18 @@ class TimeSeriesView(View):
             width = 1.4 if trace.key not in held else 1.2
             for name, (across, up) in self._points(trace).items():
                 item = self._plots.get(name)
-                if item is not None:
-                    pen = plots.pen(colour, width, dash)
-                    self._curves.append((item, item.plot(across, up, pen=pen, connect="finite")))
+                if item is None:
+                    continue
+                pen = plots.pen(colour, width, dash)
+                if spare[name]:  # making one takes long
+                    curve = spare[name].pop()
+                    curve.setData(across, up, pen=pen, connect="finite")
+                else:
+                    curve = item.plot(across, up, pen=pen, connect="finite")
+                self._curves.append((item, curve))
+        for name, curves in spare.items():
+            for curve in curves:
+                self._plots[name].removeItem(curve)
         for name in ("raw", "cleaned"):
             if name in self._plots:
                 self._plots[name].enableAutoRange(axis="y")
@@ -246,19 +272,11 @@ class TimeSeriesView(View):
     def _look(self, key: str) -> Look:
         """Hue and dashes of a trace: held ones keep theirs, the current one is plain."""
         held = self.session.state.plots.held
-        return look_of(held.index(key)) if key in held else _plain(self.tokens().accent)
+        return look_of(held.index(key)) if key in held else plain_look(self.tokens().accent)
 
     def _points(self, trace: Trace) -> dict[str, tuple[Floats, Floats]]:
-        """What is drawn of a trace in each plot: frames or Hz, and values."""
-        state, seconds = self.session.state.plots, repetition_time_s(self.session)
-        raw = percent_change(trace.raw) if state.percent else trace.raw
-        series = {"raw": raw} | ({} if trace.cleaned is None else {"cleaned": trace.cleaned})
-        if state.series == "spectrum":
-            return {name: spectrum(values, seconds) for name, values in series.items()}
-        first = trace.first_frame
-        frames = np.arange(len(series["raw"]), dtype=float)
-        across = {"raw": trace.volumes - first, "cleaned": frames}
-        return {name: (across[name][: len(values)], values) for name, values in series.items()}
+        """What is drawn of a trace in each plot."""
+        return drawn_points(trace, self.session.state.plots, repetition_time_s(self.session))
 
     def _tell(self, current: str) -> None:
         entries = [
@@ -267,7 +285,8 @@ class TimeSeriesView(View):
         ]
         self.parcel_label.show_entries(tuple(entries))
         if not entries:
-            voxel = self.session.state.plots.trace == "voxel" or self.session.case is None
+            parcel = self.session.state.plots.trace == "parcel" and self.session.case is not None
+            voxel = self.native or not parcel
             none = voxel and not self._has_voxels()
             self.parcel_label.show_words(_NO_VOXELS if none else "Click a parcel.")
 
@@ -314,7 +333,15 @@ class TimeSeriesView(View):
 
     def hold(self) -> None:
         """Keep the trace that follows the selection, or let it go."""
-        hold(self.session)
+        hold(self.session, native=self.native)
+
+    def hold_mask(self) -> None:
+        """Hold the mean of the mask that lies uppermost among the layers."""
+        key = mask_key(self.session)
+        if key and self._has_voxels():
+            hold_key(self.session, key)
+        else:
+            self.parcel_label.show_words(_NO_VOXELS if key else _NO_MASK)
 
     def release(self) -> None:
         """Keep none."""
@@ -322,7 +349,7 @@ class TimeSeriesView(View):
 
     def volume_before(self) -> None:
         """One volume back."""
-        self.session.select_frame(self.session.frame - 1)
+        self.session.select_frame(max(self.session.frame - 1, 0))
 
     def volume_after(self) -> None:
         """One volume on."""
@@ -346,23 +373,14 @@ class TimeSeriesView(View):
         """One row a volume, or a frequency: what is drawn."""
         if not self._traces:
             return None
-        columns, series = [], []
-        for trace in self._traces:
-            for name, (across, up) in self._points(trace).items():
-                columns.append(f"{trace.name}, {name}")
-                series.append((across, up))
         spectral = self.session.state.plots.series == "spectrum"
-        first = 0 if spectral else self._traces[0].first_frame
-        grid = np.unique(np.concatenate([across for across, _ in series]))
-        made = np.full((len(grid), len(series)), np.nan)
-        for column, (across, up) in enumerate(series):
-            made[np.searchsorted(grid, across), column] = up
-        head = "frequency, Hz" if spectral else "volume"
-        rows: list[Sequence[Cell]] = [
-            (float(at) if spectral else int(at) + first, *(float(value) for value in values))
-            for at, values in zip(grid, made, strict=True)
-        ]
-        return Table((head, *columns), rows)
+        first = None if spectral else self._traces[0].first_frame
+        drawn = {
+            f"{trace.name}, {name}": points
+            for trace in self._traces
+            for name, points in self._points(trace).items()
+        }
+        return Table(*drawn_rows(drawn, first))
 
     def ask_export(self) -> None:
         """Choose where the traces go."""
@@ -377,14 +395,5 @@ class TimeSeriesView(View):
 
     def export_to(self, path: Path) -> None:
         """Write the traces as they are stored: raw in scanner units, whatever is drawn."""
-        try:
-            with storage_errors():
-                replace_file(path, traces_tsv(self._traces, repetition_time_s(self.session)))
-        except AppError as error:
-            self.parcel_label.show_words(f"{error.message} {error.hint}".strip())
-        else:
-            self.parcel_label.show_words(f"{len(self._traces)} time series were exported.")
-
-
-def _plain(colour: str) -> Look:
-    return colour, Qt.PenStyle.SolidLine
+        said = save_traces(path, self._traces, repetition_time_s(self.session))
+        self.parcel_label.show_words(said)

@@ -14,6 +14,7 @@ from app.gui.widgets import plots
 from app.gui.widgets.theme import Tokens
 
 _SELECTED_HUE = "#ffeb3b"
+_NAME_PX = 13.0  # height of a network's name
 
 
 class CarpetPlot:
@@ -60,15 +61,22 @@ class CarpetPlot:
             picture = pg.ImageItem(strip[:, None, :])
             picture.setRect(-0.5 - width, 0, width, rows)
             self.item.addItem(picture)
-        ticks = [
-            ((a + b) / 2.0, NETWORK_SHORT.get(name, name))
-            for name, a, b in self._blocks()
-            if b - a >= rows / 26
-        ]
-        self.item.getAxis("left").setTicks([ticks])
         self.item.getAxis("left").setStyle(tickLength=0)
+        self.fit_names()
         self.item.setYRange(-self._strip_rows(), rows, padding=0)
         self.item.setXRange(-0.5 - width, frames - 0.5, padding=0)
+
+    def fit_names(self) -> None:
+        """Name the networks that have room for it: large ones first."""
+        rows = len(self.networks)
+        room = float(self.item.getViewBox().height()) or 300.0
+        apart = _NAME_PX * (rows + self._strip_rows()) / max(room, 1.0)
+        ticks: list[tuple[float, str]] = []
+        for name, a, b in sorted(self._blocks(), key=lambda block: block[1] - block[2]):
+            middle = (a + b) / 2.0
+            if all(abs(middle - other) >= apart for other, _ in ticks):
+                ticks.append((middle, NETWORK_SHORT.get(name, name)))
+        self.item.getAxis("left").setTicks([sorted(ticks)])
 
     def show_frames(self, flagged: Bools, by_hand: Bools) -> None:
         """Marks above the carpet: over flagged frames, and over those left out by hand."""

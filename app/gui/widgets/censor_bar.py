@@ -58,13 +58,11 @@ class CensorBar(QWidget):
         self.setVisible(opened is not None and (opened.is_edited or bool(by_hand)))
         if opened is None:
             return
-        edited = opened.is_edited
-        self.back.setVisible(edited)
-        self.again.setVisible(edited)
-        told = (
-            f"By hand left out: {frames_text(by_hand)}" if by_hand else "Nothing left out by hand"
-        )
-        self.words.set_full_text(f"{told}. {censored_words(opened)}" if edited else f"{told}.")
+        stale = opened.is_edited
+        self.back.setVisible(stale)
+        self.again.setVisible(stale)
+        told = f"Left out by hand: {frames_text(by_hand)}" if by_hand else "None left out by hand"
+        self.words.set_full_text(f"{told}. {censored_words(opened)}" if stale else f"{told}.")
         self.gates.set_full_text(self._gates())
 
     def _gates(self) -> str:

@@ -10,10 +10,12 @@ from PySide6.QtGui import QColor, QLinearGradient, QPainter, QPaintEvent, QPen, 
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from app.core import wording
-from app.core.colours import MagnitudeScale, SignedScale, diverging_table, sequential_table
+from app.core.colour_maps import LayerScale, as_layer_scale, colour_table
+from app.core.colours import MagnitudeScale, SignedScale
 from app.gui.widgets.theme import font, tokens
 
 _BAR_PX = 12
+_ROWS = 33  # of the colour table that the gradient is made from
 
 
 class ColourBar(QWidget):
@@ -21,26 +23,31 @@ class ColourBar(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._scale: SignedScale | MagnitudeScale | None = None
-        self._clipped = False
+        self.scale: LayerScale | None = None
+        self.clipped = (False, False)  # values lie below the low end, above the high one
         self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Expanding)
         self.setAccessibleName("Colour bar")
 
     def set_scale(
-        self, scale: SignedScale | MagnitudeScale | None, *, clipped: bool = False
+        self,
+        scale: SignedScale | MagnitudeScale | LayerScale | None,
+        *,
+        clipped: bool | tuple[bool, bool] = False,
+        title: str = "",
     ) -> None:
-        """Show a scale; `clipped` draws arrow heads at the ends."""
-        self._scale = scale
-        self._clipped = clipped
+        """Show a scale; `clipped` draws arrow heads, at both ends or at (low, high).
+
+        `title` says which layer the bar belongs to.
+        """
+        self.scale = None if scale is None else as_layer_scale(scale)
+        both = clipped if isinstance(clipped, tuple) else (clipped, clipped)
+        signed = self.scale is not None and self.scale.low < 0.0
+        self.clipped = (both[0] and signed, both[1])
         self.setVisible(scale is not None)
-        number = wording.number
-        if isinstance(scale, SignedScale):
-            self.setAccessibleDescription(
-                f"{scale.unit}, from {wording.signed(-scale.limit, 3)} to "
-                f"{wording.signed(scale.limit, 3)}, hidden below {number(scale.threshold)}"
-            )
-        elif scale is not None:
-            self.setAccessibleDescription(f"{scale.unit}, from 0 to {number(scale.limit)}")
+        if self.scale is not None:
+            self.setAccessibleName(f"Colour bar, {title}" if title else "Colour bar")
+            self.setAccessibleDescription(_spoken(self.scale))
+            self.setToolTip("\n".join(part for part in (title, _spoken(self.scale)) if part))
         self.update()
 
     def sizeHint(self) -> QSize:
@@ -53,36 +60,36 @@ class ColourBar(QWidget):
 
     def paintEvent(self, _event: QPaintEvent) -> None:
         """Draw the bar; the numbers stand right of it."""
-        if self._scale is None:
+        if self.scale is None:
             return
-        scale, colours = self._scale, tokens(self.palette())
-        signed = isinstance(scale, SignedScale)
+        scale, colours = self.scale, tokens(self.palette())
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setFont(font(self.font(), scale=0.85))
         metrics = painter.fontMetrics()
         top = metrics.height() + 14.0
         bar = QRectF(6, top, _BAR_PX, self.height() - top - 12.0)
-        table = diverging_table(33) if signed else sequential_table(33)
+        table = colour_table(scale.colour_map, _ROWS)
         gradient = QLinearGradient(bar.bottomLeft(), bar.topLeft())
         for row, colour in enumerate(table):
             gradient.setColorAt(row / (len(table) - 1), QColor(*(int(c) for c in colour)))
         painter.fillRect(bar, gradient)
-        low = -scale.limit if signed else 0.0
 
         def height_of(value: float) -> float:
-            return bar.bottom() - (value - low) / (scale.limit - low) * bar.height()
+            share = (value - scale.low) / (scale.high - scale.low)
+            return bar.bottom() - share * bar.height()
 
-        if isinstance(scale, SignedScale) and scale.threshold > 0.0:
-            cut = min(scale.threshold, scale.limit)
-            band = QRectF(bar.left(), height_of(cut), _BAR_PX, height_of(-cut) - height_of(cut))
-            painter.fillRect(band, QColor("#6b7178"))
+        if scale.threshold > 0.0:
+            above = height_of(min(scale.threshold, scale.high))
+            below = height_of(max(-scale.threshold, scale.low))
+            painter.fillRect(QRectF(bar.left(), above, _BAR_PX, below - above), QColor("#6b7178"))
         painter.setPen(QPen(QColor(colours.muted), 1))
         painter.drawRect(bar)
-        if self._clipped:
-            self._arrows(painter, bar, both=signed)
+        self._arrows(painter, bar)
         painter.setPen(QColor(colours.text))
-        painter.drawText(QPointF(4, metrics.ascent() + 1), scale.unit)
+        room = self.width() - 6
+        unit = metrics.elidedText(scale.unit, Qt.TextElideMode.ElideRight, room)
+        painter.drawText(QPointF(4, metrics.ascent() + 1), unit)
         taken: list[float] = []
         for value, text in _marks(scale):
             y = height_of(value)
@@ -94,11 +101,13 @@ class ColourBar(QWidget):
             painter.drawText(QPointF(bar.right() + 5, y + metrics.ascent() / 2.0 - 1), text)
         painter.end()
 
-    def _arrows(self, painter: QPainter, bar: QRectF, *, both: bool) -> None:
-        ends = diverging_table(2) if both else sequential_table(2)
-        painter.setPen(Qt.PenStyle.NoPen)
-        places = [(ends[1], bar.top(), bar.top() - 8.0)]
-        places += [(ends[0], bar.bottom(), bar.bottom() + 8.0)] * both
+    def _arrows(self, painter: QPainter, bar: QRectF) -> None:
+        assert self.scale is not None
+        ends = colour_table(self.scale.colour_map, 2)
+        colours = tokens(self.palette())
+        painter.setPen(QPen(QColor(colours.muted), 1))  # an end may have the panel's own colour
+        places = [(ends[1], bar.top(), bar.top() - 8.0)] * self.clipped[1]
+        places += [(ends[0], bar.bottom(), bar.bottom() + 8.0)] * self.clipped[0]
         for colour, base, tip in places:
             painter.setBrush(QColor(*(int(c) for c in colour)))
             triangle = QPolygonF(
@@ -112,19 +121,33 @@ class ColourBar(QWidget):
         painter.setBrush(Qt.BrushStyle.NoBrush)
 
 
-def _marks(scale: SignedScale | MagnitudeScale) -> list[tuple[float, str]]:
+def _spoken(scale: LayerScale) -> str:
+    words = wording.number
+    low = "0" if scale.low == 0 else wording.signed(scale.low, 3)
+    high = wording.signed(scale.high, 3) if scale.low < 0 else words(scale.high)
+    said = f"{scale.unit}, from {low} to {high}"
+    return f"{said}, hidden below {words(scale.threshold)}" if scale.threshold > 0 else said
+
+
+def _marks(scale: LayerScale) -> list[tuple[float, str]]:
     """(value, its words), the ends first: of two that would overlap, the first is written."""
-    digits = _digits(scale.limit)
-    if isinstance(scale, MagnitudeScale):
-        marks = [(scale.limit, f"{scale.limit:.{digits}f}"), (0.0, "0")]
-        if scale.mark is not None and 0.0 < scale.mark < scale.limit:
-            marks.append((scale.mark, f"{scale.mark:g}"))
-        return marks
-    values = [scale.limit, 0.0, -scale.limit]
-    cut = min(scale.threshold, scale.limit)
-    if cut > 0:
-        values += [cut, -cut]
-    return [(v, "0" if v == 0 else wording.signed(v, digits)) for v in values]
+    digits = _digits(max(abs(scale.low), abs(scale.high)))
+    signed = scale.low < 0.0
+    values = [scale.high, scale.low]
+    if signed and scale.high > 0.0:
+        values.insert(1, 0.0)
+    cut = min(scale.threshold, max(scale.high, -scale.low))
+    values += [v for v in (cut, -cut) if cut > 0 and scale.low < v < scale.high]
+    marks = [(v, _written(v, digits, signed=signed)) for v in values]
+    if scale.mark is not None and scale.low < scale.mark < scale.high:
+        marks.append((scale.mark, f"{scale.mark:g}"))
+    return marks
+
+
+def _written(value: float, digits: int, *, signed: bool) -> str:
+    if value == 0:
+        return "0"
+    return wording.signed(value, digits) if signed else f"{value:.{digits}f}"
 
 
 def _digits(limit: float) -> int:

@@ -24,8 +24,14 @@ class FactsArea(QScrollArea):
         self.viewport().setAutoFillBackground(False)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
 
-    def show_facts(self, rows: Sequence[tuple[str, str]], findings: Sequence[Finding] = ()) -> None:
-        """Write everything anew."""
+    def show_facts(
+        self,
+        rows: Sequence[tuple[str, str]],
+        findings: Sequence[Finding] = (),
+        *,
+        stacked: bool = False,
+    ) -> None:
+        """Write everything anew; `stacked` puts each name above its words, for narrow places."""
         content = QWidget()
         column = QVBoxLayout(content)
         column.setContentsMargins(0, 2, 6, 2)
@@ -33,12 +39,14 @@ class FactsArea(QScrollArea):
         grid = QGridLayout()
         grid.setHorizontalSpacing(14)
         grid.setVerticalSpacing(4)
-        grid.setColumnStretch(1, 1)
+        grid.setColumnStretch(0 if stacked else 1, 1)
         for row, (name, value) in enumerate(rows):
             label = QLabel(name)
             label.setObjectName("muted")
-            grid.addWidget(label, row, 0, Qt.AlignmentFlag.AlignTop)
-            grid.addWidget(wrapped(value), row, 1)
+            label.setWordWrap(stacked)
+            place = (2 * row, 0, 2 * row + 1, 0) if stacked else (row, 0, row, 1)
+            grid.addWidget(label, place[0], place[1], Qt.AlignmentFlag.AlignTop)
+            grid.addWidget(wrapped(value), place[2], place[3])
         column.addLayout(grid)
         if findings:
             title = QLabel("Findings")

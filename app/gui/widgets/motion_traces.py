@@ -18,7 +18,7 @@ AXIS_HUES = ("#4e9ad4", "#e0913a", "#7fb069")  # x, y, z
 _JENKINSON_HUE = "#e0913a"
 _FLAGGING = (
     ("framewise_displacement", "FD", "mm"),
-    ("std_dvars", "std.DVARS", ""),
+    ("std_dvars", "Standardised DVARS", ""),
     ("dvars", "DVARS", ""),
 )
 
@@ -36,10 +36,15 @@ def trace_plots(
     assert motion is not None
     row = 0
 
-    def made(label: str, units: str) -> pg.PlotItem:
+    def made(label: str, units: str, key_of: str = "") -> pg.PlotItem:
         nonlocal row
         row += 1
-        return plots.plot(graphics, row - 1, label, units, first_frame=signals.first_frame)
+        item = plots.plot(graphics, row - 1, "", first_frame=signals.first_frame)
+        item.getAxis("left").setStyle(maxTickLevel=0)
+        name = f"{label}, {units}" if units else label
+        named = ((name, colours.muted),) if key_of != "framewise_displacement" else _both(colours)
+        plots.legend(item, named, colours.surface)
+        return item
 
     parameters = _kept(case, np.asarray(motion.parameters))
     for columns, label, factor, units in (
@@ -53,12 +58,11 @@ def trace_plots(
     for key, label, units in _FLAGGING:
         if key not in signals.confounds:
             continue
-        item = made(label, units)
+        item = made(label, units, key)
         values = np.asarray(signals.confounds[key], dtype=float)
         if key == "framewise_displacement":
             jenkinson = _kept(case, np.asarray(motion.framewise_displacement_jenkinson_mm))
             plots.curve(item, jenkinson, _JENKINSON_HUE, 1.0)
-            plots.legend(item, (("Power", colours.accent), ("Jenkinson", _JENKINSON_HUE)))
         plots.curve(item, values, colours.accent, 1.4)
         limit = flag_limits(case).get(key)
         if limit is not None:  # raw DVARS lies around its own level, in the scanner's units
@@ -66,10 +70,23 @@ def trace_plots(
             top = float(np.nanmax(values, initial=0.0))
             item.setYRange(0, max(top, limit * 1.6), padding=0.04)
         yield item
-    item = made("tSNR", "")
+    item = made("tSNR of parcels over 11 volumes", "")
     plots.curve(item, running_tsnr(np.asarray(signals.raw)), colours.accent, 1.4)
-    plots.legend(item, (("over 11 volumes", colours.accent),))
     yield item
+
+
+def draw_displacement(item: pg.PlotItem, case: Case, colours: Tokens) -> None:
+    """FD (Power) of the kept frames with its limit and the count over it, for a small plot."""
+    assert case.signals is not None
+    key = "framewise_displacement"
+    values, limit = np.asarray(case.signals.confounds[key], dtype=float), flag_limits(case)[key]
+    plots.curve(item, values, colours.muted)
+    plots.limit_line(item, limit, colours, limit_text(values, limit, "mm"))
+    item.setYRange(0, max(float(np.nanmax(values, initial=0.0)), limit * 1.6), padding=0.04)
+
+
+def _both(colours: Tokens) -> tuple[tuple[str, str], ...]:
+    return (("FD, mm: Power", colours.accent), ("Jenkinson", _JENKINSON_HUE))
 
 
 def _kept(case: Case, values: Floats) -> Floats:

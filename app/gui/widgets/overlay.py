@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,9 +10,12 @@ from PySide6.QtWidgets import QLabel
 
 from app.core import wording
 from app.core.arrays import Bools, Floats
+from app.core.colour_maps import SIGNED_MAPS, LayerScale, as_layer_scale
 from app.core.colours import CORRELATION_LIMIT, MagnitudeScale, SignedScale, signed_scale
-from app.core.explanation_wording import METHOD_LETTERS, METHOD_NAMES
+from app.core.explanation_wording import METHOD_LETTERS, METHOD_NAMES, frames_map
+from app.core.sides import side_word, without_side
 from app.gui.session import OVERLAYS, OpenCase, Session
+from app.gui.view_state.slices import Layer
 from app.preprocessing.quality import PARCEL_COVERAGE_LIMIT
 
 
@@ -23,7 +26,7 @@ class Overlay:
     kind: str
     title: str
     values: Floats  # (parcel,)
-    scale: SignedScale | MagnitudeScale
+    scale: SignedScale | MagnitudeScale | LayerScale
     shown: Bools  # (parcel,) at or above the threshold
     disagreeing: Bools  # (parcel,) hatched
 
@@ -72,23 +75,85 @@ def current_overlay(session: Session) -> Overlay | None:
     values = parcel_values(opened, display.overlay, session.parcel)
     if values is None:
         return None
-    top = max(1.0 - display.hidden_share, 1.0 / len(values))
-    if display.overlay == "seed":
-        ranked = signed_scale(values, top_share=top)
-        scale = SignedScale(CORRELATION_LIMIT, ranked.threshold, "Pearson r")
-    else:
-        scale = signed_scale(values, top_share=top)
+    kind, title = display.overlay, OVERLAYS[display.overlay]
+    frames = session.state.selection.frames
+    if kind == "series" and frames is not None:
+        values, title = _of_frames(opened, *frames)
+    if kind == "seed" and session.parcel is not None:
+        title = seed_title(opened, session.parcel)
+    frames = session.state.selection.frames
+    if kind == "series" and frames is not None:
+        values, title = _of_frames(opened, *frames)
+    layer = replace(session.state.slices.shared, top_share=1.0 - display.hidden_share)
+    return _overlay(opened, kind, title, values, layer)
+
+
+def layer_overlay(opened: OpenCase, layer: Layer) -> Overlay | None:
+    """A parcel map of its own: an attribution, or the correlation of every parcel with one."""
+    kind, _, number = layer.source.partition(":")
+    parcel = int(number) if number.isdecimal() else None
+    values = parcel_values(opened, kind, parcel) if kind in OVERLAYS else None
+    if values is None:
+        return None
+    title = seed_title(opened, parcel) if parcel is not None else OVERLAYS[kind]
+    return _overlay(opened, kind, title, values, layer)
+
+
+def seed_title(opened: OpenCase, parcel: int) -> str:
+    """Such as "Seed: 31pv, left"."""
+    signals = opened.case.signals
+    if signals is None or parcel >= len(signals.parcel_names):
+        return "Seed"
+    name = without_side(signals.parcel_names[parcel]).replace("_", " ")
+    return f"Seed: {name}, {side_word(signals.hemispheres[parcel])}"
+
+
+def _overlay(opened: OpenCase, kind: str, title: str, values: Floats, layer: Layer) -> Overlay:
+    top = max(layer.top_share, 1.0 / len(values))
+    scale = signed_scale(values, top_share=top)
+    if kind == "seed":
+        scale = SignedScale(CORRELATION_LIMIT, scale.threshold, "Pearson r")
+    if layer.threshold is not None:
+        scale = SignedScale(max(scale.limit, layer.threshold), layer.threshold, scale.unit)
     agreed = np.zeros(len(values), dtype=bool)
-    found = opened.attribution
-    hatched = agreed if found is None or display.overlay == "seed" else found.disagreeing
-    return Overlay(
-        display.overlay,
-        OVERLAYS[display.overlay],
-        values,
-        scale,
-        scale.shown(values),
-        np.asarray(hatched, dtype=bool),
-    )
+    hatched = agreed if opened.hatched is None or kind == "seed" else opened.hatched
+    made = Overlay(kind, title, values, scale, scale.shown(values), np.asarray(hatched, dtype=bool))
+    return replace(made, scale=styled(made, layer))
+
+
+def styled(overlay: Overlay, layer: Layer) -> LayerScale:
+    """The overlay's scale with the colour map and the range of a layer."""
+    return ranged(as_layer_scale(overlay.scale), layer)
+
+
+def ranged(scale: LayerScale, layer: Layer) -> LayerScale:
+    """An automatic scale with a layer's colour map and the ends that were typed.
+
+    A symmetric range has its low end at the negative of the high one.
+    """
+    signed = layer.colour_map in SIGNED_MAPS
+    high = scale.high if layer.high is None else layer.high
+    if layer.symmetric and signed:
+        low = -high
+    elif layer.low is not None:
+        low = layer.low
+    else:
+        low = scale.low if signed else 0.0
+    if not low < high:
+        low = high - max(abs(high), 1.0)
+    return replace(scale, colour_map=layer.colour_map, low=low, high=high)
+
+
+def _of_frames(opened: OpenCase, first: int, last: int) -> tuple[Floats, str]:
+    """The series map of some frames, and its title with them and their resolution."""
+    found, signals = opened.attribution, opened.case.signals
+    assert found is not None
+    assert signals is not None
+    start = signals.first_frame
+    title = f"(a) time series, volumes {start + first} to {start + last} (first = 0)"
+    if found.patch_frames:
+        title += f", in patches of {found.patch_frames}"
+    return frames_map(found.branches, first, last), title
 
 
 def name_method(label: QLabel, title: str, overlay: Overlay | None) -> None:

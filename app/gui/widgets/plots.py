@@ -55,7 +55,8 @@ def plot(
     item.setMenuEnabled(False)
     item.hideButtons()
     item.setMouseEnabled(x=False, y=False)
-    item.setLabel("left", label, units=units or None)
+    if label:
+        item.setLabel("left", label, units=units or None)
     left = item.getAxis("left")
     left.setWidth(AXIS_WIDTH_PX)
     left.enableAutoSIPrefix(False)
@@ -130,9 +131,14 @@ def curve(
     return item.plot(across, values, pen=pen(colour, width), connect="finite")
 
 
-def legend(item: pg.PlotItem, entries: tuple[tuple[str, str], ...]) -> None:
-    """Names in the colours of their lines, in the upper left corner of a plot."""
-    squares = [f'<span style="color:{hue}">&#9644; {name}</span>' for name, hue in entries]
-    words = pg.LabelItem("&nbsp; ".join(squares), size="8pt")
+def legend(item: pg.PlotItem, entries: tuple[tuple[str, str], ...], behind: str = "") -> None:
+    """Names in the colours of their lines, in the upper left corner of a plot.
+
+    A single name needs no mark. `behind` is the colour that keeps the words off the lines.
+    """
+    mark = "&#9644; " if len(entries) > 1 else ""
+    ground = f";background-color:{behind}" if behind else ""
+    named = [f'<span style="color:{hue}{ground}">{mark}{name}</span>' for name, hue in entries]
+    words = pg.LabelItem("&nbsp; ".join(named), size="8pt")
     words.setParentItem(item.getViewBox())
     words.anchor(itemPos=(0, 0), parentPos=(0, 0), offset=(8, -3))

@@ -8,6 +8,7 @@ import numpy as np
 from PySide6.QtCore import QObject
 
 from app.core import wording
+from app.core.arrays import Bools
 from app.core.results import Attribution, CleanSignals
 from app.gui.widgets.parcel_table import ParcelTable
 
@@ -30,16 +31,26 @@ class RegionTable(ParcelTable):
         self._a = self._b = np.zeros(0)
         self._rank = np.zeros(0, dtype=int)
         self._disagree = np.zeros(0, dtype=bool)
+        self._unstable = np.zeros(0, dtype=bool)
 
-    def show_case(self, signals: CleanSignals | None, found: Attribution | None) -> None:
-        """Fill the table."""
+    def show_case(
+        self,
+        signals: CleanSignals | None,
+        found: Attribution | None,
+        unstable: Bools | None = None,
+    ) -> None:
+        """Fill the table; `unstable` (parcel,) have no rank and stand behind all others."""
         self.beginResetModel()
         self._signals = signals
         count = 0 if signals is None else len(signals.parcel_names)
         if found is not None:
             self._a = np.asarray(found.branches.per_parcel, dtype=float)
             self._b = np.asarray(found.scan.per_parcel, dtype=float)
-            self._rank = np.argsort(np.argsort(-np.abs(self._b), kind="stable")) + 1
+            strength = np.abs(self._b)
+            if unstable is not None:
+                strength = np.where(unstable, -1.0, strength)
+            self._rank = np.argsort(np.argsort(-strength, kind="stable")) + 1
+            self._unstable = np.zeros(count, dtype=bool) if unstable is None else unstable
             self._disagree = np.asarray(found.disagreeing, dtype=bool)
             self._columns = COLUMNS
         else:
@@ -47,12 +58,14 @@ class RegionTable(ParcelTable):
             self._a = self._b = np.zeros(count)
             self._rank = np.arange(count) + 1
             self._disagree = np.zeros(count, dtype=bool)
+            self._unstable = np.zeros(count, dtype=bool)
         self.endResetModel()
 
     def value(self, parcel: int, column: str, *, sort: bool) -> Any:
         """Rank or attribution."""
         if column == "#":
-            return int(self._rank[parcel])
+            rank = int(self._rank[parcel])
+            return rank if sort or not self._unstable[parcel] else "unstable"
         value = float((self._a if column == "(a)" else self._b)[parcel])
         differs = "\N{NOT EQUAL TO} " if column == "(b)" and self._disagree[parcel] else ""
         return abs(value) if sort else differs + wording.signed(value, 3)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from PySide6.QtCore import QPointF, QRect, Qt, Signal
 from PySide6.QtGui import QColor, QFontMetrics, QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import QWidget
@@ -10,6 +12,7 @@ from app.gui.session import Display
 from app.gui.widgets.plane import PLANES, plane
 from app.gui.widgets.slice_canvas import SliceCanvas
 from app.gui.widgets.slice_content import SliceContent
+from app.gui.widgets.slice_keys import PlaneKeys
 from app.gui.widgets.theme import font
 
 _GAP_PX = 3
@@ -17,7 +20,7 @@ _GUIDE = (
     "Click: go to a point\n"
     "Wheel: slice by slice\n"
     "Ctrl + wheel: zoom\n"
-    "Right drag: brightness, contrast\n"
+    "Right drag: window and level\n"
     "Double click: one plane alone"
 )  # stands where two rows leave a corner free
 
@@ -27,7 +30,12 @@ class SliceStage(QWidget):
 
     voxel_picked = Signal(tuple)  # voxel indices as floats
     windowed = Signal(float, float)
+    region_windowed = Signal(tuple, tuple)  # voxels of two corners
+    window_mode = Signal(bool)
+    released = Signal()  # a drag is over
     reset = Signal()
+    hold_asked = Signal()
+    menu_asked = Signal(object)  # QPoint on the screen
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -43,6 +51,12 @@ class SliceStage(QWidget):
             canvas.zoomed.connect(self._zoom)
             canvas.panned.connect(self._pan)
             canvas.windowed.connect(self.windowed)
+            canvas.region_windowed.connect(self.region_windowed)
+            canvas.window_mode.connect(self.window_mode)
+            canvas.released.connect(self.released)
+            canvas.hold_asked.connect(self.hold_asked)
+            canvas.menu_asked.connect(self.menu_asked)
+            canvas.blinked.connect(self.blink)
             canvas.reset.connect(self._reset)
             canvas.double_clicked.connect(self.toggle_maximised)
             self.canvases[name] = canvas
@@ -70,10 +84,30 @@ class SliceStage(QWidget):
             canvas.voxel = voxel
             canvas.update()
 
+    def set_keys(self, keys: PlaneKeys) -> None:
+        """The user's keys, for every plane."""
+        for canvas in self.canvases.values():
+            canvas.keys = keys
+
+    def set_letters(self, secondary: bool) -> None:
+        """Show or leave out A, P, S and I; L and R always stay."""
+        for canvas in self.canvases.values():
+            if canvas.content is not None:
+                canvas.content = replace(canvas.content, secondary_letters=secondary)
+                canvas.update()
+
+    def blink(self, hidden: bool) -> None:
+        """Hide the layers of all planes while a key is held."""
+        for canvas in self.canvases.values():
+            if canvas.blink != hidden:
+                canvas.blink = hidden
+                canvas.update()
+
     def toggle_maximised(self, name: str) -> None:
         """Give one plane the whole stage, or take it back."""
         self._maximised = None if self._maximised == name else name
         self._arrange()
+        self.canvases[name].setFocus()
 
     def paintEvent(self, _event: QPaintEvent) -> None:
         """Black, with the reason where there is no picture."""

@@ -1,23 +1,29 @@
-"""What every view of three slices has: the stage, the bar, the read-out, window and level."""
+"""What every view of three slices has: stage, bars, read-out, coordinate box, window and level."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import ClassVar
 
 import numpy as np
 from PySide6.QtGui import QGuiApplication
-from PySide6.QtWidgets import QHBoxLayout, QToolButton, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QWidget
 
 from app.core import wording
 from app.core.arrays import Floats, Ints
 from app.core.sides import UNKNOWN_SENTENCE, side_word
 from app.gui.session import Point, Session
+from app.gui.view_state.slices import CROSSHAIR_COLOURS
 from app.gui.widgets.colour_bar import ColourBar
-from app.gui.widgets.fields import muted
 from app.gui.widgets.overlay import Overlay
-from app.gui.widgets.slice_content import SliceContent
+from app.gui.widgets.place_box import PlaceBox
+from app.gui.widgets.slice_content import Crosshair, SliceContent
+from app.gui.widgets.slice_keys import GESTURES, PLANE_COMMANDS, PlaneKeys
 from app.gui.widgets.slice_stage import SliceStage
 from app.gui.widgets.view import ElidedLabel, View
+from app.gui.widgets.view_keys import ViewCommand
 
 NO_IMAGE = "Parcel series were opened: there is no image."
 
@@ -27,45 +33,51 @@ class SliceView(View):
 
     title = "Slices"
     takes_turns = True
+    plane_commands: ClassVar[tuple[ViewCommand, ...]] = PLANE_COMMANDS
+    commands = PLANE_COMMANDS
+    gestures = GESTURES
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(session, parent)
         self.overlay: Overlay | None = None
         self._levels: dict[int, tuple[object, tuple[float, float]]] = {}  # by identity
         self.stage = SliceStage()
+        self.stage.set_keys(
+            PlaneKeys(session.keys, self.name, type(self).title, self.plane_commands)
+        )
         self.stage.voxel_picked.connect(self._picked)
         self.stage.windowed.connect(self._window)
+        self.stage.region_windowed.connect(self._window_region)
+        self.stage.window_mode.connect(self.window_keys_changed)
+        self.stage.released.connect(session.end_merge)
         self.stage.reset.connect(self._reset_window)
         self.bar = ColourBar()
+        self.bars = QHBoxLayout()
+        self.bars.setSpacing(0)
+        self.bars.addWidget(self.bar)
         self.region = ElidedLabel()
         self.region.setObjectName("title")
-        self.hidden = muted("")
+        self.hidden = ElidedLabel()
+        self.hidden.setObjectName("muted")
         self.read_out = ElidedLabel()
         self.read_out.setObjectName("muted")
-        self.copy = QToolButton()
-        self.copy.setText("Copy")
-        self.copy.setToolTip("Copy position, value and region")
-        self.copy.setAccessibleName("Copy position, value and region")
-        self.copy.setAutoRaise(True)
-        self.copy.clicked.connect(self._copy)
+        self.place = PlaceBox(session)
+        self.place.placed.connect(self.select)
+        self.place.copied.connect(self._copy)
+        self.copy = self.place.copy
         row = QHBoxLayout()
         row.setSpacing(4)
         row.addWidget(self.stage, 1)
-        row.addWidget(self.bar)
+        row.addLayout(self.bars)
         self.body.addLayout(row, 1)
-        below = QHBoxLayout()
-        below.setSpacing(8)
-        below.addWidget(self.region, 1)
-        below.addWidget(self.hidden)
-        self.body.addLayout(below)
-        lower = QHBoxLayout()
-        lower.setSpacing(8)
-        lower.addWidget(self.read_out, 1)
-        lower.addWidget(self.copy)
-        self.body.addLayout(lower)
+        for label in (self.region, self.read_out):
+            self.body.addWidget(label)
+        self.place.row.addWidget(self.hidden, 4)
+        self.body.addWidget(self.place)
         self.listen(session.parcel_changed, self._parcel_changed)
         self.listen(session.crosshair_changed, self._crosshair_changed)
         self.listen(session.display_changed, self._draw)
+        self.listen(session.slices_changed, self._draw)
 
     # what is shown --------------------------------------------------------------
 
@@ -85,6 +97,10 @@ class SliceView(View):
     def hidden_text(self) -> str:
         """What stands right below the picture, such as the count below the threshold."""
 
+    @abstractmethod
+    def picture_key(self) -> str:
+        """Name of the picture, under which its window and level are kept."""
+
     def reason(self) -> str:
         """Why there is no picture."""
         return self.empty_reason()
@@ -101,6 +117,15 @@ class SliceView(View):
         """The picture's value under the crosshair, with what it is."""
         return f"image {wording.number(value)}"
 
+    def layer_texts(self, voxel: tuple[int, int, int]) -> list[str]:
+        """The value of each layer under the crosshair, with its unit."""
+        del voxel
+        return []
+
+    def volume_text(self) -> str:
+        """Which volume of the run is shown; "" where there is only one picture."""
+        return ""
+
     def refresh(self) -> None:
         """Draw the case or the scan that is open."""
         self._levels.clear()
@@ -110,6 +135,27 @@ class SliceView(View):
         """The convention, in words, or that left and right are unknown."""
         known = self.session.orientation_known
         return self.session.convention_word if known else UNKNOWN_SENTENCE.capitalize()
+
+    def sentence(self) -> str:
+        """Where the crosshair stands and what is there, for a screen reader."""
+        if self.stage.content is None:
+            return self.stage.reason
+        parts = [self.region.full_text(), self.read_out.full_text(), self.hidden.text()]
+        return "; ".join(part for part in parts if part)
+
+    @contextmanager
+    def _for_picture(self) -> Iterator[None]:
+        """All letters, whatever is switched off on screen; neither focus nor an open entry."""
+        content = self.stage.content
+        self.stage.set_letters(True)
+        self.place.hide_controls(True)
+        try:
+            with super()._for_picture():
+                yield
+        finally:
+            self.place.hide_controls(False)
+            if content is not None:
+                self.stage.set_letters(content.secondary_letters)
 
     def in_template(self) -> bool:
         """Whether the picture lies in the template, where the parcels are."""
@@ -123,37 +169,33 @@ class SliceView(View):
         """Go to a point that was picked in the picture."""
         self.session.select_point(mm)
 
+    def crosshair(self) -> Crosshair:
+        """How the crosshair is drawn."""
+        chosen = self.session.state.slices
+        colour = CROSSHAIR_COLOURS[chosen.crosshair_colour]
+        return Crosshair(chosen.crosshair_gap_px, chosen.crosshair_width_px, colour)
+
     def _draw(self) -> None:
         found = self.volume()
         self._show_stamps()
+        self.place.setVisible(found is not None)
         if found is None:
             self.overlay = None
             self.stage.show_content(None, self.session.display, self.reason())
             self.bar.set_scale(None)
             for label in (self.region, self.read_out):
                 label.set_full_text("")
-            self.hidden.setText("")
+            self.hidden.set_full_text("")
             return
         data, affine = found
+        self.place.show_grid(affine, tuple(data.shape[:3]), self.space_word())
         shown = self.content(data, affine)
         self.stage.show_content(shown, self.session.display, "")
-        self.hidden.setText(self.hidden_text())
+        self.hidden.set_full_text(self.hidden_text())
         self.region.setVisible(shown.labels is not None)
         self.hidden.setVisible(shown.labels is not None)
         self.show_scale(data)
         self._crosshair_changed()
-
-    def levels_for(self, data: Ints | Floats) -> tuple[float, float]:
-        """Black and white of a volume: 0 and a little above its 98th percentile, or as windowed."""
-        known = self._levels.get(id(data))
-        if known is None:
-            sample = np.asanyarray(data)[::2, ::2, ::2]
-            inside = sample[np.isfinite(sample) & (sample > 0)]
-            low, high = np.percentile(inside, (2, 98)) if inside.size else (0.0, 1.0)
-            # The dark end stays at zero, so that the background is black.
-            known = (data, (min(0.0, float(low)), float(high) * 1.08))
-            self._levels[id(data)] = known  # holds the volume, so that its identity stays its own
-        return known[1]
 
     # selection -------------------------------------------------------------------
 
@@ -172,15 +214,18 @@ class SliceView(View):
         self.stage.show_voxel((i, j, k))
         self.read_out.set_full_text(self._place_text(mm, (int(i), int(j), int(k)), data))
         self.region.set_full_text(self._region_text(mm))
-        self.stage.setAccessibleDescription(f"{self.region.full_text()}; {self._position(mm)}")
+        spoken = [self._position(mm), self.region.full_text()]
+        self.stage.setAccessibleDescription("; ".join(part for part in spoken if part))
 
     def _place_text(self, mm: Point, voxel: tuple[int, int, int], data: Ints | Floats) -> str:
         parts = [
             f"{self._position(mm)} ({self.space_word()})",
-            self.value_text(float(data[voxel])),
             f"voxel {voxel[0]},{voxel[1]},{voxel[2]} (first = 0)",
+            self.volume_text(),
+            self.value_text(float(data[voxel])),
+            *self.layer_texts(voxel),
         ]
-        return "  ·  ".join(parts)
+        return "  ·  ".join(part for part in parts if part)
 
     def _position(self, mm: Point) -> str:
         return position(mm, known=self.session.orientation_known)
@@ -218,6 +263,27 @@ class SliceView(View):
         x, y, z = (float(v) for v in (found[1] @ np.append(np.rint(voxel), 1.0))[:3])
         self.select((x, y, z))
 
+    # window and level ---------------------------------------------------------------
+
+    def levels_for(self, data: Ints | Floats) -> tuple[float, float]:
+        """Black and white of a picture: as windowed, else 0 and a little above its 98th percentile.
+
+        The dark end stays at zero, so that the background is black.
+        """
+        chosen = self.session.state.slices.window(self.picture_key())
+        if chosen is not None:
+            return chosen.low, chosen.high
+        known = self._levels.get(id(data))
+        if known is None:
+            sample = np.asanyarray(data)[::2, ::2, ::2]
+            inside = sample[np.isfinite(sample) & (sample > 0)]
+            low, high = np.percentile(inside, (2, 98)) if inside.size else (0.0, 1.0)
+            if len(self._levels) > 8:
+                self._levels.clear()
+            known = (data, (min(0.0, float(low)), float(high) * 1.08))
+            self._levels[id(data)] = known  # holds the volume, so that its identity stays its own
+        return known[1]
+
     def _window(self, across: float, up: float) -> None:
         found = self.volume()
         if found is None:
@@ -225,12 +291,44 @@ class SliceView(View):
         low, high = self.levels_for(found[0])
         width = max((high - low) * (1.0 + across), 1e-6)
         middle = (high + low) / 2.0 - up * (high - low)
-        self._levels[id(found[0])] = (found[0], (middle - width / 2.0, middle + width / 2.0))
-        self._draw()
+        self._set_levels((middle - width / 2.0, middle + width / 2.0))
+
+    def _window_region(
+        self, first: tuple[float, float, float], second: tuple[float, float, float]
+    ) -> None:
+        """Window and level from the 2nd to the 98th percentile of a rectangle of the slice."""
+        found = self.volume()
+        if found is None:
+            return
+        ends = np.rint([first, second]).astype(int)
+        low, high = ends.min(axis=0), ends.max(axis=0) + 1
+        part = np.asarray(found[0][tuple(slice(a, b) for a, b in zip(low, high, strict=True))])
+        part = part[np.isfinite(part)]
+        if part.size:
+            dark, bright = (float(v) for v in np.percentile(part, (2, 98)))
+            self._set_levels((dark, max(bright, dark + 1e-6)))
+            self.session.end_merge()
+
+    def _set_levels(self, levels: tuple[float, float] | None) -> None:
+        key, slices = self.picture_key(), self.session.state.slices
+        self.session.change(
+            "Window and level",
+            "slices",
+            merge="" if levels is None else f"window {key}",
+            windows=slices.with_window(key, levels),
+        )
+
+    def levels_text(self, data: Ints | Floats) -> str:
+        """Window and level in numbers, for a corner of the picture."""
+        low, high = (wording.number(v) for v in self.levels_for(data))
+        return f"window {low} to {high}"
+
+    def window_keys_changed(self, on: bool) -> None:
+        """W was pressed, or its mode ended: what the arrows do now is said."""
+        self.place.say("Arrows set window and level; Enter ends." if on else "")
 
     def _reset_window(self) -> None:
-        self._levels.clear()
-        self._draw()
+        self._set_levels(None)
 
 
 def position(mm: Point, *, known: bool = True) -> str:

@@ -1,4 +1,4 @@
-"""The five steps at the left, each with its sign, its name and its state in words."""
+"""The steps at the left, and the workspaces below: sign, name, and state in words."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from functools import partial
 
 from PySide6.QtCore import QEvent, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen
-from PySide6.QtWidgets import QAbstractButton, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QAbstractButton, QFrame, QSizePolicy, QVBoxLayout, QWidget
 
 from app.gui.widgets.icons import STATE_WORDS, renderer, state_colour
 from app.gui.widgets.theme import font, tokens
@@ -18,6 +18,7 @@ STEPS = (
     ("explain", "Explain"),
     ("report", "Report"),
 )
+WORKSPACES = (("cohort", "Cohort"),)  # pages beside the steps of one scan
 
 
 class StepButton(QAbstractButton):
@@ -27,6 +28,7 @@ class StepButton(QAbstractButton):
         super().__init__(parent)
         self.key = key
         self.state = "idle"
+        self.is_next = False  # the guide leads here
         self.setText(title)
         self.setCheckable(True)
         self.setAutoExclusive(True)
@@ -42,6 +44,13 @@ class StepButton(QAbstractButton):
         self.setToolTip(reason or f"{self.text()}: {STATE_WORDS[state].lower()}")
         self._name()
         self.update()
+
+    def set_next(self, is_next: bool) -> None:
+        """Frame the step that the guide leads to."""
+        if is_next != self.is_next:
+            self.is_next = is_next
+            self._name()
+            self.update()
 
     def sizeHint(self) -> QSize:
         """Two lines of words."""
@@ -67,6 +76,10 @@ class StepButton(QAbstractButton):
             painter.drawRoundedRect(
                 QRectF(box.left(), box.top() + 8, 3, box.height() - 16), 1.5, 1.5
             )
+        if self.is_next:
+            painter.setBrush(Qt.BrushStyle.NoBrush)
+            painter.setPen(QPen(QColor(colours.accent), 1.2, Qt.PenStyle.DashLine))
+            painter.drawRoundedRect(box.adjusted(1, 1, -1, -1), 6, 6)
         if self.hasFocus():
             painter.setBrush(Qt.BrushStyle.NoBrush)
             painter.setPen(QPen(QColor(colours.accent), 1.5))
@@ -95,7 +108,8 @@ class StepButton(QAbstractButton):
         painter.end()
 
     def _name(self) -> None:
-        self.setAccessibleName(f"{self.text()}: {STATE_WORDS[self.state]}")
+        following = ", next step of the guide" if self.is_next else ""
+        self.setAccessibleName(f"{self.text()}: {STATE_WORDS[self.state]}{following}")
 
 
 class StepBar(QWidget):
@@ -109,20 +123,41 @@ class StepBar(QWidget):
         column.setContentsMargins(0, 8, 0, 8)
         column.setSpacing(2)
         self.buttons: dict[str, StepButton] = {}
-        for number, (key, title) in enumerate(STEPS, start=1):
+        self._rule = QFrame()
+        self._rule.setObjectName("rule")
+        self._rule.setFixedHeight(1)
+        for number, (key, title) in enumerate((*STEPS, *WORKSPACES), start=1):
+            if number == len(STEPS) + 1:
+                column.addSpacing(6)
+                column.addWidget(self._rule)
+                column.addSpacing(6)
             button = StepButton(key, title, number)
             button.clicked.connect(partial(self._clicked, key))
             column.addWidget(button)
             self.buttons[key] = button
         self.buttons["load"].setChecked(True)
 
+    def show_workspaces(self, shown: bool) -> None:
+        """Show the pages of research, or hide them in clinic mode."""
+        self._rule.setVisible(shown)
+        for key, _ in WORKSPACES:
+            self.buttons[key].setVisible(shown)
+
     def choose(self, key: str) -> None:
-        """Mark a step as the open one, without telling."""
-        self.buttons[key].setChecked(True)
+        """Mark a step as the open one, without telling; none where a workspace is open."""
+        for name, button in self.buttons.items():
+            button.setAutoExclusive(False)
+            button.setChecked(name == key)
+            button.setAutoExclusive(True)
 
     def set_state(self, key: str, state: str, reason: str = "") -> None:
         """Show the state of a step."""
         self.buttons[key].set_state(state, reason)
+
+    def set_next(self, key: str) -> None:
+        """Frame the step that the guide leads to; "" for none."""
+        for name, button in self.buttons.items():
+            button.set_next(name == key)
 
     def _clicked(self, key: str, _checked: bool = False) -> None:
         self.chosen.emit(key)

@@ -6,30 +6,43 @@ screenshot. The surface is never mirrored: letters stand where the hemispheres a
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import vtkmodules.vtkRenderingOpenGL2
 from numpy.typing import NDArray
 from vtkmodules.util import numpy_support
 from vtkmodules.vtkCommonCore import vtkPoints, vtkUnsignedCharArray
 from vtkmodules.vtkCommonDataModel import vtkCellArray, vtkPolyData
-from vtkmodules.vtkFiltersCore import vtkPolyDataNormals
-from vtkmodules.vtkRenderingCore import (
-    vtkActor,
-    vtkCellPicker,
-    vtkPolyDataMapper,
-    vtkRenderer,
-    vtkRenderWindow,
-)
+from vtkmodules.vtkRenderingCore import vtkActor, vtkCellPicker, vtkRenderer, vtkRenderWindow
 
-from app.core.arrays import Floats, Ints
+from app.core.arrays import Bools, Floats, Ints
+from app.core.colours import HATCH
+from app.gui.widgets.connectome_mesh import (
+    Connections,
+    edge_tubes,
+    joined,
+    node_radius,
+    node_spheres,
+    spheres,
+    tubes,
+)
+from app.gui.widgets.scene_actors import (
+    MeshActor,
+    glass_actor,
+    new_actor,
+    to_vtk,
+    to_vtk_ids,
+    with_normals,
+)
 from app.study.case_view import Surface
 
 __all__ = ["VIEWS", "SurfaceScene"]
 assert vtkmodules.vtkRenderingOpenGL2  # registers the renderer
 
 _GAP_MM = 2.0
+_STRIPE_MM = 5.0
+_ARM_MM = 9.0  # of the cursor's cross
+_CHOSEN = np.array([255, 235, 59], dtype=np.uint8)
+_CURSOR = np.array([96, 220, 130], dtype=np.uint8)
 # name: (direction from which one looks, what is up)
 VIEWS: dict[str, tuple[tuple[float, float, float], tuple[float, float, float]]] = {
     "Left": ((-1, 0, 0), (0, 0, 1)),
@@ -52,24 +65,17 @@ class _Hemisphere:
         sulc = np.asarray(surface.sulc)[self.faces].mean(axis=1)
         # Two greys, soft between them: gyri light, sulci darker.
         self.grey = np.clip(168.0 - 34.0 * np.tanh(sulc / (np.std(sulc) or 1.0)), 0, 255)
+        # Stripes across the cortex, for parcels whose explanation is in dispute.
+        middle = np.asarray(surface.pial_mm, dtype=float)[self.faces].mean(axis=1)
+        self.stripe = np.floor(middle.sum(axis=1) / _STRIPE_MM).astype(int) % 2 == 0
         self.mesh = vtkPolyData()
         self.outline = vtkPolyData()
         self.points: Floats = np.zeros((0, 3))
-        self.actor = self._actor(self.mesh)
-        self.outline_actor = self._actor(self.outline)
+        self.actor = new_actor(self.mesh)
+        self.outline_actor = new_actor(self.outline)
         self.outline_actor.GetProperty().SetColor(1.0, 0.92, 0.23)
         self.outline_actor.GetProperty().SetLineWidth(3.0)
         self.outline_actor.GetProperty().SetLighting(False)
-
-    def _actor(self, data: vtkPolyData) -> vtkActor:
-        mapper = vtkPolyDataMapper()
-        mapper.SetInputData(data)
-        actor = vtkActor()
-        actor.SetMapper(mapper)
-        actor.GetProperty().SetAmbient(0.25)
-        actor.GetProperty().SetDiffuse(0.75)
-        actor.GetProperty().SetSpecular(0.05)
-        return actor
 
     def set_shape(self, kind: str) -> None:
         """Pial, or inflated and moved beside the midline."""
@@ -82,26 +88,23 @@ class _Hemisphere:
             mm[:, 0] += shift
         self.points = mm
         points = vtkPoints()
-        points.SetData(_to_vtk(mm.astype(np.float32)))
+        points.SetData(to_vtk(mm.astype(np.float32)))
         cells = vtkCellArray()
-        cells.SetData(3, _to_vtk_ids(self.faces.ravel().astype(np.int64)))
+        cells.SetData(3, to_vtk_ids(self.faces.ravel().astype(np.int64)))
         plain = vtkPolyData()
         plain.SetPoints(points)
         plain.SetPolys(cells)
-        normals = vtkPolyDataNormals()
-        normals.SetInputData(plain)
-        normals.SplittingOff()
-        normals.ConsistencyOff()
-        normals.ComputePointNormalsOn()
-        normals.Update()
-        self.mesh.ShallowCopy(normals.GetOutput())
+        self.mesh.ShallowCopy(with_normals(plain))
 
-    def set_colours(self, table: NDArray[np.uint8], shown: NDArray[np.bool_]) -> None:
-        """Colour each face by its parcel; entry 0 of both tables is "no parcel"."""
+    def set_colours(
+        self, table: NDArray[np.uint8], shown: NDArray[np.bool_], hatched: NDArray[np.bool_]
+    ) -> None:
+        """Colour each face by its parcel; entry 0 of all tables is "no parcel"."""
         grey = np.repeat(self.grey[:, None], 3, axis=1)
         bounded = np.where(self.face_label < len(table), self.face_label, 0)
         colours = np.where(shown[bounded][:, None], table[bounded], grey).astype(np.uint8)
-        array = _to_vtk(np.ascontiguousarray(colours))
+        colours[hatched[bounded] & shown[bounded] & self.stripe] = HATCH
+        array = to_vtk(np.ascontiguousarray(colours))
         array.SetName("colour")
         self.mesh.GetCellData().SetScalars(array)
         self.mesh.Modified()
@@ -120,9 +123,9 @@ class _Hemisphere:
         # A hair outside the surface, or the lines would sink into it.
         centre = self.points.mean(axis=0)
         lifted = centre + (self.points - centre) * 1.008
-        points.SetData(_to_vtk(lifted.astype(np.float32)))
+        points.SetData(to_vtk(lifted.astype(np.float32)))
         cells = vtkCellArray()
-        cells.SetData(2, _to_vtk_ids(ends.ravel().astype(np.int64)))
+        cells.SetData(2, to_vtk_ids(ends.ravel().astype(np.int64)))
         self.outline.Initialize()
         self.outline.SetPoints(points)
         self.outline.SetLines(cells)
@@ -130,7 +133,13 @@ class _Hemisphere:
 
 
 class SurfaceScene:
-    """Both hemispheres, one camera, one off-screen window."""
+    """Both hemispheres or the glass brain, connections, a cursor; one camera, one window.
+
+    Parameters
+    ----------
+    surfaces
+        The two meshes; may be empty where a case has none.
+    """
 
     def __init__(self, surfaces: dict[str, Surface]) -> None:
         self._sides = [_Hemisphere(surface, side) for side, surface in surfaces.items()]
@@ -143,11 +152,22 @@ class SurfaceScene:
         self._picker = vtkCellPicker()
         self._picker.SetTolerance(0.0005)
         self._picker.PickFromListOn()
+        self._glass: vtkActor | None = None
+        self._is_glass = False
+        self._shown_sides = "both"
+        self.connections: Connections | None = None
+        self._nodes, self._edges, self._chosen = MeshActor(), MeshActor(), MeshActor()
+        self._cursor = MeshActor()
+        self._cursor.actor.GetProperty().SetLighting(False)
         for side in self._sides:
             side.set_shape("pial")
             self._renderer.AddActor(side.actor)
             self._renderer.AddActor(side.outline_actor)
             self._picker.AddPickList(side.actor)
+        for mesh in (self._nodes, self._edges, self._chosen, self._cursor):
+            self._renderer.AddActor(mesh.actor)
+        for mesh in (self._nodes, self._edges):
+            self._picker.AddPickList(mesh.actor)
         self._view = "Left"
         self.look_from("Left")
 
@@ -173,19 +193,74 @@ class SurfaceScene:
 
     def set_sides(self, shown: str) -> None:
         """Show "both", "left" or "right", so that the inner faces can be seen."""
+        self._shown_sides = shown
         for side in self._sides:
-            visible = shown in ("both", side.side)
+            visible = not self._is_glass and shown in ("both", side.side)
             side.actor.SetVisibility(visible)
             side.outline_actor.SetVisibility(visible)
 
-    def set_colours(self, rgb: NDArray[np.uint8], shown: NDArray[np.bool_]) -> None:
-        """Colour parcels, (parcel, 3) and (parcel,)."""
+    def set_glass(self, inside: Bools | None, affine: Floats | None) -> None:
+        """Show the outline of the brain in place of its surface; None shows the surface again."""
+        self._is_glass = inside is not None
+        if inside is not None and affine is not None and self._glass is None:
+            self._glass = glass_actor(inside, affine)
+            self._renderer.AddActor(self._glass)
+        if self._glass is not None:
+            self._glass.SetVisibility(self._is_glass)
+        self.set_sides(self._shown_sides)
+
+    def set_connections(self, shown: Connections | None) -> None:
+        """Draw connections between parcels, or none."""
+        self.connections = shown
+        if shown is None:
+            for mesh in (self._nodes, self._edges, self._chosen):
+                mesh.clear()
+            return
+        nodes, edges = node_spheres(shown), edge_tubes(shown)
+        self._nodes.show(nodes, shown.node_rgb[nodes.owner])
+        self._edges.show(edges, shown.edge_rgb[edges.owner])
+
+    def set_chosen(self, parcel: int | None, edge: tuple[int, int] | None) -> None:
+        """Mark the selected parcel and connection among the connections."""
+        shown = self.connections
+        self._chosen.clear()
+        if shown is None:
+            return
+        parts = []
+        if parcel is not None and np.isfinite(shown.centres_mm[parcel]).all():
+            among = np.maximum(shown.degree, 1)
+            radius = node_radius(among)[[parcel]] + 0.6
+            parts.append(spheres(shown.centres_mm[[parcel]], radius, owner=np.zeros(1, int)))
+        if edge is not None and np.isfinite(shown.centres_mm[list(edge)]).all():
+            begin, end = shown.centres_mm[[edge[0]]], shown.centres_mm[[edge[1]]]
+            parts.append(tubes(begin, end, np.array([1.7]), owner=np.zeros(1, int)))
+        if parts:
+            mesh = joined(parts)
+            self._chosen.show(mesh, np.tile(_CHOSEN, (len(mesh.faces), 1)))
+
+    def set_cursor(self, mm: tuple[float, float, float] | None) -> None:
+        """A three-dimensional cross at a point of the template, or none."""
+        self._cursor.clear()
+        if mm is None:
+            return
+        centre = np.asarray(mm, dtype=float)
+        arms = np.eye(3) * _ARM_MM
+        mesh = tubes(centre - arms, centre + arms, np.full(3, 0.5), owner=np.zeros(3, int))
+        self._cursor.show(mesh, np.tile(_CURSOR, (len(mesh.faces), 1)))
+
+    def set_colours(
+        self, rgb: NDArray[np.uint8], shown: Bools, hatched: Bools | None = None
+    ) -> None:
+        """Colour parcels, (parcel, 3) and (parcel,); hatched ones are striped grey."""
         table = np.zeros((len(rgb) + 1, 3), dtype=np.uint8)
         table[1:] = rgb
         wanted = np.zeros(len(rgb) + 1, dtype=bool)
         wanted[1:] = shown
+        striped = np.zeros(len(rgb) + 1, dtype=bool)
+        if hatched is not None:
+            striped[1:] = hatched
         for side in self._sides:
-            side.set_colours(table, wanted)
+            side.set_colours(table, wanted, striped)
 
     def set_outline(self, parcel: int | None) -> None:
         """Outline one parcel."""
@@ -230,20 +305,42 @@ class SurfaceScene:
         picture = picture.reshape(height, width, 4)[::-1]
         return np.ascontiguousarray(picture)
 
-    def pick(self, x: int, y: int) -> int | None:
-        """0-based parcel under a pixel counted from the top left; None if there is none."""
+    def pick(self, x: int, y: int) -> tuple[int, ...] | None:
+        """What lies under a pixel counted from the top left.
+
+        Returns
+        -------
+        (parcel,) for a parcel, (first, second) for a connection, None for nothing.
+        """
         height = self._window.GetSize()[1]
+        self._picker.SetTolerance(0.004 if self._is_glass else 0.0005)  # tubes are thin
         if not self._picker.Pick(x, height - 1 - y, 0, self._renderer):
             return None
         cell, actor = self._picker.GetCellId(), self._picker.GetActor()
+        if cell < 0:
+            return None
+        if actor is self._nodes.actor:
+            return (int(self._nodes.owner[cell]),)
+        if actor is self._edges.actor and self.connections is not None:
+            edge = int(self._edges.owner[cell])
+            return int(self.connections.first[edge]), int(self.connections.second[edge])
         for side in self._sides:
-            if side.actor is actor and cell >= 0:
+            if side.actor is actor:
                 label = int(side.face_label[cell])
-                return label - 1 if label > 0 else None
+                return (label - 1,) if label > 0 else None
         return None
+
+    def place_of(self, mm: tuple[float, float, float]) -> tuple[float, float]:
+        """Pixel of a point of the template, counted from the top left."""
+        self._renderer.SetWorldPoint((*mm, 1.0))
+        self._renderer.WorldToDisplay()
+        x, y, _depth = self._renderer.GetDisplayPoint()
+        return x, self._window.GetSize()[1] - y
 
     def side_places(self) -> dict[str, tuple[float, float, float]]:
         """Where the letters L, R, A, P, S, I belong: x and y from the top left, and depth."""
+        if not self._sides:
+            return {}
         low = np.min([s.points.min(axis=0) for s in self._sides], axis=0)
         high = np.max([s.points.max(axis=0) for s in self._sides], axis=0)
         middle = (low + high) / 2.0
@@ -258,16 +355,6 @@ class SurfaceScene:
                 x, y, depth = self._renderer.GetDisplayPoint()
                 found[letter] = (x, self._window.GetSize()[1] - y, depth)
         return found
-
-
-def _to_vtk(array: NDArray[np.generic]) -> Any:
-    """A VTK array that owns its copy of the numbers."""
-    return numpy_support.numpy_to_vtk(array, deep=True)  # type: ignore[no-untyped-call]
-
-
-def _to_vtk_ids(array: NDArray[np.int64]) -> Any:
-    """The same for VTK's index type."""
-    return numpy_support.numpy_to_vtkIdTypeArray(array, deep=True)  # type: ignore[no-untyped-call]
 
 
 def _face_labels(labels: NDArray[np.generic]) -> NDArray[np.int64]:

@@ -9,8 +9,8 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 from app.gui.widgets.theme import tokens
 
 Look = tuple[str, Qt.PenStyle]
-# Hues of Okabe and Ito, told apart also by their dashes.
-_HUES = ("#e69f00", "#56b4e9", "#009e73", "#cc79a7", "#d55e00", "#9a8f00")
+# Hues of Okabe and Ito without their blues, which the current trace has; told apart also by dashes.
+_HUES = ("#e69f00", "#009e73", "#cc79a7", "#d55e00", "#9a8f00", "#8c6bb1")
 _DASHES = (
     Qt.PenStyle.DashLine,
     Qt.PenStyle.DotLine,
@@ -25,6 +25,11 @@ _SAMPLE_PX = 18.0
 def look_of(place: int) -> Look:
     """Hue and dashes of a held trace."""
     return _HUES[place % len(_HUES)], _DASHES[place % len(_DASHES)]
+
+
+def plain_look(colour: str) -> Look:
+    """Of the trace that follows the selection."""
+    return colour, Qt.PenStyle.SolidLine
 
 
 class TraceLegend(QWidget):

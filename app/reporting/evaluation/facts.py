@@ -11,6 +11,11 @@ from app.core.wording import RUO_LINE
 from app.reporting.privacy import with_short_paths
 
 MODEL, BASELINE = "model", "baseline"
+NO_PLAN = "No plan was locked before the labels were read: this analysis is exploratory."
+COLOURS = (
+    "Blue: models. Grey: baselines, which know nothing of the brain or are the plainest way to use "
+    "it."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +48,8 @@ class Headline:
     baseline: str
     difference: Estimate
     method: str  # how the interval was made
+    sentence: str = ""  # what it means; "" = what the interval says of model and baseline
+    label: str = "to the best baseline, 95 % interval"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,17 +61,18 @@ class CalibrationPlot:
     low: Floats  # (group,) exact interval of the share
     high: Floats
     counts: Floats  # (group,)
-    probabilities: Floats  # (person,) for the histogram
+    edges: Floats  # (bin + 1,) of the histogram of probabilities
+    histogram: Floats  # (bin,) people
 
 
 @dataclass(frozen=True, slots=True)
 class Confusion:
-    """Counts at the declared cut-off."""
+    """People at the declared cut-off; means over repeats of the split need not be whole."""
 
-    true_positive: int
-    false_positive: int
-    false_negative: int
-    true_negative: int
+    true_positive: float
+    false_positive: float
+    false_negative: float
+    true_negative: float
     cutoff: float
     cutoff_origin: str  # where the cut-off comes from
 
@@ -119,8 +127,9 @@ class Permutation:
     repeats: int
     scheme: str  # "within arm and site"
     observed: float
-    null: Floats  # (repeat,) the statistic under shuffled labels
+    null: Floats  # (repeat,) the statistic under shuffled labels; empty where not kept
     statistic: str
+    null_range: tuple[float, float] | None = None  # 2.5 to 97.5 % of shuffles
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +189,8 @@ class EvaluationFacts:
     provenance: tuple[tuple[str, str], ...] = ()  # hashes, versions, device
     limitations: tuple[str, ...] = ()
     missing: Mapping[str, str] = field(default_factory=dict)  # part -> why it is not shown
+    no_plan: str = NO_PLAN  # what stands where no plan was locked
+    colours: str = COLOURS  # what blue and grey are
     finished_utc: str = ""
 
     @property

@@ -22,48 +22,27 @@ from app.reporting.evaluation.facts import (
     Competitor,
     Estimate,
     EvaluationFacts,
-    PlainTable,
     metric_of,
 )
+from app.reporting.evaluation.parts import WIDTH_MM, estimate_text, nothing_of, plain_blocks, why
+from app.reporting.evaluation.robustness import robustness, trials
 from app.reporting.figures.evaluation import (
     calibration_figure,
     comparison_figure,
     comparison_height_mm,
     confusion_figure,
     decision_figure,
-    groups_figure,
-    groups_height_mm,
-    learning_figure,
-    permutation_figure,
-    plain_text,
-    signed_text,
 )
 from app.reporting.privacy import with_short_paths
 
-WIDTH_MM = 180.0
 HALF_MM = 84.0
 RANKING = ("auroc", "balanced_accuracy", "mcc", "sensitivity", "specificity")
 PROBABILITY = ("brier", "log_loss", "calibration_slope", "calibration_intercept")
 CONTINUOUS = ("r2", "correlation", "mae")
-NO_PART = "This evaluation did not compute it."
-PERMUTATION_MEANING = (
-    "A permutation p tests any association between the data and the label, confounds included. "
-    "It does not say that the brain carries the label, nor that a treatment works."
-)
 CALIBRATION_NOTE = (
     "At n = 50 even a perfectly calibrated model has a slope anywhere between about −3 and 6; "
     "nothing here is gated on it."
 )
-
-
-def estimate_text(one: Estimate, digits: int = 2, *, signed: bool = False) -> str:
-    """ "0.62 (0.51 to 0.73)"; a dash where nothing could be computed."""
-    if one.value != one.value:
-        return "–"
-    words = signed_text if signed else plain_text
-    if one.low is None or one.high is None:
-        return words(one.value, digits)
-    return f"{words(one.value, digits)} ({words(one.low, digits)} to {words(one.high, digits)})"
 
 
 def verdict_sentence(difference: Estimate, model: str, baseline: str) -> str:
@@ -85,15 +64,15 @@ def result(facts: EvaluationFacts) -> Section:
     blocks: list[Block] = []
     head = facts.headline
     if head is None:
-        blocks.append(Missing("Difference to the best baseline", _why(facts, "headline")))
+        blocks.append(Missing("Difference to the best baseline", why(facts, "headline")))
     else:
         kind = metric_of(head.metric)
         blocks.append(
             Headline(
                 f"Difference in {kind.label}",
-                verdict_sentence(head.difference, head.model, head.baseline),
+                head.sentence or verdict_sentence(head.difference, head.model, head.baseline),
                 estimate_text(head.difference, kind.digits, signed=True),
-                "to the best baseline, 95 % interval",
+                head.label,
             )
         )
         blocks.append(Text(f"Interval: {head.method}", "caption"))
@@ -116,8 +95,7 @@ def result(facts: EvaluationFacts) -> Section:
                 f"{metric_of(metric).label} with 95 % intervals of {len(shown)} models and "
                 "baselines, and the main model's difference to each; the numbers stand in the "
                 "next section.",
-                "Blue: models. Grey: baselines, which know nothing of the brain or are the "
-                "plainest way to use it.",
+                facts.colours,
             ),
         ]
     failed = [one for one in facts.competitors if one.failed]
@@ -129,18 +107,20 @@ def result(facts: EvaluationFacts) -> Section:
 
 
 def experiment(facts: EvaluationFacts) -> Section | None:
-    """Tables of an experiment."""
+    """Tables of an experiment, or further ones of an evaluation."""
     if not facts.tables:
         return None
     blocks: list[Block] = []
     for table in facts.tables:
-        blocks += _plain(table)
-    return Section("Tables of the experiment", tuple(blocks), flows=True)
+        blocks += plain_blocks(table)
+    return Section("Tables", tuple(blocks), flows=True)
 
 
-def metrics(facts: EvaluationFacts) -> Section:
+def metrics(facts: EvaluationFacts) -> Section | None:
     """All figures of everybody."""
     blocks: list[Block] = []
+    if not any(one.estimates for one in facts.competitors):
+        return None
     for title, wanted in (
         ("Ranking and decisions", RANKING),
         ("Probabilities", PROBABILITY),
@@ -175,9 +155,14 @@ def _metric_row(one: Competitor, used: list[str]) -> tuple[str, ...]:
 
 def probabilities(facts: EvaluationFacts) -> Section:
     """Calibration, decisions, decision curve."""
+    nothing = nothing_of(
+        facts, "Probabilities and decisions", ("calibration", "confusion", "decision")
+    )
+    if nothing is not None:
+        return nothing
     blocks: list[Block] = []
-    left: Block = Missing("Calibration plot", _why(facts, "calibration"))
-    right: Block = Missing("Confusion matrix", _why(facts, "confusion"))
+    left: Block = Missing("Calibration plot", why(facts, "calibration"))
+    right: Block = Missing("Confusion matrix", why(facts, "confusion"))
     main = facts.main()
     name = main.label if main else "the main model"
     if facts.calibration is not None:
@@ -195,9 +180,9 @@ def probabilities(facts: EvaluationFacts) -> Section:
             confusion_figure(found, HALF_MM),
             HALF_MM,
             HALF_MM + 2.0,
-            f"{found.true_positive} responders and {found.true_negative} non-responders decided "
-            f"rightly, {found.false_negative} responders and {found.false_positive} non-responders "
-            "wrongly.",
+            f"{found.true_positive:.3g} responders and {found.true_negative:.3g} non-responders "
+            f"decided rightly, {found.false_negative:.3g} responders and "
+            f"{found.false_positive:.3g} non-responders wrongly.",
             f"Cut-off {100 * found.cutoff:.0f} %: {found.cutoff_origin}.",
         )
     blocks.append(Columns(((left,), (right,)), (1.0, 1.0)))
@@ -208,7 +193,7 @@ def probabilities(facts: EvaluationFacts) -> Section:
         text += f", intercept {estimate_text(intercept)}." if intercept else "."
         blocks.append(Text(f"{text} {CALIBRATION_NOTE}"))
     if facts.decision is None:
-        blocks.append(Missing("Decision curve", _why(facts, "decision")))
+        blocks.append(Missing("Decision curve", why(facts, "decision")))
     else:
         blocks.append(
             Picture(
@@ -224,99 +209,12 @@ def probabilities(facts: EvaluationFacts) -> Section:
     return Section("Probabilities and decisions", tuple(blocks), flows=True)
 
 
-def robustness(facts: EvaluationFacts) -> Section:
-    """Learning curve, groups, confounds, permutation."""
-    blocks: list[Block] = []
-    metric = facts.headline.metric if facts.headline else "auroc"
-    if facts.learning:
-        blocks.append(
-            Picture(
-                learning_figure(facts.learning, metric, WIDTH_MM, 56.0), WIDTH_MM, 56.0,
-                f"{metric_of(metric).label} by number of training people.",
-            )
-        )  # fmt: skip
-    else:
-        blocks.append(Missing("Learning curve", _why(facts, "learning")))
-    blocks.append(Heading("By site and sex"))
-    shown = [one for one in facts.groups if one.estimate is not None]
-    main = facts.main()
-    if shown:
-        overall = main.estimates.get(metric) if main else None
-        blocks.append(
-            Picture(
-                groups_figure(facts.groups, overall, metric, WIDTH_MM),
-                WIDTH_MM,
-                groups_height_mm(len(shown)),
-                "; ".join(
-                    f"{one.kind} {one.name}: {estimate_text(one.estimate)}"
-                    for one in shown
-                    if one.estimate is not None
-                ),
-            )
-        )
-    blocks += [
-        Text(f"{one.kind} {one.name} (n = {one.people}): {one.remark}", "caption")
-        for one in facts.groups
-        if one.estimate is None
-    ]
-    if not facts.groups:
-        blocks.append(Missing("Figures by site and sex", _why(facts, "groups")))
-    blocks.append(Heading("Could something else carry the label?"))
-    if facts.confounds:
-        rows = tuple(
-            (one.name, one.figure, "FLAGGED" if one.flagged else "not flagged", one.meaning)
-            for one in facts.confounds
-        )
-        blocks.append(
-            Table(
-                ("Check", "Figure", "Verdict", "What it means"), rows, (1.5, 1.5, 0.8, 2.6), "lrll"
-            )
-        )
-    else:
-        blocks.append(Missing("Confound checks", _why(facts, "confounds")))
-    blocks.append(Heading("Permutation test"))
-    if facts.permutation is None:
-        blocks.append(Missing("Permutation test", _why(facts, "permutation")))
-    else:
-        found = facts.permutation
-        blocks += [
-            Text(
-                f"p = {found.p:.3g} from {found.repeats} shuffles {found.scheme}, the whole loop "
-                f"run again each time; smallest possible p: {1 / (found.repeats + 1):.3g}.",
-                "strong",
-            ),
-            Text(PERMUTATION_MEANING),
-        ]
-        if found.null.size:
-            blocks.append(
-                Picture(
-                    permutation_figure(found, WIDTH_MM, 46.0), WIDTH_MM, 46.0,
-                    f"Histogram of {found.statistic} under shuffled labels beside the true one.",
-                )
-            )  # fmt: skip
-    return Section("What else could explain it", tuple(blocks), flows=True)
-
-
-def trials(facts: EvaluationFacts) -> Section:
-    """Screening figures and conformal sets."""
-    blocks: list[Block] = []
-    for part, name, table in (
-        ("screening", "Screening figures for a trial", facts.screening),
-        ("conformal", "Conformal sets", facts.conformal),
-    ):
-        blocks += [Missing(name, _why(facts, part))] if table is None else _plain(table)
-    return Section("Screening and prediction sets", tuple(blocks), flows=True)
-
-
 def protocol(facts: EvaluationFacts) -> Section:
     """Plan, deviations, protocol, provenance, command."""
     blocks: list[Block] = [Heading("Locked analysis plan")]
     plan = facts.plan
     if plan is None or not plan.sha256:
-        blocks.append(
-            Text("No plan was locked before the labels were read: this analysis is exploratory.",
-                 "strong")
-        )  # fmt: skip
+        blocks.append(Text(facts.no_plan, "strong"))
     else:
         blocks.append(
             Fields(
@@ -326,10 +224,9 @@ def protocol(facts: EvaluationFacts) -> Section:
         if plan.settings:
             blocks.append(Fields(plan.settings, 2))
     deviations = plan.deviations if plan else ()
-    blocks.append(Heading("Deviations from the plan"))
-    if plan is None:
-        blocks.append(Text("There was no plan to deviate from."))
-    elif not deviations:
+    if plan is not None:
+        blocks.append(Heading("Deviations from the plan"))
+    if plan is not None and not deviations:
         blocks.append(Text("None."))
     blocks += [Text(f"{number}. {text}") for number, text in enumerate(deviations, start=1)]
     if facts.protocol:
@@ -377,13 +274,3 @@ EVALUATION_SECTIONS: tuple[Callable[[EvaluationFacts], Section | None], ...] = (
     protocol,
     checklist,
 )
-
-
-def _why(facts: EvaluationFacts, part: str) -> str:
-    return facts.missing.get(part, NO_PART)
-
-
-def _plain(table: PlainTable) -> list[Block]:
-    widths = table.widths or (1.6, *[1.0] * (len(table.header) - 1))
-    align = table.align or "l" + "r" * (len(table.header) - 1)
-    return [Heading(table.title), Table(table.header, table.rows, widths, align, table.caption)]

@@ -125,8 +125,8 @@ def calibration_figure(plot: CalibrationPlot, base_rate: float, side_mm: float) 
     axes.set_title("Calibration")
     light_grid(axes, "both")
     below = axes_mm(figure, 12.0, 9.0, box, 12.0)
-    below.hist(
-        plot.probabilities, np.linspace(0, 1, 21).tolist(), color=unit(RULE),
+    below.bar(
+        plot.edges[:-1], plot.histogram, np.diff(plot.edges), align="edge", color=unit(RULE),
         edgecolor=unit(MUTED), linewidth=0.4,
     )  # fmt: skip
     below.set_xlim(0, 1)
@@ -156,7 +156,8 @@ def confusion_figure(found: Confusion, side_mm: float) -> Figure:
             )  # fmt: skip
             ink = "white" if share > 0.55 else unit(INK)
             axes.text(
-                column + 0.5, 1.55 - row, f"{counts[row, column]:.0f}", ha="center", va="center",
+                column + 0.5, 1.55 - row, f"{counts[row, column]:.1f}".removesuffix(".0"),
+                ha="center", va="center",
                 fontsize=13, fontweight="semibold", color=ink,
             )  # fmt: skip
             axes.text(

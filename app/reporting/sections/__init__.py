@@ -6,11 +6,12 @@ from collections.abc import Callable
 
 from app.reporting.blocks import Section
 from app.reporting.context import ReportContext
-from app.reporting.sections import explanation, model, quality, summary
+from app.reporting.sections import explanation, health, model, quality, summary
 
 SECTIONS: tuple[Callable[[ReportContext], Section | None], ...] = (
     summary.build,
     explanation.build,
+    health.build,
     quality.build,
     model.build,
 )

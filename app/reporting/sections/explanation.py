@@ -5,9 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from app.core import wording
-from app.core.arrays import Floats
+from app.core.arrays import Bools, Floats
 from app.core.colours import CORRELATION_LIMIT, SignedScale, signed_scale
-from app.core.explanation_wording import DEFAULT_METHOD, METHOD_NAMES, caption
+from app.core.explanation_wording import (
+    DEFAULT_METHOD,
+    METHOD_NAMES,
+    caption,
+    health_rows,
+)
 from app.core.results import Attribution, Case, CleanSignals
 from app.core.sides import side_word
 from app.reporting.blocks import (
@@ -26,7 +31,7 @@ from app.reporting.figures.colour_bar import signed_bar_figure
 from app.reporting.figures.matrix import matrix_figure, network_figure
 from app.reporting.figures.slices import attribution_slices
 from app.reporting.figures.surface import surface_figure
-from app.reporting.ranking import readable, top_connections, top_regions
+from app.reporting.ranking import hemisphere_sums, readable, top_connections, top_regions
 
 ROWS = 6
 LEFT_MM, RIGHT_MM = 112.0, 64.0
@@ -74,11 +79,9 @@ def _limits_line(case: Case) -> str:
     return f"Limits: n = {model.training_count}. {wording.metric_text(model)}.{first}{more}"
 
 
-def _peaks(
-    attribution: Attribution, signals: CleanSignals, values: Floats
-) -> tuple[tuple[str, Floats], ...]:
+def _peaks(hatched: Bools, signals: CleanSignals, values: Floats) -> tuple[tuple[str, Floats], ...]:
     """The regions with the largest upward and the largest downward share, stable ones only."""
-    stable = np.where(np.asarray(attribution.disagreeing), 0.0, np.nan_to_num(values))
+    stable = np.where(hatched, 0.0, np.nan_to_num(values))
     points = []
     for title, signed in (("Largest upward", stable), ("Largest downward", -stable)):
         parcel = int(np.argmax(signed))
@@ -105,13 +108,13 @@ def _slices(
     view = context.view
     if view.template is None or view.labels is None:
         return [Missing("Slices", "The template or label files of this case are missing.")]
-    points = _peaks(attribution, signals, values)
+    points = _peaks(context.hatched, signals, values)
     height = 51.0 * len(points)
     hidden = int(values.size - scale.shown(values).sum())
     return [
         Picture(
             attribution_slices(
-                view, values, np.asarray(attribution.disagreeing), scale, points,
+                view, values, context.hatched, scale, points,
                 context.convention,
                 LEFT_MM,
                 height,
@@ -138,7 +141,7 @@ def _surface(
     return [
         Picture(
             surface_figure(
-                context.view.surface, values, np.asarray(attribution.disagreeing), scale,
+                context.view.surface, values, context.hatched, scale,
                 RIGHT_MM,
                 SURFACE_MM,
                 sides_known=context.case.scan.orientation_known,
@@ -177,6 +180,12 @@ def _networks(signals: CleanSignals, values: Floats) -> Picture:
         RIGHT_MM,
         NETWORK_MM,
         alt="Positive and negative sums per network, kept apart.",
+        caption="By side, up and down: "
+        + "; ".join(
+            f"{side} {wording.signed(up)} {wording.signed(down)}"
+            for side, up, down in hemisphere_sums(values, signals.hemispheres)
+        )
+        + ".",
     )
 
 
@@ -207,7 +216,10 @@ def _matrices(case: Case, attribution: Attribution, signals: CleanSignals) -> Co
         )
     )
     parts.append(
-        (Heading("Health of this explanation"), Fields(wording.health_lines(attribution), 1))
+        (
+            Heading("Health of this explanation"),
+            Fields(health_rows(attribution, case.health, brief=True), 1, label_share=0.4),
+        )
     )
     return Columns(tuple(parts), tuple([MATRIX_MM] * (len(parts) - 1) + [60.0]))
 
@@ -235,9 +247,9 @@ def connectivity_blocks(case: Case, signals: CleanSignals, width_mm: float) -> t
 
 
 def _tables(case: Case, attribution: Attribution, signals: CleanSignals) -> Columns:
-    regions = top_regions(attribution, signals, ROWS)
+    regions = top_regions(attribution, signals, ROWS, case.health)
     matrix = None if case.connectome is None else case.connectome.matrix
-    edges = top_connections(attribution, signals, matrix, ROWS)
+    edges = top_connections(attribution, signals, matrix, ROWS, case.health)
     sides = {"L": "L", "R": "R"}
 
     def side(name: str) -> str:
@@ -256,7 +268,7 @@ def _tables(case: Case, attribution: Attribution, signals: CleanSignals) -> Colu
         "lclrr",
         caption=(
             "Largest regions in log-odds. (b) what in the scan mattered, (a) what each branch "
-            "used; regions where they disagree are left out."
+            "used; regions where they disagree, or that are unstable, are left out."
         ),
     )  # fmt: skip
     edge_table = Table(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from app.core import wording
 from app.core.progress import stage_words
-from app.core.results import PREPROCESSING, Case, ModelSummary, Provenance
+from app.core.results import PREPROCESSING, REQUEST, Case, ModelSummary, Provenance
 from app.reporting.blocks import Block, Fields, Heading, Missing, Section, Table, Text
 from app.reporting.context import TIME_KEYS, ReportContext
 from app.reporting.sections.quality import severity_rank
@@ -57,6 +57,8 @@ def _card(model: ModelSummary) -> Fields:
             f"covariates only {model.covariate_auroc:.2f}",
         ),
         ("Gain over covariates", f"{wording.gain_text(model)}."),
+        *([("95 % interval", model.interval_method)] if model.interval_method else []),
+        *([("External test", model.external_test)] if model.external_test else []),
         ("Control arm", wording.control_arm_sentence(model)),
         (
             "Limits and known failures",
@@ -155,7 +157,7 @@ def _provenance(context: ReportContext, provenance: Provenance) -> list[Block]:
     left += [(f"{k} SHA-256", v) for k, v in sorted(provenance.hashes.items()) if k != "scan"]
     # The record of every step (keys, counts, scores) stands in the attached JSON; here it would
     # bury what a reader looks for.
-    left_out = (PREPROCESSING, *TIME_KEYS)  # the time stands above
+    left_out = (PREPROCESSING, REQUEST, *TIME_KEYS)  # the time stands above
     printed = {key: item for key, item in provenance.parameters.items() if key not in left_out}
     parameters = tuple(_flat(printed)) or (("Parameters", "none"),)
     return [

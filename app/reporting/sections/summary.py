@@ -40,9 +40,23 @@ def build(context: ReportContext) -> Section:
         blocks += _withheld(context, case.prediction)
     blocks += [
         Gap(1.0),
-        WriteIn(("Reader's comment", "Name", "Date and signature"), wording.NOT_SIGNED),
+        _reader(context),
     ]
     return Section("Participant summary", tuple(blocks))
+
+
+def _reader(context: ReportContext) -> WriteIn:
+    """Comment, name and signature, or that they are missing."""
+    note = context.note
+    signed = wording.NOT_SIGNED
+    if note.signed:
+        signed = f"signed in the program {note.signed_utc}, version {note.version}"
+        if note.supersedes:
+            signed += f"; supersedes report {note.supersedes}"
+    name = note.reader or ("not stated" if note.signed else wording.NOT_SIGNED)
+    return WriteIn(
+        (("Reader's comment", note.comment), ("Name", name), ("Date and signature", signed))
+    )
 
 
 def _scan_facts(case: Case) -> Fields:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from app.analysis import recipe
+from app.analysis import explaining, recipe
 from app.core.progress import Progress
 from app.core.request import AnalysisRequest
 from app.core.results import Case
@@ -28,7 +28,7 @@ def case() -> Case:
 def explained(case: Case, answer: Any, tmp_path: Path) -> Case:
     bundle: Any = SimpleNamespace(explain_with_notes=lambda *_args, **_named: answer)
     request = AnalysisRequest(tmp_path / "scan.nii", tmp_path)
-    return recipe._explained(case, bundle, request, Progress())
+    return explaining.explained(case, bundle, request.device, Progress())
 
 
 def test_that_a_fallback_during_the_explanation_is_told_once(case: Case, tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ def test_that_a_card_is_printed_limitations_first(capsys: pytest.CaptureFixture[
         "(95 % interval 0.61 to 0.93)",
         "No control-arm model",
         "Rescue medication",
-        "c854382fcf42ad3fee5141d0464706a5f1dd5c8f65708b3c0f46cbe595419598",
+        "81becbfd9a855f258c4e657765e96d3afbfb97f5767b6363b63b2b2ef94156a7",
     ):
         assert words in text
     assert max(len(line) for line in text.splitlines()) <= 100

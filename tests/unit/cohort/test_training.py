@@ -7,10 +7,10 @@ import pytest
 
 from app.cohort.cross_validation import nested_cross_validation, refuse_overlap
 from app.cohort.evaluation import Contender, Protocol, evaluate, null_figures, score_histogram
+from app.cohort.health_arrays import resampled_models
 from app.cohort.metrics import auroc
 from app.cohort.training import (
     Block,
-    bootstrap_heads,
     choose_strengths,
     fit_head,
     fit_scaling,
@@ -118,8 +118,8 @@ def test_that_noise_gets_the_stronger_penalty():
 
 def test_that_bootstrap_heads_spread_around_the_head_and_repeat():
     blocks, labels = _people(80, 7, 1.0)
-    heads = bootstrap_heads(blocks, labels, (1.0, 1.0), repeats=25, seed=9)
-    again = bootstrap_heads(blocks, labels, (1.0, 1.0), repeats=25, seed=9)
+    heads, _ = resampled_models(blocks, labels, (1.0, 1.0), repeats=25, seed=9)
+    again, _ = resampled_models(blocks, labels, (1.0, 1.0), repeats=25, seed=9)
     values = np.array([head.log_odds(blocks)[0] for head in heads])
     assert values.std() > 0.05
     assert values[3] == again[3].log_odds(blocks)[0]

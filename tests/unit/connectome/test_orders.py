@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from app.connectome.orders import ORDERS, edge_rank, parcel_order, strongest_edges
+from app.connectome.orders import ORDERS, Ranks, parcel_order, strongest_edges
 
 NETWORKS = ("Default", "Visual", "Default", "Visual", "Cerebellum", "Default", "Visual")
 SIDES = ("R", "R", "L", "L", "M", "L", "R")
@@ -85,5 +85,6 @@ def test_that_ties_and_ends_are_settled() -> None:
 
 def test_that_ranks_count_from_the_strongest() -> None:
     matrix = _matrix()
-    (first, second), *_ = strongest_edges(matrix, count=1).pairs()
-    assert edge_rank(matrix, first, second) == (1, 21)
+    ranks = Ranks(matrix)
+    for place, (first, second) in enumerate(strongest_edges(matrix, count=21).pairs()):
+        assert ranks.of(matrix[first, second]) == (place + 1, 21)

@@ -279,7 +279,7 @@ def test_that_the_delivered_card_is_format_2_and_says_what_format_1_did(tmp_path
     assert card.fields.format == 2
     assert card.summary.training_count == 79
     assert card.summary.base_rate == pytest.approx(35 / 79)
-    assert card.summary.weights_sha256.startswith("c854382fcf42ad3f")
+    assert card.summary.weights_sha256.startswith("81becbfd9a855f25")
     assert card.fields.references.kind == "simulated_individuals"
     assert not card.summary.control_arm_modelled
 

@@ -21,6 +21,7 @@ def _judge(**changes: object) -> QualityReport:
         "coverage": np.ones(426),
         "spatial_map": GOOD_MAP,
         "left_right_margin": 1.1,
+        "edge_offset_mm": 0.0,
         "residual_degrees_of_freedom": 150.0,
     }
     return judge_quality(**{**facts, **changes})  # type: ignore[arg-type]
@@ -62,6 +63,9 @@ def test_that_a_good_scan_passes_every_gate() -> None:
         ),
         ({"left_right_margin": 0.2}, "left_right_margin", "attention"),
         ({"left_right_margin": -0.1}, "left_right_margin", "withheld"),
+        ({"edge_offset_mm": 2.5}, "edge_offset_mm", "pass"),
+        ({"edge_offset_mm": 3.0}, "edge_offset_mm", "attention"),
+        ({"edge_offset_mm": 5.1}, "edge_offset_mm", "withheld"),
         ({"residual_degrees_of_freedom": 45.0}, "residual_degrees_of_freedom", "attention"),
         ({"residual_degrees_of_freedom": 12.0}, "residual_degrees_of_freedom", "withheld"),
     ],

@@ -18,6 +18,7 @@ from app.preprocessing import ants_bridge
 from app.preprocessing import registration as room
 from app.preprocessing.brain_mask import FoundMask, find_brain_mask, refine_brain_mask
 from app.preprocessing.deformable import WarpSettings, find_warp
+from app.preprocessing.edge_offset import edge_offset_mm
 from app.preprocessing.geometry import apply_affine, rotation_matrix
 from app.preprocessing.reference import make_boldref
 from app.preprocessing.registration import (
@@ -50,6 +51,32 @@ def registered(template: Template, *, seed: int, mirrored: bool = False) -> Regi
 @pytest.fixture(scope="module")
 def plain(template: Template) -> Registered:
     return registered(template, seed=11)
+
+
+@pytest.mark.parametrize(
+    ("planted", "least", "most"),
+    [
+        (np.eye(4), 0.0, 1.0),
+        (np.array([[1.0, 0, 0, 3], [0, 1, 0, -3], [0, 0, 1, 3], [0, 0, 0, 1]]), 4.0, 6.5),
+        (np.diag([1.12, 1.12, 1.12, 1.0]), 4.0, 9.0),
+    ],
+)
+def test_that_edges_tell_how_far_a_place_is_off(
+    plain: Registered, template: Template, planted: Floats, least: float, most: float
+) -> None:
+    """5.2 mm along no axis; a size of 12 %, about its middle, moves the median point by 6 mm."""
+    middle = to_scanner(plain.spatial_map, np.array([[0.0, -18.0, 10.0]]))[0]
+    about = np.eye(4)
+    about[:3, 3] = middle
+    wrong = about @ planted @ np.linalg.inv(about)
+    found = edge_offset_mm(
+        plain.boldref,
+        plain.mask,
+        replace(plain.spatial_map, affine=wrong @ plain.spatial_map.affine),
+        template.epi_contrast_2mm,
+        template.brain_mask_2mm,
+    )
+    assert least <= found <= most
 
 
 def test_that_parcel_centres_are_found_to_a_millimetre_and_a_half(
@@ -247,3 +274,22 @@ def test_that_equal_images_need_no_warp() -> None:
     image = smooth_blobs((20, 24, 18), 2)
     found = find_warp(image, image)
     assert np.abs(found).max() < 0.35
+
+
+def test_that_a_place_beside_the_template_gets_no_warp_and_says_so(
+    plain: Registered, template: Template
+) -> None:
+    """A lost affine fit must end at the gate, not in a crash."""
+    away = np.eye(4)
+    away[:3, 3] = 500.0
+    lost = room.affine_map(template.name, away, "affine")
+    fixed, _ = room.working_grid(template.epi_contrast_2mm, template.brain_mask_2mm, 4.0)
+    found = room.bent(lost, plain.boldref, fixed, WarpSettings(), Progress())
+    assert found.displacement_mm is None
+    assert "does not meet the template" in found.notes[-1]
+    pair = (template.epi_contrast_2mm, template.brain_mask_2mm)
+    assert np.isnan(edge_offset_mm(plain.boldref, plain.mask, found, *pair))
+    scored = room.with_scores(found, plain.boldref, plain.mask, *pair)
+    assert scored.mask_dice == 0.0
+    assert not scored.similarity_after > 0.0
+    assert not left_right_margin(plain.boldref, found, *pair) > 0.0

@@ -88,7 +88,8 @@ def small_evaluation(**changes: object) -> EvaluationFacts:
             np.array([0.08, 0.13, 0.29, 0.35]),
             np.array([0.58, 0.65, 0.82, 0.87]),
             np.array([14.0, 14.0, 14.0, 14.0]),
-            rng.beta(4, 5, 56),
+            np.linspace(0.0, 1.0, 11),
+            np.histogram(rng.beta(4, 5, 56), np.linspace(0.0, 1.0, 11))[0].astype(float),
         ),
         "confusion": Confusion(16, 11, 10, 19, 0.5, "declared in the plan"),
         "decision": DecisionCurve(
@@ -116,7 +117,13 @@ def small_evaluation(**changes: object) -> EvaluationFacts:
             ConfoundCheck("Motion with the score", "r = 0.05 (−0.22 to 0.31)", False, "None seen."),
         ),
         "permutation": Permutation(
-            0.089, 200, "within arm and site", 0.68, rng.normal(0.5, 0.09, 200), "AUROC"
+            0.089,
+            200,
+            "within arm and site",
+            0.68,
+            rng.normal(0.5, 0.09, 200),
+            "AUROC",
+            (0.33, 0.67),
         ),
         "screening": PlainTable(
             "Screening figures for a trial",

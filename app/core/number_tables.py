@@ -15,8 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from app.scans.faults import Fault
-from app.scans.spool import regular_size
+from app.core.errors import ScanError
 
 MAXIMUM_TABLE_BYTES = 256 << 20
 MAXIMUM_COLUMNS = 20_000
@@ -24,6 +23,7 @@ MAXIMUM_CELLS = 100_000_000
 MISSING = frozenset({"", "n/a", "na", "nan", "none", "null"})
 _DELIMITERS = "\t,;"
 _OTHER = "Choose another file."
+_AGAIN = "Write or copy the file again, then open it again."
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,18 +65,18 @@ def read_numbers(
         header = ()
     body = rows[1:] if header else rows
     if not body:
-        raise Fault("table.damaged", f"The {what} has no rows.", _OTHER).error()
+        raise _fault("table.damaged", f"The {what} has no rows.", _OTHER)
     if len(set(header)) != len(header):
-        raise Fault("table.doubled_column", f"The {what} has two columns of one name.").error()
+        raise _fault("table.doubled_column", f"The {what} has two columns of one name.")
     width = len(rows[0])
     odd = next((index for index, row in enumerate(body) if len(row) != width), None)
     if odd is not None:
-        raise Fault(
+        raise _fault(
             "table.damaged",
             f"Row {odd + 1} of the {what} has {len(body[odd])} cells instead of {width}.",
-        ).error()
+        )
     if len(body) * width > MAXIMUM_CELLS:
-        raise Fault("table.too_large", f"The {what} is far too large.").error()
+        raise _fault("table.too_large", f"The {what} is far too large.")
     chosen = (
         list(range(width))
         if wanted is None or not header
@@ -88,11 +88,11 @@ def read_numbers(
             number = _number(cells[source])
             if number is None:
                 name = f" ({header[source][:40]})" if header else ""
-                raise Fault(
+                raise _fault(
                     "table.not_a_number",
                     f"Column {source + 1}{name} of the {what} holds a text in row {row + 1}.",
                     "Check the file.",
-                ).error()
+                )
             values[row, column] = number
     return NumberTable(tuple(header[index] for index in chosen) if header else (), values)
 
@@ -109,32 +109,38 @@ def row_count(path: Path) -> int:
 
 
 def _rows(path: Path, what: str) -> list[list[str]]:
-    size = regular_size(path)
+    try:
+        regular, size = path.is_file(), path.stat().st_size if path.is_file() else 0
+    except (OSError, ValueError):
+        regular, size = False, 0
+    if not regular:
+        raise _fault("table.missing", f"There is no such {what}.", _OTHER)
     if size > MAXIMUM_TABLE_BYTES:
-        raise Fault("table.too_large", f"The {what} is far too large to be one.").error()
+        raise _fault("table.too_large", f"The {what} is far too large to be one.")
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise Fault("table.damaged", f"The {what} is no text.", _OTHER).error() from None
+        raise _fault("table.damaged", f"The {what} is no text.", _OTHER) from None
     except OSError:
-        raise Fault("table.missing", f"The {what} cannot be read.",
-                    "Check its permissions.").error() from None  # fmt: skip
+        raise _fault(
+            "table.missing", f"The {what} cannot be read.", "Check its permissions."
+        ) from None
     if "\0" in text:
-        raise Fault("table.damaged", f"The {what} is no text.", _OTHER).error()
+        raise _fault("table.damaged", f"The {what} is no text.", _OTHER)
     first = text.partition("\n")[0]
     delimiter = max(_DELIMITERS, key=first.count) if first else "\t"
     try:
         rows = [
             row
-            for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+            for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
             if any(cell.strip() for cell in row)
         ]
     except csv.Error:
-        raise Fault("table.damaged", f"The {what} is damaged.", _OTHER).error() from None
+        raise _fault("table.damaged", f"The {what} is damaged.", _OTHER) from None
     if not rows:
-        raise Fault("table.damaged", f"The {what} is empty.", _OTHER).error()
+        raise _fault("table.damaged", f"The {what} is empty.", _OTHER)
     if len(rows[0]) > MAXIMUM_COLUMNS:
-        raise Fault("table.too_large", f"The {what} has {len(rows[0])} columns.").error()
+        raise _fault("table.too_large", f"The {what} has {len(rows[0])} columns.")
     return rows
 
 
@@ -148,3 +154,7 @@ def _number(cell: str) -> float | None:
     except ValueError:
         return None
     return value if value is not None and abs(value) < float("inf") else None
+
+
+def _fault(code: str, message: str, hint: str = _AGAIN) -> ScanError:
+    return ScanError(message, hint, code=code)

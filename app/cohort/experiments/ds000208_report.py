@@ -1,0 +1,176 @@
+"""The report over all arms and definitions of ds000208."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from app.cohort.experiments.ds000208_table import (
+    ARMS,
+    CONDITION,
+    DATASET,
+    POPULATION,
+    PUBLISHED_PERCENT,
+    Arm,
+    Table,
+)
+from app.cohort.experiments.running import finished_utc
+from app.reporting.evaluation.facts import (
+    EvaluationFacts,
+    Headline,
+    PlainTable,
+)
+
+SHOWN = (
+    "majority", "age", "motion", "age-sex-motion", "pearson-logistic", "tangent-logistic",
+)  # fmt: skip
+NOT_SHOWN = (
+    "headline", "calibration", "confusion", "decision", "learning", "groups", "confounds",
+    "permutation", "screening", "conformal",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One arm and definition."""
+
+    arm: Arm
+    limit: int  # percent
+    people: int  # of the table
+    responders: int
+    judged: int = 0  # people whose scan could be used
+    figures: Mapping[str, Any] = field(default_factory=dict)
+    headline: Headline | None = None
+    refused: str = ""
+
+
+def overview_facts(cells: Sequence[Cell], table: Table, command: str) -> EvaluationFacts:
+    """Arms by definitions, and where each one's own report lies."""
+    patients = [one for one in table.people if one.arm() is not None]
+    published = sum(bool(one.response) for one in patients)
+    judged = [cell for cell in cells if cell.figures]
+    better = [
+        cell
+        for cell in judged
+        if cell.headline is not None and (cell.headline.difference.low or 0.0) > 0
+    ]
+    simulated = bool(judged) and all(bool(cell.figures["simulated"]) for cell in judged)
+    return EvaluationFacts(
+        title="experiment: ds000208",
+        subject=f"{DATASET}, {len(table.people)} participants, {len(patients)} patients",
+        simulated=simulated,
+        condition=CONDITION,
+        question=(
+            ("Treatment", "; ".join(arm.words for arm in ARMS)),
+            ("Arm", "each by itself, never pooled across treatments or time points"),
+            ("Responder definition", "; ".join(sorted({f"VAS fall ≥ {c.limit} %" for c in cells}))),
+            ("Time point", "2 weeks (study 1) or 3 months (study 2)"),
+            ("Population", POPULATION),
+            ("Estimand", "fall of VAS pain in percent of baseline in people with an outcome"),
+        ),
+        people=len(patients),
+        responders=published,
+        competitors=(),
+        command=command,
+        summary=(
+            f"{len(judged)} of {len(cells)} combinations of arm and definition could be judged; in "
+            f"{len(better)} the interval of the difference to the best baseline leaves 0 out. With "
+            f"{len(cells)} looks one in twenty would by chance.",
+            "In the published table younger people and people who move less respond more often: a "
+            "brain model that does not beat age has shown nothing.",
+            "Each combination has its own folder and report: "
+            "knee-osteoarthritis/ARM/vas-fall-N-percent/report.",
+        ),
+        tables=(_cells_table(cells), *_models_table(judged)),
+        limitations=(
+            "Knee osteoarthritis, not neuropathic pain; two of three arms are placebo.",
+            "Response without a control arm is not drug effect; the placebo arm of the same study "
+            "is judged apart and is not subtracted.",
+            "17 to 20 people an arm: an interval of an AUROC spans about ± 0.25.",
+        ),
+        answers={
+            "1": f"Development with internal validation of models of response in {POPULATION}.",
+            "4": "To see whether resting-state connectivity says more than age, sex and motion.",
+            "5": f"{DATASET} version 1.0.1 (CC0), doi 10.18112/openneuro.ds000208.v1.0.1.",
+            "8": f"VAS analgesia in percent; the published response is {PUBLISHED_PERCENT} % or "
+            "more, checked against the score.",
+            "11": "; ".join(table.notes) or "None noted.",
+            "17": "Published data set; ethics in the publication (Tétreault et al. 2016).",
+            "18": "Data CC0; code Apache-2.0; plans locked by hash in each combination's folder.",
+            "20": "Table of arms and definitions.",
+            "24": "Not applicable: no model was updated.",
+            "26": "Section Result, Limits.",
+        },
+        missing=dict.fromkeys(NOT_SHOWN, "See the report of each arm and definition."),
+        no_plan="Each arm and definition has a plan of its own, locked before its labels were "
+        "read; hash and deviations stand in its report.",
+        finished_utc=finished_utc(),
+    )
+
+
+def _cells_table(cells: Sequence[Cell]) -> PlainTable:
+    rows = []
+    for cell in cells:
+        head = (cell.arm.words, f"≥ {cell.limit} %", str(cell.people), str(cell.responders))
+        if cell.refused:
+            rows.append((*head, "–", "–", cell.refused))
+            continue
+        model = cell.figures["models"][cell.figures["headline"]]
+        found = cell.headline
+        difference = "–"
+        if found is not None:
+            low, high = found.difference.low, found.difference.high
+            difference = _signed(found.difference.value)
+            if low is not None and high is not None:
+                difference += f" ({_signed(low)} to {_signed(high)})"
+        rows.append(
+            (*head, _auroc(model), difference,
+             f"{cell.judged} judged; best baseline: {found.baseline if found else 'none'}")
+        )  # fmt: skip
+    return PlainTable(
+        "Arms and definitions",
+        ("Arm", "VAS fall", "People", "Responders", "AUROC", "Minus best baseline", "Remark"),
+        tuple(rows),
+        "Knee osteoarthritis. 95 % intervals over persons.",
+        align="llrrrrl",
+        widths=(1.4, 0.7, 0.6, 0.9, 1.4, 1.6, 2.2),
+    )
+
+
+def _models_table(cells: Sequence[Cell]) -> tuple[PlainTable, ...]:
+    if not cells:
+        return ()
+    rows = []
+    for cell in cells:
+        models = cell.figures["models"]
+        rows.append(
+            (
+                f"{cell.arm.words}, ≥ {cell.limit} %",
+                *(f"{models[n]['auroc']:.2f}" if _known(models, n) else "–" for n in SHOWN),
+            )
+        )
+    return (
+        PlainTable(
+            "AUROC of image-free rivals and linear models",
+            ("Arm and definition", *SHOWN),
+            tuple(rows),
+            "Knee osteoarthritis. Without intervals; each report holds them.",
+        ),
+    )
+
+
+def _known(models: Mapping[str, Any], name: str) -> bool:
+    return name in models and models[name]["auroc"] is not None
+
+
+def _auroc(model: Mapping[str, Any]) -> str:
+    if model["auroc"] is None:
+        return "–"
+    interval = model["auroc_interval"]
+    tail = f" ({interval[0]:.2f} to {interval[1]:.2f})" if interval else ""
+    return f"{model['auroc']:.2f}{tail}"
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.2f}".replace("-", "\N{MINUS SIGN}")

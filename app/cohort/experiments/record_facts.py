@@ -1,0 +1,204 @@
+"""From the record of an evaluation (``evaluation.json``) to the facts of its report.
+
+Only the record is read, so a report can be written again from what may be shown; nobody's own
+score is in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from app.cohort.experiments.record_parts import (
+    Figures,
+    calibration_of,
+    conformal_of,
+    confound_checks,
+    confusion_of,
+    decision_of,
+    estimate_of,
+    groups_of,
+    learning_of,
+    more_tables,
+    permutation_of,
+    screening_of,
+)
+from app.cohort.experiments.record_words import (
+    answers_of,
+    limitations_of,
+    protocol_rows,
+    provenance_rows,
+    question_rows,
+    summary_of,
+    with_signs,
+)
+from app.cohort.learn.contenders import VARIANTS
+from app.reporting.evaluation.facts import (
+    BASELINE,
+    METRICS,
+    MODEL,
+    Competitor,
+    EvaluationFacts,
+    Headline,
+    PlainTable,
+    Plan,
+)
+
+HEADLINE_METRIC = "auroc"
+METHOD = (
+    "paired bootstrap over persons of out-of-fold predictions, the same persons drawn for both "
+    "models; corrected repeated cross-validation test: "
+)
+
+
+def facts_of_record(
+    figures: Figures,
+    *,
+    title: str,
+    command: str,
+    finished_utc: str,
+    condition: str = "",
+    roles: Mapping[str, str] | None = None,
+    tables: Sequence[PlainTable] = (),
+    summary: Sequence[str] = (),
+) -> EvaluationFacts:
+    """Everything that the report says.
+
+    Parameters
+    ----------
+    figures
+        `judge.judged(...).figures`, or ``evaluation.json`` read back.
+    title, command, finished_utc
+        Of the report; the exact words of the command line; UTC.
+    condition
+        Stands on every page where the people do not have the condition that readers expect.
+    roles
+        Model id -> `MODEL` or `BASELINE`; None: FMM_TC and its variants are models, all others
+        baselines, the headline is a model whatever it is.
+    tables, summary
+        Of an experiment, put behind and under the headline.
+    """
+    cohort, plan = figures["cohort"], figures["plan"]
+    role = role_of(figures) | dict(roles or {})
+    competitors = tuple(_competitor(name, figures, role[name]) for name in _ordered(figures, role))
+    headline = headline_of(figures, role)
+    named = figures["models"][figures["headline"]]
+    missing = _missing(figures)
+    return EvaluationFacts(
+        title=title,
+        subject=with_signs(f"{cohort['people']} participants, {plan['name']}")[:90],
+        simulated=bool(figures["simulated"]),
+        question=question_rows(plan),
+        people=int(cohort["people"]),
+        responders=int(cohort["responders"]),
+        competitors=competitors + _left_out(figures),
+        command=command,
+        answers=answers_of(figures),
+        headline=headline,
+        condition=condition,
+        summary=(*summary, *summary_of(figures)),
+        calibration=calibration_of(figures),
+        confusion=confusion_of(named, cohort, plan["protocol"]["cutoff"]),
+        decision=decision_of(figures),
+        learning=learning_of(figures),
+        groups=(*groups_of("Site", figures["by_site"]), *groups_of("Sex", figures["by_sex"])),
+        confounds=confound_checks(figures["confounds"]),
+        permutation=permutation_of(figures["permutation"]),
+        screening=screening_of(figures),
+        conformal=conformal_of(figures["conformal"]),
+        tables=(*tables, *more_tables(figures)),
+        plan=Plan(
+            figures["plan_sha256"],
+            figures["plan_locked_utc"],
+            tuple(
+                f"{one['what']}: planned {one['planned']}, done {one['done']}"
+                + (f" ({one['reason']})" if one["reason"] else "")
+                for one in figures["deviations"]
+            ),
+        ),
+        protocol=protocol_rows(figures),
+        provenance=provenance_rows(figures),
+        limitations=limitations_of(figures),
+        missing=missing,
+        finished_utc=finished_utc,
+    )
+
+
+def role_of(figures: Figures) -> dict[str, str]:
+    """FMM_TC, its variants and the headline are models; all others are baselines."""
+    return {
+        name: MODEL if name == figures["headline"] or name in VARIANTS else BASELINE
+        for name in figures["models"]
+    }
+
+
+def headline_of(figures: Figures, role: Mapping[str, str]) -> Headline | None:
+    """The named model against the best baseline by AUROC; None where there is no baseline."""
+    models, name = figures["models"], figures["headline"]
+    rivals = {
+        one: models[one][HEADLINE_METRIC]
+        for one in models
+        if one != name and role[one] == BASELINE and models[one].get(HEADLINE_METRIC) is not None
+    }
+    if not rivals:
+        return None
+    best = max(rivals, key=lambda one: float(rivals[one]))
+    found = figures["comparisons"][best][HEADLINE_METRIC]
+    if found["difference"] is None:
+        return None
+    test = found["corrected_test"]
+    words = f"p = {test['p_value']:.2g}" if test else "not possible with so few folds"
+    return Headline(
+        HEADLINE_METRIC,
+        models[name]["label"],
+        models[best]["label"],
+        estimate_of(found["difference"], found["interval"]),
+        METHOD + words + ". The best of several baselines is chosen on the same people, which is "
+        "hard on the model.",
+    )
+
+
+def _ordered(figures: Figures, role: Mapping[str, str]) -> list[str]:
+    names = list(figures["models"])
+    rest = [name for name in names if name != figures["headline"]]
+    return [figures["headline"], *sorted(rest, key=lambda name: role[name] == BASELINE)]
+
+
+def _competitor(name: str, figures: Figures, role: str) -> Competitor:
+    one = figures["models"][name]
+    known = [metric.id for metric in METRICS if metric.id in one]
+    estimates = {key: estimate_of(one[key], one[f"{key}_interval"]) for key in known}
+    continuous = figures["continuous"]
+    if continuous:
+        own = continuous["models"].get(name, {})
+        for key, as_named in (("r_squared", "r2"), ("r", "correlation"), ("absolute_error", "mae")):
+            if key in own:
+                estimates[as_named] = estimate_of(own[key], own[f"{key}_interval"])
+    difference = None
+    if name in figures["comparisons"]:
+        found = figures["comparisons"][name][HEADLINE_METRIC]
+        difference = estimate_of(found["difference"], found["interval"])
+    return Competitor(name, one["label"], role, estimates, difference)
+
+
+def _left_out(figures: Figures) -> tuple[Competitor, ...]:
+    return tuple(
+        Competitor(one["planned"], one["planned"], BASELINE, {}, None, one["reason"])
+        for one in figures["deviations"]
+        if one["what"] == "models" and one["done"] == "left out"
+    )
+
+
+def _missing(figures: Figures) -> dict[str, str]:
+    """Why a part is not shown, as far as the record says."""
+    found = {"headline": "No baseline was judged beside the model."}
+    for one in figures["deviations"]:
+        if one["what"] == "protocol.permutations":
+            found["permutation"] = one["reason"]
+        if one["what"] == "protocol.learning_curve":
+            found["learning"] = one["reason"][:1].upper() + one["reason"][1:] + "."
+    protocol = figures["plan"]["protocol"]
+    if not protocol["permutations"]:
+        found["permutation"] = "The plan asks for none."
+    if not protocol["learning_curve"]:
+        found["learning"] = "The plan asks for none."
+    return found

@@ -1,0 +1,156 @@
+"""Words of a report: question, protocol, limits, TRIPOD+AI answers; from the record alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+Figures = Mapping[str, Any]
+DISCOURAGED_BELOW = 300  # people; Poldrack et al. 2020, JAMA Psychiatry 77: "several hundred"
+
+
+def question_rows(plan: Figures) -> tuple[tuple[str, str], ...]:
+    """What is asked, of whom, when."""
+    treatment, responder, estimand = plan["treatment"], plan["responder"], plan["estimand"]
+    dose = ", ".join(
+        part for part in (treatment["dose"], treatment["route"]) if part not in ("", "none")
+    )
+    return (
+        ("Treatment", treatment["drug"] + (f" ({dose})" if dose else "")),
+        ("Arm", f"{treatment['arm']}; comparator: {treatment['comparator']}"),
+        ("Responder definition", with_signs(responder["definition"])),
+        ("Time point", responder["time_point"]),
+        ("Population", plan["population"]["description"]),
+        ("Estimand", estimand["statement"]),
+        ("Rescue medication", estimand["rescue_medication"]),
+        ("Drop-out", estimand["drop_out"]),
+    )
+
+
+def with_signs(text: str) -> str:
+    """ "VAS fall ≥ 30 %" of "VAS fall >= 30 %"."""
+    return text.replace(">=", "≥").replace("<=", "≤")
+
+
+def summary_of(figures: Figures) -> tuple[str, ...]:
+    """What a reader must see first."""
+    return tuple(str(text) for text in figures["flags"])
+
+
+def protocol_rows(figures: Figures) -> tuple[tuple[str, str], ...]:
+    """Splits, seeds and what was fitted where."""
+    splits, protocol = figures["splits"], figures["plan"]["protocol"]
+    recipe = figures["plan"]["recipe"]
+    return (
+        (
+            "Splits",
+            f"{splits['kind']}, {splits['outer_folds']} outer and {splits['inner_folds']} inner "
+            f"folds, {splits['repeats']} repeats, by {splits['by']}",
+        ),
+        ("Seed", f"{splits['seed']}; splits SHA-256 {splits['sha256']}"),
+        (
+            "Inside the training folds",
+            "scalers, imputation, tangent reference, choice of penalty or epoch, calibration"
+            + (", harmonisation" if recipe["harmonise"] != "none" else ""),
+        ),
+        ("Calibration", "Platt scaling on log-odds of the inner folds"),
+        (
+            "Intervals",
+            f"bootstrap over persons, {protocol['bootstrap_repeats']} draws, the same in all "
+            "repeats of the split",
+        ),
+        ("Harmonisation", recipe["harmonise"]),
+        ("Cut-off", f"{protocol['cutoff']:g}, declared in the plan"),
+    )
+
+
+def provenance_rows(figures: Figures) -> tuple[tuple[str, str], ...]:
+    """Hashes and versions."""
+    recipe = figures["plan"]["recipe"]
+    versions = figures.get("versions", {})
+    words = ", ".join(f"{name} {version}" for name, version in versions.items())
+    seconds = sum(float(value) for value in figures.get("timing_s", {}).values())
+    return (
+        ("Cohort SHA-256", figures["cohort"]["sha256"]),
+        ("Recipe", f"preset {recipe['preset']}, atlas {recipe['atlas']}"),
+        ("Software", words or "not recorded"),
+        ("Computed now", f"{seconds:.0f} s of fits; finished folds of earlier runs take none"),
+    )
+
+
+def limitations_of(figures: Figures) -> tuple[str, ...]:
+    """Sentences that follow from the record alone."""
+    plan, cohort = figures["plan"], figures["cohort"]
+    found = []
+    if figures["simulated"]:
+        found.append(
+            "Simulated people and a simulated treatment: nothing here says anything about a person."
+        )
+    if not plan["treatment"]["control_arm_modelled"]:
+        found.append(
+            "No control arm was modelled: response is not drug effect; placebo response, natural "
+            "course and regression to the mean are in it."
+        )
+    if cohort["people"] < DISCOURAGED_BELOW:
+        found.append(
+            f"{cohort['people']} people: claims of prediction are discouraged below several "
+            "hundred; the intervals say what such a number can show."
+        )
+    found.append(
+        "Internal validation only: the figures are about people like these, scanned and treated "
+        "like these."
+    )
+    return tuple(found)
+
+
+def answers_of(figures: Figures) -> dict[str, str]:
+    """What this record answers of TRIPOD+AI; what it cannot know is left out."""
+    plan, cohort = figures["plan"], figures["cohort"]
+    treatment, responder = plan["treatment"], plan["responder"]
+    splits, outcome, recipe = figures["splits"], plan["outcome"], plan["recipe"]
+    excluded = ", ".join(f"{count} {why}" for why, count in cohort["excluded"].items()) or "nobody"
+    count, responders = cohort["people"], cohort["responders"]
+    rivals = len(figures["models"]) - 1
+    sites = ", ".join(f"{name} {number}" for name, number in cohort["sites"].items())
+    inputs = "; ".join(sorted({one["inputs"] for one in figures["models"].values()}))
+    mean, spread = cohort["age_mean_years"], cohort["age_sd_years"]
+    ages = "ages not known" if mean is None else f"age {mean:.0f} ± {spread or 0.0:.0f} years"
+    sexes = ", ".join(f"{name} {number}" for name, number in cohort["sexes"].items())
+    return {
+        "1": f"Development with internal validation of a model of response to {treatment['drug']} "
+        f"in {plan['population']['description']}.",
+        "4": f"Development and internal validation; comparison with {rivals} rivals on the same "
+        "splits.",
+        "5": f"Sites: {sites}. Dates and representativeness: for the authors.",
+        "6": f"{plan['population']['description']}; treatment: {treatment['drug']}, arm "
+        f"{treatment['arm']}. Setting and eligibility: for the authors.",
+        "7": f"Recipe preset {recipe['preset']}, atlas {recipe['atlas']}, the same for everybody; "
+        "scans whose quality withholds a number take no part.",
+        "8": f"{with_signs(responder['definition'])} at {responder['time_point']} (column "
+        f"'{outcome['column']}', scale {outcome['scale']}). Assessment and blinding: for the "
+        "authors.",
+        "9": f"Inputs of the models: {inputs}; all from before treatment, columns by allow-list.",
+        "10": "No sample size calculation; the learning curve and the intervals show what "
+        f"{count} people give.",
+        "11": f"Left out: {excluded}. Unknown covariates and parcels count as the training mean.",
+        "12": f"{splits['kind']}; everything fitted inside training folds; section Plan, protocol "
+        "and command.",
+        "13": "Both classes weigh the same in every fit; probabilities are recalibrated to the "
+        "base rate by inner folds.",
+        "14": "Figures by sex and site; no other approach to fairness.",
+        "15": f"A probability; cut-off {plan['protocol']['cutoff']:g} declared beforehand; "
+        "conformal sets beside it.",
+        "16": "Not applicable: internal validation, one data set.",
+        "18": f"Plan SHA-256 {figures['plan_sha256'][:16]}; code Apache-2.0. Funding, conflicts, "
+        "registration and data sharing: for the authors.",
+        "20": f"{count} people, {responders} responders; {ages}; sex {sexes}; left out: "
+        f"{excluded}.",
+        "21": f"{count} people and {responders} responders in every analysis of this report.",
+        "22": "The model as a file: main.py train writes a bundle with card, weights and hashes.",
+        "23": "Sections Result, All metrics, Probabilities and decisions, What else could explain "
+        "it.",
+        "24": "Not applicable: no model was updated.",
+        "26": "Section Result, Limits.",
+        "27": "Research use only; quality gates and novelty withhold numbers. Next steps: for the "
+        "authors.",
+    }

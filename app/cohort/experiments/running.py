@@ -1,0 +1,170 @@
+"""What the experiments share: read and lock, evaluate, judge, write the report."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.cohort.experiments.record_facts import facts_of_record
+from app.cohort.learn.contender import Contender
+from app.cohort.learn.contenders import (
+    Workshop,
+    encoder_place,
+    find_atlas,
+    needs_encoder,
+)
+from app.cohort.learn.evaluate import Evaluation, evaluate
+from app.cohort.learn.judge import judged
+from app.cohort.learn.labelled import LabelledCohort, label_cohort, read_cohort
+from app.cohort.learn.plan import Plan
+from app.cohort.learn.plan_lock import lock_plan
+from app.cohort.learn.tables import write_evaluation as write_record
+from app.core.errors import AppError
+from app.core.progress import PartOfStage, Progress
+from app.models.encoders import DEMONSTRATION
+from app.reporting.evaluation.facts import EvaluationFacts, PlainTable
+from app.reporting.evaluation.write import write_evaluation
+
+REPORT = "report"
+
+
+@dataclass(frozen=True, slots=True)
+class DataSet:
+    """Where a cohort's prepared scans, table and plan are."""
+
+    folder: Path
+    table: Path
+    plan: Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Where results go and which words made them."""
+
+    out: Path
+    command: str
+    encoder: str = DEMONSTRATION
+    cache: Path | None = None  # of frozen features; None = below `out`
+
+    @property
+    def features(self) -> Path:
+        """Folder of frozen features."""
+        return self.cache or self.out / "private" / "features"
+
+
+def labelled(data: DataSet, out: Path, progress: Progress) -> LabelledCohort:
+    """Lock the plan, then read the labels.
+
+    Raises
+    ------
+    AppError
+        As `read_cohort`, `lock_plan` and `label_cohort`.
+    """
+    cohort = read_cohort(data.folder, data.table, data.plan, progress)
+    return label_cohort(cohort, lock_plan(data.plan, data.table, out))
+
+
+def workshop_of(cohort: LabelledCohort, names: Sequence[str], run: Run) -> Workshop:
+    """What contenders are made from; an encoder only where one of them needs it."""
+    place = None
+    if needs_encoder(names):
+        place = encoder_place(run.encoder, find_atlas(cohort.plan.recipe.atlas))
+    shortest = min(len(one) for one in cohort.series)
+    return Workshop(
+        cohort.covariate_names,
+        cohort.repetition_time_s,
+        place,
+        run.features,
+        minimum_frames=min(100, shortest),
+    )
+
+
+def contenders_of(
+    workshop: Workshop, names: Sequence[str]
+) -> tuple[tuple[Contender, ...], dict[str, str]]:
+    """Contenders by name, and why some cannot be: the cohort lacks what they need.
+
+    Raises
+    ------
+    AppError
+        For the first of them, which is the headline.
+    """
+    found: list[Contender] = []
+    refused: dict[str, str] = {}
+    for number, name in enumerate(names):
+        try:
+            found.append(workshop.contender(name))
+        except AppError as error:
+            if number == 0:
+                raise
+            refused[name] = error.message
+    return tuple(found), refused
+
+
+def finished_utc() -> str:
+    """Now, for the report; the only clock that is read."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
+def evaluated(
+    cohort: LabelledCohort,
+    contenders: Sequence[Contender],
+    run: Run,
+    progress: Progress,
+    *,
+    control_arm: str | None = None,
+) -> Evaluation:
+    """Out-of-fold answers, every figure, the record and its tables on disk."""
+    found = evaluate(cohort, contenders, run.out, progress)
+    found = judged(found, contenders, progress, control_arm=control_arm)
+    write_record(found)
+    return found
+
+
+def reported(facts: EvaluationFacts, run: Run, progress: Progress) -> tuple[Path, ...]:
+    """Write the report below the result folder."""
+    with progress.stage("report"):
+        return write_evaluation(
+            facts, run.out / REPORT, told=lambda done: progress.step(done, "report")
+        )
+
+
+def report_of(
+    evaluation: Evaluation,
+    run: Run,
+    title: str,
+    progress: Progress,
+    *,
+    refused: dict[str, str] | None = None,
+    condition: str = "",
+    roles: dict[str, str] | None = None,
+    tables: Sequence[PlainTable] = (),
+    summary: Sequence[str] = (),
+) -> tuple[Path, ...]:
+    """The report of one evaluation; models that could not be made are named in it."""
+    figures = dict(evaluation.figures)
+    figures["deviations"] = [
+        *figures["deviations"],
+        *(
+            {"what": "models", "planned": name, "done": "left out", "reason": why}
+            for name, why in (refused or {}).items()
+        ),
+    ]
+    facts = facts_of_record(
+        figures,
+        title=title,
+        command=run.command,
+        finished_utc=finished_utc(),
+        condition=condition,
+        roles=roles,
+        tables=tables,
+        summary=summary,
+    )
+    return reported(facts, run, progress)
+
+
+def part(progress: Progress, number: int, count: int) -> PartOfStage:
+    """One of several equal parts of the current stage."""
+    return PartOfStage(progress, number / count, (number + 1) / count)

@@ -1,0 +1,264 @@
+"""The transfer experiment's tables and facts for the report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from app.cohort.experiments.record_parts import estimate_of
+from app.cohort.experiments.record_words import question_rows
+from app.cohort.experiments.reliance import BranchReliance, GradientReliance
+from app.cohort.experiments.running import Run, finished_utc
+from app.cohort.learn.contenders import VARIANTS
+from app.cohort.learn.evaluate import Evaluation
+from app.cohort.learn.figures import draws_of, figures_of
+from app.reporting.evaluation.facts import (
+    BASELINE,
+    METRICS,
+    MODEL,
+    Competitor,
+    EvaluationFacts,
+    Headline,
+    PlainTable,
+    Plan,
+)
+
+NOT_SHOWN = ("learning", "groups", "confounds", "permutation", "screening", "conformal")
+
+
+@dataclass(frozen=True, slots=True)
+class Direction:
+    """One way: figures of every model on people of the other data set."""
+
+    name: str  # "A -> B"
+    figures: Mapping[str, Mapping[str, Any]]  # model -> metric -> value, interval
+    differences: Mapping[str, Mapping[str, Any]]  # headline minus this one, AUROC
+
+
+def reliance_tables(
+    shares: Sequence[tuple[str, BranchReliance]], gradients: Sequence[tuple[str, GradientReliance]]
+) -> list[PlainTable]:
+    """Contributions of everybody, and integrated gradients of some, as tables."""
+    kind = "exact" if all(one.exact for _, one in shares) else "Shapley values"
+    found = [
+        PlainTable(
+            "How far the model leans on each input",
+            ("Trained on", "Asked about", "Input", "People", "Mean", "Spread", "Share of variance"),
+            tuple(
+                (
+                    trained, one.dataset, _words(one.branch), str(one.people),
+                    _signed(one.mean), f"{one.spread:.2f}",
+                    "–" if np.isnan(one.variance_share) else _signed(one.variance_share),
+                )
+                for trained, one in shares
+            ),
+            f"Contributions in log-odds ({kind}), against the mean training participant. Share of "
+            "variance: covariance with the sum over the variance of the sum; shares add to 1 and "
+            "may be negative. What the model used, never a cause.",
+            align="lllrrrr",
+            widths=(1.2, 1.2, 1.1, 0.7, 0.8, 0.8, 1.2),
+        )
+    ]  # fmt: skip
+    if gradients:
+        found.append(
+            PlainTable(
+                "The same from integrated gradients",
+                ("Trained on", "Asked about", "Input", "People", "Mean", "Spread", "Converged"),
+                tuple(
+                    (
+                        trained, one.dataset, _words(one.branch), str(one.people),
+                        _signed(one.mean), f"{one.spread:.2f}", f"{one.converged}",
+                    )
+                    for trained, one in gradients
+                ),
+                "Signed attributions summed over an input, log-odds against a baseline scan "
+                "(zero series, mean matrix of the training participants). Converged: people whose "
+                "sum is the difference of the outputs.",
+                align="lllrrrr",
+                widths=(1.2, 1.2, 1.1, 0.7, 0.8, 0.8, 1.2),
+            )
+        )  # fmt: skip
+    return found
+
+
+def _words(branch: str) -> str:
+    return {"series": "time series", "structural": "volumes"}.get(branch, branch)
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.2f}".replace("-", "\N{MINUS SIGN}")
+
+
+def refused_table(refused: Mapping[str, str]) -> list[PlainTable]:
+    if not refused:
+        return []
+    return [
+        PlainTable("Models that could not be judged", ("Model", "Why"), tuple(refused.items()),
+                   align="ll", widths=(1.0, 3.0))
+    ]  # fmt: skip
+
+
+def transfer_facts(
+    across: Evaluation,
+    within: Sequence[Evaluation],
+    directions: Sequence[Direction],
+    names: Sequence[str],
+    run: Run,
+    tables: Sequence[PlainTable],
+) -> EvaluationFacts:
+    """Everything that the report says."""
+    cohort, plan = across.cohort, across.cohort.plan
+    roles = {
+        key: MODEL if key in VARIANTS or key == across.headline.id else BASELINE
+        for key in across.models
+    }
+    competitors = tuple(
+        Competitor(
+            f"{key} {way.name}",
+            f"{across.models[key].label}, {way.name}",
+            roles[key],
+            {
+                metric.id: estimate_of(one[metric.id], one[f"{metric.id}_interval"])
+                for metric in METRICS
+                if metric.id in one
+            },
+            None
+            if key not in way.differences
+            else estimate_of(way.differences[key]["difference"], way.differences[key]["interval"]),
+        )
+        for way in directions
+        for key, one in way.figures.items()
+    )
+    planned = plan.model_dump(mode="json")
+    drugs = sorted({one.cohort.plan.treatment.drug for one in within})
+    limits = [
+        "A data set is one site, one protocol and one population at once: what does not carry "
+        "over cannot be told apart."
+    ]
+    if len(drugs) > 1:
+        limits.append(
+            f"The data sets differ in treatment ({', '.join(drugs)}): what carries over is not the "
+            "effect of one drug."
+        )
+    return EvaluationFacts(
+        title="experiment: transfer",
+        subject=f"{names[0]} and {names[1]}, {len(cohort)} participants",
+        simulated=all(one.cohort.simulated for one in within),
+        question=question_rows(planned),
+        people=len(set(cohort.identifiers)),
+        responders=int(cohort.labels.sum()),
+        competitors=competitors,
+        command=run.command,
+        answers=_answers(within, names),
+        headline=_headline(across, directions[0], roles),
+        summary=tuple(
+            f"{name}: {len(one.cohort)} participants, {int(one.cohort.labels.sum())} responders "
+            f"({100 * float(one.cohort.labels.mean()):.0f} %)."
+            for name, one in zip(names, within, strict=True)
+        ),
+        tables=(across_table(across, within, directions, names), *tables),
+        plan=Plan(
+            cohort.locked.sha256,
+            cohort.locked.locked_utc,
+            tuple(f"{one.what}: planned {one.planned}, done {one.done}"
+                  for one in across.deviations),
+        ),
+        protocol=(
+            ("Across", across.splits.kind),
+            ("Within", within[0].splits.kind),
+            ("Seed", str(across.splits.seed)),
+            ("Calibration", "Platt scaling on inner folds of the training data set"),
+        ),
+        provenance=tuple(
+            (f"{name}, SHA-256", one.cohort.sha256())
+            for name, one in zip(names, within, strict=True)
+        ),
+        limitations=tuple(limits),
+        missing=dict.fromkeys(NOT_SHOWN, "See the reports of the single data sets."),
+        finished_utc=finished_utc(),
+    )  # fmt: skip
+
+
+def across_table(
+    across: Evaluation,
+    within: Sequence[Evaluation],
+    directions: Sequence[Direction],
+    names: Sequence[str],
+) -> PlainTable:
+    """AUROC of each model: both ways, and within each data set."""
+    inside = []
+    for one in within:
+        protocol = one.cohort.plan.protocol
+        draws = draws_of(one.cohort.identifiers, protocol.bootstrap_repeats, protocol.seed)
+        inside.append(
+            {
+                key: figures_of(model.scores, one.cohort.labels, draws, ["auroc"], protocol.cutoff)
+                for key, model in one.models.items()
+            }
+        )
+    rows = tuple(
+        (
+            model.label,
+            *(_auroc(way.figures[key]) for way in directions),
+            *(_auroc(found[key]) if key in found else "–" for found in inside),
+        )
+        for key, model in across.models.items()
+    )
+    return PlainTable(
+        "AUROC across and within data sets",
+        ("Model or baseline", *(way.name for way in directions), *(f"within {n}" for n in names)),
+        rows,
+        "Across: trained on all people of one data set. Within: nested cross-validation.",
+        widths=(2.0, 1.3, 1.3, 1.3, 1.3),
+    )
+
+
+def _headline(across: Evaluation, way: Direction, roles: Mapping[str, str]) -> Headline | None:
+    rivals = {
+        key: one["auroc"]
+        for key, one in way.figures.items()
+        if roles[key] == BASELINE and one["auroc"] is not None
+    }
+    if not rivals:
+        return None
+    best = max(rivals, key=lambda key: float(rivals[key]))
+    found = way.differences[best]
+    if found["difference"] is None:
+        return None
+    return Headline(
+        "auroc",
+        f"{across.headline.label}, {way.name}",
+        f"{across.models[best].label}, {way.name}",
+        estimate_of(found["difference"], found["interval"]),
+        f"{way.name}; paired bootstrap over persons of the test data set; the other way stands in "
+        "the tables",
+    )
+
+
+def _answers(within: Sequence[Evaluation], names: Sequence[str]) -> dict[str, str]:
+    counts = "; ".join(
+        f"{name}: {len(one.cohort)} people, {int(one.cohort.labels.sum())} responders"
+        for name, one in zip(names, within, strict=True)
+    )
+    return {
+        "1": "External evaluation of models of response in another data set, both ways.",
+        "4": "To see what carries over from one data set to another.",
+        "12": "Trained on one data set, tested on the other; nothing of the test data set is used "
+        "before.",
+        "16": "The data sets' own tables; differences in population, scanner and treatment are not "
+        "told apart.",
+        "20": counts,
+        "21": counts,
+        "24": "Not applicable: no model was updated.",
+    }
+
+
+def _auroc(one: Mapping[str, Any]) -> str:
+    if one["auroc"] is None:
+        return "–"
+    interval = one["auroc_interval"]
+    tail = f" ({interval[0]:.2f} to {interval[1]:.2f})" if interval else ""
+    return f"{one['auroc']:.2f}{tail}"

@@ -1,0 +1,1 @@
+"""The Cohort workspace: many participants in one table, their queue, their matrices."""

@@ -1,0 +1,247 @@
+"""The participant table for Qt: one row a participant-visit, sorted and filtered by a proxy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from PySide6.QtCore import (
+    QAbstractTableModel,
+    QModelIndex,
+    QPersistentModelIndex,
+    QSortFilterProxyModel,
+    Qt,
+)
+
+from app.cohort.rows import FAILED, WAITING, CohortRow
+from app.core import wording
+from app.core.results import Outcome, Verdict
+from app.gui.cohort.state import CohortState
+
+_AnyIndex = QModelIndex | QPersistentModelIndex
+_ROOT = QModelIndex()
+_ROLE = Qt.ItemDataRole
+SORT_ROLE = _ROLE.UserRole + 1
+KEY_ROLE = _ROLE.UserRole + 2
+NOT_READ = "not read"
+SCORE = "Score, or why there is none"
+OUTCOME_HELP = "Who responded is read only once the plan of an evaluation is locked"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column: its title, what a cell says, what it is sorted by."""
+
+    title: str
+    text: Callable[[CohortRow], str]
+    order: Callable[[CohortRow], str | float] | None = None
+    help: str = ""
+    number: bool = False
+    width: int = 80  # pixels at first
+
+
+def outcome_words(row: CohortRow) -> str:
+    """Result, Inconclusive, Withheld, Failed or Waiting."""
+    if row.outcome == FAILED:
+        return "Failed"
+    if row.outcome == WAITING:
+        return "Waiting"
+    return wording.OUTCOME_WORDS[Outcome(row.outcome)]
+
+
+def score_words(row: CohortRow) -> str:
+    """The number with its interval, or why there is none."""
+    if row.probability is not None and row.interval_low is not None:
+        interval = f"{row.interval_low:.2f}\N{EN DASH}{row.interval_high:.2f}"
+        return f"{row.probability:.2f} ({interval})"
+    if row.outcome == WAITING:
+        return "\N{EN DASH}"
+    return f"{outcome_words(row).lower()}: {_plain_reason(row.reason)}"
+
+
+def _plain_reason(reason: str) -> str:
+    return reason.replace("Withheld: ", "").strip() or "no reason was recorded"
+
+
+def _optional(value: float | None, digits: int) -> str:
+    return "\N{EN DASH}" if value is None else f"{value:.{digits}f}"
+
+
+def _high(value: float | None) -> float:
+    return float("inf") if value is None else value
+
+
+def _verdict(row: CohortRow) -> str:
+    return wording.VERDICT_WORDS[Verdict(row.quality)] if row.quality else "\N{EN DASH}"
+
+
+def _or_dash(name: str) -> Callable[[CohortRow], str]:
+    return lambda row: str(getattr(row, name)) or "\N{EN DASH}"
+
+
+COLUMNS = (
+    Column("Participant", lambda row: row.participant, width=112),
+    Column("Visit", lambda row: row.session.removeprefix("ses-") or "\N{EN DASH}", width=54),
+    Column("Site", _or_dash("site"), width=72),
+    Column("Arm", _or_dash("arm"), width=84),
+    Column("Outcome", lambda _row: NOT_READ, help=OUTCOME_HELP, width=72),
+    Column("Quality", _verdict, width=72),
+    Column("FD mm", lambda row: _optional(row.mean_fd_mm, 2), lambda row: _high(row.mean_fd_mm),
+           "Mean framewise displacement (Power)", number=True, width=58),
+    Column(SCORE, score_words, lambda row: _high(row.probability),
+           "Probability of meeting the definition, with its 95 % interval", width=300),
+    Column("Novelty", lambda row: _optional(row.novelty_percentile, 0),
+           lambda row: _high(row.novelty_percentile),
+           "Percentile among the model's training participants", number=True, width=62),
+    Column("State", outcome_words, width=84),
+    Column("Drug", _or_dash("drug"), width=150),
+    Column("Definition", _or_dash("responder_definition"), help="What a responder is", width=190),
+    Column("Model", _or_dash("model"), width=120),
+)  # fmt: skip
+
+
+class CohortTable(QAbstractTableModel):
+    """All rows of the workspace; the first column's tick says whether a row counts."""
+
+    def __init__(self, state: CohortState) -> None:
+        super().__init__(state)
+        self.state = state
+        self._keys: list[str] = []
+        self._places: dict[str, int] = {}
+        state.opened.connect(self._start_again)
+        state.rows_changed.connect(self._rows_changed)
+        state.excluded_changed.connect(self._told)
+
+    def row(self, number: int) -> CohortRow:
+        """The row at a place of this model."""
+        return self.state.rows[self._keys[number]]
+
+    def rowCount(self, parent: _AnyIndex = _ROOT) -> int:
+        """Number of rows."""
+        return 0 if parent.isValid() else len(self._keys)
+
+    def columnCount(self, parent: _AnyIndex = _ROOT) -> int:
+        """Number of columns."""
+        return 0 if parent.isValid() else len(COLUMNS)
+
+    def data(self, index: _AnyIndex, role: int = _ROLE.DisplayRole) -> object:
+        """Words of a cell, what it is sorted by, its tooltip."""
+        row, column = self.row(index.row()), COLUMNS[index.column()]
+        if role == _ROLE.DisplayRole:
+            return column.text(row)
+        if role == SORT_ROLE:
+            return column.order(row) if column.order is not None else column.text(row).lower()
+        if role == KEY_ROLE:
+            return row.key
+        if role == _ROLE.CheckStateRole and index.column() == 0:
+            return Qt.CheckState.Unchecked if self._excluded(row) else Qt.CheckState.Checked
+        if role == _ROLE.ToolTipRole:
+            return _tooltip(row, column)
+        if role == _ROLE.TextAlignmentRole and column.number:
+            return int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        if role == _ROLE.AccessibleTextRole and index.column() == 0:
+            return f"{row.participant}, {'excluded' if self._excluded(row) else 'included'}"
+        return None
+
+    def setData(self, index: _AnyIndex, value: object, role: int = _ROLE.EditRole) -> bool:
+        """A tick includes, no tick excludes."""
+        if role != _ROLE.CheckStateRole or index.column() != 0:
+            return False
+        key = self._keys[index.row()]
+        if Qt.CheckState(value) == Qt.CheckState.Checked:
+            self.state.include([key])
+        else:
+            self.state.exclude([key])
+        return True
+
+    def flags(self, index: _AnyIndex) -> Qt.ItemFlag:
+        """The first column has the tick; excluded rows are greyed by the view's delegate."""
+        base = Qt.ItemFlag.ItemIsSelectable | Qt.ItemFlag.ItemIsEnabled
+        return base | Qt.ItemFlag.ItemIsUserCheckable if index.column() == 0 else base
+
+    def headerData(
+        self, section: int, orientation: Qt.Orientation, role: int = _ROLE.DisplayRole
+    ) -> object:
+        """Titles above."""
+        if orientation == Qt.Orientation.Vertical:
+            return None
+        if role == _ROLE.DisplayRole:
+            return COLUMNS[section].title
+        if role == _ROLE.ToolTipRole:
+            return COLUMNS[section].help or None
+        return None
+
+    def _excluded(self, row: CohortRow) -> bool:
+        return row.key in self.state.excluded
+
+    def _start_again(self) -> None:
+        self.beginResetModel()
+        self._keys = sorted(self.state.rows)
+        self._places = {key: number for number, key in enumerate(self._keys)}
+        self.endResetModel()
+
+    def _rows_changed(self, keys: tuple[str, ...]) -> None:
+        if any(key not in self._places for key in keys):
+            self._start_again()
+        else:
+            self._told(keys)
+
+    def _told(self, keys: tuple[str, ...]) -> None:
+        places = [self._places[key] for key in keys if key in self._places]
+        if places:
+            last = len(COLUMNS) - 1
+            self.dataChanged.emit(self.index(min(places), 0), self.index(max(places), last))
+
+
+def _tooltip(row: CohortRow, column: Column) -> str:
+    """The whole reason; beside a number, its base rate and definition."""
+    if column.title != SCORE:
+        return column.text(row)
+    if row.probability is None:
+        return score_words(row)
+    base = "" if row.base_rate is None else f"base rate {row.base_rate:.2f}; "
+    return f"{score_words(row)}; {base}{row.responder_definition}. {wording.RUO_LINE}."
+
+
+class CohortFilter(QSortFilterProxyModel):
+    """Rows whose words hold what was typed, of the chosen outcome."""
+
+    def __init__(self, table: CohortTable) -> None:
+        super().__init__(table)
+        self.setSourceModel(table)
+        self.setSortRole(SORT_ROLE)
+        self.setDynamicSortFilter(True)
+        self._words: tuple[str, ...] = ()
+        self._show = "all"
+
+    def look_for(self, text: str) -> None:
+        """Only rows that hold every word, in any column."""
+        self._words = tuple(text.lower().split())
+        self._again()
+
+    def show_only(self, which: str) -> None:
+        """ "all", "done", "withheld", "failed", "waiting" or "excluded"."""
+        self._show = which
+        self._again()
+
+    def _again(self) -> None:
+        self.beginFilterChange()
+        self.endFilterChange()
+
+    def filterAcceptsRow(self, number: int, _parent: _AnyIndex) -> bool:
+        """Whether a row is shown."""
+        table = self.sourceModel()
+        assert isinstance(table, CohortTable)
+        row = table.row(number)
+        kinds = {
+            "all": True,
+            "done": row.finished,
+            "withheld": row.outcome == Outcome.WITHHELD.value,
+            "failed": row.outcome == FAILED,
+            "waiting": row.outcome == WAITING,
+            "excluded": row.key in table.state.excluded,
+        }
+        if not kinds[self._show]:
+            return False
+        text = " ".join(column.text(row).lower() for column in COLUMNS)
+        return all(word in text for word in self._words)

@@ -1,0 +1,250 @@
+"""Explanations on request and participant summaries: what the window asks the worker for."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from PySide6.QtCore import QObject
+from PySide6.QtWidgets import QFileDialog, QMessageBox
+
+from app.core.errors import AppError, StorageError
+from app.core.folders import data_folder
+from app.core.signing import UNSIGNED, ReaderNote
+from app.gui.views import PreviewView, SummaryView
+from app.gui.views.preview import DOTS_PER_INCH
+from app.worker.report_requests import (
+    batch_job,
+    explain_job,
+    preview_pages_job,
+    reopen_job,
+    sign_job,
+)
+
+if TYPE_CHECKING:
+    from app.gui.main_window.window import MainWindow
+
+REPORT_FILES = "Participant summaries (*.pdf)"
+
+
+class Reports(QObject):
+    """Starts jobs on the open case and hands their answers to the views."""
+
+    def __init__(self, window: MainWindow) -> None:
+        super().__init__(window)
+        self.window_ = window
+        self._preview_key: object = None
+        self._pdf: Path | None = None  # the report that data are searched for
+        self._altered: tuple[str, ...] = ()  # what differs, told when its case is shown
+        window.actions_.answered.connect(self._answered)
+        window.actions_.report_wanted.connect(self.open_report)
+        window.actions_.reader.failed.connect(lambda _error: self._tell_altered())
+        window.session.case_changed.connect(self.follow)
+
+    # explanation -----------------------------------------------------------------------
+
+    def explain(self, *, health: bool = False, sensitivity: bool = False) -> None:
+        """Compute more of the open case's explanation."""
+        opened = self.window_.session.case
+        if opened is None or opened.withheld or opened.stale:
+            return
+        settings = self.window_.actions_.settings
+        job = explain_job(
+            opened.folder,
+            health=health,
+            sensitivity=sensitivity,
+            device=settings.device,
+            scan_sha256=opened.case.scan.sha256,
+        )
+        self.window_.actions_.ask_worker(job)
+
+    # the summary -----------------------------------------------------------------------
+
+    def preview(self, view: PreviewView) -> None:
+        """Draw the pages of the summary as it would be exported now."""
+        opened = self.window_.session.case
+        if opened is None:
+            return
+        summary = self._summary()
+        self._preview_key = view.key()
+        job = preview_pages_job(
+            opened.folder,
+            self.window_.actions_.scratch_folder(),
+            UNSIGNED if summary is None else replace(summary.note(), quality_confirmed=False),
+            convention=self.window_.session.display.convention_word,
+            paper=view.paper.currentText(),
+            dots_per_inch=DOTS_PER_INCH * max(view.devicePixelRatioF(), 1.0),
+            scan_sha256=opened.case.scan.sha256,
+        )
+        self.window_.actions_.ask_worker(job)
+
+    def ask_sign(self) -> None:
+        """Ask once more: a signed version is never changed again."""
+        opened, summary = self.window_.session.case, self._summary()
+        if opened is None or summary is None:
+            return
+        box = QMessageBox(self.window_)
+        box.setIcon(QMessageBox.Icon.Question)
+        box.setWindowTitle("Sign the participant summary")
+        box.setText("Sign this version of the participant summary?")
+        box.setInformativeText(
+            "It is kept as it is, with comment and name. A later version supersedes it; both stay. "
+            "This cannot be undone."
+        )
+        yes = box.addButton("Sign", QMessageBox.ButtonRole.AcceptRole)
+        box.addButton(QMessageBox.StandardButton.Cancel)
+        note, folder, sha256 = summary.note(), opened.folder, opened.case.scan.sha256
+
+        def decided(button: object) -> None:
+            if button is yes:
+                self.sign(folder, note, sha256)
+
+        box.buttonClicked.connect(decided)
+        box.open()
+
+    def sign(self, folder: Path, note: ReaderNote, scan_sha256: str) -> None:
+        """Close a version."""
+        job = sign_job(
+            folder,
+            note,
+            convention=self.window_.session.display.convention_word,
+            paper=self._paper(),
+            scan_sha256=scan_sha256,
+        )
+        self.window_.actions_.ask_worker(job)
+
+    def ask_html(self) -> None:
+        """Choose where the HTML twin goes: a copy of the case's own."""
+        opened = self.window_.session.case
+        if opened is None:
+            return
+        source = opened.summary_pdf.with_suffix(".html")
+        if not source.is_file():
+            self._tell("This case has no HTML summary.", "Run the analysis again.")
+            return
+        name, _ = QFileDialog.getSaveFileName(
+            self.window_, "Export HTML", source.name, "HTML (*.html)"
+        )
+        if not name:
+            return
+        try:
+            shutil.copyfile(source, name)
+        except OSError:
+            self._tell("The HTML could not be saved there.", "Choose another folder.")
+            return
+        self.window_.say("The HTML was saved.")
+
+    def ask_batch(self) -> None:
+        """Choose a folder of cases and one for their summaries."""
+        source = QFileDialog.getExistingDirectory(
+            self.window_, "Folder that holds case folders", str(data_folder() / "cases")
+        )
+        if not source:
+            return
+        folders = [p.parent for p in sorted(Path(source).glob("*/case.json"))]
+        if not folders:
+            self._tell("There is no case in that folder.", "Choose the folder above the cases.")
+            return
+        out = QFileDialog.getExistingDirectory(self.window_, "Folder for the summaries")
+        if out:
+            self.batch(folders, Path(out))
+
+    def batch(self, folders: list[Path], out: Path) -> None:
+        """Write the summaries of many cases."""
+        word = self.window_.session.display.convention_word
+        job = batch_job(folders, out, convention=word, paper=self._paper(), html=True)
+        self.window_.actions_.ask_worker(job)
+
+    # back from a summary ---------------------------------------------------------------
+
+    def ask_report(self) -> None:
+        """Choose a participant summary whose case is opened."""
+        name, _ = QFileDialog.getOpenFileName(self.window_, "Open from report", "", REPORT_FILES)
+        if name:
+            self.open_report(Path(name))
+
+    def open_report(self, pdf: Path) -> None:
+        """Find the case of a summary and compare both."""
+        self._pdf = pdf
+        self.window_.actions_.ask_worker(reopen_job(pdf))
+
+    def recompute(self, scan: Path) -> None:
+        """Analyse the scan of the report that was opened last, and compare."""
+        if self._pdf is not None:
+            job = reopen_job(self._pdf, scan=scan, out=data_folder() / "cases")
+            self.window_.actions_.ask_worker(job)
+
+    def _reopened(self, found: Mapping[str, Any]) -> None:
+        self._altered = tuple(found["altered"])
+        if found["folder"]:
+            self.window_.actions_.open_case(Path(found["folder"]))
+            if not self._altered:
+                self.window_.say("The case is what the report says, file by file.")
+            return
+        self._tell_altered()
+        name, _ = QFileDialog.getOpenFileName(
+            self.window_, "The case is not here: choose the scan of the report", "", "All (*)"
+        )
+        if name:
+            self.recompute(Path(name))
+
+    def _tell_altered(self) -> None:
+        """Say what differs; after the case is shown, since opening hides what was said before."""
+        altered, self._altered = self._altered, ()
+        for sentence in altered:
+            self._tell(
+                f"Altered data: {sentence}",
+                "Do not rely on this report; open the scan and analyse it again.",
+                "report.altered",
+            )
+
+    # answers ---------------------------------------------------------------------------
+
+    def follow(self) -> None:
+        """Tell the report page which versions are signed."""
+        self._tell_altered()
+        summary, opened = self._summary(), self.window_.session.case
+        if summary is None:
+            return
+        words = ""
+        if opened is not None:
+            count = len(list((opened.folder / "reports").glob("*_version-*.pdf")))
+            if count:
+                words = f"Signed versions: {count}, the last one counts; in the case folder."
+        summary.show_versions(words)
+
+    def _answered(self, name: str, result: Mapping[str, Any]) -> None:
+        if name == "preview_pages":
+            for view in self._views(PreviewView):
+                view.show_pages(self._preview_key, [Path(page) for page in result["pages"]])
+        elif name == "sign_report":
+            self.window_.say(f"Version {result['signed']['version']} is signed.")
+            self.follow()
+        elif name == "batch_reports":
+            rows = result["rows"]
+            failed = [row for row in rows if row["trouble"]]
+            self.window_.say(f"{len(rows) - len(failed)} of {len(rows)} summaries were written.")
+            for row in failed[:3]:
+                self._tell(f"No summary of {row['case_id']}: {row['trouble']}", "See the case.")
+        elif name == "reopen":
+            self._reopened(result["reopened"])
+
+    # small things ----------------------------------------------------------------------
+
+    def _summary(self) -> SummaryView | None:
+        views = self._views(SummaryView)
+        return views[0] if views else None
+
+    def _views(self, kind: type[Any]) -> list[Any]:
+        return self.window_.findChildren(kind)
+
+    def _paper(self) -> str:
+        previews = self._views(PreviewView)
+        return previews[0].paper.currentText() if previews else "A4"
+
+    def _tell(self, message: str, hint: str, code: str = "gui.report") -> None:
+        kind = AppError if code == "report.altered" else StorageError
+        self.window_.actions_.messages.tell(kind(message, hint, code=code))

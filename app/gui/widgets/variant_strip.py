@@ -1,0 +1,103 @@
+"""The number and its variants on one axis of log-odds, with the cut-off."""
+
+from __future__ import annotations
+
+import math
+
+from PySide6.QtCore import QPointF, QRectF, QSize, Qt
+from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen
+from PySide6.QtWidgets import QSizePolicy, QWidget
+
+from app.core import wording
+from app.core.explanation_health import Sensitivity
+from app.core.explanation_wording import sensitivity_text
+from app.gui.widgets.theme import font, tokens
+
+_ROW, _FOOT, _HEAD = 18, 22, 18
+_RIGHT = 58
+
+
+class VariantStrip(QWidget):
+    """One row a variant: a hollow dot, its value in words; the number as made is filled."""
+
+    def __init__(self, found: Sensitivity, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._found = found
+        self._rows = [("As made", found.as_made)]
+        self._rows += [
+            (f"{one.group}: {one.name}", one.log_odds)
+            for one in found.computed
+            if one.log_odds is not None
+        ]
+        self.setFont(font(self.font(), scale=0.88))
+        self.setMinimumHeight(_HEAD + _FOOT + _ROW * len(self._rows))
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.setAccessibleName("Sensitivity of the log-odds")
+        self.setAccessibleDescription(sensitivity_text(found))
+
+    def sizeHint(self) -> QSize:
+        """A row for each variant."""
+        return QSize(360, self.minimumHeight())
+
+    def paintEvent(self, _event: QPaintEvent) -> None:
+        """Names at the left, dots on the axis, values at the right."""
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        colours, metrics = tokens(self.palette()), painter.fontMetrics()
+        names = min(
+            max(metrics.horizontalAdvance(name) for name, _ in self._rows) + 10,
+            int(self.width() * 0.5),
+        )
+        left, right = float(names), float(self.width() - _RIGHT)
+        cutoff = self._found.cutoff
+        values = [value for _, value in self._rows]
+        if math.isfinite(cutoff):
+            values.append(cutoff)
+        low, high = min(values), max(values)
+        room = max(high - low, 0.2) * 0.08
+        low, high = low - room, high + room
+
+        def across(value: float) -> float:
+            return left + (value - low) / (high - low) * (right - left)
+
+        bottom = _HEAD + _ROW * len(self._rows)
+        if math.isfinite(cutoff):
+            x = across(cutoff)
+            painter.setPen(QPen(QColor(colours.text), 1.2))
+            painter.drawLine(QPointF(x, _HEAD - 4), QPointF(x, bottom))
+            words = f"cut-off {wording.signed(cutoff)}"
+            wide = metrics.horizontalAdvance(words)
+            at = min(max(x - wide / 2, 0.0), self.width() - wide)
+            painter.drawText(QPointF(at, metrics.ascent() + 0.0), words)
+        for index, (name, value) in enumerate(self._rows):
+            self._paint_row(painter, index, name, value, names, across(value), right)
+        painter.setPen(QColor(colours.muted))
+        painter.drawText(
+            QRectF(0.0, bottom + 2, right, _FOOT),
+            int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter),
+            "log-odds before calibration",
+        )
+        painter.end()
+
+    def _paint_row(
+        self,
+        painter: QPainter,
+        index: int,
+        name: str,
+        value: float,
+        names: int,
+        x: float,
+        right: float,
+    ) -> None:
+        colours, metrics = tokens(self.palette()), painter.fontMetrics()
+        middle = _HEAD + _ROW * (index + 0.5)
+        base = middle + metrics.ascent() / 2 - 2
+        painter.setPen(QColor(colours.text if index == 0 else colours.muted))
+        shown = metrics.elidedText(name, Qt.TextElideMode.ElideRight, names - 8)
+        painter.drawText(QPointF(0.0, base), shown)
+        painter.drawText(QPointF(right + 8, base), wording.signed(value))
+        painter.setPen(QPen(QColor(colours.muted), 0.5, Qt.PenStyle.DotLine))
+        painter.drawLine(QPointF(names, middle), QPointF(right, middle))
+        painter.setPen(QPen(QColor(colours.accent), 1.8))
+        painter.setBrush(QColor(colours.accent if index == 0 else colours.surface))
+        painter.drawEllipse(QPointF(x, middle), 4.5, 4.5)

@@ -1,0 +1,132 @@
+"""Sections on what else could explain a result, and on what a score would do to a trial."""
+
+from __future__ import annotations
+
+from app.reporting.blocks import (
+    Block,
+    Heading,
+    Missing,
+    Picture,
+    Section,
+    Table,
+    Text,
+)
+from app.reporting.evaluation.facts import (
+    EvaluationFacts,
+    Permutation,
+    metric_of,
+)
+from app.reporting.evaluation.parts import WIDTH_MM, estimate_text, nothing_of, plain_blocks, why
+from app.reporting.figures.evaluation import (
+    groups_figure,
+    groups_height_mm,
+    learning_figure,
+    permutation_figure,
+    plain_text,
+)
+
+PERMUTATION_MEANING = (
+    "A permutation p tests any association between the data and the label, confounds included. "
+    "It does not say that the brain carries the label, nor that a treatment works."
+)
+
+
+def _range_text(found: Permutation) -> str:
+    low, high = found.null_range or (float("nan"), float("nan"))
+    return (
+        f"{found.statistic} with the true labels {plain_text(found.observed)}; 95 % of shuffles "
+        f"reach {plain_text(low)} to {plain_text(high)}."
+    )
+
+
+def robustness(facts: EvaluationFacts) -> Section:
+    """Learning curve, groups, confounds, permutation."""
+    nothing = nothing_of(
+        facts, "What else could explain it", ("learning", "groups", "confounds", "permutation")
+    )
+    if nothing is not None:
+        return nothing
+    blocks: list[Block] = []
+    metric = facts.headline.metric if facts.headline else "auroc"
+    if facts.learning:
+        blocks.append(
+            Picture(
+                learning_figure(facts.learning, metric, WIDTH_MM, 56.0), WIDTH_MM, 56.0,
+                f"{metric_of(metric).label} by number of training people.",
+            )
+        )  # fmt: skip
+    else:
+        blocks.append(Missing("Learning curve", why(facts, "learning")))
+    blocks.append(Heading("By site and sex"))
+    shown = [one for one in facts.groups if one.estimate is not None]
+    main = facts.main()
+    if shown:
+        overall = main.estimates.get(metric) if main else None
+        blocks.append(
+            Picture(
+                groups_figure(facts.groups, overall, metric, WIDTH_MM),
+                WIDTH_MM,
+                groups_height_mm(len(shown)),
+                "; ".join(
+                    f"{one.kind} {one.name}: {estimate_text(one.estimate)}"
+                    for one in shown
+                    if one.estimate is not None
+                ),
+            )
+        )
+    blocks += [
+        Text(f"{one.kind} {one.name} (n = {one.people}): {one.remark}", "caption")
+        for one in facts.groups
+        if one.estimate is None
+    ]
+    if not facts.groups:
+        blocks.append(Missing("Figures by site and sex", why(facts, "groups")))
+    blocks.append(Heading("Could something else carry the label?"))
+    if facts.confounds:
+        rows = tuple(
+            (one.name, one.figure, "FLAGGED" if one.flagged else "not flagged", one.meaning)
+            for one in facts.confounds
+        )
+        blocks.append(
+            Table(
+                ("Check", "Figure", "Verdict", "What it means"), rows, (1.5, 1.5, 0.8, 2.6), "lrll"
+            )
+        )
+    else:
+        blocks.append(Missing("Confound checks", why(facts, "confounds")))
+    blocks.append(Heading("Permutation test"))
+    if facts.permutation is None:
+        blocks.append(Missing("Permutation test", why(facts, "permutation")))
+    else:
+        found = facts.permutation
+        blocks += [
+            Text(
+                f"p = {found.p:.3g} from {found.repeats} shuffles {found.scheme}, the whole loop "
+                f"run again each time; smallest possible p: {1 / (found.repeats + 1):.3g}.",
+                "strong",
+            ),
+            *([] if found.null_range is None else [Text(_range_text(found))]),
+            Text(PERMUTATION_MEANING),
+        ]
+        if found.null.size:
+            blocks.append(
+                Picture(
+                    permutation_figure(found, WIDTH_MM, 46.0), WIDTH_MM, 46.0,
+                    f"Histogram of {found.statistic} under shuffled labels beside the true one.",
+                )
+            )  # fmt: skip
+    return Section("What else could explain it", tuple(blocks), flows=True)
+
+
+def trials(facts: EvaluationFacts) -> Section:
+    """Screening figures and conformal sets."""
+    nothing = nothing_of(facts, "Screening and prediction sets", ("screening", "conformal"))
+    if nothing is not None:
+        return nothing
+    blocks: list[Block] = []
+    for part, name, table in (
+        ("screening", "Screening figures for a trial", facts.screening),
+        ("conformal", "Conformal sets", facts.conformal),
+    ):
+        blocks += [Missing(name, why(facts, part))] if table is None else plain_blocks(table)
+    return Section("Screening and prediction sets", tuple(blocks), flows=True)

@@ -1,0 +1,71 @@
+"""The studies of `cohorts.py` by the names that `run.py` knows."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from tests.accuracy import cohorts
+
+Records = list[dict[str, Any]]
+Keep = Callable[[argparse.Namespace, Callable[[int], dict[str, Any]]], Records]
+
+
+def null(options: argparse.Namespace, keep: Keep) -> list[str]:
+    """Null cohorts: are p values uniform?"""
+    pool = cohorts.main_pool(_pool(options))
+    work = options.out.parent / "work"
+    make = partial(
+        _null, pool, work, people=40, permutations=59, of_covariates=199
+    )  # fmt: skip
+    return cohorts.summarise_null(keep(options, make))
+
+
+def _null(pool: cohorts.Pool, work: Path, seed: int, **sizes: int) -> dict[str, Any]:
+    return cohorts.null_record(pool, seed, work, **sizes)
+
+
+def calibration(options: argparse.Namespace, keep: Keep) -> list[str]:
+    """Calibration slope of many cohorts' models in many new people."""
+    pool = cohorts.main_pool(_pool(options))
+    return cohorts.summarise_calibration(
+        keep(options, lambda seed: cohorts.calibration_record(pool, seed, people=200))
+    )
+
+
+def conformal(options: argparse.Namespace, keep: Keep) -> list[str]:
+    """Coverage of many cohorts' conformal sets in many new people."""
+    pool = cohorts.main_pool(_pool(options))
+    return cohorts.summarise_conformal(
+        keep(options, lambda seed: cohorts.conformal_record(pool, seed, people=100))
+    )
+
+
+def fusion(options: argparse.Namespace, keep: Keep) -> list[str]:
+    """Fused beside each branch, where both, one or nothing carries the label."""
+    pools = cohorts.scenario_pools(_pool(options), 1500)
+    work = options.out.parent / "work"
+    return cohorts.summarise_fusion(
+        keep(options, lambda seed: cohorts.fusion_record(pools, seed, work, people=100))
+    )
+
+
+def confounds(options: argparse.Namespace, keep: Keep) -> list[str]:
+    """Cohorts whose label is carried by age, pain, motion, site, or nothing."""
+    pools = cohorts.confound_pools(_pool(options), 1000)
+    work = options.out.parent / "work"
+    return cohorts.summarise_confounds(
+        keep(options, lambda seed: cohorts.confound_record(pools, seed, work, people=100))
+    )
+
+
+def _pool(options: argparse.Namespace) -> Path:
+    return Path(options.out.parent / "pool")
+
+
+COHORT_STUDIES = {
+    study.__name__: study for study in (null, calibration, conformal, fusion, confounds)
+}
