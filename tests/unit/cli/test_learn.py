@@ -16,7 +16,8 @@ GIVEN = [
     "--label", "after", "--definition", "NRS fall >= 30 %", "--kind", "post",
     "--baseline", "before", "--drug", "X", "--dose", "1 mg", "--route", "oral", "--arm", "active",
     "--comparator", "none", "--time-point", "week 4", "--population", "adults",
-    "--age-range", "18-80", "--estimand", "as it was", "--rescue-medication", "counted", "--drop-out", "left out",
+    "--age-range", "18-80", "--estimand", "as it was",
+    "--rescue-medication", "counted", "--drop-out", "left out",
 ]  # fmt: skip
 
 
