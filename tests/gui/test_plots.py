@@ -462,12 +462,6 @@ def test_that_shift_drag_selects_and_x_leaves_out_and_takes_back(
     assert session.state.review.censored == ()
     assert not case_of(session).is_edited
     assert view.frame_text(SPIKE).count("flagged")  # the recipe's own flag stays
-    session.select_frames(SPIKE, SPIKE)
-    qtbot.keyClick(view, Key.Key_X)
-    qtbot.keyClick(view, Key.Key_X)
-    signals = case_of(session).case.signals
-    assert signals is not None
-    assert not signals.good_frames[SPIKE]
 
 
 def test_that_a_run_with_edited_frames_asks_for_them(

@@ -196,9 +196,9 @@ class MainWindow(PagesWindow):
 
     def page(self, key: str) -> QWidget:
         """The page of a step."""
-        if key not in self._pages:
-            from app.gui.main_window.pages import make_page
+        from app.gui.main_window.pages import make_page
 
+        if key not in self._pages:
             cohort = key == self.cohort.key
             self._pages[key] = self.cohort.page() if cohort else make_page(key, self)
             self.stack.addWidget(self._pages[key])
@@ -326,8 +326,8 @@ class MainWindow(PagesWindow):
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Ask first where work is running; then stop everything that we started."""
-        running = (*self.jobs.running(), *self.actions_.downloads.running())
-        running += self.cohort.running()
+        working = (self.jobs, self.actions_.downloads, self.cohort)
+        running = tuple(one for jobs in working for one in jobs.running())
         if running and not self._closing:
             event.ignore()
             ask_stop(self, running[-1].title, self._stop_and_close)
