@@ -115,8 +115,10 @@ def table(report: dict[str, Any]) -> str:
             lines.append(_row(f"{words} ({found['version']})", found, ""))
     memory = report["window"]["memory"]
     seen, slope = memory["mib"], memory["mib_per_case"] * 1024
-    lines += ["", f"Memory over {memory['opened']} opened cases: {seen[2]:.0f} MiB after a fifth of "
-              f"them, {seen[-1]:.0f} MiB after all; {slope:.0f} KiB for each more case."]  # fmt: skip
+    words = (
+        f"Memory over {memory['opened']} opened cases: {seen[2]:.0f} MiB after a fifth of them, "
+    )
+    lines += ["", f"{words}{seen[-1]:.0f} MiB after all; {slope:.0f} KiB for each more case."]
     if report.get("gaps_ms"):
         lines += ["", "| gaps of a 5 ms timer, ms | p50 | p99 | p99.9 | max |"]
         lines += ["|---|---:|---:|---:|---:|"]
