@@ -126,11 +126,6 @@ class SliceView(View):
         """Which volume of the run is shown; "" where there is only one picture."""
         return ""
 
-    def sentence(self) -> str:
-        """Where the crosshair stands, in which region, with the value there."""
-        words = (self.footnote(), self.region.full_text(), self.read_out.full_text())
-        return "; ".join(word for word in words if word) or self.reason()
-
     def refresh(self) -> None:
         """Draw the case or the scan that is open."""
         self._levels.clear()
