@@ -140,7 +140,8 @@ class SliceView(View):
         """Where the crosshair stands and what is there, for a screen reader."""
         if self.stage.content is None:
             return self.stage.reason
-        parts = [self.region.full_text(), self.read_out.full_text(), self.hidden.text()]
+        told = (self.region.full_text(), self.read_out.full_text(), self.hidden.text())
+        parts = [self.footnote(), *told]
         return "; ".join(part for part in parts if part)
 
     @contextmanager
