@@ -14,7 +14,7 @@ from app.core.settings import load_settings
 from app.gui.bindings import Binding, KeyMap, is_single, normal, refusal
 from app.gui.dialogs.shortcuts import ShortcutsDialog
 from app.gui.main_window.commands import ACTIONS
-from app.gui.main_window.key_list import all_bindings, view_classes
+from app.gui.main_window.key_list import all_bindings
 from app.gui.main_window.window import MainWindow
 from app.gui.session import Session
 from app.gui.widgets.view import View
