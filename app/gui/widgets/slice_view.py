@@ -250,6 +250,8 @@ class SliceView(View):
         if self.overlay is None:
             return ""
         value = float(self.overlay.values[parcel])
+        if self.overlay.kind == "seed" and value == 0.0:  # the matrix keeps no diagonal
+            return "the seed itself"
         return f"{wording.signed(value, 4)} {self.overlay.scale.unit}"
 
     def _copy(self) -> None:
