@@ -28,6 +28,7 @@ from app.gui.scan_picture import scan_volumes
 from app.gui.session import OpenCase, ScanPreview, Session
 from app.scans.contents import Choice, Contents, SourceKind
 from app.study.session_file import SUFFIX
+from app.worker.demonstration import demonstrate_job
 from app.worker.protocol import Job
 from app.worker.requests import (
     analyse_job,
@@ -55,6 +56,7 @@ class Actions(Preferences):
     repetition_time_wanted = Signal(object, object, object)  # Path, Selection, AppError
     answered = Signal(str, object)  # name of a job that only dialogs wait for, its answer
     session_wanted = Signal(object)  # Path of a saved session
+    exported = Signal()  # the participant summary was saved
 
     def __init__(
         self,
@@ -156,6 +158,11 @@ class Actions(Preferences):
         self._start(job, path)
         self.step_wanted.emit("load")
 
+    def open_demonstration(self) -> None:
+        """Simulate the demonstration participant, then open its scan."""
+        self.cancel_all()
+        self._start(demonstrate_job(), Path())
+
     def recent(self) -> tuple[Path, ...]:
         """What was opened last, newest first."""
         return recent_files() if self.settings.remember_recent else ()
@@ -238,6 +245,7 @@ class Actions(Preferences):
             )
             return
         self.said.emit("The PDF was saved.")
+        self.exported.emit()
 
     def open_folder(self) -> None:
         """Show the case folder in the system's file manager."""
@@ -264,7 +272,7 @@ class Actions(Preferences):
     # answers -------------------------------------------------------------------------
 
     def _start(self, job: Job, path: Path) -> None:
-        if job.name in ("look", "inspect", "analyse"):
+        if job.name in ("look", "inspect", "analyse", "demonstrate"):
             self.begun.emit()
         self._paths[job.job_id] = path
         limit = self.settings.worker_memory_limit_mb << 20
@@ -280,12 +288,15 @@ class Actions(Preferences):
             self._show_contents(contents_of(result))
         elif "record" in result:
             self._show_inspection(running_path, result, self._selections.get(job_id, {}))
+        elif "demonstration" in result:
+            self.open_scan(Path(result["demonstration"]))
         elif "volumes" in result:
             self._show_volume(result)
         elif "case_folder" in result:
             self.reader.read_analysed(Path(result["case_folder"]), last=True)
         else:
             self.said.emit("The PDF was saved.")
+            self.exported.emit()
 
     def _show_contents(self, contents: Contents) -> None:
         """Open the only thing that can be analysed, or ask which."""

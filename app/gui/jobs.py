@@ -24,6 +24,7 @@ TITLES = {  # what the user reads while a job of that name runs
     "look": "Looking through the folder",
     "inspect": "Opening the scan",
     "preview": "Opening the scan",
+    "demonstrate": "Simulating the demonstration participant",
     "analyse": "Analysis",
     "report": "Writing the PDF",
     "explain": "Explanation",

@@ -14,10 +14,12 @@ from app.core.errors import AppError
 from app.gui.jobs import Jobs
 from app.gui.messages import Messages
 from app.gui.opened_maps import OpenedMap
+from app.gui.scan_picture import scan_volumes
 from app.gui.session import Session
 from app.gui.view_state.slices import Layer
 from app.gui.widgets.layer_stack import DrawnLayer, stack_of
 from app.worker.map_requests import export_parcel_map_job, grid_of, open_maps_job
+from app.worker.requests import preview_job
 
 _DENSE = 0.05  # share of the grid's voxels above which a map begins with a threshold
 _NAME_LENGTH = 40
@@ -67,6 +69,13 @@ class MapActions(QObject):
             self.messages.tell(AppError("There is no picture to lay a map on.", "Open a case."))
             return
         self._start(open_maps_job(paths, grids, self._scratch()))
+
+    def open_volumes(self, path: Path, series: str = "") -> None:
+        """Decode the scan of the case that is open, so that its volumes can be shown."""
+        if self.session.case is not None:
+            scan = self.session.case.case.scan
+            self.said.emit("Decoding the scan…")
+            self._start(preview_job(path, self._scratch(), scan, series=series))
 
     def _seek(self) -> None:
         """Open the files of layers that came with a saved session."""
@@ -123,6 +132,14 @@ class MapActions(QObject):
             return  # another scan was opened meanwhile
         if "maps" in result:
             self._add(result["maps"])
+        elif "volumes" in result:
+            volumes = scan_volumes(result, self.session.scan_sha256)
+            if volumes is None:
+                self.messages.tell(
+                    AppError("This is not the scan of this case.", "Choose the file it came from.")
+                )
+            else:
+                self.session.show_volumes(volumes)
         elif "written" in result:
             self.said.emit(f"{len(result['written'])} files were written.")
 

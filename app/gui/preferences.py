@@ -76,7 +76,8 @@ class Preferences(QObject):
         self._save(usual)
 
     def _apply(self) -> None:
-        self.session.set_research_wanted(self.settings.research_mode)
+        wanted = self.settings.research_mode and not self.settings.clinic_mode
+        self.session.set_research_wanted(wanted)
         self.session.keys.set_chosen(self.settings.keys, single_keys=self.settings.single_keys)
 
     def _save(self, settings: Settings) -> None:

@@ -329,8 +329,10 @@ class Session(QObject):
         before, after = old.selection, new.selection
         if (before.crosshair_mm, before.native_mm) != (after.crosshair_mm, after.native_mm):
             self.crosshair_changed.emit()
+        framed = old.selection.frames != new.selection.frames and new.display.overlay == "series"
         for part in PARTS:
-            if getattr(old, part) != getattr(new, part):
+            # the series map is of the selected frames: whoever draws it hears of them here
+            if getattr(old, part) != getattr(new, part) or (framed and part == "display"):
                 getattr(self, f"{part}_changed").emit()
         self.state_changed.emit()
 

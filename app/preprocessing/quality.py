@@ -119,7 +119,7 @@ LIMITS = (
         2.5,
         5.0,
         False,
-        "simulated misregistrations: 4 mm and more read 2.9 mm and more, right places at most 1 mm",
+        "calibrated on simulated misregistrations of 1 to 12 mm",
     ),
     QualityLimit(
         "jacobian_min",

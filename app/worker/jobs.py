@@ -13,6 +13,7 @@ from app.core.request import AnalysisRequest
 from app.study.files import replace_file, storage_errors
 from app.worker.bundle_jobs import BUNDLE_JOBS
 from app.worker.cohort_jobs import COHORT_JOBS
+from app.worker.demonstration import demonstrate
 from app.worker.map_jobs import MAP_JOBS
 from app.worker.model_jobs import MODEL_JOBS
 from app.worker.report_jobs import REPORT_JOBS
@@ -190,6 +191,7 @@ JOBS = {
     "encode": encode,
     "report": report,
     "warm_up": warm_up,
+    "demonstrate": demonstrate,
     **MODEL_JOBS,
     **BUNDLE_JOBS,
     **REPORT_JOBS,

@@ -28,6 +28,7 @@ Record = dict[str, Any]
 RADIUS_MM = 80.0
 GUARD_MM = 0.03  # nearer to a limit than that, the side of it is not judged
 LIMITS_MM = (0.2, 0.5)
+LEAST_SPREAD_MM = 0.1  # of the planted FD: a correlation needs something to follow
 STEADY = 5  # frames left out where the magnetisation may not have settled
 
 
@@ -180,6 +181,13 @@ def summarise(records: list[Record]) -> list[str]:
         lines.append(
             f"  participant {r['seed']}: r {d['r']:.4f}, slope {d['slope']:.3f}; planted FD "
             f"{d['true_mean_mm']:.3f} mm on average, standard deviation {np.std(d['true_mm']):.3f}"
+        )
+    moving = [d for d in shown if np.std(d["true_mm"]) >= LEAST_SPREAD_MM]
+    if moving:
+        lines.append(
+            f"FD, each of the {len(moving)} participants whose planted FD varies by "
+            f"{LEAST_SPREAD_MM:g} mm and more: least r {min(d['r'] for d in moving):.4f}, slope "
+            f"{min(d['slope'] for d in moving):.3f} to {max(d['slope'] for d in moving):.3f}"
         )
     lines.append(
         f"FD, one participant at a time: least r {min(d['r'] for d in shown):.4f}, slope "

@@ -137,7 +137,10 @@ def test_that_selected_frames_redraw_the_series_map_and_nothing_else(judged: Mai
     assert opened.attribution is not None
     session.set_display(overlay="series")
     whole = current_overlay(session)
+    told: list[str] = []
+    session.display_changed.connect(lambda: told.append("redraw"))
     session.select_frames(60, 40)
+    assert told == ["redraw"]  # slices and surface draw anew
     part = current_overlay(session)
     assert whole is not None
     assert part is not None

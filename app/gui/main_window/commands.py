@@ -75,10 +75,6 @@ def _can_redo(window: MainWindow) -> str:
     return "" if window.cohort.undo_stack().canRedo() else "Nothing was undone."
 
 
-def _research(window: MainWindow) -> str:
-    return "Hidden in clinic mode." if window.cohort.hidden else ""
-
-
 def _view(window: MainWindow) -> str:
     return "" if window.focused_view() is not None else "No view is shown."
 
@@ -87,6 +83,14 @@ def _table(window: MainWindow) -> str:
     view = window.focused_view()
     there = view is not None and view.as_table() is not None
     return "" if there else "The view with the focus has no table to show."
+
+
+def _research(window: MainWindow) -> str:
+    return "Hidden in clinic mode." if window.cohort.hidden else ""
+
+
+def _guided(window: MainWindow) -> str:
+    return "" if window.guide.on else "Begin the guided tour first."
 
 
 def _swap(window: MainWindow) -> None:
@@ -175,7 +179,7 @@ ACTIONS: tuple[Command, ...] = (
         _runnable, say=lambda w: f"&{w.resume.wish}",
     ),
     Command(
-        "analysis.cancel", "&Cancel work", "Esc; Ctrl+.", "analysis", lambda w: w.cancel_current(),
+        "analysis.cancel", "&Cancel work", "Esc; Ctrl+.", "analysis", lambda w: w.job_line.cancel(),
         _working, help="Asks when more than a minute of work would be lost.",
     ),
     Command(
@@ -274,12 +278,26 @@ ACTIONS: tuple[Command, ...] = (
         "view.theme_light", "&Light", "", "view.theme", lambda w: w.actions_.set_theme("light"),
         on=partial(_display, "theme", "light"),
     ),
+    Command(
+        "view.clinic", "&Clinic mode", "", "view",
+        lambda w: w.actions_.change_setting("clinic_mode", not w.actions_.settings.clinic_mode),
+        on=lambda w: w.actions_.settings.clinic_mode, line=True,
+        help="A guided path from the scan to its summary; what is for research only is hidden.",
+    ),
     # tools
     Command(
         "tools.models", "&Models and atlases…", "Ctrl+Shift+M", "tools",
         lambda w: w.tools.show_models(),
     ),
     # help
+    Command(
+        "help.tour", "&Guided tour", "", "help", lambda w: w.guide.begin(),
+        help="One sentence and one button for each step, also with a simulated participant.",
+    ),
+    Command(
+        "help.next", "Next step of the g&uide", "Ctrl+Return", "help",
+        lambda w: w.guide.do_next(), _guided,
+    ),
     Command("help.keys", "&Keyboard and mouse", "F1", "help", lambda w: w.tools.show_keys()),
     Command("help.about", "&About NeuroResponder", "", "help", lambda w: w.tools.show_about()),
 )  # fmt: skip

@@ -37,6 +37,21 @@ class Maps:
         if folder:
             self.actions.export_layer(key, Path(folder))
 
+    def ask_volumes(self) -> None:
+        """Decode the case's own scan; where it lies is asked if it is not known."""
+        opened = self.window.session.case
+        if opened is None:
+            return
+        request = self.window.actions_.requests.get(opened.case.scan.sha256)
+        if request is not None and request.scan_path.exists():
+            self.actions.open_volumes(request.scan_path, request.series)
+            return
+        name, _ = QFileDialog.getOpenFileName(
+            self.window, "The scan of this case", "", "NIfTI scans (*.nii *.nii.gz);;All (*)"
+        )
+        if name:
+            self.actions.open_volumes(Path(name))
+
     def close(self) -> None:
         """End the worker."""
         self.actions.close()

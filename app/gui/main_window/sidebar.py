@@ -11,7 +11,7 @@ from app.gui.session import Session
 from app.gui.widgets.step_bar import StepBar
 from app.gui.widgets.view import ElidedLabel
 
-_WIDTH_PX = 164
+_WIDTH_PX = 164  # at the usual text size
 
 
 class Sidebar(QWidget):
@@ -21,7 +21,7 @@ class Sidebar(QWidget):
         super().__init__()
         self.setObjectName("sidebar")
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground, True)
-        self.setFixedWidth(_WIDTH_PX)
+        self.set_text_size(100)
         self.steps = StepBar()
         self.person = ElidedLabel()
         self.person.setObjectName("title")
@@ -41,6 +41,10 @@ class Sidebar(QWidget):
         facts.addSpacing(8)
         facts.addWidget(self.convention)
         column.addLayout(facts)
+
+    def set_text_size(self, percent: int) -> None:
+        """Keep room for the words."""
+        self.setFixedWidth(round(_WIDTH_PX * percent / 100.0))
 
     def show_session(self, session: Session) -> None:
         """Say who is open and how slices are laid."""

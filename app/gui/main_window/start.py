@@ -10,6 +10,7 @@ from PySide6.QtCore import QEvent, QRectF, Qt, Signal
 from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
+from app.core import wording
 from app.gui.widgets.icons import renderer
 from app.gui.widgets.theme import font, tokens
 
@@ -36,6 +37,8 @@ class StartPanel(QWidget):
     scan_asked = Signal()
     case_asked = Signal()
     path_chosen = Signal(object)  # Path
+    tour_asked = Signal()
+    convention_chosen = Signal(str)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -59,11 +62,17 @@ class StartPanel(QWidget):
         scan.clicked.connect(self.scan_asked)
         case = QPushButton("Open folder…")
         case.clicked.connect(self.case_asked)
+        tour = QPushButton("Guided tour")
+        tour.setToolTip("From a scan to its summary, also with a simulated participant")
+        tour.clicked.connect(lambda _checked=False: self.tour_asked.emit())
         buttons.addWidget(scan)
         buttons.addWidget(case)
+        buttons.addWidget(tour)
         buttons.addStretch(1)
         outer.addLayout(buttons)
         outer.addSpacing(20)
+        self.convention = self._convention_question()
+        outer.addWidget(self.convention, 0, Qt.AlignmentFlag.AlignHCenter)
         self._recent = QVBoxLayout()
         self._recent.setSpacing(2)
         outer.addLayout(self._recent)
@@ -71,6 +80,33 @@ class StartPanel(QWidget):
         note = QLabel("Everything is computed on this machine; nothing leaves it.")
         note.setObjectName("muted")
         outer.addWidget(note, 0, Qt.AlignmentFlag.AlignHCenter)
+
+    def ask_convention(self, asked: bool) -> None:
+        """Show the question how slices are laid, or hide it once it was answered."""
+        self.convention.setVisible(asked)
+
+    def _convention_question(self) -> QWidget:
+        """Asked once: which side of a slice is the participant's left."""
+        around = QWidget()
+        around.setAccessibleName("Left and right in slices")
+        column = QVBoxLayout(around)
+        words = QLabel("Once, before the first scan: how are slices laid for you?")
+        words.setObjectName("title")
+        column.addWidget(words, 0, Qt.AlignmentFlag.AlignHCenter)
+        row = QHBoxLayout()
+        for key, word in (
+            ("radiological", wording.RADIOLOGICAL),
+            ("neurological", wording.NEUROLOGICAL),
+        ):
+            button = QPushButton(f"{word}: {wording.CONVENTION_MEANING[word]}")
+            button.clicked.connect(partial(self._convention_chosen, key))
+            row.addWidget(button)
+        column.addLayout(row)
+        return around
+
+    def _convention_chosen(self, key: str, _checked: bool = False) -> None:
+        self.convention.hide()
+        self.convention_chosen.emit(key)
 
     def show_recent(self, paths: Sequence[Path]) -> None:
         """List what was opened last; what is missing is greyed."""

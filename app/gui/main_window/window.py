@@ -10,24 +10,24 @@ from PySide6.QtWidgets import (
     QApplication,
     QDockWidget,
     QHBoxLayout,
-    QMainWindow,
     QStackedWidget,
     QVBoxLayout,
     QWidget,
 )
 
-from app.core.progress import ProgressEvent
 from app.core.settings import Settings
 from app.gui.actions import Actions
-from app.gui.dialogs.questions import ask_cancel, ask_stop
+from app.gui.dialogs.questions import ask_stop
 from app.gui.jobs import Jobs
-from app.gui.main_window import geometry
 from app.gui.main_window.asking import Asking, open_dropped
 from app.gui.main_window.cohort import CohortWorkspace
 from app.gui.main_window.exports import Exports
-from app.gui.main_window.focus import focus_first
+from app.gui.main_window.geometry import restore_geometry, save_geometry
+from app.gui.main_window.guide import Guide
 from app.gui.main_window.history_panel import make_history_dock
+from app.gui.main_window.job_line import JobLine
 from app.gui.main_window.menus import Menus
+from app.gui.main_window.pages_window import PagesWindow
 from app.gui.main_window.palettes import Palettes
 from app.gui.main_window.recovery import Recovery
 from app.gui.main_window.reports import Reports
@@ -40,16 +40,17 @@ from app.gui.main_window.tools import Tools
 from app.gui.messages import ErrorPanel, Messages
 from app.gui.session import Session
 from app.gui.widgets.banner import Banner
+from app.gui.widgets.page_room import PageRoom
 from app.gui.widgets.progress_panel import ProgressPanel
 from app.gui.widgets.strip import ResearchStrip
 from app.gui.widgets.theme import apply_text_size, apply_theme
 from app.gui.widgets.view import View
 
 _SIZE = (1280, 720)
-ASK_AFTER_S = 60.0  # of work that cancelling would lose
+_PAGE = (1060, 600)  # px that a page needs; with larger text it is scrolled instead of squeezed
 
 
-class MainWindow(QMainWindow):
+class MainWindow(PagesWindow):
     """Steps, pages, the research-use strip, progress and errors."""
 
     actions_: Actions
@@ -57,7 +58,9 @@ class MainWindow(QMainWindow):
     cohort: CohortWorkspace
     errors: ErrorPanel
     exports: Exports
+    guide: Guide
     history_dock: QDockWidget
+    job_line: JobLine
     jobs: Jobs
     menus: Menus
     palettes: Palettes
@@ -82,6 +85,7 @@ class MainWindow(QMainWindow):
         self._pages: dict[str, QWidget] = {}
         self._step = "load"
         self._closing = False
+        self._clinic = False
         self._focus_later = QTimer(self)
         self._focus_later.setSingleShot(True)
         self._focus_later.timeout.connect(self._focus_changed)
@@ -95,7 +99,7 @@ class MainWindow(QMainWindow):
         self.cohort = CohortWorkspace(self)
         self.menus = Menus(self)
         self._connect()
-        geometry.restore(self)
+        restore_geometry(self)
         self._settings_changed()
         self._display_changed()
         self._state_changed()
@@ -116,7 +120,10 @@ class MainWindow(QMainWindow):
         middle = QVBoxLayout()
         middle.setContentsMargins(8, 8, 8, 8)
         middle.setSpacing(8)
-        middle.addWidget(self.stack, 1)
+        self.guide = Guide(self)
+        middle.addWidget(self.guide.bar)
+        self.page_area = PageRoom(self.stack)
+        middle.addWidget(self.page_area, 1)
         middle.addWidget(self.errors)
         middle.addWidget(self.recovery.bar)
         middle.addWidget(self.resume)
@@ -141,20 +148,23 @@ class MainWindow(QMainWindow):
         session, jobs, actions = self.session, self.jobs, self.actions_
         session.case_changed.connect(self._state_changed)
         session.display_changed.connect(self._display_changed)
-        jobs.started.connect(self._job_started)
-        jobs.progressed.connect(self._job_progressed)
-        jobs.finished.connect(self._job_finished)
+        self.job_line = JobLine(jobs, self.progress, self)
+        jobs.started.connect(lambda _job: self._state_changed())
+        jobs.finished.connect(lambda _job: self._state_changed())
         self.progress.cancel_asked.connect(self.resume.told_to_stop)
         self.progress.cancel_asked.connect(actions.cancel)
         self.resume.changed.connect(self._state_changed)
         self.resume.again.clicked.connect(lambda _checked=False: self.run_from_menu())
         actions.begun.connect(self.errors.hide)
+        actions.exported.connect(self.guide.exported)
         actions.step_wanted.connect(self.show_step)
         actions.said.connect(self.say)
         self.steps.chosen.connect(self.show_step)
         self.start.scan_asked.connect(self.asking.ask_scan)
         self.start.case_asked.connect(self.asking.ask_case)
         self.start.path_chosen.connect(actions.open_path)
+        self.start.tour_asked.connect(self.guide.begin)
+        self.start.convention_chosen.connect(actions.set_convention)
         self.start.show_recent(actions.recent())
         actions.settings_changed.connect(self._settings_changed)
         application = QApplication.instance()
@@ -178,6 +188,7 @@ class MainWindow(QMainWindow):
         self.cohort.step_changed()
         start = key == "load" and self.session.case is None and self.session.preview is None
         self.stack.setCurrentWidget(self.start if start else self.page(key))
+        self.guide.follow()
 
     def page(self, key: str) -> QWidget:
         """The page of a step."""
@@ -187,48 +198,6 @@ class MainWindow(QMainWindow):
             self._pages[key] = make_page(key, self)
             self.stack.addWidget(self._pages[key])
         return self._pages[key]
-
-    def _shown(self) -> QWidget:
-        return self.stack.currentWidget() or self.start
-
-    def visible_views(self) -> list[View]:
-        """The views on screen, in reading order."""
-        return [view for view in self._shown().findChildren(View) if view.isVisible()]
-
-    def focused_view(self) -> View | None:
-        """The view that has the keyboard, else the first one on the page."""
-        widget = QApplication.focusWidget()
-        while widget is not None:
-            if isinstance(widget, View) and widget.isVisible():
-                return widget
-            widget = widget.parentWidget()
-        return next(iter(self.visible_views()), None)
-
-    def next_view(self, step: int) -> None:
-        """Give the keyboard to the next or previous view of the page."""
-        views = self.visible_views()
-        if not views:
-            return
-        now = self.focused_view()
-        inside = now is not None and now.isAncestorOf(QApplication.focusWidget() or self)
-        at = views.index(now) + step if now in views and inside else 0
-        focus_first(views[at % len(views)])
-
-    def maximise(self, view: View | None = None) -> None:
-        """Fill the page with a view, or put everything back."""
-        view = view or self.focused_view()
-        page = self._shown()
-        fill = getattr(page, "maximise", None)
-        if view is not None and fill is not None:
-            fill(view)
-
-    def toggle_history(self) -> None:
-        """Show the list of changes, or hide it."""
-        self.history_dock.setVisible(not self.history_dock.isVisible())
-        if self.history_dock.isVisible():
-            least = self.history_dock.widget().minimumWidth()
-            self.resizeDocks([self.history_dock], [least], Qt.Orientation.Horizontal)
-            self.history_dock.widget().setFocus(Qt.FocusReason.ShortcutFocusReason)
 
     # what the user asks ------------------------------------------------------------------
 
@@ -245,21 +214,6 @@ class MainWindow(QMainWindow):
             self.say(form.problem())
         else:
             self.actions_.run_analysis(form.values())
-
-    def cancel_current(self) -> None:
-        """Cancel the job that the progress line shows; asks where much would be lost."""
-        job_id, seconds = self.progress.job_id, self.progress.seconds_elapsed
-        if job_id is None:
-            return
-        if seconds <= ASK_AFTER_S:
-            self.progress.cancel.click()
-            return
-
-        def stop() -> None:
-            if self.progress.job_id == job_id:
-                self.progress.cancel.click()
-
-        ask_cancel(self, self.progress.title.text(), seconds, stop)
 
     def close_case(self) -> None:
         """Go back to the start."""
@@ -278,22 +232,6 @@ class MainWindow(QMainWindow):
 
     # what happens --------------------------------------------------------------------------
 
-    def _job_started(self, job_id: str) -> None:
-        running = self.jobs.find(job_id)
-        if running is not None:
-            self.progress.begin(job_id, running.title)
-        self._state_changed()
-
-    def _job_progressed(self, job_id: str, event: ProgressEvent) -> None:
-        self.progress.show_event(job_id, event)
-
-    def _job_finished(self, job_id: str) -> None:
-        self.progress.end(job_id)
-        waiting = self.jobs.running()
-        if waiting and self.progress.job_id is None:
-            self.progress.begin(waiting[-1].job.job_id, waiting[-1].title)
-        self._state_changed()
-
     def _state_changed(self) -> None:
         running = frozenset(r.job.name for r in self.jobs.running())
         states = step_states(self.session, running, interrupted=self.resume.interrupted)
@@ -303,11 +241,13 @@ class MainWindow(QMainWindow):
         self.sidebar.show_session(self.session)
         nothing = self.session.case is None and self.session.preview is None
         if nothing:
+            self.start.ask_convention(not self.actions_.settings.convention_asked)
             self.start.show_recent(self.actions_.recent())
         if self._step == "load" and (self.stack.currentWidget() is self.start) != nothing:
             self.show_step("load")
         if hasattr(self, "menus"):
             self.menus.follow()
+            self.guide.follow()
 
     def _display_changed(self) -> None:
         if self.session.display.theme != self._theme:
@@ -320,27 +260,37 @@ class MainWindow(QMainWindow):
         # Not at once: the widget that loses the focus may be dying, with half of its children.
         self._focus_later.start()
 
-    def _focus_changed(self) -> None:
-        now = QApplication.focusWidget()
-        for view in self._shown().findChildren(View):
-            view.show_focus(now is not None and (view is now or view.isAncestorOf(now)))
-
     def _settings_changed(self) -> None:
         application = QApplication.instance()
         percent = self.actions_.settings.text_size_percent
         if isinstance(application, QApplication) and apply_text_size(application, percent):
+            self._apply_theme()  # with a style sheet Qt hands fonts on only while it polishes
             self._rebuild()
+        scale = percent / 100.0
+        least = (0, 0) if percent == 100 else (round(_PAGE[0] * scale), round(_PAGE[1] * scale))
+        self.page_area.set_least(*least)
+        self.sidebar.set_text_size(percent)
         self.start.show_recent(self.actions_.recent())
-        self.cohort.follow_settings()
+        self._follow_mode()
         self.menus.follow()
+
+    def _follow_mode(self) -> None:
+        """Clinic or research: the guide leads the one, workspaces are for the other."""
+        clinic = self.actions_.settings.clinic_mode
+        if clinic != self._clinic:
+            self._clinic = clinic
+            self.guide.begin() if clinic else self.guide.end()
+        self.cohort.follow_settings()
 
     def _rebuild(self) -> None:
         """Make the pages anew: their fonts were scaled from the old text size."""
         self._close_views()
-        for page in self._pages.values():
+        for key in list(self._pages):
+            page = self._pages.pop(key)
+            for view in page.findChildren(View):
+                view.stop_listening()
             self.stack.removeWidget(page)
             page.deleteLater()
-        self._pages.clear()
         self.cohort.forget_page()
         self.show_step(self._step)
 
@@ -377,7 +327,7 @@ class MainWindow(QMainWindow):
             event.ignore()
             ask_stop(self, running[-1].title, self._stop_and_close)
             return
-        geometry.save(self)
+        save_geometry(self)
         self._close_views()
         self.exports.close()
         self.cohort.close()

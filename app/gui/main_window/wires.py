@@ -34,11 +34,13 @@ def connect(view: View, window: MainWindow) -> None:
     elif isinstance(view, IntakeView):
         view.run_asked.connect(window.actions_.run_analysis)
         _only_before_analysis(view)
+        _research_only(view, window)
     elif isinstance(view, MotionView):
         view.run_again_asked.connect(lambda: run_again(window))
     elif isinstance(view, SlicesView):
         view.map_asked.connect(window.exports.maps.ask_open)
         view.export_asked.connect(window.exports.maps.ask_export)
+        view.volumes_asked.connect(window.exports.maps.ask_volumes)
         view.said.connect(window.say)
     elif isinstance(view, SummaryView):
         view.export_asked.connect(window.exports.ask_pdf)
@@ -58,5 +60,18 @@ def _only_before_analysis(form: IntakeView) -> None:
     def follow() -> None:
         form.setVisible(form.session.preview is not None)
 
-    form.session.case_changed.connect(follow)
+    form.listen(form.session.case_changed, follow)
+    follow()
+
+
+def _research_only(form: IntakeView, window: MainWindow) -> None:
+    """In clinic mode nobody is offered a number that a check withholds."""
+
+    def follow() -> None:
+        clinic = window.actions_.settings.clinic_mode
+        form.research.setVisible(not clinic)
+        if clinic:
+            form.research.setChecked(False)
+
+    form.listen(window.actions_.settings_changed, follow)
     follow()

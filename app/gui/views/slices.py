@@ -55,6 +55,7 @@ class SlicesView(SliceView):
     )
     map_asked = Signal()  # open a map from a file
     export_asked = Signal(str)  # key of a layer
+    volumes_asked = Signal()  # decode the scan of the case that is open
     said = Signal(str)  # one short sentence for the banner
 
     def __init__(
@@ -76,7 +77,13 @@ class SlicesView(SliceView):
         else:
             self.picture_box = choice("Which volume is shown", _PICTURES, "one", self.show_picture)
             self.picture_box.hide()
+            self.volumes_button = QToolButton()
+            self.volumes_button.setText("Open volumes…")
+            self.volumes_button.setToolTip("Decode the scan's volumes, to step and play them")
+            self.volumes_button.setAccessibleName("Open the volumes of the scan")
+            self.volumes_button.clicked.connect(lambda _checked=False: self.volumes_asked.emit())
             self.tools.addWidget(self.picture_box)
+            self.tools.addWidget(self.volumes_button)
         self.panel = LayerPanel(session, self.layer_stack, self.space_key())
         self.panel.map_asked.connect(self.map_asked)
         self.panel.export_asked.connect(self.export_asked)
@@ -199,7 +206,9 @@ class SlicesView(SliceView):
             set_choice(self.underlay_box, display.underlay)
             self._match_sliders()
         else:
-            self.picture_box.setVisible(self.session.volumes is not None)
+            there = self.session.volumes is not None
+            self.picture_box.setVisible(there)
+            self.volumes_button.setVisible(not there and opened is not None)
             set_choice(self.picture_box, "volumes" if self.player.wanted else "one")
         if self.panel.isVisible():
             self.panel.refresh()
@@ -229,7 +238,7 @@ class SlicesView(SliceView):
         if len(self._drawn) == 1:
             return self._drawn[0].hidden_text
         if self._drawn:
-            return "; ".join(f"{d.title}: {d.hidden_text}" for d in self._drawn)
+            return f"{len(self._drawn)} layers, hidden as below each bar"
         slices = self.session.state.slices
         if not self.in_template() or self.session.display.overlay == "none":
             return ""

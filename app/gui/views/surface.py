@@ -303,7 +303,7 @@ class SurfaceView(View):
             count = self._parcel_count()
             scene.set_colours(np.zeros((count, 3), np.uint8), np.zeros(count, dtype=bool))
         else:
-            scene.set_colours(self.overlay.rgb(), self.overlay.shown)
+            scene.set_colours(self.overlay.rgb(), self.overlay.shown, self.overlay.disagreeing)
 
     def _select(self) -> None:
         scene, session = self.canvas.scene, self.session

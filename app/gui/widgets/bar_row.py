@@ -1,4 +1,4 @@
-"""The colour bars of all visible layers, side by side, each under its layer's name."""
+"""The colour bars of all visible layers, side by side, each with its layer's name and count."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ class BarRow(QWidget):
         self.bars: list[ColourBar] = []
         self._columns: list[QWidget] = []
         self._names: list[ElidedLabel] = []
+        self._counts: list[ElidedLabel] = []  # how much each layer hides
 
     def show_layers(self, layers: Sequence[DrawnLayer]) -> None:
         """Show the bars of these layers; a single one needs no name."""
@@ -32,10 +33,13 @@ class BarRow(QWidget):
             self._add()
         for index, column in enumerate(self._columns):
             column.setVisible(index < len(layers))
-        for bar, name, drawn in zip(self.bars, self._names, layers, strict=False):
-            bar.set_scale(drawn.scale, clipped=drawn.clipped, title=drawn.title)
-            name.set_full_text(drawn.title)
-            name.setVisible(len(layers) > 1)
+        several = len(layers) > 1
+        for index, drawn in enumerate(layers):
+            self.bars[index].set_scale(drawn.scale, clipped=drawn.clipped, title=drawn.title)
+            self._names[index].set_full_text(drawn.title)
+            self._counts[index].set_full_text(drawn.hidden_text)
+            for label in (self._names[index], self._counts[index]):
+                label.setVisible(several)
         self.setVisible(bool(layers))
 
     def _add(self) -> None:
@@ -44,10 +48,13 @@ class BarRow(QWidget):
         inside = QVBoxLayout(column)
         inside.setContentsMargins(0, 0, 0, 0)
         inside.setSpacing(1)
-        name, bar = ElidedLabel(), ColourBar()
-        name.setFont(font(name.font(), scale=0.8))
+        name, bar, count = ElidedLabel(), ColourBar(), ElidedLabel()
+        for label in (name, count):
+            label.setFont(font(label.font(), scale=0.8))
         inside.addWidget(name)
         inside.addWidget(bar, 1)
+        inside.addWidget(count)
+        self._counts.append(count)
         self.bars.append(bar)
         self._names.append(name)
         self._columns.append(column)

@@ -25,8 +25,8 @@ def choice(
     box.setCurrentIndex(max(box.findData(chosen), 0))
     box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
     longest = max(len(text) for text in options.values())
-    box.setMinimumContentsLength(min(longest - 3, 16))
-    box.setMinimumWidth(box.fontMetrics().averageCharWidth() * min(longest, 15) + 30)
+    box.setMinimumContentsLength(min(longest - 3, 12))
+    box.setMinimumWidth(box.fontMetrics().averageCharWidth() * min(longest, 12) + 30)
     box.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
     box.activated.connect(lambda index: tell(str(box.itemData(index))))
     return box

@@ -26,7 +26,7 @@ class OfferBar(QWidget):
         self.take.clicked.connect(self._take)
         self.decline.clicked.connect(self._decline)
         row = QHBoxLayout(self)
-        row.setContentsMargins(14, 6, 10, 6)
+        row.setContentsMargins(12, 3, 6, 3)
         row.addWidget(self.words, 1)
         row.addWidget(self.take)
         row.addWidget(self.decline)

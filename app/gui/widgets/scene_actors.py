@@ -17,7 +17,7 @@ from app.gui.widgets.connectome_mesh import Triangles
 
 _GLASS_VOXELS = 2  # one voxel of the outline for so many of the grid, along each axis
 _GLASS_FACES = 12_000
-_GLASS_OPACITY = 0.16
+_GLASS_OPACITY = 0.45
 
 
 def to_vtk(array: NDArray[np.generic]) -> Any:
@@ -120,8 +120,10 @@ def glass_actor(inside: Bools, affine: Floats) -> vtkActor:
     thin.Update()
     actor = new_actor(with_normals(thin.GetOutput()))
     look = actor.GetProperty()
-    look.SetColor(0.78, 0.84, 0.92)
+    look.SetColor(0.50, 0.56, 0.64)
     look.SetOpacity(_GLASS_OPACITY)
-    look.SetBackfaceCulling(True)
+    look.SetAmbient(0.45)  # the rim, seen from the side, would be dark otherwise
+    look.SetDiffuse(0.55)
+    look.SetFrontfaceCulling(True)  # only the far wall: nothing lies before the connections
     actor.SetPickable(False)
     return actor

@@ -15,7 +15,6 @@ from app.core.sides import UNKNOWN_SENTENCE, side_word
 from app.gui.session import Point, Session
 from app.gui.view_state.slices import CROSSHAIR_COLOURS
 from app.gui.widgets.colour_bar import ColourBar
-from app.gui.widgets.fields import muted
 from app.gui.widgets.overlay import Overlay
 from app.gui.widgets.place_box import PlaceBox
 from app.gui.widgets.slice_content import Crosshair, SliceContent
@@ -56,7 +55,8 @@ class SliceView(View):
         self.bars.addWidget(self.bar)
         self.region = ElidedLabel()
         self.region.setObjectName("title")
-        self.hidden = muted("")
+        self.hidden = ElidedLabel()
+        self.hidden.setObjectName("muted")
         self.read_out = ElidedLabel()
         self.read_out.setObjectName("muted")
         self.place = PlaceBox(session)
@@ -70,7 +70,7 @@ class SliceView(View):
         self.body.addLayout(row, 1)
         for label in (self.region, self.read_out):
             self.body.addWidget(label)
-        self.place.row.addWidget(self.hidden)
+        self.place.row.addWidget(self.hidden, 4)
         self.body.addWidget(self.place)
         self.listen(session.parcel_changed, self._parcel_changed)
         self.listen(session.crosshair_changed, self._crosshair_changed)
@@ -162,13 +162,13 @@ class SliceView(View):
             self.bar.set_scale(None)
             for label in (self.region, self.read_out):
                 label.set_full_text("")
-            self.hidden.setText("")
+            self.hidden.set_full_text("")
             return
         data, affine = found
         self.place.show_grid(affine, tuple(data.shape[:3]), self.space_word())
         shown = self.content(data, affine)
         self.stage.show_content(shown, self.session.display, "")
-        self.hidden.setText(self.hidden_text())
+        self.hidden.set_full_text(self.hidden_text())
         self.region.setVisible(shown.labels is not None)
         self.hidden.setVisible(shown.labels is not None)
         self.show_scale(data)

@@ -28,6 +28,7 @@ class StepButton(QAbstractButton):
         super().__init__(parent)
         self.key = key
         self.state = "idle"
+        self.is_next = False  # the guide leads here
         self.setText(title)
         self.setCheckable(True)
         self.setAutoExclusive(True)
@@ -43,6 +44,13 @@ class StepButton(QAbstractButton):
         self.setToolTip(reason or f"{self.text()}: {STATE_WORDS[state].lower()}")
         self._name()
         self.update()
+
+    def set_next(self, is_next: bool) -> None:
+        """Frame the step that the guide leads to."""
+        if is_next != self.is_next:
+            self.is_next = is_next
+            self._name()
+            self.update()
 
     def sizeHint(self) -> QSize:
         """Two lines of words."""
@@ -68,6 +76,10 @@ class StepButton(QAbstractButton):
             painter.drawRoundedRect(
                 QRectF(box.left(), box.top() + 8, 3, box.height() - 16), 1.5, 1.5
             )
+        if self.is_next:
+            painter.setBrush(Qt.BrushStyle.NoBrush)
+            painter.setPen(QPen(QColor(colours.accent), 1.2, Qt.PenStyle.DashLine))
+            painter.drawRoundedRect(box.adjusted(1, 1, -1, -1), 6, 6)
         if self.hasFocus():
             painter.setBrush(Qt.BrushStyle.NoBrush)
             painter.setPen(QPen(QColor(colours.accent), 1.5))
@@ -96,7 +108,8 @@ class StepButton(QAbstractButton):
         painter.end()
 
     def _name(self) -> None:
-        self.setAccessibleName(f"{self.text()}: {STATE_WORDS[self.state]}")
+        following = ", next step of the guide" if self.is_next else ""
+        self.setAccessibleName(f"{self.text()}: {STATE_WORDS[self.state]}{following}")
 
 
 class StepBar(QWidget):
@@ -131,12 +144,20 @@ class StepBar(QWidget):
             self.buttons[key].setVisible(shown)
 
     def choose(self, key: str) -> None:
-        """Mark a step as the open one, without telling."""
-        self.buttons[key].setChecked(True)
+        """Mark a step as the open one, without telling; none where a workspace is open."""
+        for name, button in self.buttons.items():
+            button.setAutoExclusive(False)
+            button.setChecked(name == key)
+            button.setAutoExclusive(True)
 
     def set_state(self, key: str, state: str, reason: str = "") -> None:
         """Show the state of a step."""
         self.buttons[key].set_state(state, reason)
+
+    def set_next(self, key: str) -> None:
+        """Frame the step that the guide leads to; "" for none."""
+        for name, button in self.buttons.items():
+            button.set_next(name == key)
 
     def _clicked(self, key: str, _checked: bool = False) -> None:
         self.chosen.emit(key)

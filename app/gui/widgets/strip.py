@@ -8,7 +8,6 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QLabel
 
 from app.core import wording
-from app.gui.widgets.theme import font
 
 
 class ResearchStrip(QLabel):
@@ -18,7 +17,7 @@ class ResearchStrip(QLabel):
         super().__init__(wording.RUO_LINE)
         self.setObjectName("strip")
         self.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        self.setFont(font(self.font(), bold=True))
+        self.setWordWrap(True)  # never cut, however large the text is
 
     def show_stamps(self, stamps: Sequence[str]) -> None:
         """Put stamps behind the line, in place of earlier ones."""

@@ -15,6 +15,7 @@ from vtkmodules.vtkCommonDataModel import vtkCellArray, vtkPolyData
 from vtkmodules.vtkRenderingCore import vtkActor, vtkCellPicker, vtkRenderer, vtkRenderWindow
 
 from app.core.arrays import Bools, Floats, Ints
+from app.core.colours import HATCH
 from app.gui.widgets.connectome_mesh import (
     Connections,
     edge_tubes,
@@ -38,6 +39,7 @@ __all__ = ["VIEWS", "SurfaceScene"]
 assert vtkmodules.vtkRenderingOpenGL2  # registers the renderer
 
 _GAP_MM = 2.0
+_STRIPE_MM = 5.0
 _ARM_MM = 9.0  # of the cursor's cross
 _CHOSEN = np.array([255, 235, 59], dtype=np.uint8)
 _CURSOR = np.array([96, 220, 130], dtype=np.uint8)
@@ -63,6 +65,9 @@ class _Hemisphere:
         sulc = np.asarray(surface.sulc)[self.faces].mean(axis=1)
         # Two greys, soft between them: gyri light, sulci darker.
         self.grey = np.clip(168.0 - 34.0 * np.tanh(sulc / (np.std(sulc) or 1.0)), 0, 255)
+        # Stripes across the cortex, for parcels whose explanation is in dispute.
+        middle = np.asarray(surface.pial_mm, dtype=float)[self.faces].mean(axis=1)
+        self.stripe = np.floor(middle.sum(axis=1) / _STRIPE_MM).astype(int) % 2 == 0
         self.mesh = vtkPolyData()
         self.outline = vtkPolyData()
         self.points: Floats = np.zeros((0, 3))
@@ -91,11 +96,14 @@ class _Hemisphere:
         plain.SetPolys(cells)
         self.mesh.ShallowCopy(with_normals(plain))
 
-    def set_colours(self, table: NDArray[np.uint8], shown: NDArray[np.bool_]) -> None:
-        """Colour each face by its parcel; entry 0 of both tables is "no parcel"."""
+    def set_colours(
+        self, table: NDArray[np.uint8], shown: NDArray[np.bool_], hatched: NDArray[np.bool_]
+    ) -> None:
+        """Colour each face by its parcel; entry 0 of all tables is "no parcel"."""
         grey = np.repeat(self.grey[:, None], 3, axis=1)
         bounded = np.where(self.face_label < len(table), self.face_label, 0)
         colours = np.where(shown[bounded][:, None], table[bounded], grey).astype(np.uint8)
+        colours[hatched[bounded] & shown[bounded] & self.stripe] = HATCH
         array = to_vtk(np.ascontiguousarray(colours))
         array.SetName("colour")
         self.mesh.GetCellData().SetScalars(array)
@@ -240,14 +248,19 @@ class SurfaceScene:
         mesh = tubes(centre - arms, centre + arms, np.full(3, 0.5), owner=np.zeros(3, int))
         self._cursor.show(mesh, np.tile(_CURSOR, (len(mesh.faces), 1)))
 
-    def set_colours(self, rgb: NDArray[np.uint8], shown: NDArray[np.bool_]) -> None:
-        """Colour parcels, (parcel, 3) and (parcel,)."""
+    def set_colours(
+        self, rgb: NDArray[np.uint8], shown: Bools, hatched: Bools | None = None
+    ) -> None:
+        """Colour parcels, (parcel, 3) and (parcel,); hatched ones are striped grey."""
         table = np.zeros((len(rgb) + 1, 3), dtype=np.uint8)
         table[1:] = rgb
         wanted = np.zeros(len(rgb) + 1, dtype=bool)
         wanted[1:] = shown
+        striped = np.zeros(len(rgb) + 1, dtype=bool)
+        if hatched is not None:
+            striped[1:] = hatched
         for side in self._sides:
-            side.set_colours(table, wanted)
+            side.set_colours(table, wanted, striped)
 
     def set_outline(self, parcel: int | None) -> None:
         """Outline one parcel."""

@@ -160,7 +160,8 @@ def _style_sheet(t: Tokens) -> str:
     QWidget#panel {{ background: {t.surface}; border: 1px solid {t.border};
         border-radius: 6px; }}
     QWidget#sidebar {{ background: {t.surface}; border-right: 1px solid {t.border}; }}
-    QLabel#strip {{ background: {t.strip}; color: {t.on_strip}; padding: 4px 12px; }}
+    QLabel#strip {{ background: {t.strip}; color: {t.on_strip}; padding: 4px 12px;
+        font-weight: 700; }}
     QWidget#rule {{ background: {t.border}; }}
     QLabel#sign {{ color: {t.attention}; border: 2px solid {t.attention}; border-radius: 12px;
         font-weight: 700; }}

@@ -134,6 +134,7 @@ class View(QWidget):
         self._cover.setGeometry(0, 0, _COVER_PX, _COVER_PX)
         self._cover.hide()
         self._focused = False
+        self._heard: list[tuple[SignalInstance, Callable[[], None]]] = []
         self.key_actions: dict[str, QAction] = {}  # by name of the command, once shown
         self._bound = False
         self._describe_later = QTimer(self)
@@ -151,6 +152,13 @@ class View(QWidget):
                 handler()
 
         signal.connect(heard)
+        self._heard.append((signal, heard))
+
+    def stop_listening(self) -> None:
+        """The view goes: what it followed must not call it any more."""
+        for signal, heard in self._heard:
+            signal.disconnect(heard)
+        self._heard.clear()
 
     def tokens(self) -> Tokens:
         """The colours of the theme that is on."""

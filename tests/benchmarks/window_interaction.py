@@ -1,0 +1,188 @@
+"""The real window in its own process: opening, stepping, selecting, and memory over many cases.
+
+    python tests/benchmarks/window_interaction.py ANSWER.json CASE [CASE ...]
+
+Every number is the time from an input event until its picture is painted: the event is sent, then
+the event loop turns until nothing is left to do. Beside the wall time stands the processor time
+of the window's thread, which does not depend on what else the machine does.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+import numpy as np
+import psutil
+from PySide6.QtCore import QEventLoop, Qt, QTimer
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication
+
+from app.core.settings import Settings
+from app.gui.application import make_application, make_window
+from app.gui.main_window.window import MainWindow
+from app.gui.messages import Messages
+from app.gui.views import SlicesView, SurfaceView
+from app.gui.widgets.step_bar import STEPS
+
+STEPPED = 200
+SELECTED = 100
+OPENED = 200
+QUIET_MS = 30.0  # without any event for so long, everything has been drawn
+
+
+class Idle:
+    """A worker that is never asked."""
+
+    def run(self, *_asked: object) -> dict[str, object]:
+        raise RuntimeError("no work is measured here")
+
+    def cancel(self, _job_id: str | None = None) -> None: ...
+
+    def close(self) -> None: ...
+
+
+def paint(done: Callable[[], bool] | None = None, limit_s: float = 30.0) -> None:
+    """Turn the event loop until everything that waits is drawn and `done` holds."""
+    end = time.monotonic() + limit_s
+    while time.monotonic() < end:
+        QApplication.sendPostedEvents()
+        QApplication.processEvents(QEventLoop.ProcessEventsFlag.AllEvents)
+        if done is None or done():
+            return
+
+
+def drawn(window: MainWindow) -> bool:
+    """Whether no view waits for its turn."""
+    return not window.actions_.reader.busy() and not window.session.turns._waiting
+
+
+def timed(act: Callable[[], object], window: MainWindow) -> tuple[float, float]:
+    """Wall and processor milliseconds from an act until its picture is painted."""
+    wall, processor = time.perf_counter(), time.thread_time()
+    act()
+    paint(lambda: drawn(window))
+    for timer in window.findChildren(QTimer):  # a surface is drawn by a timer of 0 ms
+        if timer.isActive() and timer.isSingleShot() and timer.interval() == 0:
+            paint(lambda: drawn(window))
+            break
+    return (time.perf_counter() - wall) * 1e3, (time.thread_time() - processor) * 1e3
+
+
+def spread(pairs: list[tuple[float, float]]) -> dict[str, float]:
+    """Percentiles of both times, ms."""
+    wall, processor = np.array(pairs).T
+    return {
+        "p50": float(np.percentile(wall, 50)),
+        "p95": float(np.percentile(wall, 95)),
+        "max": float(wall.max()),
+        "processor_p50": float(np.percentile(processor, 50)),
+        "processor_p95": float(np.percentile(processor, 95)),
+        "count": len(pairs),
+    }
+
+
+def open_cases(window: MainWindow, cases: list[Path]) -> dict[str, float]:
+    """From the wish to open a folder until the prediction page is painted."""
+    pairs = []
+    for number in range(10):
+        folder = cases[number % len(cases)]
+        pairs.append(timed(lambda folder=folder: window.actions_.open_path(folder), window))
+    return spread(pairs)
+
+
+def step_slices(window: MainWindow, *, with_surface: bool) -> dict[str, float]:
+    """Page keys in the axial slice of the explain page, the surface beside it or put away."""
+    window.show_step("explain")
+    page = window.page("explain")
+    slices, surface = page.findChild(SlicesView), page.findChild(SurfaceView)
+    assert slices is not None
+    assert surface is not None
+    surface.setVisible(with_surface)
+    if with_surface:
+        surface.load_now()
+    settle(window)
+    canvas = slices.stage.canvases["axial"]
+    canvas.setFocus()
+    pairs = []
+    for number in range(STEPPED):
+        key = Qt.Key.Key_PageUp if number // 20 % 2 == 0 else Qt.Key.Key_PageDown
+        pairs.append(timed(lambda key=key: QTest.keyPress(canvas, key), window))
+    surface.show()
+    settle(window)
+    return spread(pairs)
+
+
+def select(window: MainWindow, step: str) -> dict[str, float]:
+    """A region chosen anywhere moves every view of a page."""
+    window.show_step(step)
+    settle(window)
+    signals = window.session.case.case.signals  # type: ignore[union-attr]
+    assert signals is not None
+    order = np.random.default_rng(1).permutation(len(signals.parcel_names))[:SELECTED]
+    pairs = [
+        timed(lambda n=int(n): window.session.select_edge(n, (n + 7) % len(order)), window)
+        for n in order
+    ]
+    return {**spread(pairs), "parcels": len(signals.parcel_names)}
+
+
+def memory(window: MainWindow, cases: list[Path]) -> dict[str, object]:
+    """Resident MiB while cases are opened one after the other."""
+    process, seen = psutil.Process(), []
+    for number in range(OPENED + 1):
+        folder = cases[number % len(cases)]
+        timed(lambda folder=folder: window.actions_.open_path(folder), window)
+        window.show_step(STEPS[number % len(STEPS)][0])
+        if number % 20 == 0:
+            settle(window)
+            gc.collect()
+            seen.append(process.memory_info().rss / 2**20)
+    # The first opened cases fill caches of fonts, pages and graphics.
+    slope = np.polyfit(np.arange(len(seen) - 2) * 20, seen[2:], 1)[0]
+    return {"mib": seen, "mib_per_case": float(slope), "opened": OPENED}
+
+
+def settle(window: MainWindow) -> None:
+    """Wait until the window is quiet."""
+    paint(lambda: drawn(window))
+    QTest.qWait(300)
+
+
+def main() -> int:
+    """Open the window, measure, write what was seen."""
+    answer, cases = Path(sys.argv[1]), [Path(word) for word in sys.argv[2:]]
+    application = make_application()
+    window = make_window(Idle, Settings(theme="dark"), Messages())  # type: ignore[arg-type]
+    window.session.turns.on = True
+    window.resize(1280, 720)
+    window.show()
+    settle(window)
+    window.actions_.open_path(cases[0])
+    settle(window)
+    told = {
+        "opening a case": open_cases(window, cases),
+        "slice step": step_slices(window, with_surface=False),
+        "slice step beside the surface": step_slices(window, with_surface=True),
+        "linked selection, explain page": select(window, "explain"),
+        "linked selection, check page": select(window, "check"),
+        "linked selection, predict page": select(window, "predict"),
+        "memory": memory(window, cases),
+        "views": [view.name for view in window.page("explain").views()],  # type: ignore[attr-defined]
+    }
+    answer.write_text(json.dumps(told))
+    window._closing = True
+    window.close()
+    application.processEvents()
+    os._exit(0)  # no wait for the graphics driver
+
+
+if __name__ == "__main__":
+    main()
