@@ -10,8 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
+import numpy as np
 from PySide6.QtCore import QObject, Signal
 
+from app.core.arrays import Bools
 from app.core.errors import AppError
 from app.core.frames import frames_text
 from app.gui.jobs import Reader
@@ -48,6 +50,23 @@ def toggle_censored(session: Session, first: int, last: int) -> None:
     censor(session, frames, back=back)
 
 
+def take_back(session: Session) -> None:
+    """Leave out what the case was made without, and nothing else."""
+    opened = session.case
+    if opened is not None:
+        original = opened.original or opened
+        session.change("Take all edited frames back", "review", censored=original.left_out)
+
+
+def rows_by_hand(session: Session) -> Bools:
+    """(frame,) True where a frame of the case is left out by hand."""
+    signals = session.case.case.signals if session.case is not None else None
+    if signals is None:
+        return np.zeros(0, dtype=bool)
+    volumes = signals.first_frame + np.arange(len(signals.good_frames))
+    return np.isin(volumes, session.state.review.censored)
+
+
 def censored_words(opened: OpenCase) -> str:
     """Why an edited case has no number, in one sentence."""
     prediction = opened.original.case.prediction if opened.original is not None else None
@@ -62,6 +81,12 @@ def _stale_words(frames: tuple[int, ...]) -> str:
         f"Stale: the frames were edited after the number was computed ({told} left out by hand). "
         "Run the analysis again, or undo"
     )
+
+
+def warm_up() -> None:
+    """In a thread: import what the first edit needs, which takes longer than computing it."""
+
+    import app.analysis.censoring  # noqa: F401
 
 
 class Censoring(QObject):

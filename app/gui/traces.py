@@ -15,6 +15,7 @@ import numpy as np
 
 from app.core.arrays import Floats, Ints
 from app.core.errors import AppError
+from app.core.results import CleanSignals
 from app.gui.open_case import OpenCase
 from app.gui.opened_maps import OpenedMap
 from app.gui.session import Session, voxel_of
@@ -255,6 +256,14 @@ def drawn_points(trace: Trace, plots: Plots, seconds: float) -> dict[str, tuple[
     frames = np.arange(len(raw), dtype=float)
     across = {"raw": trace.volumes - trace.first_frame, "cleaned": frames}
     return {name: (across[name][: len(values)], values) for name, values in series.items()}
+
+
+def axis_words(signals: CleanSignals | None, plots: Plots) -> str:
+    """What the axis below the traces counts."""
+    if plots.series == "spectrum":
+        return "Frequency, Hz"
+    unused = 0 if signals is None else int((~np.asarray(signals.good_frames)).sum())
+    return "Volume in the file (first = 0)" + f"; {unused} not used" * bool(unused)
 
 
 def traces_tsv(traces: Sequence[Trace], seconds: float) -> bytes:

@@ -24,6 +24,7 @@ from app.core.results import (
 )
 from app.gui.session import Session, may_overrule
 from app.gui.widgets.fields import muted
+from app.gui.widgets.frame_table import telling_frame
 from app.gui.widgets.icons import VERDICT_STATES, icon, state_colour
 from app.gui.widgets.theme import font
 from app.gui.widgets.view import ElidedLabel, View
@@ -61,6 +62,8 @@ class GatesView(View):
         self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.table.setWordWrap(False)
         self.table.setAccessibleName("Quality gates")
+        self.table.cellClicked.connect(lambda row, _column: self._to_frame(row))
+        self.table.cellActivated.connect(lambda row, _column: self._to_frame(row))
         header = self.table.horizontalHeader()
         header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
         header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
@@ -113,7 +116,9 @@ class GatesView(View):
         self.table.insertRow(row)
         self.table.setItem(row, 0, QTableWidgetItem())
         self.table.setCellWidget(row, 0, self._gate(metric, judged=judged))
-        self.table.setItem(row, 1, QTableWidgetItem(wording.metric_value(metric)))
+        value = QTableWidgetItem(wording.metric_value(metric))
+        value.setData(Qt.ItemDataRole.UserRole, metric.name)
+        self.table.setItem(row, 1, value)
         if judged:
             state, colours = VERDICT_STATES[metric.verdict], self.tokens()
             colour = state_colour(state, colours)
@@ -125,6 +130,15 @@ class GatesView(View):
             verdict.setForeground(QColor(self.tokens().muted))
         self.table.setItem(row, 2, verdict)
         self.table.setRowHeight(row, 2 * self.fontMetrics().height() + 9)
+
+    def _to_frame(self, row: int) -> None:
+        """Go to the frame that a measure is about, in carpet, traces and slices."""
+        opened, item = self.session.case, self.table.item(row, 1)
+        name = item.data(Qt.ItemDataRole.UserRole) if item is not None else None
+        if opened is not None and isinstance(name, str):
+            frame = telling_frame(opened.case, name, self.session.frame)
+            if frame is not None:
+                self.session.select_frame(frame)
 
     def _show_worst(self, quality: QualityReport) -> None:
         """The first gate that decides the verdict is in sight."""

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import ClassVar, overload
 
 import numpy as np
-from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QWidget
+from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QVBoxLayout, QWidget
 
 from app.connectome.orders import ORDERS, Ranks, parcel_order
 from app.core.arrays import Floats, Ints
-from app.core.errors import StorageError
+from app.core.errors import AppError
 from app.gui.connections import (
     KINDS,
     is_gram,
@@ -32,6 +32,8 @@ from app.gui.widgets.tables import Cell, Table
 from app.gui.widgets.threshold_row import ThresholdRow
 from app.gui.widgets.view import ElidedLabel, View
 from app.gui.widgets.view_keys import ViewCommand
+
+_POINT = "Point at a cell to read it."
 
 
 class MatrixView(View):
@@ -79,7 +81,7 @@ class MatrixView(View):
         self.canvas = MatrixCanvas(short_names=compact)
         self.canvas.setAccessibleName("Matrix of connections")
         self.bar = ColourBar()
-        self.read_out = ElidedLabel("Point at a cell to read it.")
+        self.read_out = ElidedLabel(_POINT)
         self.read_out.setObjectName("muted")
         self.threshold = ThresholdRow(session, words=False, upright=True)
         if not compact:
@@ -87,12 +89,15 @@ class MatrixView(View):
         row = QHBoxLayout()
         row.setSpacing(2)
         row.addWidget(self.canvas, 1)
-        row.addWidget(self.bar)
         if compact:
+            row.addWidget(self.bar)
             self.threshold.setParent(self)
             self.threshold.hide()
         else:
-            row.addWidget(self.threshold)
+            column = QVBoxLayout()  # beside the square, which needs the height
+            column.addWidget(self.threshold)
+            column.addWidget(self.bar, 1)
+            row.addLayout(column)
         self.body.addLayout(row, 1)
         self.body.addWidget(self.read_out)
         self.canvas.hovered.connect(self._hovered)
@@ -188,8 +193,10 @@ class MatrixView(View):
                 "cluster", signals.networks, signals.hemispheres, signals.centroids_mm, matrix
             )
 
-        def tell(found: Ints | Exception) -> None:
-            if not isinstance(found, Exception) and self.session.case is opened:
+        def tell(found: Ints | AppError) -> None:
+            if isinstance(found, AppError):
+                self.read_out.set_full_text(f"{found.message} {found.hint}".strip())
+            elif self.session.case is opened:
                 self._clustered = (opened, found)
                 self.refresh()
 
@@ -251,7 +258,11 @@ class MatrixView(View):
 
     def _hovered(self, first: int, second: int) -> None:
         cell = (first, second) if first >= 0 else self.session.edge
-        if cell is not None and self._matrix is not None and max(cell) < len(self._matrix):
+        if cell is None and self._matrix is not None:
+            shown = None if self.compact else shown_connections(self.session)
+            by_user = shown is not None and shown.thresholded
+            self.read_out.set_full_text(shown.words if shown is not None and by_user else _POINT)
+        elif cell is not None and self._matrix is not None and max(cell) < len(self._matrix):
             shown = None if self.compact else shown_connections(self.session)
             parts = [self.cell_text(*cell)]
             if shown is not None and shown.thresholded:
@@ -330,7 +341,7 @@ class MatrixView(View):
         def work() -> None:
             write_matrix(path, matrix_bytes(path.suffix, matrix, signals.parcel_names), sidecar)
 
-        def tell(found: StorageError | None) -> None:
+        def tell(found: AppError | None) -> None:
             if found is None:
                 self.read_out.set_full_text("The matrix was exported in the model's own order.")
             else:

@@ -8,12 +8,12 @@ from typing import ClassVar
 import numpy as np
 import pyqtgraph as pg
 from PySide6.QtCore import Qt, QTimer, Signal
-from PySide6.QtGui import QColor, QResizeEvent
+from PySide6.QtGui import QColor, QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QSlider, QWidget
 
-from app.core.arrays import Bools
 from app.core.colours import CARPET_LIMIT_SD, network_names
-from app.gui.censoring import toggle_censored
+from app.gui.censoring import rows_by_hand, take_back, toggle_censored, warm_up
+from app.gui.jobs import Reader
 from app.gui.session import OpenCase, Session
 from app.gui.widgets import plots
 from app.gui.widgets.carpet_plot import CarpetPlot, networks_of
@@ -54,7 +54,7 @@ class MotionView(View):
         ViewCommand("before_after", "Carpet before or after cleaning", "B", "swap_carpet"),
     )
     gestures: ClassVar[tuple[tuple[str, str], ...]] = (
-        ("Click", "Show this volume in the slices"),
+        ("Click", "Show this volume in the slices; no frames are selected any more"),
         ("Drag", "Leave these frames out, or take them back"),
         ("Shift+drag", "Select frames"),
     )
@@ -93,6 +93,7 @@ class MotionView(View):
         self.body.addWidget(self.graphics, 1)
         for widget in (self.networks, self.censor_bar, self.read_out):
             self.body.addWidget(widget)
+        self.reader: Reader | None = None
         self._room_later = QTimer(self)  # once the layout stands
         self._room_later.setSingleShot(True)
         self._room_later.timeout.connect(self._share_room)
@@ -105,10 +106,10 @@ class MotionView(View):
     def _connect(self) -> None:
         session = self.session
         self.mouse.hovered.connect(self._hovered)
-        self.mouse.clicked.connect(lambda frame, _shift: session.select_frame(frame))
+        self.mouse.clicked.connect(lambda frame, _shift: session.select_only_frame(frame))
         self.mouse.dragging.connect(self._show_range)
         self.mouse.dragged.connect(self._dragged)
-        self.censor_bar.back_asked.connect(self._take_back)
+        self.censor_bar.back_asked.connect(lambda: take_back(session))
         self.censor_bar.run_asked.connect(self.run_again_asked)
         self.listen(session.frame_changed, self._frame_changed)
         self.listen(session.frames_changed, self._frames_changed)
@@ -123,7 +124,7 @@ class MotionView(View):
         self._plots: list[pg.PlotItem] = []
         self._cursors: list[pg.InfiniteLine] = []
         self._ranges: list[pg.LinearRegionItem] = []
-        self._shades: list[tuple[pg.PlotItem, pg.LinearRegionItem]] = []
+        self._shades: list[tuple[pg.PlotItem, plots.FrameShade]] = []
         self._carpet: CarpetPlot | None = None
         self._share = -1.0  # of what is drawn
         self.mouse.plots = []
@@ -226,6 +227,18 @@ class MotionView(View):
             after = carpet_rows(np.asarray(signals.cleaned), np.asarray(rows, dtype=np.int64))
         self._carpet.show_values(before, after, self._share)
 
+    def showEvent(self, event: QShowEvent) -> None:
+        """Make ready for the first edit of frames, in the background."""
+        super().showEvent(event)
+        if self.reader is None:
+            self.reader = Reader(self)
+            self.reader.read("ready", warm_up, lambda _done: None)
+
+    def close_scene(self) -> None:
+        """Wait for the thread."""
+        if self.reader is not None:
+            self.reader.close()
+
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Share the room anew, once the layout stands."""
         super().resizeEvent(event)
@@ -244,13 +257,6 @@ class MotionView(View):
 
     # frames ----------------------------------------------------------------------
 
-    def _by_hand(self, opened: OpenCase) -> Bools:
-        """(frame,) True where a frame is left out by hand."""
-        signals = opened.case.signals
-        assert signals is not None
-        volumes = signals.first_frame + np.arange(len(signals.good_frames))
-        return np.isin(volumes, self.session.state.review.censored)
-
     def _show_frames(self) -> None:
         """Shades and marks of the frames that are not used, and what is said of them."""
         opened = self.session.case
@@ -260,7 +266,7 @@ class MotionView(View):
         for item, shade in self._shades:
             item.removeItem(shade)
         self._shades = []
-        colours, by_hand = self.tokens(), self._by_hand(opened)
+        colours, by_hand = self.tokens(), rows_by_hand(self.session)
         flagged = ~np.asarray(opened.case.signals.good_frames)
         self._carpet.show_frames(flagged, by_hand)
         for item in self._plots[:-1]:
@@ -314,12 +320,6 @@ class MotionView(View):
         self.session.select_frames(first, last)
         if not shift:
             toggle_censored(self.session, first, last)
-
-    def _take_back(self) -> None:
-        opened = self.session.case
-        if opened is not None:
-            original = opened.original or opened
-            self.session.change("Take all edited frames back", "review", censored=original.left_out)
 
     # selection -------------------------------------------------------------------
 

@@ -49,6 +49,8 @@ class NetworksView(View):
         self.area.setWidgetResizable(True)
         self.area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.area.setWidget(self.bars)
+        for widget in (self.bars, self.area.viewport()):  # the panel shows through
+            widget.setAutoFillBackground(False)
         self.area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.read_out = ElidedLabel()
         self.read_out.setObjectName("muted")

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 import pyqtgraph as pg
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QSignalBlocker
 from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QCheckBox, QFileDialog, QWidget
 
@@ -16,6 +16,7 @@ from app.core.results import CleanSignals
 from app.gui.session import Session
 from app.gui.traces import (
     Trace,
+    axis_words,
     current_key,
     drawn_points,
     drawn_rows,
@@ -32,7 +33,7 @@ from app.gui.widgets.frame_mouse import FrameMouse
 from app.gui.widgets.mask_reader import MaskReader
 from app.gui.widgets.motion_traces import draw_displacement
 from app.gui.widgets.tables import Table
-from app.gui.widgets.trace_legend import Look, TraceLegend, look_of
+from app.gui.widgets.trace_legend import Look, TraceLegend, look_of, plain_look
 from app.gui.widgets.view import View
 from app.gui.widgets.view_keys import ViewCommand
 
@@ -57,9 +58,7 @@ class TimeSeriesView(View):
         ViewCommand("release", "Let all held time series go", "Shift+T", "release"),
         ViewCommand("back", "Volume before", ",", "volume_before"),
         ViewCommand("on", "Next volume", ".", "volume_after"),
-        ViewCommand(
-            "export", "Export the time series (TSV)\N{HORIZONTAL ELLIPSIS}", "", "ask_export"
-        ),
+        ViewCommand("export", "Export the time series (TSV)…", "", "ask_export"),
     )
     gestures: ClassVar[tuple[tuple[str, str], ...]] = (
         ("Click", "Show this volume"),
@@ -133,15 +132,15 @@ class TimeSeriesView(View):
         state, signals = self.session.state.plots, self._signals()
         opened = self.session.case
         self.graphics.clear()
+        self._shown = None
         self._plots, self._cursors, self._ranges, self._curves = {}, [], [], []
         colours = self.tokens()
         self.graphics.setBackground(QColor(colours.surface))
         set_choice(self.kind_box, state.series)
         set_choice(self.source_box, state.trace)
         self.source_box.setVisible(self.session.case is not None and not self.native)
-        self.percent_box.blockSignals(True)
-        self.percent_box.setChecked(state.percent)
-        self.percent_box.blockSignals(False)
+        with QSignalBlocker(self.percent_box):
+            self.percent_box.setChecked(state.percent)
         self._made = (state.series, state.percent)
         time = state.series == "time"
         if signals is None and not self._has_voxels():
@@ -161,7 +160,7 @@ class TimeSeriesView(View):
                 item.setXLink(last)
                 item.getAxis("bottom").setStyle(showValues=False)
                 item.getAxis("bottom").setHeight(6)
-        last.setLabel("bottom", self._axis_words(signals))
+        last.setLabel("bottom", axis_words(signals, state))
         self.mouse.plots = list(self._plots.values()) if time else []
         stretch = self.graphics.ci.layout
         for row, name in enumerate(self._plots):
@@ -170,20 +169,15 @@ class TimeSeriesView(View):
         self._selection_changed()
         self._frames_changed()
 
-    def _axis_words(self, signals: CleanSignals | None) -> str:
-        if self.session.state.plots.series == "spectrum":
-            return "Frequency, Hz"
-        flagged = 0 if signals is None else int((~np.asarray(signals.good_frames)).sum())
-        return "Volume in the file (first = 0)" + f"; {flagged} not used" * bool(flagged)
-
     def _add(self, name: str, label: str) -> pg.PlotItem:
         time, signals = self.session.state.plots.series == "time", self._signals()
         first = None
         if time:
             first = 0 if signals is None else signals.first_frame
         colours = self.tokens()
-        item = plots.plot(self.graphics, len(self._plots), label, first_frame=first)
+        item = plots.plot(self.graphics, len(self._plots), "", first_frame=first)
         plots.style_plot(item, colours)
+        plots.legend(item, ((label, colours.muted),), colours.surface)
         self._plots[name] = item
         if time:
             if signals is not None:
@@ -278,7 +272,7 @@ class TimeSeriesView(View):
     def _look(self, key: str) -> Look:
         """Hue and dashes of a trace: held ones keep theirs, the current one is plain."""
         held = self.session.state.plots.held
-        return look_of(held.index(key)) if key in held else _plain(self.tokens().accent)
+        return look_of(held.index(key)) if key in held else plain_look(self.tokens().accent)
 
     def _points(self, trace: Trace) -> dict[str, tuple[Floats, Floats]]:
         """What is drawn of a trace in each plot."""
@@ -333,7 +327,7 @@ class TimeSeriesView(View):
         if shift:
             self.hold()
         else:
-            self.session.select_frame(frame)
+            self.session.select_only_frame(frame)
 
     # keys ------------------------------------------------------------------------
 
@@ -403,7 +397,3 @@ class TimeSeriesView(View):
         """Write the traces as they are stored: raw in scanner units, whatever is drawn."""
         said = save_traces(path, self._traces, repetition_time_s(self.session))
         self.parcel_label.show_words(said)
-
-
-def _plain(colour: str) -> Look:
-    return colour, Qt.PenStyle.SolidLine

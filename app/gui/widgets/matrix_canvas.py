@@ -111,6 +111,8 @@ class MatrixCanvas(QWidget):
         return self._always_short or self.height() < _WHOLE_NAMES_PX
 
     def _label_px(self, *, short: bool = False) -> float:
+        if self.content is not None and not self.content.by_network:
+            return _STRIP_PX + 4.0
         longest = "DEEP" if short or self._short_names else "Ventral Attention"
         return self.fontMetrics().horizontalAdvance(longest) * 0.82 + _STRIP_PX + 10
 

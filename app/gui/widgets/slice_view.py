@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import ClassVar
 
 import numpy as np
@@ -15,7 +17,7 @@ from app.core.sides import UNKNOWN_SENTENCE, side_word
 from app.gui.session import Point, Session
 from app.gui.view_state.slices import CROSSHAIR_COLOURS
 from app.gui.widgets.colour_bar import ColourBar
-from app.gui.widgets.overlay import Overlay
+from app.gui.widgets.overlay import Overlay, follows_frames
 from app.gui.widgets.place_box import PlaceBox
 from app.gui.widgets.slice_content import Crosshair, SliceContent
 from app.gui.widgets.slice_keys import GESTURES, PLANE_COMMANDS, PlaneKeys
@@ -76,6 +78,7 @@ class SliceView(View):
         self.listen(session.crosshair_changed, self._crosshair_changed)
         self.listen(session.display_changed, self._draw)
         self.listen(session.slices_changed, self._draw)
+        self.listen(session.frames_changed, self._frames_changed)
 
     # what is shown --------------------------------------------------------------
 
@@ -134,6 +137,27 @@ class SliceView(View):
         known = self.session.orientation_known
         return self.session.convention_word if known else UNKNOWN_SENTENCE.capitalize()
 
+    def sentence(self) -> str:
+        """Where the crosshair stands and what is there, for a screen reader."""
+        if self.stage.content is None:
+            return self.stage.reason
+        parts = [self.region.full_text(), self.read_out.full_text(), self.hidden.text()]
+        return "; ".join(part for part in parts if part)
+
+    @contextmanager
+    def _for_picture(self) -> Iterator[None]:
+        """All letters, whatever is switched off on screen; neither focus nor an open entry."""
+        content = self.stage.content
+        self.stage.set_letters(True)
+        self.place.hide_controls(True)
+        try:
+            with super()._for_picture():
+                yield
+        finally:
+            self.place.hide_controls(False)
+            if content is not None:
+                self.stage.set_letters(content.secondary_letters)
+
     def in_template(self) -> bool:
         """Whether the picture lies in the template, where the parcels are."""
         return True
@@ -178,6 +202,10 @@ class SliceView(View):
 
     def _parcel_changed(self) -> None:
         self._draw()
+
+    def _frames_changed(self) -> None:
+        if follows_frames(self.session):
+            self._draw()
 
     def _crosshair_changed(self) -> None:
         found = self.volume()

@@ -17,7 +17,7 @@ from app.gui.session import Session
 from app.gui.widgets.fields import choice, set_choice
 from app.gui.widgets.view import ElidedLabel
 
-_WAYS = {"all": "All connections", "count": "Strongest", "least": "At least"}
+_WAYS = {"all": "All", "count": "Strongest", "least": "At least"}
 _WORDS = "Threshold of the connections"
 
 
@@ -54,8 +54,7 @@ class ThresholdRow(QWidget):
         self.words.setVisible(words)
         row.addWidget(self.words, 1)
         if upright:
-            row.addStretch(1)
-            self.setMaximumWidth(self.fontMetrics().averageCharWidth() * 17 + 34)
+            self.setFixedWidth(self.fontMetrics().averageCharWidth() * 9 + 44)
 
     def follow(self) -> None:
         """Show what the session says, without telling anybody."""

@@ -27,6 +27,11 @@ def look_of(place: int) -> Look:
     return _HUES[place % len(_HUES)], _DASHES[place % len(_DASHES)]
 
 
+def plain_look(colour: str) -> Look:
+    """Of the trace that follows the selection."""
+    return colour, Qt.PenStyle.SolidLine
+
+
 class TraceLegend(QWidget):
     """One row of lines and names; what does not fit is shortened."""
 

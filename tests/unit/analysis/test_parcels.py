@@ -119,3 +119,40 @@ def test_that_a_table_of_our_own_case_brings_all_that_the_case_knows(tmp_path):
     with pytest.raises(AppError) as caught:
         measured(path, tmp_path / "out")
     assert caught.value.code == "series.changed"
+
+
+def test_that_frames_left_out_by_hand_do_not_count_and_stand_in_the_findings(tmp_path, values):
+    path = write(tmp_path, values, moved=True)
+    found = measured(path, tmp_path, censored_frames=(7, 8, 30))
+    assert np.flatnonzero(~found.signals.good_frames).tolist() == [7, 8, 30, FRAMES - 1]
+    assert found.connectome.frame_count == FRAMES - 4
+    metrics = {metric.name: metric.value for metric in found.quality.metrics}
+    assert metrics["usable_time_s"] == 2.0 * (FRAMES - 4)
+    told = [f.message for f in found.findings if f.code == "scan.censored_by_hand"]
+    assert told == ["3 frames were left out by hand: 7–8, 30 (volumes in the file, first = 0)."]
+    with pytest.raises(AppError, match="does not have: 210"):
+        measured(path, tmp_path, censored_frames=(FRAMES,))
+
+
+def test_that_a_case_keeps_which_frames_were_left_out_and_has_an_id_of_its_own(tmp_path, values):
+    path = write(tmp_path, values)
+    ids = set()
+    for frames in ((), (7, 8, 30), (30, 8, 7, 8)):
+        case = analyse(AnalysisRequest(path, tmp_path, censored_frames=frames, write_pdf=False))
+        ids.add(case.case_id)
+        stored = read_case(tmp_path / case.case_id)
+        told = stored.provenance.parameters.get("censored_frames", [])
+        assert list(told) == sorted(set(frames))
+    assert len(ids) == 2
+
+
+def test_that_a_table_of_a_case_can_be_analysed_with_fewer_frames(tmp_path):
+    folder = make_sample_case(tmp_path)
+    table = next(folder.glob("*_timeseries.tsv"), None)
+    series = list(folder.glob("*_stat-mean_desc-cleaned_timeseries.tsv"))
+    before = read_case(folder)
+    found = measured(series[0] if series else table, tmp_path, censored_frames=(100, 101))
+    good = np.array(before.signals.good_frames)
+    good[[96, 97]] = False  # row 0 is volume 4
+    np.testing.assert_array_equal(found.signals.good_frames, good)
+    assert found.connectome.frame_count == good.sum()

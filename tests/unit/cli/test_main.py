@@ -89,6 +89,7 @@ def test_that_the_help_names_every_command(capsys: pytest.CaptureFixture[str]) -
         ["predict", "{scan}", "--out", "o", "--override-reason", "without research mode"],
         ["predict", "{scan}", "--out", "o", "--t1", "none.nii.gz"],
         ["predict", "{scan}", "--out", "o", "--threads", "-1"],
+        ["predict", "{scan}", "--out", "o", "--censor", "40-"],
         ["simulate", "--cohort", "0"], ["open", "none.nii"],
     ],
 )  # fmt: skip
@@ -107,6 +108,7 @@ def test_that_predict_prints_number_interval_stamp_and_places(
     words = ["predict", str(scan), "--out", str(tmp_path / "out"), "--tr", "2", "--seed", "3"]
     words += ["--participant", "07", "--research", "--no-attribution", "--threads", "2"]
     words += ["--t1", str(scan), "--override-reason", " pilot ", "--no-cache", "--write-mni-bold"]
+    words += ["--censor", "41-42,7"]
     assert main(words) == 0
     text = capsys.readouterr().out
     assert SIMULATED_STAMP in text
@@ -120,6 +122,7 @@ def test_that_predict_prints_number_interval_stamp_and_places(
     assert (request.research, request.attribution, request.threads) == (True, False, 2)
     assert (request.t1_path, request.override_reason) == (scan, "pilot")
     assert (request.stage_cache, request.write_mni_bold) == (False, True)
+    assert request.censored_frames == (7, 41, 42)
 
 
 def test_that_withheld_is_an_answer_with_reasons_and_without_a_number(
