@@ -87,6 +87,8 @@ class SheetRows(QAbstractListModel):
             return f"{row.participant}: {outcome_words(row).lower()}. {row.reason}".strip()
         if role == _ROLE.UserRole:
             return key
+        if role == _ROLE.SizeHintRole:  # the same before and after the picture is there
+            return QSize(WIDTH + 12, HEIGHT + 30)
         if role == _ROLE.DecorationRole:
             if key not in self._icons:
                 self._want(key)
