@@ -20,6 +20,7 @@ from app.core.explanation_wording import (
 from app.core.progress import Progress
 from app.core.request import AnalysisRequest
 from app.core.results import Case
+from app.core.sides import without_unknown_sides
 from app.reporting.ranking import readable, top_connections, top_regions
 from app.study.case_store import read_case
 from app.worker.report_requests import explain_job
@@ -74,7 +75,7 @@ def run(arguments: Namespace, _window: Window | None) -> int:
         )
         folder = run_analysis(request, in_process=arguments.in_process)
     _explain(folder, arguments)
-    case = read_case(folder)
+    case = without_unknown_sides(read_case(folder))
     print("\n".join(explanation_lines(case)))
     if arguments.frames is not None:
         print("\n".join(["", *frame_lines(case, *arguments.frames)]))

@@ -50,6 +50,7 @@ COLUMNS: tuple[tuple[str, str, str, str], ...] = (
     ("case_id", "case_id", "Folder below cases/", ""),
     ("source", "source", "The scan, relative to the BIDS folder", ""),
     ("duration", "seconds", "Wall clock of the analysis", "s"),
+    ("cpu_time", "cpu_seconds", "Processor time of the analysis", "s"),
     ("peak_memory", "peak_memory_mib", "Most resident memory of the worker so far", "MiB"),
 )  # fmt: skip
 

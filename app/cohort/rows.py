@@ -61,6 +61,7 @@ class CohortRow:
     scan_sha256: str = ""
     case_id: str = ""
     seconds: float | None = None  # wall clock of the analysis; None = it was there already
+    cpu_seconds: float | None = None  # of the worker's processor, all threads
     peak_memory_mib: float | None = None
 
     @property

@@ -68,7 +68,7 @@ def run_visit(task: VisitTask, told: Callable[[str, float], None] | None = None)
     from app.analysis import analyse
     from app.cohort.prepared import prepared_case_id, write_prepared
 
-    began = time.monotonic()
+    began, used = time.monotonic(), time.process_time()
     worked: list[str] = []
 
     def heard(stage: str, fraction: float) -> None:
@@ -88,6 +88,7 @@ def run_visit(task: VisitTask, told: Callable[[str, float], None] | None = None)
             row = replace(
                 row,
                 seconds=round(time.monotonic() - began, 2),
+                cpu_seconds=round(time.process_time() - used, 2),
                 peak_memory_mib=_peak_memory_mib(),
             )
     except CancelledError:
@@ -117,7 +118,12 @@ def _with_cost_of_before(row: CohortRow, out_dir: Path) -> CohortRow:
         return row
     if before.case_id != row.case_id:
         return row
-    return replace(row, seconds=before.seconds, peak_memory_mib=before.peak_memory_mib)
+    return replace(
+        row,
+        seconds=before.seconds,
+        cpu_seconds=before.cpu_seconds,
+        peak_memory_mib=before.peak_memory_mib,
+    )
 
 
 def _stopped(stop_file: Path) -> Callable[[], bool]:

@@ -18,7 +18,8 @@ from app.gui.scan_picture import scan_volumes
 from app.gui.session import Session
 from app.gui.view_state.slices import Layer
 from app.gui.widgets.layer_stack import DrawnLayer, stack_of
-from app.worker.map_requests import export_parcel_map_job, grid_of, open_maps_job
+from app.study.case_view import VIEW_FOLDER
+from app.worker.map_requests import export_parcel_map_job, grid_of, open_maps_job, seed_map_job
 from app.worker.requests import preview_job
 
 _DENSE = 0.05  # share of the grid's voxels above which a map begins with a threshold
@@ -76,6 +77,22 @@ class MapActions(QObject):
             scan = self.session.case.case.scan
             self.said.emit("Decoding the scan…")
             self._start(preview_job(path, self._scratch(), scan, series=series))
+
+    def seed_map(self, mm: tuple[float, float, float]) -> None:
+        """Correlate the scan with a sphere around a point of its own space."""
+        session, volumes = self.session, self.session.volumes
+        path = volumes.path if volumes is not None else None
+        if volumes is None or path is None:
+            self.said.emit("No seed map here: the scan's volumes are not open.")
+            return
+        opened, used, mask = session.case, [], None
+        signals = opened.case.signals if opened is not None else None
+        if opened is not None and signals is not None:
+            used = [int(f) + signals.first_frame for f in np.flatnonzero(signals.good_frames)]
+            used = [f for f in used if f < volumes.count]
+            found = opened.folder / VIEW_FOLDER / "native_mask.npy"
+            mask = found if found.is_file() else None
+        self._start(seed_map_job(path, volumes.affine, mm, used, mask, self._scratch()))
 
     def _seek(self) -> None:
         """Open the files of layers that came with a saved session."""
@@ -166,7 +183,8 @@ class MapActions(QObject):
             )
             notes += facts["notes"]
             key = f"file:{facts['sha256']}"
-            session.files[facts["sha256"]] = Path(facts["path"])
+            if facts["path"]:
+                session.files[facts["sha256"]] = Path(facts["path"])
             if not any(layer.key == key for layer in layers):
                 layers.append(new_layer(key, facts["name"], facts["kind"], values))
         words = "Layer added" if len(found) == 1 else f"{len(found)} layers added"
@@ -176,6 +194,8 @@ class MapActions(QObject):
 
 def new_layer(key: str, name: str, kind: str, values: Any) -> Layer:
     """How a map from a file begins: signed maps red and blue, others from 0."""
+    if kind == "seed":
+        return Layer(key, key, name, high=1.0)
     shown = name if len(name) <= _NAME_LENGTH else name[: _NAME_LENGTH - 1] + "…"
     signed = bool((values < 0).any())
     dense = np.count_nonzero(values) > _DENSE * values.size

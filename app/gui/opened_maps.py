@@ -7,6 +7,7 @@ comes back with undo.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from PySide6.QtCore import QObject, Signal
@@ -37,6 +38,7 @@ class ScanVolumes:
     affine: Floats  # (4, 4), voxel -> scanner mm
     slope: float
     intercept: float
+    path: Path | None = None  # of the decoded file; it goes with the program's end
 
     @property
     def count(self) -> int:

@@ -23,4 +23,5 @@ def scan_volumes(result: Mapping[str, Any], scan_sha256: str) -> ScanVolumes | N
         return None
     stored = np.load(result["volumes"], mmap_mode="r", allow_pickle=False)
     affine = frozen(np.asarray(facts["affine"], dtype=np.float64))
-    return ScanVolumes(scan_sha256, stored, affine, facts["slope"], facts["intercept"])
+    path = Path(result["volumes"])
+    return ScanVolumes(scan_sha256, stored, affine, facts["slope"], facts["intercept"], path)

@@ -10,6 +10,7 @@ from app.core.arrays import Bools, Floats
 from app.core.colours import network_names
 from app.core.explanation_health import ExplanationHealth
 from app.core.results import Attribution, CleanSignals
+from app.core.sides import side_word
 
 TOP_COUNT = 10
 
@@ -62,10 +63,10 @@ def network_sums(values: Floats, networks: tuple[str, ...]) -> tuple[tuple[str, 
 def hemisphere_sums(
     values: Floats, hemispheres: tuple[str, ...]
 ) -> tuple[tuple[str, float, float], ...]:
-    """("Left", "Right" or "Midline", positive, negative) of a per-parcel map."""
-    words = tuple({"L": "Left", "R": "Right"}.get(side, "Midline") for side in hemispheres)
+    """("left", "right", …, positive, negative) of a per-parcel map; unknown sides stay unknown."""
+    words = tuple(side_word(side) for side in hemispheres)
     found = {name: (up, down) for name, up, down in network_sums(values, words)}
-    return tuple((name, *found[name]) for name in ("Left", "Right", "Midline") if name in found)
+    return tuple((name, *found[name]) for name in sorted(found))
 
 
 def hatched(attribution: Attribution, health: ExplanationHealth | None) -> Bools:

@@ -106,6 +106,36 @@ def cohort_reports(arguments: Mapping[str, Any], progress: Progress) -> dict[str
     return {"written": len(cases) - len(refused), "refused": refused, "target": str(target)}
 
 
+def cohort_learn(arguments: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
+    """Judge the plan's models on the rows of `keys`, and train the headline where an id is given.
+
+    Labels are read only after the plan is locked; rows that may not be pooled are refused first.
+    """
+    from app.cohort.group import refuse_mixed_rows
+    from app.cohort.learn.plan import read_plan
+    from app.cohort.learn.run import LearnRequest, learn
+    from app.cohort.learn.train import train_bundle
+    from app.cohort.rows import read_rows
+    from app.cohort.selection import select_prepared
+
+    cohort, out = Path(arguments["out_dir"]), Path(arguments["target"])
+    chosen = set(arguments["keys"])
+    rows = [row for row in read_rows(cohort)[0] if row.key in chosen and row.finished]
+    refuse_mixed_rows(rows)
+    folder = select_prepared(cohort, rows, out / "scans")
+    plan = read_plan(Path(arguments["plan"]))
+    found = learn(LearnRequest(folder, Path(arguments["table"]), plan, out), progress)
+    answer: dict[str, Any] = {"evaluation": str(out / "evaluation.json")}
+    model_id = str(arguments["model_id"])
+    if model_id:
+        done = train_bundle(
+            found.evaluation, found.contenders[0], found.workshop, found.atlas,
+            out / "models", model_id, progress,
+        )  # fmt: skip
+        answer |= {"bundle": str(done.folder), "shows_numbers": done.shows_numbers}
+    return answer
+
+
 def _request(arguments: Mapping[str, Any]) -> Any:
     from app.cohort.batch import BatchRequest
 
@@ -124,4 +154,5 @@ COHORT_JOBS = {
     "cohort_run": cohort_run,
     "cohort_group": cohort_group,
     "cohort_reports": cohort_reports,
+    "cohort_learn": cohort_learn,
 }

@@ -51,6 +51,21 @@ def cohort_group_job(out_dir: Path, keys: Sequence[str], group_by: str = "") -> 
     return Job("cohort_group", arguments, new_job_id(), time_limit_s=GROUP_LIMIT_S)
 
 
+def cohort_learn_job(
+    out_dir: Path, keys: Sequence[str], *, plan: Path, table: Path, target: Path, model_id: str = ""
+) -> Job:
+    """Judge a plan's models on rows, and train with an id; answers where the evaluation lies."""
+    arguments = {
+        "out_dir": str(out_dir.absolute()),
+        "keys": list(keys),
+        "plan": str(plan.absolute()),
+        "table": str(table.absolute()),
+        "target": str(target.absolute()),
+        "model_id": model_id,
+    }
+    return Job("cohort_learn", arguments, new_job_id(), time_limit_s=RUN_LIMIT_S)
+
+
 def cohort_reports_job(cases: Sequence[tuple[str, Path]], target: Path) -> Job:
     """Summaries of finished rows; answers how many were written, and why others were not."""
     arguments = {

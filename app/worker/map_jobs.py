@@ -45,6 +45,57 @@ def open_maps(arguments: Mapping[str, Any], progress: Progress) -> dict[str, Any
     return {"maps": found}
 
 
+def seed_map(arguments: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
+    """The correlation of every voxel with a sphere of 6 mm, in the scan's own space."""
+    import hashlib
+
+    import numpy as np
+
+    from app.connectome.seed import SEED_RADIUS_MM, bright, seed_correlation, sphere
+    from app.core.errors import AppError
+    from app.study.files import storage_errors
+
+    progress.set_weights({"Seed map": 1.0})
+    with progress.stage("Seed map"):
+        volumes = np.load(arguments["volumes"], mmap_mode="r", allow_pickle=False)
+        x, y, z = (float(v) for v in arguments["centre_mm"])
+        used = np.zeros(volumes.shape[3], dtype=bool)
+        used[arguments["used"] or slice(None)] = True
+        brain = bright(volumes)
+        if arguments["mask"] is not None:
+            mask = np.load(arguments["mask"], allow_pickle=False).astype(bool)
+            brain = mask if mask.shape == brain.shape else brain
+        try:
+            inside = sphere((x, y, z), SEED_RADIUS_MM, np.array(arguments["affine"]), brain.shape)
+            values = seed_correlation(volumes, inside, used, brain)
+        except ValueError as fault:
+            raise AppError(
+                f"No seed map: {fault}.", "Choose another place.", code="map.no_seed"
+            ) from None
+        name = f"{arguments['volumes']}|{x}|{y}|{z}|{used.tobytes().hex()}"
+        key = hashlib.sha256(name.encode()).hexdigest()
+        target = Path(arguments["scratch"]) / f"map-{key[:16]}-scanner.npy"
+        with storage_errors():
+            np.save(target, values, allow_pickle=False)
+    return {
+        "maps": [
+            {
+                "sha256": key,
+                "name": f"Seed: {SEED_RADIUS_MM:g} mm around {x:.0f} {y:.0f} {z:.0f} mm",
+                "space": "scanner",
+                "kind": "seed",
+                "unit": "Pearson r",
+                "notes": [
+                    f"Signal as scanned, only a straight trend removed; {int(used.sum())} of "
+                    f"{used.size} volumes."
+                ],
+                "values": str(target),
+                "path": "",
+            }
+        ]
+    }
+
+
 def export_map(arguments: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
     """Write one value a parcel as volume, surfaces and table; answers the names of the files."""
     import numpy as np
@@ -60,4 +111,4 @@ def export_map(arguments: Mapping[str, Any], progress: Progress) -> dict[str, An
     return {"written": written}
 
 
-MAP_JOBS = {"open_maps": open_maps, "export_map": export_map}
+MAP_JOBS = {"open_maps": open_maps, "export_map": export_map, "seed_map": seed_map}

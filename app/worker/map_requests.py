@@ -36,6 +36,36 @@ def grid_of(space: str, shape: tuple[int, ...], affine: Floats) -> dict[str, Any
     }
 
 
+def seed_map_job(
+    volumes: Path,
+    affine: Floats,
+    centre_mm: tuple[float, float, float],
+    used: list[int],
+    mask: Path | None,
+    scratch: Path,
+) -> Job:
+    """Correlate every voxel with a sphere; answers ``maps``, like `open_maps_job`.
+
+    Parameters
+    ----------
+    volumes
+        The decoded run, ``.npy``.
+    used
+        Numbers of the volumes that count; empty = all.
+    mask
+        ``.npy`` of the brain on the same grid; None = what is bright.
+    """
+    arguments = {
+        "volumes": str(volumes),
+        "affine": np.asarray(affine, dtype=float).tolist(),
+        "centre_mm": [float(v) for v in centre_mm],
+        "used": used,
+        "mask": None if mask is None else str(mask),
+        "scratch": str(scratch),
+    }
+    return Job("seed_map", arguments, new_job_id(), time_limit_s=MAP_LIMIT_S)
+
+
 def export_parcel_map_job(
     case_folder: Path, target: Path, values: Floats, facts: dict[str, Any]
 ) -> Job:

@@ -71,6 +71,7 @@ def whole_scans(root: Path, out: Path, workers: int, *, attribution: bool) -> di
         "start_seconds": round(started[0] - began, 2),
         "work_seconds": round(ended - started[0], 2),
         "seconds_a_scan_in_its_worker": [row.seconds for row in rows],
+        "cpu_seconds_a_scan": [row.cpu_seconds for row in rows],
         "peak_memory_mib": max(row.peak_memory_mib or 0.0 for row in rows),
         "case_mib_a_scan": round(used / len(rows) / 2**20, 1),
         "prepared_mib_a_scan": round(kept / len(rows) / 2**20, 2),

@@ -6,18 +6,22 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import nibabel
 import numpy as np
 import pytest
 from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtGui import QGuiApplication, QWheelEvent
 from PySide6.QtWidgets import QApplication, QTabWidget
 
+from app.core.progress import Progress
 from app.gui.main_window.window import MainWindow
 from app.gui.opened_maps import OpenedMap, ScanVolumes
 from app.gui.view_state.slices import SHARED, Layer
 from app.gui.views import ClustersView, SlicesView
 from app.gui.widgets.layer_stack import stack_of, toggle_layers
 from app.gui.widgets.slice_canvas import SliceCanvas
+from app.worker.map_jobs import export_map, open_maps, seed_map
+from tests.gui.conftest import FakeWorker
 from tests.sample_case import GRID_AFFINE
 
 Key = Qt.Key
@@ -226,29 +230,39 @@ def two_maps(view: SlicesView) -> tuple[np.ndarray, np.ndarray]:
     return first, second
 
 
-def test_that_layers_are_styled_and_five_undos_lead_back(explain: SlicesView, qtbot: Any) -> None:
+def test_that_two_maps_are_styled_and_five_undos_lead_back(
+    explain: SlicesView, window: MainWindow, worker: FakeWorker, tmp_path: Path, qtbot: Any
+) -> None:
     session = explain.session
     start = session.state.slices
-    first, second = two_maps(explain)
-    for name, values in (("one", first), ("two", second)):
-        session.maps.add(OpenedMap(name, name, "MNI152NLin2009cAsym", values, "z", "map"))
-    layers = tuple(Layer(f"file:{n}", f"file:{n}", n, symmetric=False, top_share=1.0)
-                   for n in ("one", "two"))  # fmt: skip
-    session.change("2 layers added", "slices", layers=layers)
+    worker.answers["open_maps"] = lambda job, _on_event: open_maps(job.arguments, Progress())
+    paths = []
+    for name, values in zip(("one", "two"), two_maps(explain), strict=True):
+        image = nibabel.Nifti1Image(values, GRID_AFFINE)
+        image.set_sform(GRID_AFFINE, 4)
+        paths.append(tmp_path / f"space-MNI152NLin2009cAsym_desc-{name}_map.nii.gz")
+        image.to_filename(paths[-1])
+    window.exports.maps.actions.open_maps(paths)
+    qtbot.waitUntil(lambda: len(session.state.slices.layers) == 2)
+    one, two = session.state.slices.layers
+    assert (one.symmetric, one.colour_map) == (True, "RdBu_r")  # it has negative values
+    assert (two.symmetric, two.colour_map) == (False, "cividis")
+    assert session.files[one.key.removeprefix("file:")] == paths[0]
     qtbot.mouseClick(explain.layers_button, Qt.MouseButton.LeftButton)
     panel = explain.panel
     panel.list.setCurrentRow(1)
-    assert panel.key == "file:one"
-    qtbot.mouseClick(panel.symmetric, Qt.MouseButton.LeftButton, pos=QPoint(8, 8))
-    drawn = stack_of(session).find("file:one", "template")
+    assert panel.key == one.key
+    value(panel.high, 5.0)
+    drawn = stack_of(session).find(one.key, "template")
     assert drawn is not None
-    assert (drawn.scale.low, drawn.scale.high) == (-drawn.scale.high, drawn.scale.high)
+    assert (drawn.scale.low, drawn.scale.high) == (-5.0, 5.0)
+    assert drawn.clipped == (False, True)  # one voxel is 7
     session.end_merge()
     panel.by.setCurrentIndex(panel.by.findData("value"))
     panel.by.activated.emit(panel.by.currentIndex())
     value(panel.opacity.box, 40.0)
     value(panel.cluster, 3)
-    drawn = stack_of(session).find("file:one", "template")
+    drawn = stack_of(session).find(one.key, "template")
     assert drawn is not None
     assert drawn.layer.opacity == pytest.approx(0.4)
     assert not drawn.shown[20:22, 50, 50].any()  # two voxels are fewer than three
@@ -318,6 +332,23 @@ def test_that_a_layer_is_painted_in_its_colour_where_it_lies(explain: SlicesView
     canvas.blink = True
     grey = canvas.grab().toImage().pixelColor(at * canvas.devicePixelRatioF())
     assert abs(grey.red() - grey.blue()) < 6
+
+
+def test_that_a_layer_is_written_for_other_programs(
+    explain: SlicesView, window: MainWindow, worker: FakeWorker, tmp_path: Path, qtbot: Any
+) -> None:
+    worker.answers["export_map"] = lambda job, _on_event: export_map(job.arguments, Progress())
+    session = explain.session
+    session.select_point(PCC_MM)
+    qtbot.keyClick(focused(explain, qtbot), Key.Key_S)
+    (layer,) = session.state.slices.layers
+    window.exports.maps.actions.export_layer(layer.key, tmp_path / "out")
+    qtbot.waitUntil(lambda: len(list(tmp_path.glob("out/*.json"))) == 4)
+    (path,) = tmp_path.glob("out/*_map.nii.gz")
+    assert "_desc-seedAreaDorsal23ABLeft_" in path.name
+    data, drawn = nibabel.load(path).get_fdata(), stack_of(session).find(layer.key, "template")
+    assert drawn is not None
+    np.testing.assert_allclose(data, drawn.values, atol=1e-6)
 
 
 # seed map and clusters --------------------------------------------------------------------
@@ -418,8 +449,58 @@ def test_that_a_chosen_frame_brings_its_volume_into_the_slices(
     assert not view.player.playing
 
 
+def test_that_s_on_the_scan_correlates_a_sphere_of_it(
+    window: MainWindow, case_folders: dict[str, Path], worker: FakeWorker, tmp_path: Path,
+    qtbot: Any,
+) -> None:  # fmt: skip
+    worker.answers["seed_map"] = lambda job, _on_event: seed_map(job.arguments, Progress())
+    window.actions_.open_path(case_folders["result"])
+    opened = window.session.case
+    assert opened is not None
+    assert opened.view.native_affine is not None
+    stored = np.random.default_rng(4).normal(800, 9, (64, 64, 36, 12)).astype(np.float32)
+    np.save(tmp_path / "run.npy", stored)
+    sha, affine = opened.case.scan.sha256, opened.view.native_affine
+    window.session.show_volumes(ScanVolumes(sha, stored, affine, 1.0, 0.0, tmp_path / "run.npy"))
+    window.show_step("load")
+    (view,) = window.page("load").findChildren(SlicesView)
+    window.activateWindow()
+    qtbot.waitUntil(window.isActiveWindow)
+    qtbot.keyClick(focused(view, qtbot), Key.Key_S)
+    qtbot.waitUntil(lambda: len(window.session.state.slices.layers) == 1)
+    drawn = stack_of(window.session).find(window.session.state.slices.layers[0].key, "scanner")
+    assert drawn is not None
+    assert drawn.title.startswith("Seed: 6 mm around")
+    assert (drawn.scale.low, drawn.scale.high, drawn.scale.unit) == (-1.0, 1.0, "Pearson r")
+    assert "Signal as scanned" in drawn.notes[0]
+    assert [bar.isVisible() for bar in view.bar_row.bars] == [True]
+
+
 def test_that_volumes_of_another_scan_are_never_shown(window: MainWindow, volumes: Any) -> None:
     held = window.session.volumes
     assert held is not None
     window.session.show_case(None)
     assert window.session.volumes is None
+
+
+def test_that_a_picture_keeps_all_letters_and_no_controls(
+    explain: SlicesView, tmp_path: Path, qtbot: Any
+) -> None:
+    canvas = explain.stage.canvases["axial"]
+    explain.session.set_display(secondary_letters=False)
+    before = canvas.drawn
+    qtbot.waitUntil(lambda: canvas.drawn > before)
+    seen: list[tuple[bool, bool]] = []
+    words = canvas._paint_words
+
+    def noted(painter: Any) -> None:
+        assert canvas.content is not None
+        seen.append((canvas.content.secondary_letters, explain.place.field.isHidden()))
+        words(painter)
+
+    canvas._paint_words = noted  # type: ignore[method-assign]
+    assert explain.save_picture(tmp_path / "slices.png")
+    assert seen[0] == (True, True)
+    assert not explain.place.field.isHidden()
+    assert canvas.content is not None
+    assert not canvas.content.secondary_letters

@@ -120,8 +120,8 @@ def _of_file(path: Path) -> PreparedScan:
         with np.load(path, allow_pickle=False) as archive:
             cleaned = frozen(np.asarray(archive["cleaned"], np.float32))
             scan = PreparedScan(
-                participant=subject[1] if subject else "",
-                session=(subject[2] or "") if subject else "",
+                participant=_text(archive, "participant_label", subject[1] if subject else ""),
+                session=_text(archive, "session", (subject[2] or "") if subject else ""),
                 source=path.name,
                 cleaned=cleaned,
                 good_frames=frozen(archive["good_frames"], np.bool_),
@@ -133,7 +133,9 @@ def _of_file(path: Path) -> PreparedScan:
                 repetition_time_s=float(archive["repetition_time_s"]),
                 scan_sha256=str(archive["scan_sha256"]),
                 content_sha256=array_sha256(cleaned),
-                simulated=True,
+                # without the word it is of `prepare-cohort`, which knows simulated people only
+                simulated=bool(archive["simulated"]) if "simulated" in archive.files else True,
+                atlas_sha256=_text(archive, "atlas_sha256", ""),
                 age_years=float(archive["age_years"]),
                 sex=str(archive["sex"]),
                 baseline_pain=float(archive["baseline_pain"]),

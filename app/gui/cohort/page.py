@@ -17,6 +17,7 @@ from PySide6.QtWidgets import (
 
 from app.core.progress import ProgressEvent
 from app.gui.cohort.folder_dialog import FolderDialog
+from app.gui.cohort.learning import LearningTab
 from app.gui.cohort.matrices import MatricesTab
 from app.gui.cohort.participants import ParticipantsTab
 from app.gui.cohort.state import CohortState
@@ -59,6 +60,8 @@ class CohortPage(QWidget):
         self.tabs.setDocumentMode(True)
         self.tabs.addTab(self.participants, "Participants")
         self.tabs.addTab(self.matrices, "Matrices")
+        self.learning = LearningTab(state, work)
+        self.tabs.addTab(self.learning, "Train and evaluate")
         self.progress = ProgressPanel()
         self.engine = QLabel()
         self.engine.setObjectName("muted")

@@ -20,6 +20,7 @@ from app.gui.jobs import Jobs
 from app.gui.messages import Messages
 from app.worker.cohort_requests import (
     cohort_group_job,
+    cohort_learn_job,
     cohort_list_job,
     cohort_reports_job,
     cohort_run_job,
@@ -27,11 +28,13 @@ from app.worker.cohort_requests import (
 from app.worker.protocol import Job
 
 RUN, LIST, GROUP, REPORTS = "cohort_run", "cohort_list", "cohort_group", "cohort_reports"
+LEARN = "cohort_learn"
 TITLES = {
     LIST: "Looking through the folder",
     RUN: "Analysing the cohort",
     GROUP: "Mean matrices",
     REPORTS: "Writing summaries",
+    LEARN: "Train and evaluate",
 }
 
 
@@ -42,6 +45,7 @@ class CohortWork(QObject):
     engine_told = Signal(str)  # workers and dashboard
     listed = Signal()
     matrices_ready = Signal(object)  # answer of `cohort_group`
+    evaluated = Signal(object)  # answer of `cohort_learn`
     running_changed = Signal()
 
     def __init__(
@@ -96,6 +100,18 @@ class CohortWork(QObject):
         if cases:
             self._start(cohort_reports_job(cases, target))
 
+    def learn(self, plan: Path, target: Path, model_id: str) -> None:
+        """Judge the plan's models on the included rows; with an id, train the headline too."""
+        if self.state.bids_dir is None or self.state.out_dir is None:
+            return
+        keys = [row.key for row in self.state.included() if row.finished]
+        table = self.state.bids_dir / "participants.tsv"
+        self._start(
+            cohort_learn_job(
+                self.state.out_dir, keys, plan=plan, table=table, target=target, model_id=model_id
+            )
+        )
+
     def cancel(self) -> None:
         """Ask what runs to stop; what is done is kept."""
         for running in self.jobs.running():
@@ -130,6 +146,8 @@ class CohortWork(QObject):
             self.said.emit(f"Done: {words}.")
         elif name == GROUP:
             self.matrices_ready.emit(result)
+        elif name == LEARN:
+            self.evaluated.emit(result)
         elif name == REPORTS:
             self.said.emit(f"{result['written']} summaries were written.")
             if result["refused"]:

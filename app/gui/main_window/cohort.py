@@ -10,12 +10,12 @@ from PySide6.QtGui import QUndoStack
 
 from app.core import wording
 from app.gui.cohort.folder_dialog import proposed_results
-from app.gui.cohort.page import CohortPage
 from app.gui.cohort.state import CohortState
 from app.gui.cohort.work import CohortWork
 from app.gui.jobs import Jobs, Running
 
 if TYPE_CHECKING:
+    from app.gui.cohort.page import CohortPage
     from app.gui.main_window.window import MainWindow
 
 KEY = "cohort"
@@ -63,6 +63,8 @@ class CohortWorkspace(QObject):
     def page(self) -> CohortPage:
         """The page, built at its first use."""
         if self._page is None:
+            from app.gui.cohort.page import CohortPage  # its plots are wanted at first use
+
             page = CohortPage(self.state, self.work)
             page.case_asked.connect(self._open_case)
             page.model_asked.connect(self.window_.tools.show_card)

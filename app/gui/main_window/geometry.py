@@ -1,24 +1,24 @@
-"""Where the window stood; the only thing that is kept as Qt's own bytes."""
+"""Where the window stood when it was closed last."""
 
 from __future__ import annotations
 
 from PySide6.QtCore import QByteArray, QSettings
-from PySide6.QtWidgets import QWidget
+from PySide6.QtWidgets import QMainWindow
 
 from app.core.folders import config_folder
 
 
-def _store() -> QSettings:
-    return QSettings(str(config_folder() / "window.ini"), QSettings.Format.IniFormat)
-
-
-def restore_geometry(window: QWidget) -> None:
-    """Put the window where it was at the last end."""
+def restore(window: QMainWindow) -> None:
+    """Put the window where it stood."""
     stored = _store().value("geometry")
     if isinstance(stored, QByteArray):
         window.restoreGeometry(stored)
 
 
-def save_geometry(window: QWidget) -> None:
-    """Remember where the window stands."""
+def save(window: QMainWindow) -> None:
+    """Remember where it stands."""
     _store().setValue("geometry", window.saveGeometry())
+
+
+def _store() -> QSettings:
+    return QSettings(str(config_folder() / "window.ini"), QSettings.Format.IniFormat)

@@ -54,8 +54,10 @@ class Page(QWidget):
             inside = around
 
 
-def make_page(key: str, window: MainWindow) -> Page:
-    """The page of a step with all its views, connected to the window."""
+def make_page(key: str, window: MainWindow) -> QWidget:
+    """The page of a step with all its views, connected to the window; or of the workspace."""
+    if key == window.cohort.key:
+        return window.cohort.page()
     page = Page(key.capitalize())
     if key == "explain":
         page.column.addWidget(ExplanationCaption(window.session))

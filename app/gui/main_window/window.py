@@ -19,10 +19,10 @@ from app.core.settings import Settings
 from app.gui.actions import Actions
 from app.gui.dialogs.questions import ask_stop
 from app.gui.jobs import Jobs
+from app.gui.main_window import geometry
 from app.gui.main_window.asking import Asking, open_dropped
 from app.gui.main_window.cohort import CohortWorkspace
 from app.gui.main_window.exports import Exports
-from app.gui.main_window.geometry import restore_geometry, save_geometry
 from app.gui.main_window.guide import Guide
 from app.gui.main_window.history_panel import make_history_dock
 from app.gui.main_window.job_line import JobLine
@@ -99,7 +99,7 @@ class MainWindow(PagesWindow):
         self.cohort = CohortWorkspace(self)
         self.menus = Menus(self)
         self._connect()
-        restore_geometry(self)
+        geometry.restore(self)
         self._settings_changed()
         self._display_changed()
         self._state_changed()
@@ -196,9 +196,9 @@ class MainWindow(PagesWindow):
 
     def page(self, key: str) -> QWidget:
         """The page of a step."""
-        if key not in self._pages:
-            from app.gui.main_window.pages import make_page
+        from app.gui.main_window.pages import make_page
 
+        if key not in self._pages:
             cohort = key == self.cohort.key
             self._pages[key] = self.cohort.page() if cohort else make_page(key, self)
             self.stack.addWidget(self._pages[key])
@@ -290,12 +290,12 @@ class MainWindow(PagesWindow):
     def _rebuild(self) -> None:
         """Make the pages anew: their fonts were scaled from the old text size."""
         self._close_views()
-        for key in list(self._pages):
-            page = self._pages.pop(key)
+        for page in self._pages.values():
             for view in page.findChildren(View):
                 view.stop_listening()
             self.stack.removeWidget(page)
             page.deleteLater()
+        self._pages.clear()
         self.cohort.forget_page()
         self.show_step(self._step)
 
@@ -326,18 +326,18 @@ class MainWindow(PagesWindow):
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Ask first where work is running; then stop everything that we started."""
-        running = (*self.jobs.running(), *self.actions_.downloads.running())
-        running += self.cohort.running()
+        working = (self.jobs, self.actions_.downloads, self.cohort)
+        running = tuple(one for jobs in working for one in jobs.running())
         if running and not self._closing:
             event.ignore()
             ask_stop(self, running[-1].title, self._stop_and_close)
             return
-        save_geometry(self)
+        geometry.save(self)
         self._close_views()
         self.exports.close()
-        self.cohort.close()
         self.recovery.close()
         self.tools.close()
+        self.cohort.close()
         self.actions_.close()
         super().closeEvent(event)
 

@@ -40,6 +40,7 @@ def connect(view: View, window: MainWindow) -> None:
     elif isinstance(view, SlicesView):
         view.map_asked.connect(window.exports.maps.ask_open)
         view.export_asked.connect(window.exports.maps.ask_export)
+        view.seed_asked.connect(window.exports.maps.actions.seed_map)
         view.volumes_asked.connect(window.exports.maps.ask_volumes)
         view.said.connect(window.say)
     elif isinstance(view, SummaryView):

@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QHBoxLayout, QTabWidget, QToolButton, QWidget
 from app.core import wording
 from app.core.arrays import Floats, Ints
 from app.gui.session import OVERLAYS, Point, Session
+from app.gui.view_state.slices import SHARED
 from app.gui.widgets.bar_row import BarRow
 from app.gui.widgets.crosshair_panel import CrosshairPanel
 from app.gui.widgets.fields import choice, muted, set_choice, share_slider
@@ -56,6 +57,7 @@ class SlicesView(SliceView):
     map_asked = Signal()  # open a map from a file
     export_asked = Signal(str)  # key of a layer
     volumes_asked = Signal()  # decode the scan of the case that is open
+    seed_asked = Signal(tuple)  # mm: correlate the scan with a sphere there
     said = Signal(str)  # one short sentence for the banner
 
     def __init__(
@@ -65,6 +67,7 @@ class SlicesView(SliceView):
         self._drawn: tuple[DrawnLayer, ...] = ()
         super().__init__(session, parent)
         self.player = VolumePlayer(session, self)  # before anything draws
+        self.previous_volume, self.next_volume = self.player.back, self.player.on
         self.layer_stack = stack_of(session)
         if source == "native":
             self.title = "Scan"
@@ -236,7 +239,9 @@ class SlicesView(SliceView):
     def hidden_text(self) -> str:
         """How much lies below the threshold of each layer, or why there is no overlay."""
         if len(self._drawn) == 1:
-            return self._drawn[0].hidden_text
+            only = self._drawn[0]
+            shared = only.layer.key == SHARED
+            return only.hidden_text if shared else f"{only.title}: {only.hidden_text}"
         if self._drawn:
             return f"{len(self._drawn)} layers, hidden as below each bar"
         slices = self.session.state.slices
@@ -330,14 +335,6 @@ class SlicesView(SliceView):
         shown = self.session.display.secondary_letters
         self.session.set_display(secondary_letters=not shown)
 
-    def previous_volume(self) -> None:
-        """One volume back."""
-        self.player.step(-1)
-
-    def next_volume(self) -> None:
-        """One volume on."""
-        self.player.step(1)
-
     def toggle_panel(self) -> None:
         """Show or hide the layers."""
         self.layers_button.toggle()
@@ -355,6 +352,9 @@ class SlicesView(SliceView):
 
     def seed_here(self) -> None:
         """Lay the seed map of the parcel under the crosshair over the picture."""
+        if not self.in_template():
+            self.seed_asked.emit(self.session.native_mm)
+            return
         parcel = self._parcel_here()
         if parcel is None:
             self.said.emit("No seed map: there is no parcel under the crosshair.")

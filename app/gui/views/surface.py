@@ -18,6 +18,7 @@ from app.gui.widgets.layer_stack import top_overlay
 from app.gui.widgets.overlay import Overlay, follows_frames, name_method
 from app.gui.widgets.space_content import connections_in_space, legend_of
 from app.gui.widgets.surface_canvas import Legend, SurfaceCanvas
+from app.gui.widgets.tables import Table
 from app.gui.widgets.view import View
 from app.gui.widgets.view_keys import ViewCommand
 
@@ -336,6 +337,25 @@ class SurfaceView(View):
         if self._shape == "glass" and self.shown is not None:
             return f"Glass brain from the {self.view_box.currentText().lower()}, {self.shown.words}"
         return f"{self.view_box.currentText()} view of the surface, {self.words.text()}"
+
+    def as_table(self) -> Table | None:
+        """The connections that are drawn, or the value of every parcel."""
+        opened = self.session.case
+        signals = opened.case.signals if opened is not None else None
+        if signals is None:
+            return None
+        names, networks = signals.parcel_names, signals.networks
+        if self.shape() == "glass" and self.shown is not None:
+            edges = self.shown.edges
+            pairs = zip(edges.pairs(), edges.value.tolist(), strict=True)
+            rows = [(names[a], names[b], value) for (a, b), value in pairs]
+            return Table(("Region", "Other region", self.shown.unit or "Value"), rows)
+        if self.overlay is None:
+            return None
+        values = (float(v) for v in self.overlay.values)
+        shown = ("yes" if s else "no" for s in self.overlay.shown)
+        found = list(zip(names, networks, values, shown, strict=True))
+        return Table(("Region", "Network", self.overlay.scale.unit, "Over threshold"), found)
 
     def _parcel_count(self) -> int:
         opened = self.session.case

@@ -132,6 +132,7 @@ class TimeSeriesView(View):
         state, signals = self.session.state.plots, self._signals()
         opened = self.session.case
         self.graphics.clear()
+        self._shown = None
         self._plots, self._cursors, self._ranges, self._curves = {}, [], [], []
         colours = self.tokens()
         self.graphics.setBackground(QColor(colours.surface))

@@ -51,6 +51,11 @@ class PlaceBox(QWidget):
         """The picture in which places are meant."""
         self._affine, self._shape, self.space = np.asarray(affine), shape, space
 
+    def hide_controls(self, hidden: bool) -> None:
+        """Only the words stay, for a picture."""
+        for widget in (self.field, self.copy, self.places):
+            widget.setHidden(hidden)
+
     def say(self, words: str, *, refused: bool = False) -> None:
         """A few words beside the field; with `refused` the field is marked."""
         self.words.setText(words)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from PySide6.QtCore import QPointF, QRect, Qt, Signal
 from PySide6.QtGui import QColor, QFontMetrics, QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import QWidget
@@ -86,6 +88,13 @@ class SliceStage(QWidget):
         """The user's keys, for every plane."""
         for canvas in self.canvases.values():
             canvas.keys = keys
+
+    def set_letters(self, secondary: bool) -> None:
+        """Show or leave out A, P, S and I; L and R always stay."""
+        for canvas in self.canvases.values():
+            if canvas.content is not None:
+                canvas.content = replace(canvas.content, secondary_letters=secondary)
+                canvas.update()
 
     def blink(self, hidden: bool) -> None:
         """Hide the layers of all planes while a key is held."""

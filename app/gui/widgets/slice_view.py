@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import ClassVar
 
 import numpy as np
@@ -134,6 +136,27 @@ class SliceView(View):
         """The convention, in words, or that left and right are unknown."""
         known = self.session.orientation_known
         return self.session.convention_word if known else UNKNOWN_SENTENCE.capitalize()
+
+    def sentence(self) -> str:
+        """Where the crosshair stands and what is there, for a screen reader."""
+        if self.stage.content is None:
+            return self.stage.reason
+        parts = [self.region.full_text(), self.read_out.full_text(), self.hidden.text()]
+        return "; ".join(part for part in parts if part)
+
+    @contextmanager
+    def _for_picture(self) -> Iterator[None]:
+        """All letters, whatever is switched off on screen; neither focus nor an open entry."""
+        content = self.stage.content
+        self.stage.set_letters(True)
+        self.place.hide_controls(True)
+        try:
+            with super()._for_picture():
+                yield
+        finally:
+            self.place.hide_controls(False)
+            if content is not None:
+                self.stage.set_letters(content.secondary_letters)
 
     def in_template(self) -> bool:
         """Whether the picture lies in the template, where the parcels are."""

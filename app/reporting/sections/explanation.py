@@ -31,7 +31,7 @@ from app.reporting.figures.colour_bar import signed_bar_figure
 from app.reporting.figures.matrix import matrix_figure, network_figure
 from app.reporting.figures.slices import attribution_slices
 from app.reporting.figures.surface import surface_figure
-from app.reporting.ranking import readable, top_connections, top_regions
+from app.reporting.ranking import hemisphere_sums, readable, top_connections, top_regions
 
 ROWS = 6
 LEFT_MM, RIGHT_MM = 112.0, 64.0
@@ -180,6 +180,12 @@ def _networks(signals: CleanSignals, values: Floats) -> Picture:
         RIGHT_MM,
         NETWORK_MM,
         alt="Positive and negative sums per network, kept apart.",
+        caption="By side, up and down: "
+        + "; ".join(
+            f"{side} {wording.signed(up)} {wording.signed(down)}"
+            for side, up, down in hemisphere_sums(values, signals.hemispheres)
+        )
+        + ".",
     )
 
 

@@ -149,7 +149,7 @@ def test_that_a_case_keeps_which_frames_were_left_out_and_has_an_id_of_its_own(t
 def test_that_a_table_of_a_case_can_be_analysed_with_fewer_frames(tmp_path):
     folder = make_sample_case(tmp_path)
     table = next(folder.glob("*_timeseries.tsv"), None)
-    series = [p for p in folder.glob("*_stat-mean_desc-cleaned_timeseries.tsv")]
+    series = list(folder.glob("*_stat-mean_desc-cleaned_timeseries.tsv"))
     before = read_case(folder)
     found = measured(series[0] if series else table, tmp_path, censored_frames=(100, 101))
     good = np.array(before.signals.good_frames)

@@ -8,8 +8,8 @@ import nibabel
 import numpy as np
 import pytest
 
-from app.core.errors import ScanError
-from app.worker.map_requests import grid_of, open_maps_job
+from app.core.errors import AppError, ScanError
+from app.worker.map_requests import grid_of, open_maps_job, seed_map_job
 from app.worker.process import Worker
 
 AFFINE = np.array([[2.0, 0, 0, -6], [0, 2, 0, -8], [0, 0, 2, -10], [0, 0, 0, 1]])
@@ -30,3 +30,20 @@ def test_that_maps_are_opened_in_the_child_and_faults_are_told(tmp_path: Path) -
         np.testing.assert_array_equal(np.load(found["values"], allow_pickle=False), data)
         with pytest.raises(ScanError):
             worker.run(open_maps_job([bad], grids, tmp_path))
+
+
+def test_that_a_seed_map_comes_back_as_a_layers_values(tmp_path: Path) -> None:
+    rng = np.random.default_rng(8)
+    stored = (400 + rng.normal(0, 4, (7, 8, 9, 20))).astype(np.float32)
+    np.save(tmp_path / "run.npy", stored)
+    job = seed_map_job(tmp_path / "run.npy", AFFINE, (0.0, 0.0, 0.0), [], None, tmp_path)
+    far = seed_map_job(tmp_path / "run.npy", AFFINE, (99.0, 0.0, 0.0), [], None, tmp_path)
+    with Worker() as worker:
+        (found,) = worker.run(job)["maps"]
+        values = np.load(found["values"], allow_pickle=False)
+        assert values.shape == (7, 8, 9)
+        assert found["unit"] == "Pearson r"
+        assert "20 of 20 volumes" in found["notes"][0]
+        assert values[3, 4, 5] > 0.1  # inside its own sphere
+        with pytest.raises(AppError, match="outside the image"):
+            worker.run(far)

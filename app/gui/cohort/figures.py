@@ -1,0 +1,248 @@
+"""What an evaluation's record says, as tables and curves; plain values, nothing is drawn here."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from app.core import wording
+from app.core.errors import StorageError
+from app.gui.widgets.tables import Table
+
+METRICS = {
+    "auroc": "AUROC",
+    "balanced_accuracy": "Balanced accuracy",
+    "mcc": "MCC",
+    "brier": "Brier",
+    "log_loss": "Log loss",
+    "calibration_slope": "Calibration slope",
+    "calibration_intercept": "Calibration intercept",
+    "sensitivity": "Sensitivity",
+    "specificity": "Specificity",
+}
+CURVES = {
+    "roc": "ROC curve",
+    "calibration": "Calibration",
+    "decision": "Decision curve",
+    "learning": "Learning curve",
+}
+_LIMIT_BYTES = 64 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """One line of a plot."""
+
+    label: str
+    points: tuple[tuple[float, float], ...]
+    strong: bool = False  # the headline
+    dashed: bool = False  # a reference
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """An evaluation as it was written; `figures` is the whole record."""
+
+    figures: Mapping[str, Any]
+
+    @classmethod
+    def read(cls, path: Path) -> Record:
+        """Read ``evaluation.json``.
+
+        Raises
+        ------
+        StorageError
+            It is not there or not an evaluation.
+        """
+        try:
+            if path.stat().st_size > _LIMIT_BYTES:
+                raise ValueError("too large")
+            content = json.loads(path.read_text(encoding="utf-8"))
+            record = cls(content)
+            _ = record.headline, record.models(), record.sentence()
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as fault:
+            raise StorageError(
+                "The evaluation cannot be read.", "Run it again: finished folds are kept.",
+                code="gui.evaluation",
+            ) from fault  # fmt: skip
+        return record
+
+    @property
+    def headline(self) -> str:
+        """Id of the model that the plan puts first."""
+        return str(self.figures["headline"])
+
+    @property
+    def stamps(self) -> tuple[str, ...]:
+        """What must stand over every figure."""
+        return wording.stamps(simulated=bool(self.figures["simulated"]), research_only=False)
+
+    def sentence(self) -> str:
+        """Headline, gain over covariates, permutation: the answer in one paragraph."""
+        one = self.figures["models"][self.headline]
+        cohort = self.figures["cohort"]
+        parts = [
+            f"{one['label']}: AUROC {spread(one, 'auroc')} in {cohort['people']} people, "
+            f"{cohort['responders']} responders (base rate {cohort['base_rate']:.2f})."
+        ]
+        gain = self.figures["gain_over_covariates"]
+        if gain["auroc_interval"]:
+            low, high = gain["auroc_interval"]
+            parts.append(
+                f"Gain over the best covariate-only rival ({gain['rival']}): {gain['auroc']:+.2f} "
+                f"({low:+.2f} to {high:+.2f})" + (": no gain is shown." if low <= 0 else ".")
+            )
+        test = self.figures["permutation"]
+        if test:
+            parts.append(f"Permutation p = {test['p_value']:.3f} ({test['words']}).")
+        return " ".join(parts)
+
+    def remarks(self) -> tuple[str, ...]:
+        """Flags, then every deviation from the locked plan."""
+        told = [str(flag) for flag in self.figures["flags"]]
+        told += [
+            f"Deviation: {d['what']}: planned {d['planned']}, done {d['done']}. {d['reason']}"
+            for d in self.figures["deviations"]
+        ]
+        return tuple(told)
+
+    def plan_words(self) -> str:
+        """Hash and time of the locked plan, and what a responder is."""
+        plan = self.figures["plan"]
+        return (
+            f"Plan {self.figures['plan_sha256'][:16]}, locked {self.figures['plan_locked_utc']}; "
+            f"{plan['treatment']['drug']}, {plan['responder']['time_point']}; responder: "
+            f"{plan['responder']['definition']}; cut-off {plan['protocol']['cutoff']:g}"
+        )
+
+    def models(self) -> Table:
+        """Every model on the same folds, the headline first, baselines always beside it."""
+        found = self.figures["models"]
+        names = [self.headline, *(name for name in found if name != self.headline)]
+        metrics = [name for name in METRICS if name in found[self.headline]]
+        differences = {
+            name: entry.get("auroc", {}) for name, entry in self.figures["comparisons"].items()
+        }
+        rows = [
+            (
+                found[name]["label"],
+                "headline" if name == self.headline else "rival",
+                *(spread(found[name], metric) for metric in metrics),
+                _difference(differences.get(name, {})),
+            )
+            for name in names
+        ]
+        head = ("Model", "Role", *(METRICS[m] for m in metrics), "Headline minus this (AUROC)")
+        return Table(head, rows)
+
+    def tables(self) -> dict[str, Table]:
+        """The other questions, by title."""
+        figures = self.figures
+        cutoff = figures["plan"]["protocol"]["cutoff"]
+        found = {
+            "By site": _of_entries("Site", figures["by_site"]),
+            "By sex": _of_entries("Sex", figures["by_sex"]),
+            "Each site left out": _of_entries("Model", figures["leave_one_site_out"]),
+            "Confounds": _of_rows(figures["confounds"]["covariates"]),
+            "Screening of a trial": _of_rows(figures["screening"]),
+            "Secondary definitions": _of_entries("Definition", figures["secondary_definitions"]),
+            "Conformal sets": _of_rows([figures["conformal"]]),
+            "Sample size": _of_rows([figures["sample_size"]]),
+            f"Confusion at {cutoff:g}": self._confusion(cutoff),
+        }
+        return {title: table for title, table in found.items() if table.rows}
+
+    def curves(self, which: str) -> tuple[tuple[Curve, ...], str, str]:
+        """Lines of a plot with the words of both axes; every model beside the headline."""
+        if which == "decision":
+            return self._decision(), "Threshold probability", "Net benefit"
+        if which == "learning":
+            points = tuple(
+                (float(p["people"]), float(p["auroc"]))
+                for p in self.figures["learning_curve"]
+                if p.get("auroc") is not None
+            )
+            return (Curve(self._label(self.headline), points, strong=True),), "People", "AUROC"
+        lines = [Curve("chance" if which == "roc" else "ideal", ((0, 0), (1, 1)), dashed=True)]
+        for name, found in self.figures["curves"].items():
+            if which == "roc":
+                points = tuple((float(x), float(y)) for x, y in found["roc"])
+            else:
+                points = tuple(
+                    (float(b["probability"]), float(b["observed"])) for b in found["calibration"]
+                )
+            lines.append(Curve(self._label(name), points, strong=name == self.headline))
+        if which == "roc":
+            return tuple(lines), "False positive rate", "True positive rate"
+        return tuple(lines), "Predicted probability", "Observed share of responders"
+
+    def _decision(self) -> tuple[Curve, ...]:
+        rows = self.figures["decision_curve"]
+        own = tuple((float(r["threshold"]), float(r["model"])) for r in rows)
+        everyone = tuple((float(r["threshold"]), float(r["treat_all"])) for r in rows)
+        nobody = tuple((float(r["threshold"]), 0.0) for r in rows)
+        return (
+            Curve("treat nobody", nobody, dashed=True),
+            Curve("treat all", everyone, dashed=True),
+            Curve(self._label(self.headline), own, strong=True),
+        )
+
+    def _confusion(self, cutoff: float) -> Table:
+        """Mean counts over repeats, from sensitivity and specificity at the declared cut-off."""
+        one, cohort = self.figures["models"][self.headline], self.figures["cohort"]
+        if one.get("sensitivity") is None or one.get("specificity") is None:
+            return Table((), ())
+        responders = int(cohort["responders"])
+        others = int(cohort["scans"]) - responders
+        hit, clear = one["sensitivity"] * responders, one["specificity"] * others
+        head = ("", f"called responder (>= {cutoff:g})", "called non-responder")
+        rows = (("responders", round(hit, 1), round(responders - hit, 1)),
+                ("non-responders", round(others - clear, 1), round(clear, 1)))  # fmt: skip
+        return Table(head, rows)
+
+    def _label(self, name: str) -> str:
+        return str(self.figures["models"][name]["label"])
+
+
+def spread(entry: Mapping[str, Any], name: str) -> str:
+    """A figure with its interval."""
+    value, interval = entry.get(name), entry.get(f"{name}_interval")
+    if value is None:
+        return "n/a"
+    if not interval:
+        return f"{value:.2f}"
+    return f"{value:.2f} ({interval[0]:.2f} to {interval[1]:.2f})"
+
+
+def _difference(entry: Mapping[str, Any]) -> str:
+    if not entry or entry.get("difference") is None:
+        return ""
+    low, high = entry["interval"] or (float("nan"), float("nan"))
+    return f"{entry['difference']:+.2f} ({low:+.2f} to {high:+.2f})"
+
+
+def _of_entries(name: str, entries: Mapping[str, Any]) -> Table:
+    return _of_rows([{name: key, **one} for key, one in entries.items()])
+
+
+def _of_rows(rows: list[dict[str, Any]]) -> Table:
+    """Columns of plain values; an interval stands with its figure."""
+    columns: dict[str, None] = {}
+    for row in rows:
+        for key, value in row.items():
+            if not key.endswith("_interval") and not isinstance(value, dict | list):
+                columns[key] = None
+    cells = [tuple(_cell(row, key) for key in columns) for row in rows]
+    return Table(tuple(key.replace("_", " ") for key in columns), cells)
+
+
+def _cell(row: Mapping[str, Any], key: str) -> str:
+    value = row.get(key)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return spread(row, key)
+    return "n/a" if value is None else str(value)

@@ -1,0 +1,149 @@
+"""The tab that trains and judges: a plan, the included rows, then the evaluation page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import (
+    QFileDialog,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QPushButton,
+    QStackedWidget,
+    QVBoxLayout,
+    QWidget,
+)
+
+from app.gui.cohort.evaluation import EvaluationPage
+from app.gui.cohort.state import CohortState
+from app.gui.cohort.work import CohortWork
+
+EVALUATIONS = "evaluations"
+_WORDS = (
+    "Who responded is read only once the plan is locked: outcome, definition, treatment, "
+    "population, models and figures stand in a TOML file whose hash is recorded first and printed "
+    "with every result. Rivals (age, sex, motion, baseline pain, linear connectivity) are judged "
+    "on the same folds. Only included rows of usable quality take part."
+)
+
+
+class LearningTab(QWidget):
+    """Chooses a plan and starts the job; shows what came of it."""
+
+    model_made = Signal(str)  # folder of a bundle
+
+    def __init__(self, state: CohortState, work: CohortWork, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setAccessibleName("Train and evaluate")
+        self.state, self.work = state, work
+        self.plan = QLineEdit()
+        self.plan.setPlaceholderText("Analysis plan (plan.toml)")
+        self.plan.setAccessibleName("Analysis plan")
+        self.plan.textChanged.connect(self._follow)
+        browse = QPushButton("Browse\N{HORIZONTAL ELLIPSIS}")
+        browse.clicked.connect(lambda _checked=False: self._browse())
+        self.model_id = QLineEdit()
+        self.model_id.setPlaceholderText("id of a new model (optional)")
+        self.model_id.setAccessibleName("Id of the model to train; empty judges only")
+        self.model_id.setMaximumWidth(220)
+        self.model_id.textChanged.connect(self._follow)
+        self.start = QPushButton("Evaluate")
+        self.start.setObjectName("primary")
+        self.start.clicked.connect(lambda _checked=False: self.begin())
+        self.earlier = QPushButton("Open evaluation\N{HORIZONTAL ELLIPSIS}")
+        self.earlier.clicked.connect(lambda _checked=False: self._open_earlier())
+        self.said = QLabel()
+        self.said.setObjectName("muted")
+        self.said.setWordWrap(True)
+        self.page = EvaluationPage(work.messages)
+        self.stack = QStackedWidget()
+        self.stack.addWidget(self._intro())
+        self.stack.addWidget(self.page)
+        head = QHBoxLayout()
+        head.setSpacing(6)
+        head.addWidget(self.plan, 1)
+        head.addWidget(browse)
+        head.addWidget(self.model_id)
+        head.addWidget(self.start)
+        head.addWidget(self.earlier)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 6, 0, 0)
+        column.addLayout(head)
+        column.addWidget(self.said)
+        column.addWidget(self.stack, 1)
+        work.evaluated.connect(self.show_answer)
+        work.running_changed.connect(self._follow)
+        for signal in (state.opened, state.rows_changed, state.excluded_changed):
+            signal.connect(self._follow)
+        state.opened.connect(lambda: self.stack.setCurrentIndex(0))
+        self._follow()
+
+    def _intro(self) -> QWidget:
+        widget = QWidget()
+        column = QVBoxLayout(widget)
+        words = QLabel(_WORDS)
+        words.setObjectName("muted")
+        words.setWordWrap(True)
+        words.setMaximumWidth(760)
+        words.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        column.addStretch(1)
+        column.addWidget(words, 0, Qt.AlignmentFlag.AlignHCenter)
+        column.addStretch(1)
+        return widget
+
+    # what the user asks ----------------------------------------------------------------
+
+    def begin(self) -> None:
+        """Judge, and train where an id is given; goes on where an earlier run was stopped."""
+        target = self.target()
+        if target is not None:
+            self.work.learn(Path(self.plan.text()), target, self.model_id.text().strip())
+
+    def target(self) -> Path | None:
+        """Folder of this plan's evaluation: one a plan file, so that a rerun goes on in it."""
+        if self.state.out_dir is None or not self.plan.text():
+            return None
+        name = "".join(c if c.isalnum() or c in "-_" else "-" for c in Path(self.plan.text()).stem)
+        return self.state.out_dir / EVALUATIONS / (name or "plan")
+
+    def show_answer(self, answer: dict[str, Any]) -> None:
+        """Show the evaluation that the worker has written."""
+        if self.page.show_file(Path(answer["evaluation"])):
+            self.stack.setCurrentWidget(self.page)
+        if "bundle" in answer:
+            earned = (
+                ""
+                if answer["shows_numbers"]
+                else (" It has not earned an individual number: its answers are withheld.")
+            )
+            self.said.setText(f"The model was written to {answer['bundle']}.{earned}")
+            self.model_made.emit(answer["bundle"])
+
+    # small things ----------------------------------------------------------------------
+
+    def _browse(self) -> None:
+        name, _ = QFileDialog.getOpenFileName(self, "Analysis plan", "", "Plans (*.toml)")
+        if name:
+            self.plan.setText(name)
+
+    def _open_earlier(self) -> None:
+        start = "" if self.state.out_dir is None else str(self.state.out_dir / EVALUATIONS)
+        name, _ = QFileDialog.getOpenFileName(
+            self, "Open an evaluation", start, "Evaluations (evaluation.json)"
+        )
+        if name and self.page.show_file(Path(name)):
+            self.stack.setCurrentWidget(self.page)
+
+    def _follow(self, *_told: object) -> None:
+        done = sum(row.finished for row in self.state.included())
+        there = bool(self.plan.text()) and Path(self.plan.text()).is_file()
+        self.start.setText("Train" if self.model_id.text().strip() else "Evaluate")
+        self.start.setEnabled(there and done > 0 and not self.work.running)
+        reason = (
+            "" if there and done else
+            "Analyse the scans first." if not done else "Choose a plan that is there."
+        )  # fmt: skip
+        self.start.setToolTip(reason or f"{done} analysed rows are included")
