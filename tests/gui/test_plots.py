@@ -354,6 +354,14 @@ def test_that_one_parcel_lights_up_in_every_plot(live: MainWindow, qtbot: Any) -
     assert isinstance(series, TimeSeriesView)
     assert series._traces[0].key == "parcel:211"
     np.testing.assert_array_equal(series._traces[0].raw, opened.case.signals.raw[:, 211])
+    regions = views[RegionsView]
+    table = regions.as_table()
+    assert table is not None
+    at = dict(zip(table.columns, table.rows[211], strict=True))
+    assert at["region"] == opened.case.signals.parcel_names[211]
+    assert opened.attribution is not None
+    assert at["(b) whole scan, log-odds"] == opened.attribution.scan.per_parcel[211]
+    assert str(at["region"]).replace("_", " ") in regions.sentence()
     row = motion._row_line
     assert row is not None
     assert opened.view.carpet_rows is not None
