@@ -249,7 +249,7 @@ class SurfaceView(View):
         self.shown = shown_connections(self.session) if shape == "glass" else None
         set_choice(self.shape_box, shape)
         self._show_legend(shape)
-        if scene is None:
+        if scene is None or self.session.case is None:  # a scene may outlive its case for a turn
             waiting = self.session.case is not None and bool(self.session.case.view.surfaces)
             self.canvas.reason = "Loading the surface…" if waiting else self.empty_reason()
             self.canvas.update()
