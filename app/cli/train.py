@@ -57,7 +57,7 @@ def train_cohort(arguments: Namespace) -> int:
     request = learn_request(arguments, out / "evaluation")
     with StageLines() as lines:
         progress = Progress(lines.show)
-        found = learn(request, progress)
+        found = learn(request, progress, {"fit": 5.0, "refits": 20.0, "novelty": 5.0, "write": 2.0})
         done = train_bundle(
             found.evaluation, found.contenders[0], found.workshop, found.atlas, out,
             arguments.model_id, progress,

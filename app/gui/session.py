@@ -236,6 +236,11 @@ class Session(QObject):
             frame = min(max(frame, 0), self.frame_count - 1)
         self.select(frame=frame)
 
+    def select_only_frame(self, frame: int) -> None:
+        """Move the frame cursor and select no range of frames any more."""
+        self.select(frames=None)
+        self.select_frame(frame)
+
     def select_frames(self, first: int, last: int) -> None:
         """Select the frames from one to another, both inside, in either order."""
         ends = sorted(min(max(end, 0), max(self.frame_count - 1, 0)) for end in (first, last))

@@ -206,8 +206,10 @@ def inverse_root(matrix: Floats) -> Floats:
     return _function_of(matrix, lambda values: 1.0 / np.sqrt(values))
 
 
-def geometric_mean(matrices: Sequence[Floats]) -> Floats:
+def geometric_mean(matrices: Sequence[Floats], tolerance: float = MEAN_TOLERANCE) -> Floats:
     """Geometric mean of symmetric positive definite matrices, float64.
+
+    `tolerance` is the root mean square entry of the mean tangent vector, which is 0 at the mean.
 
     Raises
     ------
@@ -222,7 +224,7 @@ def geometric_mean(matrices: Sequence[Floats]) -> Floats:
             [_function_of(whitening @ one @ whitening, np.log) for one in matrices], axis=0
         )
         size = float(np.linalg.norm(direction)) / np.sqrt(direction.size)
-        if size <= MEAN_TOLERANCE:
+        if size <= tolerance:
             return np.asarray(mean)
         step, last = (step if size < last else 0.5 * step), size
         values, vectors = np.linalg.eigh(step * direction)

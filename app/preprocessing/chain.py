@@ -112,7 +112,7 @@ def preprocess(
     ----------
     image
         The run; `image.space` "scanner", or the template's name where it already lies there. In
-        scanner space its place is rounded first (`geometry.settled_affine`).
+        scanner space all is found at its rounded place (`geometry.settled_affine`).
     points, template
         Atlas sample points and the template they live in.
     preset
@@ -144,7 +144,7 @@ def preprocess(
             "Use the raw run, or the derivative in the atlas's template.",
             code="preprocessing.template_mismatch",
         )
-    beside = beside or Beside()
+    beside, stated = beside or Beside(), image.affine
     if raw:
         image, beside = _settled(image, beside)
     run = _Run(
@@ -160,7 +160,8 @@ def preprocess(
         progress or Progress(),
         threads,
     )
-    return run.through(moved_limits)
+    done = run.through(moved_limits)
+    return _at_stated_place(done, stated) if raw else done
 
 
 def _settled(image: Image4D, beside: Beside) -> tuple[Image4D, Beside]:
@@ -169,6 +170,18 @@ def _settled(image: Image4D, beside: Beside) -> tuple[Image4D, Beside]:
         t1 = replace(beside.t1, affine=frozen(settled_affine(beside.t1.affine)))
         beside = replace(beside, t1=t1)
     return replace(image, affine=frozen(settled_affine(image.affine))), beside
+
+
+def _at_stated_place(done: Preprocessed, stated: Floats) -> Preprocessed:
+    """Images and map where the file says they lie, so that they fit the run in other tools.
+
+    Motion stays as it was found: its axes differ by less than 1e-4 rad.
+    """
+    back = stated @ np.linalg.inv(done.boldref.affine)
+    names = ("boldref", "mask", "white", "csf", "temporal_snr_map")
+    images = {name: replace(getattr(done, name), affine=frozen(stated)) for name in names}
+    spatial_map = replace(done.spatial_map, affine=frozen(back @ done.spatial_map.affine))
+    return replace(done, spatial_map=spatial_map, **images)
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,7 @@ from app.gui.views import (
     NetworksView,
     RegionsView,
     RingView,
+    SlicesView,
     TimeSeriesView,
 )
 from app.gui.widgets.view import View
@@ -390,6 +391,28 @@ def test_that_a_spike_at_volume_50_is_seen_in_all_traces(live: MainWindow, qtbot
     assert np.argmax(after) != SPIKE
 
 
+def test_that_a_gate_leads_to_its_frames(live: MainWindow, qtbot: Any) -> None:
+    view, session = view_of(live, "check", GatesView, qtbot), live.session
+    rows = {
+        view.table.item(row, 1).data(Qt.ItemDataRole.UserRole): row
+        for row in range(view.table.rowCount())
+    }
+    signals = case_of(session).case.signals
+    assert signals is not None
+    unused = np.flatnonzero(~np.asarray(signals.good_frames))
+
+    def click(name: str) -> None:
+        at = view.table.visualItemRect(view.table.item(rows[name], 1)).center()
+        qtbot.mouseClick(view.table.viewport(), LEFT, pos=at)
+
+    click("mean_fd_power_mm")
+    assert session.frame == SPIKE
+    click("flagged_percent")
+    assert session.frame == unused[unused > SPIKE][0]
+    click("frames")  # is about no single frame
+    assert session.frame == unused[unused > SPIKE][0]
+
+
 def test_that_a_drag_leaves_frames_out_and_everything_follows(live: MainWindow, qtbot: Any) -> None:
     view, session = view_of(live, "check", MotionView, qtbot), live.session
     original = case_of(session)
@@ -524,7 +547,29 @@ def test_that_frames_are_selected_in_the_time_series(live: MainWindow, qtbot: An
     assert (low, high) == (first - 0.5, last + 0.5)
     click_frame(view, 120, qtbot)
     assert abs(session.frame - 120) <= 1
+    assert session.state.selection.frames is None
+    assert not view._ranges[0].isVisible()
     assert all(cursor.value() == session.frame for cursor in view._cursors)
+
+
+def test_that_the_series_map_is_drawn_for_the_selected_frames(live: MainWindow, qtbot: Any) -> None:
+    session = live.session
+    slices = view_of(live, "explain", SlicesView, qtbot)
+    session.set_display(overlay="series")
+    assert slices.overlay is not None
+    whole = slices.overlay.values.copy()
+    session.select_frames(40, 60)
+    found = case_of(session).attribution
+    assert found is not None
+    frames = np.asarray(found.branches.per_parcel_frame)
+    np.testing.assert_allclose(slices.overlay.values, frames[:, 40:61].sum(axis=1))
+    assert "volumes 44 to 64" in slices.overlay.title
+    session.select_frames(frames.shape[1] - 5, FRAMES - 1)  # the model read fewer frames
+    np.testing.assert_allclose(slices.overlay.values, frames[:, -5:].sum(axis=1))
+    session.select_frames(frames.shape[1], FRAMES - 1)
+    assert "not read by the model" in slices.overlay.title
+    session.select_only_frame(3)
+    np.testing.assert_array_equal(slices.overlay.values, whole)
 
 
 def test_that_held_traces_stay_and_their_spectrum_is_right(live: MainWindow, qtbot: Any) -> None:

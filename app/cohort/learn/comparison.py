@@ -14,13 +14,7 @@ import numpy as np
 
 from app.cohort.learn.contenders import COVARIATE_RIVALS
 from app.cohort.learn.evaluate import Evaluation, ModelScores
-from app.cohort.learn.figures import (
-    around,
-    figure_of,
-    interval_of,
-    resampled,
-    value_over_repeats,
-)
+from app.cohort.learn.figures import around, drawn_of, figure_of, interval_of, value_of
 from app.cohort.learn.splits import Splits
 from app.core.arrays import Bools, Floats, Ints
 
@@ -32,13 +26,17 @@ def differences_by_fold(
     name: str, one: ModelScores, other: ModelScores, labels: Bools, splits: Splits, cutoff: float
 ) -> Floats:
     """(fold,) figure of `one` minus that of `other` on each outer fold; NaN where undefined."""
-    ranked, batch = figure_of(name, cutoff)
-    found = []
+    batch, found = figure_of(name, cutoff), []
     for fold in splits:
         rows = labels[fold.test][None]
         mine, theirs = (
-            batch(model.scores.values(ranked)[fold.repeat, fold.test][None], rows)[0]
-            for model in (one, other)
+            batch(
+                (scores.log_odds if name == "auroc" else scores.probability)[
+                    fold.repeat, fold.test
+                ][None],
+                rows,
+            )[0]
+            for scores in (one.scores, other.scores)
         )
         found.append(float(mine - theirs))
     return np.array(found)
@@ -82,13 +80,24 @@ def corrected_test(differences: Floats, test_share: float) -> dict[str, float] |
 
 
 def paired_difference(
-    name: str, one: ModelScores, other: ModelScores, labels: Bools, draws: Ints, cutoff: float
+    name: str,
+    one: ModelScores,
+    other: ModelScores,
+    labels: Bools,
+    draws: Ints,
+    cutoff: float,
+    *,
+    least: float = -np.inf,
 ) -> dict[str, Any]:
-    """Difference of one figure, with the same persons drawn for both."""
-    ranked, batch = figure_of(name, cutoff)
-    mine, theirs = one.scores.values(ranked), other.scores.values(ranked)
-    value = value_over_repeats(batch, mine, labels) - value_over_repeats(batch, theirs, labels)
-    drawn = resampled(batch, mine, labels, draws) - resampled(batch, theirs, labels, draws)
+    """Difference of one figure, with the same persons drawn for both.
+
+    `least` is what the other's figure counts as where it is lower: 0.5 keeps a rival that ranks
+    worse than nobody from flattering the model.
+    """
+    theirs = value_of(name, other.scores, labels, cutoff)
+    value = value_of(name, one.scores, labels, cutoff) - max(theirs, least)
+    rival = drawn_of(name, other.scores, labels, draws, cutoff)
+    drawn = drawn_of(name, one.scores, labels, draws, cutoff) - np.maximum(rival, least)
     return {
         "difference": value if np.isfinite(value) else None,
         "interval": around(value, interval_of(drawn)),
@@ -124,10 +133,9 @@ def test_share_of(splits: Splits) -> float:
 
 def best_covariate_rival(evaluation: Evaluation) -> str | None:
     """The covariate-only model with the highest out-of-fold AUROC; None where none was judged."""
-    batch = figure_of("auroc", 0.5)[1]
     labels = evaluation.cohort.labels
     found = {
-        name: value_over_repeats(batch, one.scores.log_odds, labels)
+        name: value_of("auroc", one.scores, labels, 0.5)
         for name, one in evaluation.models.items()
         if name in COVARIATE_RIVALS
     }

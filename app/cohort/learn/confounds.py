@@ -188,7 +188,7 @@ def subgroup_figures(
         if min(labels.sum(), (~labels).sum()) >= 2:
             rng = np.random.default_rng([seed, 505])
             draws = rng.integers(0, len(rows), (repeats, len(rows)))
-            own = Scores(scores.log_odds[:, rows], scores.probability[:, rows])
+            own = scores.rows(rows)
             entry |= figures_of(own, labels, draws, names, cutoff)
         else:
             entry["note"] = "too few of one class for a figure"

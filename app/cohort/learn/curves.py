@@ -15,15 +15,22 @@ FEWEST_IN_A_BIN = 5  # people a repeat; smaller bins join their neighbour
 
 
 def roc_points(scores: Scores, labels: Bools) -> list[list[float]]:
-    """[false positive rate, mean true positive rate over repeats] on a grid."""
+    """[false positive rate, mean true positive rate] on a grid, folds and repeats averaged."""
     found = []
-    for row in scores.log_odds:
-        order = np.argsort(-row, kind="stable")
-        hits = np.concatenate([[0.0], np.cumsum(labels[order]) / max(labels.sum(), 1)])
-        false = np.concatenate([[0.0], np.cumsum(~labels[order]) / max((~labels).sum(), 1)])
-        last = np.append(np.diff(row[order]) != 0, True)  # ties move together
-        keep = np.concatenate([[True], last])
-        found.append(np.interp(GRID, false[keep], hits[keep]))
+    for place, row in enumerate(scores.log_odds):
+        fold = np.zeros(len(row), int) if scores.fold is None else scores.fold[place]
+        for number in np.unique(fold):
+            own, y = row[fold == number], labels[fold == number]
+            if y.all() or not y.any():
+                continue
+            order = np.argsort(-own, kind="stable")
+            hits = np.concatenate([[0.0], np.cumsum(y[order]) / y.sum()])
+            false = np.concatenate([[0.0], np.cumsum(~y[order]) / (~y).sum()])
+            last = np.append(np.diff(own[order]) != 0, True)  # ties move together
+            keep = np.concatenate([[True], last])
+            found.append(np.interp(GRID, false[keep], hits[keep]))
+    if not found:
+        return []
     mean = np.mean(found, axis=0)
     return [[x, float(y)] for x, y in zip(GRID, mean, strict=True)]
 

@@ -161,6 +161,7 @@ def run_splits(
     rows, repeats = len(inputs.labels), splits.repeats
     log_odds, probability = np.full((repeats, rows), np.nan), np.full((repeats, rows), np.nan)
     predicted, target = np.full((repeats, rows), np.nan), np.full((repeats, rows), np.nan)
+    tested = np.full((repeats, rows), -1)
     calibrations, inner, told, seconds = [], [], list[dict[str, float]](), 0.0
     for number, fold in enumerate(splits):
         part = PartOfStage(progress, number / len(splits), (number + 1) / len(splits))
@@ -168,6 +169,7 @@ def run_splits(
         answer, fresh = answer_of(contender, inputs, splits, fold, result, key, part)
         seconds += time.monotonic() - began if fresh else 0.0
         calibration = fit_platt(answer.inner, inputs.labels[fold.training])
+        tested[fold.repeat, fold.test] = fold.number
         log_odds[fold.repeat, fold.test] = answer.test
         probability[fold.repeat, fold.test] = calibrated(calibration, answer.test)
         if answer.continuous is not None:
@@ -182,7 +184,7 @@ def run_splits(
         contender.id,
         contender.label,
         contender.inputs,
-        Scores(frozen(log_odds), frozen(probability)),
+        Scores(frozen(log_odds), frozen(probability), frozen(tested)),
         tuple(calibrations),
         tuple(inner),
         frozen(predicted) if regression else None,

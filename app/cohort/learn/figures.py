@@ -2,6 +2,11 @@
 
 A figure of several repeats is the mean of each repeat's. Its interval resamples persons, the same
 persons in all repeats, so that repeating the split does not narrow it.
+
+AUROC compares people of one outer fold, who were scored by one model, and no others. Scores of
+different folds come from models whose intercepts lean against the people left out; pooling them
+pushes the AUROC of a model that learnt nothing below 0.5 (Parker, Guenter and Bedo 2007, BMC
+Bioinformatics 8), and would flatter whoever is compared with it.
 """
 
 from __future__ import annotations
@@ -124,8 +129,8 @@ def calibration_intercept_of(probability: Floats, labels: Bools) -> Floats:
     return np.where(both, added, np.nan)
 
 
-def figure_of(name: str, cutoff: float) -> tuple[bool, Batch]:
-    """Whether the figure ranks log-odds (True) or takes probabilities, and its function."""
+def figure_of(name: str, cutoff: float) -> Batch:
+    """The function of a figure; AUROC takes log-odds, all others probabilities."""
     with_cutoff: Mapping[str, Callable[[Floats, Bools, float], Floats]] = {
         "balanced_accuracy": balanced_accuracy_of,
         "mcc": matthews_of,
@@ -133,17 +138,16 @@ def figure_of(name: str, cutoff: float) -> tuple[bool, Batch]:
         "specificity": specificity_of,
     }
     plain: Mapping[str, Batch] = {
+        "auroc": auroc_of,
         "brier": brier_of,
         "log_loss": log_loss_of,
         "calibration_slope": calibration_slope_of,
         "calibration_intercept": calibration_intercept_of,
     }
-    if name == "auroc":
-        return True, auroc_of
     if name in plain:
-        return False, plain[name]
+        return plain[name]
     function = with_cutoff[name]
-    return False, lambda probability, labels: function(probability, labels, cutoff)
+    return lambda probability, labels: function(probability, labels, cutoff)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,16 +156,63 @@ class Scores:
 
     log_odds: Floats  # (repeat, row), uncalibrated; NaN where a row was never tested
     probability: Floats  # (repeat, row), calibrated by the inner folds
+    fold: Ints | None = None  # (repeat, row) whose model scored a row; None = one for all
 
-    def values(self, ranked: bool) -> Floats:
-        """What a figure takes."""
-        return self.log_odds if ranked else self.probability
+    def rows(self, index: Ints) -> Scores:
+        """The same for some people."""
+        fold = None if self.fold is None else self.fold[:, index]
+        return Scores(self.log_odds[:, index], self.probability[:, index], fold)
 
 
-def value_over_repeats(batch: Batch, values: Floats, labels: Bools) -> float:
-    """Mean over repeats of one figure."""
-    found = batch(values, np.broadcast_to(labels, values.shape))
+def value_of(name: str, scores: Scores, labels: Bools, cutoff: float) -> float:
+    """One figure, mean over repeats; NaN where it cannot be computed."""
+    if name == "auroc":
+        found = np.array([_share(*wins) for wins in _wins(scores, labels)])
+    else:
+        batch = figure_of(name, cutoff)
+        found = batch(scores.probability, np.broadcast_to(labels, scores.probability.shape))
     return float(np.nanmean(found)) if np.isfinite(found).any() else float("nan")
+
+
+def drawn_of(name: str, scores: Scores, labels: Bools, draws: Ints, cutoff: float) -> Floats:
+    """(draw,) the same figure in each draw of persons; NaN where undefined."""
+    if name != "auroc":
+        return resampled(figure_of(name, cutoff), scores.probability, labels, draws)
+    count = np.stack([np.bincount(rows, minlength=len(labels)) for rows in draws]).astype(float)
+    one, other = count[:, labels], count[:, ~labels]
+    each = []
+    for won, pairs in _wins(scores, labels):
+        whole = ((one @ pairs) * other).sum(axis=1)
+        part = ((one @ won) * other).sum(axis=1)
+        each.append(np.where(whole > 0, part / np.maximum(whole, 1.0), np.nan))
+    return _mean_known(np.stack(each))
+
+
+def _wins(scores: Scores, labels: Bools) -> list[tuple[Floats, Floats]]:
+    """Of each repeat: (responder, other) 1 where the responder ranks higher, 0.5 for a tie; and 1
+    where the two were scored by one model."""
+    found = []
+    for place, row in enumerate(scores.log_odds):
+        one, other = row[labels][:, None], row[~labels][None, :]
+        pairs = np.ones((one.size, other.size))
+        if scores.fold is not None:
+            fold = scores.fold[place]
+            pairs = (fold[labels][:, None] == fold[~labels][None, :]).astype(float)
+        won = ((one > other) + 0.5 * (one == other)) * pairs
+        found.append((won, pairs))
+    return found
+
+
+def _share(won: Floats, pairs: Floats) -> float:
+    return float(won.sum() / pairs.sum()) if pairs.sum() else float("nan")
+
+
+def _mean_known(values: Floats) -> Floats:
+    """Mean over the first axis of what is finite; NaN where nothing is."""
+    known = np.isfinite(values)
+    count = known.sum(axis=0)
+    summed = np.where(known, values, 0.0).sum(axis=0)
+    return np.asarray(np.where(count > 0, summed / np.maximum(count, 1), np.nan))
 
 
 def draws_of(people: Sequence[str], repeats: int, seed: int) -> Ints:
@@ -190,14 +241,9 @@ def resampled(batch: Batch, values: Floats, labels: Bools, draws: Ints) -> Float
     for start in range(0, len(draws), at_once):
         rows = draws[start : start + at_once]
         drawn = labels[rows]
-        total = np.stack([batch(one[rows], drawn) for one in values])
-        with np.errstate(invalid="ignore"):
-            known = np.isfinite(total)
-            count = known.sum(axis=0)
-            summed = np.where(known, total, 0.0).sum(axis=0)
-            found[start : start + at_once] = np.where(
-                count > 0, summed / np.maximum(count, 1), np.nan
-            )
+        found[start : start + at_once] = _mean_known(
+            np.stack([batch(one[rows], drawn) for one in values])
+        )
     return found
 
 
@@ -217,10 +263,8 @@ def figures_of(
     """Each figure with its 95 % interval; None where it cannot be computed."""
     found: dict[str, Any] = {}
     for name in (*names, "sensitivity", "specificity"):
-        ranked, batch = figure_of(name, cutoff)
-        values = scores.values(ranked)
-        value = value_over_repeats(batch, values, labels)
-        interval = interval_of(resampled(batch, values, labels, draws))
+        value = value_of(name, scores, labels, cutoff)
+        interval = interval_of(drawn_of(name, scores, labels, draws, cutoff))
         found[name] = value if np.isfinite(value) else None
         found[f"{name}_interval"] = around(value, interval)
     return found

@@ -139,7 +139,7 @@ def judged(
     with progress.stage("learning curve"):
         figures["learning_curve"] = (
             learning_curve(asked, cohort, evaluation.splits, draws, progress)
-            if protocol.learning_curve and not asked.deep
+            if protocol.learning_curve and not asked.deep and plan.recipe.harmonise == "none"
             else []
         )
     if protocol.learning_curve and asked.deep:
@@ -157,17 +157,18 @@ def judged(
 def gain(evaluation: Evaluation, draws: Ints) -> dict[str, Any]:
     """AUROC gained over the best covariate-only rival, persons paired.
 
-    Where no such rival was judged the gain is over 0.5, which ranks nobody; ``rival`` says so.
+    A rival below 0.5 counts as 0.5: whoever does worse than ranking nobody is no measure. Where no
+    covariate was known the gain is over 0.5; ``rival`` says so.
     """
     rival = best_covariate_rival(evaluation)
     headline, labels = evaluation.headline, evaluation.cohort.labels
     cutoff = evaluation.cohort.plan.protocol.cutoff
     if rival is None or rival == headline.id:
         constant = np.zeros_like(headline.scores.log_odds)
-        other = replace(headline, scores=Scores(constant, np.full_like(constant, NULL_AUROC)))
+        other = replace(headline, scores=Scores(constant, np.full_like(constant, NULL_AUROC), None))
     else:
         other = evaluation.models[rival]
-    found = paired_difference("auroc", headline, other, labels, draws, cutoff)
+    found = paired_difference("auroc", headline, other, labels, draws, cutoff, least=NULL_AUROC)
     return {
         "auroc": found["difference"],
         "auroc_interval": found["interval"],
@@ -219,7 +220,7 @@ def _secondary(evaluation: Evaluation, draws: Ints) -> dict[str, Any]:
         labels = values[rows] == 1.0
         entry: dict[str, Any] = {"people": len(rows), "responders": int(labels.sum())}
         if min(labels.sum(), (~labels).sum()) >= 2:
-            own = Scores(headline.scores.log_odds[:, rows], headline.scores.probability[:, rows])
+            own = headline.scores.rows(rows)
             names = [cohort.identifiers[i] for i in rows]
             drawn = draws_of(names, len(draws), cohort.plan.protocol.seed)
             found_figures = figures_of(own, labels, drawn, ["auroc"], 0.5)
@@ -240,7 +241,7 @@ def _left_out(evaluation: Evaluation) -> dict[str, Any]:
         labels = cohort.labels[rows]
         entry: dict[str, Any] = {"people": len(rows), "responders": int(labels.sum())}
         if min(labels.sum(), (~labels).sum()) >= 2:
-            own = Scores(one.scores.log_odds[:, rows], one.scores.probability[:, rows])
+            own = one.scores.rows(rows)
             drawn = draws_of(
                 [cohort.identifiers[i] for i in rows], protocol.bootstrap_repeats, protocol.seed
             )

@@ -19,7 +19,12 @@ from app.cohort.learn.participants_table import (
 )
 from app.cohort.learn.plan import Plan
 from app.cohort.learn.plan_lock import Deviation, LockedPlan
-from app.cohort.learn.refusals import refuse_definitions, refuse_mixtures, refuse_off_scale
+from app.cohort.learn.refusals import (
+    refuse_arms,
+    refuse_definitions,
+    refuse_mixtures,
+    refuse_off_scale,
+)
 from app.cohort.learn.scans import PreparedScan, scans_of
 from app.core.arrays import Bools, Floats, Ints, frozen
 from app.core.errors import AppError
@@ -219,6 +224,7 @@ def read_cohort(
             code="cohort.people",
         )
     refuse_mixtures([one.scan for one in people], plan)
+    refuse_arms([one.arm for one in people], plan)
     return Cohort(tuple(people), tuple(excluded), table_path)
 
 

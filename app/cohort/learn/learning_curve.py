@@ -8,7 +8,7 @@ import numpy as np
 
 from app.cohort.learn.contender import Contender, Inputs
 from app.cohort.learn.evaluate import fold_seed
-from app.cohort.learn.figures import auroc_of, interval_of, resampled
+from app.cohort.learn.figures import Scores, drawn_of, interval_of, value_of
 from app.cohort.learn.labelled import LabelledCohort
 from app.cohort.learn.splits import Fold, Splits
 from app.core.arrays import Bools, Ints
@@ -35,13 +35,16 @@ def learning_curve(
     inputs, rows = Inputs.of(cohort).relabelled(cohort.labels), []
     repeats = min(splits.repeats, MOST_REPEATS)
     folds = [fold for fold in splits if fold.repeat < repeats]
+    tested = np.full((repeats, len(cohort)), -1)
+    for fold in folds:
+        tested[fold.repeat, fold.test] = fold.number
     for place, share in enumerate(shares):
         scores = np.full((repeats, len(cohort)), np.nan)
         sizes = []
         for number, fold in enumerate(folds):
             kept = subsample(fold, cohort.labels, share, splits.seed)
-            own = cohort.labels[kept]
-            if min(own.sum(), (~own).sum()) < MINIMUM_PER_CLASS:
+            there = cohort.labels[kept]
+            if min(there.sum(), (~there).sum()) < MINIMUM_PER_CLASS:
                 break
             bare = Fold(fold.repeat, fold.number, kept, fold.test, ())
             answer = contender.answer(inputs, bare, fold_seed(splits.seed, fold), Progress())
@@ -49,13 +52,13 @@ def learning_curve(
             sizes.append(len(kept))
             progress.step((place + (number + 1) / len(folds)) / len(shares), f"share {share:g}")
         else:
-            drawn = resampled(auroc_of, scores, cohort.labels, draws)
-            labels = np.broadcast_to(cohort.labels, scores.shape)
+            own = Scores(scores, scores, tested)
+            drawn = drawn_of("auroc", own, cohort.labels, draws, 0.5)
             rows.append(
                 {
                     "share": share,
                     "training_people": float(np.mean(sizes)),
-                    "auroc": float(auroc_of(scores, labels).mean()),
+                    "auroc": value_of("auroc", own, cohort.labels, 0.5),
                     "auroc_interval": interval_of(drawn),
                     "repeats": repeats,
                 }

@@ -15,7 +15,7 @@ import numpy as np
 
 from app.cohort.learn.contender import Contender, Inputs, LinearContender
 from app.cohort.learn.evaluate import fold_seed
-from app.cohort.learn.figures import auroc_of
+from app.cohort.learn.figures import Scores, value_of
 from app.cohort.learn.labelled import LabelledCohort
 from app.cohort.learn.reduced import Reduced
 from app.cohort.learn.result_folder import ResultFolder
@@ -112,7 +112,7 @@ def permutation_test(
         )
     inputs = Inputs.of(cohort)
     loop = _Loop.of(contender, inputs, splits, progress)
-    key = [cohort.sha256(), splits.sha256, contender.identity, seed]
+    key = ["within folds", cohort.sha256(), splits.sha256, contender.identity, seed]
     path = result.private / "permutations" / f"{contender.id}-{record_sha256(key)[:16]}.npz"
     found = np.full(permutations, np.nan)
     known = result.read_arrays(path)
@@ -153,9 +153,10 @@ class _Loop:
         return cls(contender, inputs, bare, seeds, prepared)
 
     def auroc(self, labels: Bools) -> float:
-        """Pooled out-of-fold AUROC, everything that needs labels fitted again."""
-        scores = np.full(len(labels), np.nan)
+        """Out-of-fold AUROC, everything that needs labels fitted again."""
+        scores, tested = np.full(len(labels), np.nan), np.full(len(labels), -1)
         for place, fold in enumerate(self.folds):
+            tested[fold.test] = fold.number
             if isinstance(self.contender, LinearContender):
                 rows = self.prepared[place]
                 scores[fold.test], _ = self.contender.fitted(
@@ -166,7 +167,7 @@ class _Loop:
                     self.inputs.relabelled(labels), fold, self.seeds[place], Progress()
                 )
                 scores[fold.test] = answer.test
-        return float(auroc_of(scores[None], labels[None])[0])
+        return value_of("auroc", Scores(scores[None], scores[None], tested[None]), labels, 0.5)
 
 
 def p_value(true: float, permuted: Floats) -> float:

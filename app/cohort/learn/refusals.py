@@ -49,6 +49,23 @@ def _mixed(what: str) -> AppError:
     )
 
 
+def refuse_arms(arms: Sequence[str], plan: Plan) -> None:
+    """People of several arms are judged together only where the plan models a control arm.
+
+    Raises
+    ------
+    AppError
+        ``cohort.arms``.
+    """
+    found = sorted(set(arms))
+    if len(found) > 1 and not plan.treatment.control_arm_modelled:
+        raise AppError(
+            f"People of {len(found)} arms would be pooled: {', '.join(one[:30] for one in found)}.",
+            "Select one arm (select, --select); or plan treatment.control_arm_modelled = true.",
+            code="cohort.arms",
+        )
+
+
 def refuse_definitions(table: ParticipantsTable, plan: Plan, rows: list[dict[str, str]]) -> None:
     """A table that names its definition names one, and the plan's.
 

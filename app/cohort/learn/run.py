@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,10 +68,15 @@ def find_table(cohort: Path) -> Path:
     )
 
 
-def learn(request: LearnRequest, progress: Progress | None = None) -> Learnt:
+def learn(
+    request: LearnRequest,
+    progress: Progress | None = None,
+    then: Mapping[str, float] | None = None,
+) -> Learnt:
     """Read, lock, label, evaluate, judge, write; goes on where an earlier run was stopped.
 
     Models that the cohort cannot feed are left out and told as deviations; the headline is not.
+    `then` holds the weights of stages that the caller lets follow.
 
     Raises
     ------
@@ -86,10 +92,29 @@ def learn(request: LearnRequest, progress: Progress | None = None) -> Learnt:
         _refuse_parcels(cohort, atlas)
     workshop = workshop_of(cohort, atlas, request)
     contenders, cohort = contenders_of(cohort, workshop)
+    progress.set_weights(_weights(contenders, plan) | dict(then or {}))
     found = evaluate(cohort, contenders, request.out, progress)
     found = judged(found, contenders, progress, control_arm=request.control_arm)
     write_evaluation(found)
     return Learnt(found, tuple(contenders), workshop, atlas)
+
+
+def _weights(contenders: Sequence[Contender], plan: Plan) -> dict[str, float]:
+    """Rough shares of the stages; a tangent reference takes longer than all other linear fits."""
+
+    def of(one: Contender) -> float:
+        if one.deep:
+            return 100.0
+        return 30.0 if one.id.startswith("tangent") else 2.0
+
+    repeats = plan.protocol.repeats
+    found = {"read": 5.0} | {one.id: repeats * of(one) for one in contenders}
+    found["figures"] = 3.0 * len(contenders)
+    if plan.protocol.permutations:
+        each = of(contenders[0]) if contenders[0].deep else 0.2
+        found["permutations"] = plan.protocol.permutations * each
+    found["learning curve"] = 0.0 if contenders[0].deep else 5.0 * of(contenders[0])
+    return found
 
 
 def workshop_of(cohort: LabelledCohort, atlas: Atlas, request: LearnRequest) -> Workshop:

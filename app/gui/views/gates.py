@@ -24,7 +24,9 @@ from app.core.results import (
 )
 from app.gui.session import Session, may_overrule
 from app.gui.widgets.fields import muted
+from app.gui.widgets.frame_table import telling_frame
 from app.gui.widgets.icons import VERDICT_STATES, icon, state_colour
+from app.gui.widgets.tables import Table
 from app.gui.widgets.theme import font
 from app.gui.widgets.view import ElidedLabel, View
 
@@ -61,6 +63,8 @@ class GatesView(View):
         self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.table.setWordWrap(False)
         self.table.setAccessibleName("Quality gates")
+        self.table.cellClicked.connect(lambda row, _column: self._to_frame(row))
+        self.table.cellActivated.connect(lambda row, _column: self._to_frame(row))
         header = self.table.horizontalHeader()
         header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
         header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
@@ -72,6 +76,24 @@ class GatesView(View):
         self.findings.setObjectName("muted")
         self.body.addWidget(self.findings)
         self.refresh()
+
+    def as_table(self) -> Table | None:
+        """Each gate with its value, limit, source and verdict; then what informs only."""
+        opened = self.session.case
+        quality = opened.case.quality if opened is not None else None
+        if quality is None:
+            return None
+        columns = ("Gate", "Value", "Unit", "Limit", "Source", "Verdict")
+        judged = [
+            (m.label, m.value, m.unit, m.limit, m.source, wording.VERDICT_WORDS[m.verdict])
+            for m in quality.metrics
+        ]
+        told = [(m.label, m.value, m.unit, "", m.source, "informs only") for m in quality.informing]
+        return Table(columns, [*judged, *told])
+
+    def sentence(self) -> str:
+        """The worst verdict."""
+        return self.verdict.text()
 
     def refresh(self) -> None:
         """Fill the table for the case that is open."""
@@ -113,7 +135,9 @@ class GatesView(View):
         self.table.insertRow(row)
         self.table.setItem(row, 0, QTableWidgetItem())
         self.table.setCellWidget(row, 0, self._gate(metric, judged=judged))
-        self.table.setItem(row, 1, QTableWidgetItem(wording.metric_value(metric)))
+        value = QTableWidgetItem(wording.metric_value(metric))
+        value.setData(Qt.ItemDataRole.UserRole, metric.name)
+        self.table.setItem(row, 1, value)
         if judged:
             state, colours = VERDICT_STATES[metric.verdict], self.tokens()
             colour = state_colour(state, colours)
@@ -125,6 +149,15 @@ class GatesView(View):
             verdict.setForeground(QColor(self.tokens().muted))
         self.table.setItem(row, 2, verdict)
         self.table.setRowHeight(row, 2 * self.fontMetrics().height() + 9)
+
+    def _to_frame(self, row: int) -> None:
+        """Go to the frame that a measure is about, in carpet, traces and slices."""
+        opened, item = self.session.case, self.table.item(row, 1)
+        name = item.data(Qt.ItemDataRole.UserRole) if item is not None else None
+        if opened is not None and isinstance(name, str):
+            frame = telling_frame(opened.case, name, self.session.frame)
+            if frame is not None:
+                self.session.select_frame(frame)
 
     def _show_worst(self, quality: QualityReport) -> None:
         """The first gate that decides the verdict is in sight."""

@@ -54,7 +54,7 @@ class MotionView(View):
         ViewCommand("before_after", "Carpet before or after cleaning", "B", "swap_carpet"),
     )
     gestures: ClassVar[tuple[tuple[str, str], ...]] = (
-        ("Click", "Show this volume in the slices"),
+        ("Click", "Show this volume in the slices; no frames are selected any more"),
         ("Drag", "Leave these frames out, or take them back"),
         ("Shift+drag", "Select frames"),
     )
@@ -106,7 +106,7 @@ class MotionView(View):
     def _connect(self) -> None:
         session = self.session
         self.mouse.hovered.connect(self._hovered)
-        self.mouse.clicked.connect(lambda frame, _shift: session.select_frame(frame))
+        self.mouse.clicked.connect(lambda frame, _shift: session.select_only_frame(frame))
         self.mouse.dragging.connect(self._show_range)
         self.mouse.dragged.connect(self._dragged)
         self.censor_bar.back_asked.connect(lambda: take_back(session))
@@ -124,7 +124,7 @@ class MotionView(View):
         self._plots: list[pg.PlotItem] = []
         self._cursors: list[pg.InfiniteLine] = []
         self._ranges: list[pg.LinearRegionItem] = []
-        self._shades: list[tuple[pg.PlotItem, pg.LinearRegionItem]] = []
+        self._shades: list[tuple[pg.PlotItem, plots.FrameShade]] = []
         self._carpet: CarpetPlot | None = None
         self._share = -1.0  # of what is drawn
         self.mouse.plots = []

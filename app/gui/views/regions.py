@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QAbstractItemView, QLineEdit, QTableView, QWidget
 from app.gui.session import Session
 from app.gui.widgets.parcel_table import SORT_ROLE, set_up_rows, set_widths
 from app.gui.widgets.region_table import RegionTable
+from app.gui.widgets.tables import Table, table_of_model
 from app.gui.widgets.view import View
 
 # Below these widths a name cannot be read beside the column.
@@ -47,6 +48,23 @@ class RegionsView(View):
         self.listen(session.parcel_changed, self._parcel_changed)
         self.listen(session.explain_changed, self.refresh)
         self.refresh()
+
+    def as_table(self) -> Table | None:
+        """The regions that are listed, in full precision."""
+        return table_of_model(self.proxy, SORT_ROLE) if self.regions.rowCount() else None
+
+    def sentence(self) -> str:
+        """The selected region and its values."""
+        row = self.proxy.mapFromSource(self.regions.index(self.session.parcel or 0, 0)).row()
+        if self.session.parcel is None or row < 0:
+            return f"{self.proxy.rowCount()} regions, none selected"
+        model = self.proxy
+        cells = [
+            f"{model.headerData(column, Qt.Orientation.Horizontal)} "
+            f"{model.index(row, column).data()}"
+            for column in range(model.columnCount())
+        ]
+        return ", ".join(cells)
 
     def refresh(self) -> None:
         """Fill the table for the case that is open."""

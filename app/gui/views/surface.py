@@ -15,7 +15,7 @@ from app.gui.session import Session
 from app.gui.widgets.colour_bar import ColourBar
 from app.gui.widgets.fields import choice, muted, set_choice
 from app.gui.widgets.layer_stack import top_overlay
-from app.gui.widgets.overlay import Overlay, name_method
+from app.gui.widgets.overlay import Overlay, follows_frames, name_method
 from app.gui.widgets.space_content import connections_in_space, legend_of
 from app.gui.widgets.surface_canvas import Legend, SurfaceCanvas
 from app.gui.widgets.tables import Table
@@ -92,7 +92,12 @@ class SurfaceView(View):
         self.listen(session.crosshair_changed, self._crosshair_changed)
         for signal in (session.display_changed, session.slices_changed, session.plots_changed):
             self.listen(signal, self._draw)
+        self.listen(session.frames_changed, self._frames_changed)
         self.refresh()
+
+    def _frames_changed(self) -> None:
+        if follows_frames(self.session):
+            self._draw()
 
     def shape(self) -> str:
         """A key of the choices: a surface, or "glass"."""
@@ -248,7 +253,7 @@ class SurfaceView(View):
         self.shown = shown_connections(self.session) if shape == "glass" else None
         set_choice(self.shape_box, shape)
         self._show_legend(shape)
-        if scene is None:
+        if scene is None or self.session.case is None:  # a scene may outlive its case for a turn
             waiting = self.session.case is not None and bool(self.session.case.view.surfaces)
             self.canvas.reason = "Loading the surface…" if waiting else self.empty_reason()
             self.canvas.update()

@@ -327,7 +327,7 @@ class TimeSeriesView(View):
         if shift:
             self.hold()
         else:
-            self.session.select_frame(frame)
+            self.session.select_only_frame(frame)
 
     # keys ------------------------------------------------------------------------
 

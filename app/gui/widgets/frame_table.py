@@ -47,6 +47,38 @@ def frame_words(case: Case, frame: int, by_hand: Sequence[int]) -> str:
     return "  ·  ".join(parts)
 
 
+_WORST = {
+    "mean_fd_power_mm": "framewise_displacement",
+    "mean_fd_jenkinson_mm": "framewise_displacement",
+    "fd_over_0_2_mm_percent": "framewise_displacement",
+    "mean_std_dvars": "std_dvars",
+}
+
+
+def telling_frame(case: Case, metric: str, after: int) -> int | None:
+    """The frame that a quality measure is about; None where it is about no single one.
+
+    The largest displacement or DVARS; for what counts frames, the next unused one after `after`,
+    and round to the first.
+    """
+    signals = case.signals
+    if signals is None:
+        return None
+    trace = signals.confounds.get(_WORST.get(metric, ""))
+    if trace is not None and np.isfinite(trace).any():
+        return int(np.nanargmax(np.asarray(trace, dtype=float)))
+    unused = np.flatnonzero(~np.asarray(signals.good_frames))
+    if metric == "uncertain_frames" and case.motion is not None:
+        unused = np.array(case.motion.uncertain_frames, dtype=int) - signals.first_frame
+        unused = unused[(unused >= 0) & (unused < len(signals.good_frames))]
+    elif metric not in ("flagged_percent", "usable_time_s"):
+        return None
+    if not unused.size:
+        return None
+    later = unused[unused > after]
+    return int(later[0] if later.size else unused[0])
+
+
 def frame_table(case: Case, by_hand: Sequence[int]) -> Table:
     """One row a frame: volume in the file, time, motion, traces, and whether it is used."""
     signals = case.signals

@@ -81,9 +81,6 @@ def current_overlay(session: Session) -> Overlay | None:
         values, title = _of_frames(opened, *frames)
     if kind == "seed" and session.parcel is not None:
         title = seed_title(opened, session.parcel)
-    frames = session.state.selection.frames
-    if kind == "series" and frames is not None:
-        values, title = _of_frames(opened, *frames)
     layer = replace(session.state.slices.shared, top_share=1.0 - display.hidden_share)
     return _overlay(opened, kind, title, values, layer)
 
@@ -144,16 +141,28 @@ def ranged(scale: LayerScale, layer: Layer) -> LayerScale:
     return replace(scale, colour_map=layer.colour_map, low=low, high=high)
 
 
+def follows_frames(session: Session) -> bool:
+    """Whether the overlay that all views share is of the selected frames."""
+    return session.display.overlay == "series" and session.case is not None
+
+
 def _of_frames(opened: OpenCase, first: int, last: int) -> tuple[Floats, str]:
-    """The series map of some frames, and its title with them and their resolution."""
+    """The series map of some frames, and its title with them and their resolution.
+
+    Frames that the model did not read have no part in it.
+    """
     found, signals = opened.attribution, opened.case.signals
     assert found is not None
     assert signals is not None
-    start = signals.first_frame
+    start, count = signals.first_frame, found.branches.per_parcel_frame.shape[1]
     title = f"(a) time series, volumes {start + first} to {start + last} (first = 0)"
     if found.patch_frames:
         title += f", in patches of {found.patch_frames}"
-    return frames_map(found.branches, first, last), title
+    if first >= count:
+        return np.zeros(len(signals.parcel_names)), f"{title}: not read by the model"
+    if last >= count:
+        title += f"; the model read up to {start + count - 1}"
+    return frames_map(found.branches, first, min(last, count - 1)), title
 
 
 def name_method(label: QLabel, title: str, overlay: Overlay | None) -> None:

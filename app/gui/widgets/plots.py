@@ -8,8 +8,8 @@ os.environ.setdefault("PYQTGRAPH_QT_LIB", "PySide6")
 
 import numpy as np
 import pyqtgraph as pg
-from PySide6.QtCore import Qt
-from PySide6.QtGui import QColor
+from PySide6.QtCore import QRectF, Qt
+from PySide6.QtGui import QColor, QPainter
 
 from app.core.arrays import Bools, Floats
 from app.gui.widgets.theme import Tokens
@@ -104,17 +104,40 @@ def faint(colour: str, alpha: int) -> QColor:
     return made
 
 
-def shade_frames(item: pg.PlotItem, good: Bools, colour: str) -> list[pg.LinearRegionItem]:
+class FrameShade(pg.GraphicsObject):  # type: ignore[misc]
+    """Runs of frames shaded over the whole height of a plot: one item, however many runs."""
+
+    def __init__(self, spans: list[tuple[int, int]], colour: QColor) -> None:
+        super().__init__()
+        self.spans, self._colour = spans, colour
+        self.setZValue(-10)
+
+    def boundingRect(self) -> QRectF:
+        """All that is seen of the plot."""
+        return QRectF(self.viewRect())
+
+    def viewTransformChanged(self) -> None:
+        """What is seen of the plot changed."""
+        self.prepareGeometryChange()
+        self.update()
+
+    def paint(self, painter: QPainter, *_rest: object) -> None:
+        """From the lower to the upper edge."""
+        seen = self.viewRect()
+        for first, after in self.spans:
+            painter.fillRect(
+                QRectF(first - 0.5, seen.top(), after - first, seen.height()), self._colour
+            )
+
+
+def shade_frames(item: pg.PlotItem, good: Bools, colour: str) -> list[FrameShade]:
     """Shade the frames that are not good; what was added, so that it can be taken away."""
-    regions = []
-    for first, after in flagged_spans(good):
-        region = pg.LinearRegionItem(
-            (first - 0.5, after - 0.5), movable=False, brush=faint(colour, 60), pen=pg.mkPen(None)
-        )
-        region.setZValue(-10)
-        item.addItem(region)
-        regions.append(region)
-    return regions
+    spans = flagged_spans(good)
+    if not spans:
+        return []
+    shade = FrameShade(spans, faint(colour, 60))
+    item.addItem(shade, ignoreBounds=True)
+    return [shade]
 
 
 def shade_flagged(item: pg.PlotItem, good: Bools, colours: Tokens) -> None:

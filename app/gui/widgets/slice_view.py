@@ -17,7 +17,7 @@ from app.core.sides import UNKNOWN_SENTENCE, side_word
 from app.gui.session import Point, Session
 from app.gui.view_state.slices import CROSSHAIR_COLOURS
 from app.gui.widgets.colour_bar import ColourBar
-from app.gui.widgets.overlay import Overlay
+from app.gui.widgets.overlay import Overlay, follows_frames
 from app.gui.widgets.place_box import PlaceBox
 from app.gui.widgets.slice_content import Crosshair, SliceContent
 from app.gui.widgets.slice_keys import GESTURES, PLANE_COMMANDS, PlaneKeys
@@ -79,6 +79,7 @@ class SliceView(View):
         self.listen(session.crosshair_changed, self._crosshair_changed)
         self.listen(session.display_changed, self._draw)
         self.listen(session.slices_changed, self._draw)
+        self.listen(session.frames_changed, self._frames_changed)
 
     # what is shown --------------------------------------------------------------
 
@@ -141,7 +142,8 @@ class SliceView(View):
         """Where the crosshair stands and what is there, for a screen reader."""
         if self.stage.content is None:
             return self.stage.reason
-        parts = [self.region.full_text(), self.read_out.full_text(), self.hidden.text()]
+        told = (self.region.full_text(), self.read_out.full_text(), self.hidden.text())
+        parts = [self.footnote(), *told]
         return "; ".join(part for part in parts if part)
 
     def as_table(self) -> Table | None:
@@ -213,6 +215,10 @@ class SliceView(View):
 
     def _parcel_changed(self) -> None:
         self._draw()
+
+    def _frames_changed(self) -> None:
+        if follows_frames(self.session):
+            self._draw()
 
     def _crosshair_changed(self) -> None:
         found = self.volume()

@@ -34,10 +34,12 @@ from app.cohort.learn.figures import (
     auroc_of,
     calibration_intercept_of,
     calibration_slope_of,
+    drawn_of,
     draws_of,
     figure_of,
     figures_of,
     resampled,
+    value_of,
 )
 from app.cohort.learn.permutation import exchangeable, p_value, permuted_labels
 from app.models.baselines.people import class_weights
@@ -65,8 +67,8 @@ def some():
 )
 def test_that_figures_are_those_of_scikit_learn(some, name, theirs):
     log_odds, probability, labels = some
-    ranked, batch = figure_of(name, 0.4)
-    values = np.stack([log_odds if ranked else probability] * 2)
+    batch = figure_of(name, 0.4)
+    values = np.stack([log_odds if name == "auroc" else probability] * 2)
     found = batch(values, np.stack([labels, labels]))
     assert found == pytest.approx([theirs(labels, probability)] * 2)
 
@@ -95,9 +97,39 @@ def test_that_calibration_of_one_probability_for_all_has_no_slope():
 def test_that_a_bootstrap_draws_the_same_persons_in_every_repeat(some):
     log_odds, _, labels = some
     draws = draws_of([str(i) for i in range(70)], 50, seed=1)
-    found = resampled(auroc_of, np.stack([log_odds, log_odds]), labels, draws)
+    both = np.stack([log_odds, log_odds])
     expected = [metrics.roc_auc_score(labels[rows], log_odds[rows]) for rows in draws]
+    np.testing.assert_allclose(resampled(auroc_of, both, labels, draws), expected)
+    found = drawn_of("auroc", Scores(both, both), labels, draws, 0.5)
     np.testing.assert_allclose(found, expected)
+
+
+def test_that_auroc_compares_people_of_one_fold_alone(some):
+    log_odds, probability, labels = some
+    fold = np.arange(70) % 3
+    moved = log_odds + 100.0 * fold  # another intercept in each fold
+    scores = Scores(moved[None], probability[None], fold[None])
+    own = [metrics.roc_auc_score(labels[fold == f], log_odds[fold == f]) for f in range(3)]
+    pairs = [labels[fold == f].sum() * (~labels[fold == f]).sum() for f in range(3)]
+    expected = np.average(own, weights=pairs)
+    assert value_of("auroc", scores, labels, 0.5) == pytest.approx(expected)
+    draws = np.arange(70)[None]
+    assert drawn_of("auroc", scores, labels, draws, 0.5)[0] == pytest.approx(expected)
+    some_rows = scores.rows(np.flatnonzero(fold == 1))
+    assert value_of("auroc", some_rows, labels[fold == 1], 0.5) == pytest.approx(own[1])
+
+
+def test_that_models_which_learnt_nothing_are_at_one_half():
+    rng = np.random.default_rng(11)
+    pooled, within = [], []
+    for _ in range(300):  # each fold answers with the base rate of the others
+        labels, fold = rng.random(40) < 0.5, rng.permutation(40) % 5
+        scores = np.array([labels[fold != f].mean() for f in fold]) + 1e-3 * rng.random(40)
+        both = Scores(scores[None], scores[None], fold[None])
+        within.append(value_of("auroc", both, labels, 0.5))
+        pooled.append(auroc_of(scores[None], labels[None])[0])
+    assert np.nanmean(pooled) < 0.4
+    assert np.nanmean(within) == pytest.approx(0.5, abs=0.02)
 
 
 def test_that_rows_of_one_person_are_drawn_together():

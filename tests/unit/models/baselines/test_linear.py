@@ -7,6 +7,7 @@ import pytest
 import torch
 from nilearn.connectome import ConnectivityMeasure
 from scipy import linalg, stats
+from sklearn.base import BaseEstimator
 from sklearn.linear_model import LogisticRegression, RidgeClassifier
 from sklearn.svm import SVC
 
@@ -15,7 +16,7 @@ from app.models.baselines.connections import fisher_pairs
 from app.models.baselines.connectome_predictive import fit_networks
 from app.models.baselines.linear import LOGISTIC, RIDGE, SVM, fit_linear, fit_scaling, solve
 from app.models.baselines.people import class_weights, inner_folds, log_loss
-from app.models.baselines.tangent import SHRINKAGE, Given, SymmetricLogarithm, TangentLinear
+from app.models.baselines.tangent import SHRINKAGE, SymmetricLogarithm, TangentLinear
 from tests.unit.models.baselines.planted import PARCELS, cohort, make
 
 
@@ -110,7 +111,16 @@ def test_that_a_separating_feature_gives_the_answer_known_by_hand():
 # ---------------------------------------------------------------------------- tangent
 
 
-def test_that_tangent_features_are_those_of_nilearn():
+class Given(BaseEstimator):
+    """nilearn's "covariance estimator" where the matrices exist already."""
+
+    def fit(self, X):
+        self.covariance_ = X
+        return self
+
+
+def test_that_tangent_features_are_those_of_nilearn(monkeypatch):
+    monkeypatch.setattr("app.models.baselines.tangent.REFERENCE_TOLERANCE", 1e-9)
     people = cohort(12, 4, missing=False)
     model = people.fit(make("tangent-ridge"))
     assert isinstance(model, TangentLinear)
@@ -125,7 +135,7 @@ def test_that_tangent_features_are_those_of_nilearn():
     ]
     for person in range(12):
         found = model._tangent(torch.from_numpy(people.connectivity[person]))
-        np.testing.assert_allclose(found, expected[person][order], atol=1e-8)
+        np.testing.assert_allclose(found, expected[person][order], atol=1e-6)
 
 
 def test_that_the_reference_is_of_training_people_only():
@@ -136,7 +146,7 @@ def test_that_the_reference_is_of_training_people_only():
         [model._tangent(torch.from_numpy(one)).numpy() for one in people.connectivity]
     )
     # the geometric mean is where the logarithms of its own people cancel
-    np.testing.assert_allclose(features[:14].mean(axis=0), 0.0, atol=1e-5)
+    np.testing.assert_allclose(features[:14].mean(axis=0), 0.0, atol=5e-4)
     assert np.abs(features[14:].mean(axis=0)).max() > 0.01
 
 

@@ -1,0 +1,218 @@
+"""What is shown: figures of the plan, nobody's score, flags where something else carries it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from app.cohort.learn.contenders import Workshop
+from app.cohort.learn.evaluate import evaluate
+from app.cohort.learn.judge import judged
+from app.cohort.learn.learning_curve import learning_curve, subsample
+from app.cohort.learn.permutation import permutation_test
+from app.cohort.learn.result_folder import ResultFolder
+from app.cohort.learn.splits import splits_of
+from app.cohort.learn.tables import as_tsv, write_evaluation
+from app.core.errors import AppError, CancelledError
+from app.core.progress import Progress
+from tests.unit.cohort.learn.small import labelled, make_cohort, small_plan
+
+FAST = {"repeats": 2, "outer_folds": 3, "inner_folds": 3, "permutations": 25}
+
+
+def run(place, plan, made):
+    cohort = labelled(place, made, plan)
+    workshop = Workshop(cohort.covariate_names, 2.0, harmonise=plan.recipe.harmonise)
+    contenders = [workshop.contender(name) for name in plan.models.names]
+    return judged(evaluate(cohort, contenders, place / "result"), contenders), contenders
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory):
+    place = tmp_path_factory.mktemp("judge")
+    plan = small_plan(models={"rivals": ["covariates", "age", "majority"]}, protocol=FAST)
+    evaluation, contenders = run(place, plan, make_cohort(place, 54, seed=2))
+    write_evaluation(evaluation)
+    return evaluation, contenders, place / "result"
+
+
+def test_that_everything_of_the_plan_is_there(found):
+    evaluation, _, folder = found
+    record = json.loads((folder / "evaluation.json").read_text())
+    assert record["plan_sha256"] == evaluation.cohort.plan.sha256
+    assert record["deviations"] == []
+    for name in ("pearson-logistic", "covariates", "age", "majority"):
+        entry = record["models"][name]
+        for figure in evaluation.cohort.plan.protocol.metrics:
+            assert figure in entry
+            interval = entry[f"{figure}_interval"]
+            if interval is not None:
+                assert interval[0] <= entry[figure] <= interval[1]
+    assert record["models"]["pearson-logistic"]["auroc"] > 0.6
+    assert set(record["comparisons"]) == {"covariates", "age", "majority"}
+    assert record["comparisons"]["age"]["auroc"]["corrected_test"]["p_value"] < 1.0
+    assert set(record["secondary_definitions"]) == {"VAS fall >= 50 %", "VAS < 4"}
+    assert record["continuous"]["adjusted_for_baseline"]
+    assert record["permutation"]["words"] == "tests any association, confounds included"
+    assert record["permutation"]["within"] == "arm and site"
+    assert record["sample_size"]["statement"] == "prognostic only, saving not estimable"
+    assert set(record["by_sex"]) == {"F", "M"}
+    assert set(record["leave_one_site_out"]) == set(record["models"])
+    assert record["gain_over_covariates"]["rival"] in ("covariates", "age")
+    assert [row["cutoff"] for row in record["screening"]] == [0.1, 0.2, 0.3, 0.4, 0.5]
+
+
+def test_that_nobody_is_in_what_is_shown(found):
+    evaluation, _, folder = found
+    scores = evaluation.headline.scores
+    texts = [p.read_text() for p in folder.iterdir() if p.is_file() and p.suffix != ".toml"]
+    assert len(texts) >= 8
+    for text in texts:
+        assert "sub-0" not in text
+    numbers = set()
+
+    def collect(value):
+        if isinstance(value, dict):
+            [collect(one) for one in value.values()]
+        elif isinstance(value, list):
+            [collect(one) for one in value]
+        elif isinstance(value, float):
+            numbers.add(value)
+
+    collect(evaluation.figures)
+    assert not numbers & set(scores.probability.ravel().tolist())
+    assert not numbers & set(scores.log_odds.ravel().tolist())
+
+
+def test_that_tables_are_readable(found):
+    _, _, folder = found
+    rows = [line.split("\t") for line in (folder / "models.tsv").read_text().splitlines()]
+    assert rows[0][:3] == ["model", "label", "headline"]
+    assert {len(row) for row in rows} == {len(rows[0])}
+    assert rows[1][:3] == ["pearson-logistic", "Pearson, logistic", "yes"]
+    assert "auroc_low" in rows[0]
+    assert (
+        as_tsv([{"a": None, "b": 0.25}, {"c": True}]) == "a\tb\tc\nn/a\t0.25\tn/a\nn/a\tn/a\tyes\n"
+    )
+
+
+def test_that_permutations_go_on_where_they_were_stopped(found, tmp_path, monkeypatch):
+    evaluation, contenders, _ = found
+    cohort, splits = evaluation.cohort, evaluation.splits
+    result = ResultFolder(tmp_path)
+    arguments = {"permutations": 12, "seed": 7}
+    whole = permutation_test(contenders[0], cohort, splits, result, Progress(), **arguments)
+    again = permutation_test(contenders[0], cohort, splits, result, Progress(), **arguments)
+    np.testing.assert_array_equal(whole.permuted, again.permuted)
+    asked = []
+
+    def cancelled():
+        asked.append(1)
+        return len(asked) > 6
+
+    other = ResultFolder(tmp_path / "other")
+    monkeypatch.setattr("app.cohort.learn.permutation.KEEP_EVERY_S", -1.0)
+    with pytest.raises(CancelledError):
+        permutation_test(
+            contenders[0], cohort, splits, other, Progress(cancelled=cancelled), **arguments
+        )
+    (kept,) = other.private.rglob("*.npz")
+    with np.load(kept) as archive:
+        assert 0 < np.isfinite(archive["auroc"]).sum() < 12
+    third = permutation_test(contenders[0], cohort, splits, other, Progress(), **arguments)
+    np.testing.assert_array_equal(whole.permuted, third.permuted)
+
+
+def test_that_what_cannot_be_exchanged_is_a_deviation(found):
+    evaluation, contenders, _ = found
+    cohort = evaluation.cohort
+    sites = [f"{'r' if label else 'n'}" for label in cohort.labels]
+    people = tuple(replace(one, site=site) for one, site in zip(cohort.people, sites, strict=True))
+    fixed = replace(evaluation, cohort=replace(cohort, people=people))
+    with pytest.raises(AppError, match="one class only"):
+        permutation_test(
+            contenders[0], fixed.cohort, splits_of(fixed.cohort), ResultFolder(evaluation.folder),
+            Progress(), permutations=3, seed=1,
+        )  # fmt: skip
+    figures = judged(fixed, contenders).figures
+    assert figures["permutation"] is None
+    assert any(one["what"] == "protocol.permutations" for one in figures["deviations"])
+    assert any("Site n has one class only" in text for text in figures["flags"])
+
+
+def test_that_a_learning_curve_tests_the_same_people(found):
+    evaluation, contenders, _ = found
+    cohort, splits = evaluation.cohort, evaluation.splits
+    rows = evaluation.figures["learning_curve"]
+    assert [row["training_people"] for row in rows] == sorted(
+        row["training_people"] for row in rows
+    )
+    assert rows[-1]["share"] == 1.0
+    assert rows[-1]["auroc"] == pytest.approx(
+        evaluation.figures["models"]["pearson-logistic"]["auroc"]
+    )
+    fold = splits.folds[0]
+    small, large = (subsample(fold, cohort.labels, share, 1) for share in (0.4, 0.8))
+    assert set(small) < set(large) < set(fold.training)
+    few = learning_curve(
+        contenders[0], cohort, splits, np.zeros((5, len(cohort)), int), Progress(), (0.01,)
+    )
+    assert few == []
+
+
+def test_that_age_that_carries_the_label_is_flagged_and_earns_nothing(tmp_path):
+    made = make_cohort(tmp_path, 54, effect=0.0, seed=5)
+    lines = made.table.read_text().splitlines()
+    rng = np.random.default_rng(0)
+    rows = [line.split("\t") for line in lines[1:]]
+    for row, responder in zip(rows, made.responders, strict=True):
+        age = 55 + 15 * responder + 6 * rng.standard_normal()
+        row[1] = f"{age:.1f}"
+        # the scans carry age alone: the planted connection follows it
+        path = made.folder / f"cohort_{row[0]}.npz"
+        series = np.random.default_rng(int(row[0][4:])).standard_normal((60, 12))
+        series[:, 4] += (age - 62) / 8 * series[:, 1]
+        matrix = np.corrcoef(series.T)
+        np.fill_diagonal(matrix, 0.0)
+        with np.load(path) as archive:
+            values = {name: archive[name] for name in archive.files}
+        np.savez(path, **(values | {"cleaned": series.astype(np.float32),
+                                    "matrix": matrix.astype(np.float32)}))  # fmt: skip
+    made.table.write_text("\n".join([lines[0], *("\t".join(row) for row in rows)]) + "\n")
+    plan = small_plan(models={"rivals": ["age", "covariates"]},
+                      protocol=FAST | {"learning_curve": False})  # fmt: skip
+    figures = run(tmp_path, plan, made)[0].figures
+    assert figures["permutation"]["p_value"] < 0.05  # an association, a confound's
+    assert any("age_years ranks the label" in text for text in figures["flags"])
+    assert any(
+        "gain over the best covariate-only rival is not shown" in t for t in figures["flags"]
+    )
+
+
+def test_that_harmonised_cohorts_say_what_they_cannot_do(tmp_path):
+    plan = small_plan(
+        models={"rivals": ["covariates"]}, recipe={"harmonise": "combat"},
+        protocol=FAST | {"permutations": 0},
+    )  # fmt: skip
+    figures = run(tmp_path, plan, make_cohort(tmp_path, 60, seed=2))[0].figures
+    reasons = " ".join(one["reason"] + one["done"] for one in figures["deviations"])
+    assert "cannot serve one participant from a new scanner" in reasons
+    assert "not applied to covariates" in reasons
+    assert figures["leave_one_site_out"] == {}
+    assert figures["models"]["pearson-logistic"]["auroc"] > 0.6
+
+
+def test_that_arms_are_never_pooled_unasked(tmp_path):
+    made = make_cohort(tmp_path, 24)
+    lines = made.table.read_text().splitlines()
+    table = [lines[0] + "\tarm"]
+    table += [f"{row}\t{'drug' if n % 2 else 'placebo'}" for n, row in enumerate(lines[1:])]
+    made.table.write_text("\n".join(table) + "\n")
+    with pytest.raises(AppError, match="2 arms would be pooled: drug, placebo"):
+        labelled(tmp_path, made)
+    plan = small_plan(treatment={"control_arm_modelled": True, "comparator": "placebo"})
+    assert len(labelled(tmp_path, made, plan)) == 24
+    assert len(labelled(tmp_path, made, small_plan(select={"arm": ["drug"]}))) == 12
