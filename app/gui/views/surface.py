@@ -121,6 +121,8 @@ class SurfaceView(View):
     def refresh(self) -> None:
         """Show the case that is open, once the view is on screen."""
         self._name_sides()
+        if self.session.case is None:
+            self.close_scene()  # nothing of the last participant stays
         if self.isVisible():
             self._later.start()
         self._draw()
@@ -143,10 +145,10 @@ class SurfaceView(View):
     def close_scene(self) -> None:
         """Give the graphics memory back; nothing is drawn or loaded any more until asked."""
         self._later.stop()
-        self.canvas.stop()
-        if self.canvas.scene is not None:
-            self.canvas.scene.close()
-        self.canvas.scene = None
+        scene = self.canvas.scene
+        self.canvas.clear()
+        if scene is not None:
+            scene.close()
         self._loaded = self._drawn = None
 
     def picture(self) -> QPixmap:
