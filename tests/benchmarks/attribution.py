@@ -136,7 +136,7 @@ def _randomise(module: torch.nn.Module, weights: str, generator: torch.Generator
 
 
 def ours(case: Case, batch: int) -> PathAttribution:
-    """As the program explains a scan: more nodes until the sum is right."""
+    """As the program explains a scan: more nodes until it has converged."""
     return integrated_gradients(
         lambda series: case.quick(series[None])[0],
         case.series,
