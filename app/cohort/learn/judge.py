@@ -14,7 +14,14 @@ import numpy as np
 
 from app.cohort.learn.clinical import decision_curve, sample_size_saving, screening
 from app.cohort.learn.combat import WARNING
-from app.cohort.learn.comparison import best_covariate_rival, compare, paired_difference
+from app.cohort.learn.comparison import (
+    best_covariate_rival,
+    compare,
+    corrected_test,
+    differences_by_fold,
+    paired_difference,
+    test_share_of,
+)
 from app.cohort.learn.conformal import conformal_figures
 from app.cohort.learn.confounds import (
     covariate_check,
@@ -27,7 +34,7 @@ from app.cohort.learn.contender import Contender
 from app.cohort.learn.continuous_figures import continuous_figures
 from app.cohort.learn.curves import calibration_bins, histogram, roc_points
 from app.cohort.learn.evaluate import Evaluation
-from app.cohort.learn.figures import Scores, draws_of, figures_of
+from app.cohort.learn.figures import Scores, draws_of, figures_of, value_of
 from app.cohort.learn.learning_curve import learning_curve
 from app.cohort.learn.permutation import WORDS, permutation_test
 from app.cohort.learn.plan_lock import Deviation
@@ -155,24 +162,33 @@ def judged(
 
 
 def gain(evaluation: Evaluation, draws: Ints) -> dict[str, Any]:
-    """AUROC gained over the best covariate-only rival, persons paired.
+    """AUROC gained over the best covariate-only rival, on the same people and folds.
 
     A rival below 0.5 counts as 0.5: whoever does worse than ranking nobody is no measure. Where no
-    covariate was known the gain is over 0.5; ``rival`` says so.
+    covariate was known the gain is over 0.5; ``rival`` says so. The interval is the wider of two on
+    either side: persons resampled, which holds the models fixed, and the corrected repeated-CV
+    test, which holds how they vary with their training people.
     """
-    rival = best_covariate_rival(evaluation)
     headline, labels = evaluation.headline, evaluation.cohort.labels
-    cutoff = evaluation.cohort.plan.protocol.cutoff
-    if rival is None or rival == headline.id:
-        constant = np.zeros_like(headline.scores.log_odds)
-        other = replace(headline, scores=Scores(constant, np.full_like(constant, NULL_AUROC), None))
-    else:
-        other = evaluation.models[rival]
+    splits, cutoff = evaluation.splits, evaluation.cohort.plan.protocol.cutoff
+    constant = np.zeros_like(headline.scores.log_odds)
+    nobody = replace(headline, scores=Scores(constant, np.full_like(constant, NULL_AUROC), None))
+    rival = best_covariate_rival(evaluation)
+    other = nobody if rival is None or rival == headline.id else evaluation.models[rival]
     found = paired_difference("auroc", headline, other, labels, draws, cutoff, least=NULL_AUROC)
+    if not value_of("auroc", other.scores, labels, cutoff) >= NULL_AUROC:
+        other = nobody
+    differences = differences_by_fold("auroc", headline, other, labels, splits, cutoff)
+    tested = corrected_test(differences, test_share_of(splits))
+    interval = found["interval"]
+    if interval is not None and tested is not None:
+        interval = [min(interval[0], tested["low"]), max(interval[1], tested["high"])]
+        interval = [max(interval[0], -1.0), min(interval[1], 1.0)]
     return {
         "auroc": found["difference"],
-        "auroc_interval": found["interval"],
+        "auroc_interval": interval,
         "rival": rival or "none: no covariate was known",
+        "method": "wider of a bootstrap over persons and the corrected repeated-CV test",
     }
 
 

@@ -34,6 +34,10 @@ def refuse_mixtures(scans: Sequence[PreparedScan], plan: Plan) -> None:
                 "Run the recipe with the plan's settings, or correct the plan before it is locked.",
                 code="cohort.mixed",
             )
+    if len({one.simulated for one in scans}) > 1:
+        raise _mixed("whether anybody was scanned: simulated people stand beside real ones")
+    if len({one.atlas_sha256 for one in scans} - {""}) > 1:
+        raise _mixed("the edition of the atlas")
     if len({one.connectivity.shape for one in scans}) > 1:
         raise _mixed("the number of parcels")
     times = sorted({round(one.repetition_time_s, 3) for one in scans})

@@ -118,6 +118,12 @@ def _of_file(path: Path) -> PreparedScan:
     subject = _SUBJECT.search(path.stem)
     try:
         with np.load(path, allow_pickle=False) as archive:
+            kind, units = (
+                _text(archive, "connectivity_kind", "pearson"),
+                _text(archive, "units", ""),
+            )
+            if kind != "pearson" or units not in ("", "percent"):
+                raise _uncleaned(path.name)
             cleaned = frozen(np.asarray(archive["cleaned"], np.float32))
             scan = PreparedScan(
                 participant=_text(archive, "participant_label", subject[1] if subject else ""),
@@ -162,8 +168,10 @@ def _of_case(folder: Path) -> PreparedScan | None:
     except AppError as error:
         raise _unreadable(folder.name) from error
     signals, matrix, quality = case.signals, case.connectome, case.quality
-    if signals is None or matrix is None or quality is None or matrix.kind != "pearson":
+    if signals is None or matrix is None or quality is None:
         return None  # a run that never came so far
+    if matrix.kind != "pearson" or signals.units != "percent":
+        raise _uncleaned(folder.name)
     known = np.asarray(signals.confounds.get("framewise_displacement", np.array([np.nan])), float)
     known = known[np.isfinite(known)]
     person = case.participant
@@ -203,6 +211,14 @@ def _checked(scan: PreparedScan) -> PreparedScan:
     if not fits or np.isinf(scan.cleaned).any() or np.isinf(scan.connectivity).any():
         raise _unreadable(scan.source)
     return scan
+
+
+def _uncleaned(name: str) -> StorageError:
+    return StorageError(
+        f"{name} holds uncleaned series without correlations; models learn from cleaned ones.",
+        "Prepare the cohort with a preset that cleans, such as simple-highpass.",
+        code="cohort.mixed",
+    )
 
 
 def _unreadable(name: str) -> StorageError:

@@ -61,7 +61,14 @@ def test_that_everything_of_the_plan_is_there(found):
     assert record["sample_size"]["statement"] == "prognostic only, saving not estimable"
     assert set(record["by_sex"]) == {"F", "M"}
     assert set(record["leave_one_site_out"]) == set(record["models"])
-    assert record["gain_over_covariates"]["rival"] in ("covariates", "age")
+    gain = record["gain_over_covariates"]
+    assert gain["rival"] in ("covariates", "age")
+    # a rival below one half counts as one half, and the interval is no narrower than either
+    rival = max(0.5, record["models"][gain["rival"]]["auroc"])
+    assert gain["auroc"] == pytest.approx(record["models"]["pearson-logistic"]["auroc"] - rival)
+    narrow = record["comparisons"][gain["rival"]]["auroc"]["interval"]
+    assert gain["auroc_interval"][0] <= gain["auroc"] <= gain["auroc_interval"][1]
+    assert gain["auroc_interval"][1] - gain["auroc_interval"][0] > 0.5 * (narrow[1] - narrow[0])
     assert [row["cutoff"] for row in record["screening"]] == [0.1, 0.2, 0.3, 0.4, 0.5]
 
 

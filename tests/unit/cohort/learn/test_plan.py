@@ -210,6 +210,8 @@ def test_that_a_selection_and_bad_quality_are_told(made, tmp_path):
         ({"atlas": "other"}, "differ in the atlas"),
         ({"preset": "other"}, "differ in the preset"),
         ({"repetition_time_s": 3.0}, "differ in the repetition time"),
+        ({"simulated": False}, "simulated people stand beside real ones"),
+        ({"units": "scanner"}, "holds uncleaned series"),
     ],
 )
 def test_that_mixed_recipes_are_refused(made, more, words):
