@@ -114,9 +114,11 @@ def table(report: dict[str, Any]) -> str:
         if found:
             lines.append(_row(f"{words} ({found['version']})", found, ""))
     memory = report["window"]["memory"]
-    lines += ["", f"Memory over {memory['opened']} opened cases: {memory['mib'][2]:.0f} MiB after "
-              f"40, {memory['mib'][-1]:.0f} MiB after all; {memory['mib_per_case'] * 1024:.0f} KiB "
-              "for each more case."]  # fmt: skip
+    seen, slope = memory["mib"], memory["mib_per_case"] * 1024
+    words = (
+        f"Memory over {memory['opened']} opened cases: {seen[2]:.0f} MiB after a fifth of them, "
+    )
+    lines += ["", f"{words}{seen[-1]:.0f} MiB after all; {slope:.0f} KiB for each more case."]
     if report.get("gaps_ms"):
         lines += ["", "| gaps of a 5 ms timer, ms | p50 | p99 | p99.9 | max |"]
         lines += ["|---|---:|---:|---:|---:|"]

@@ -15,6 +15,7 @@ from PySide6.QtWidgets import QLabel, QTabWidget, QWidget
 from app.connectome.connectivity import pearson_connectivity
 from app.connectome.orders import ORDERS, strongest_edges
 from app.core.arrays import frozen
+from app.core.colours import SignedScale
 from app.core.explanation_health import ExplanationHealth
 from app.core.request import AnalysisRequest
 from app.core.results import CENSORED, Outcome
@@ -36,6 +37,7 @@ from app.gui.views import (
     SlicesView,
     TimeSeriesView,
 )
+from app.gui.widgets.ring_canvas import curve_colours
 from app.gui.widgets.view import View
 from app.preprocessing.cleaning import clean_series, good_frames
 from app.preprocessing.presets import find_preset
@@ -354,6 +356,14 @@ def test_that_one_parcel_lights_up_in_every_plot(live: MainWindow, qtbot: Any) -
     assert isinstance(series, TimeSeriesView)
     assert series._traces[0].key == "parcel:211"
     np.testing.assert_array_equal(series._traces[0].raw, opened.case.signals.raw[:, 211])
+    regions = views[RegionsView]
+    table = regions.as_table()
+    assert table is not None
+    at = dict(zip(table.columns, table.rows[211], strict=True))
+    assert at["region"] == opened.case.signals.parcel_names[211]
+    assert opened.attribution is not None
+    assert at["(b) whole scan, log-odds"] == opened.attribution.scan.per_parcel[211]
+    assert str(at["region"]).replace("_", " ") in regions.sentence()
     row = motion._row_line
     assert row is not None
     assert opened.view.carpet_rows is not None
@@ -706,3 +716,21 @@ def test_that_unstable_connections_leave_the_lists_or_are_dashed(
     assert twin is not None
     assert twin.rows[3][-1] == "unstable"
     assert table.rows.row_of((first, second)) == 3
+
+
+@pytest.mark.parametrize("dark", [True, False])
+def test_that_curves_keep_sign_and_order_and_stand_off_the_panel(dark: bool) -> None:
+    panel = np.array([26, 32, 39] if dark else [255, 255, 255]) / 255.0
+    values = np.array([-2.0, -0.6, -0.01, 0.01, 0.6, 2.0])  # the outer ones are clipped
+    found = curve_colours(values, SignedScale(1.0, 0.0), dark=dark) / 255.0
+    red, blue = found[:, 0], found[:, 2]
+    assert (red[values > 0] > blue[values > 0]).all()
+    assert (blue[values < 0] > red[values < 0]).all()
+
+    def luminance(colour: Any) -> Any:
+        linear = np.where(colour <= 0.04045, colour / 12.92, ((colour + 0.055) / 1.055) ** 2.4)
+        return linear @ np.array([0.2126, 0.7152, 0.0722])
+
+    high = np.maximum(luminance(found), luminance(panel))
+    low = np.minimum(luminance(found), luminance(panel))
+    assert ((high + 0.05) / (low + 0.05)).min() >= 3.0

@@ -69,7 +69,9 @@ class SurfaceView(View):
         self._later = QTimer(self)
         self._later.setSingleShot(True)
         self._later.timeout.connect(self.load_now)
+        self._selected = False  # the scene marks what is selected
         self.canvas = SurfaceCanvas()
+        self.canvas.before_render = self._catch_up
         self.bar = ColourBar()
         self.words = muted("")
         self.shape_box = choice("What is drawn", _SHAPES, self.shape(), self._set_shape)
@@ -315,6 +317,7 @@ class SurfaceView(View):
         scene, session = self.canvas.scene, self.session
         if scene is None:
             return
+        self._selected = True
         glass = self._shape == "glass"
         scene.set_outline(None if glass else session.parcel)
         scene.set_chosen(session.parcel, session.edge)
@@ -322,15 +325,20 @@ class SurfaceView(View):
         scene.set_cursor(session.crosshair_mm if self._shape != "inflated" else None)
 
     def _selection_changed(self) -> None:
-        self._select()
+        self._selected = False
         if self.session.display.overlay == "seed":
             self._draw()
         self.canvas.redraw_when_calm()
 
     def _crosshair_changed(self) -> None:
-        if self.canvas.scene is not None and self._shape != "inflated":
-            self.canvas.scene.set_cursor(self.session.crosshair_mm)
+        if self._shape != "inflated":
+            self._selected = False
             self.canvas.redraw_when_calm()
+
+    def _catch_up(self) -> None:
+        """Mark the selection, once for all changes since the last picture."""
+        if not self._selected:
+            self._select()
 
     def sentence(self) -> str:
         """What is drawn, in one sentence."""
