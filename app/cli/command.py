@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -38,6 +39,11 @@ class Command:
     summary: str
     add_arguments: Callable[[ArgumentParser], None]
     run: Callable[[Namespace, Window | None], int]
+
+
+def command_line(words: Sequence[str]) -> str:
+    """The exact words that were typed, so that they can be typed again."""
+    return shlex.join(["python3", "main.py", *words])
 
 
 def existing_file(path: Path) -> Path:

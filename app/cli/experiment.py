@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from argparse import ArgumentParser, Namespace, _SubParsersAction
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from app.cli.command import DONE, Command, UsageError, Window, counting_number, natural_number
+from app.cli.command import (
+    DONE,
+    Command,
+    UsageError,
+    Window,
+    command_line,
+    counting_number,
+    natural_number,
+)
 from app.cli.console import StageLines
 from app.core.progress import Progress
 from app.core.wording import RUO_LINE
@@ -142,11 +149,6 @@ def run(arguments: Namespace, _window: Window | None) -> int:
         if path.name in ("report.pdf", "report.html", "metrics.tsv"):
             print(path)
     return DONE
-
-
-def command_line(words: list[str]) -> str:
-    """The exact words that were typed, so that they can be typed again."""
-    return shlex.join(["python3", "main.py", *words])
 
 
 def _data(folder: Path, plan: Path, table: Path | None) -> DataSet:

@@ -29,7 +29,7 @@ from app.core.progress import Progress
 from app.core.request import AnalysisRequest, Question
 from app.core.results import Finding
 from app.scans.visits import Visit, Visits, list_visits
-from app.study.files import check_writable, recover
+from app.study.files import check_writable, recover, storage_errors
 
 OnRow = Callable[[CohortRow], None]
 
@@ -137,6 +137,8 @@ def run_batch(
     """
     out = plan.request.out_dir.absolute()
     check_writable(out)
+    with storage_errors():
+        out.mkdir(parents=True, exist_ok=True)
     _clean_up(out)
     stop_file = out / f".stop-{uuid.uuid4().hex[:12]}"
     rows = {row.key: row for row in plan.rows}

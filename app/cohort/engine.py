@@ -206,6 +206,7 @@ def open_engine(settings: EngineSettings) -> Iterator[Engine]:
     from app.cohort import engine_places as places
 
     with contextlib.ExitStack() as stack:
+        stack.callback(clean_scratch)  # last of all: voxels of workers that were killed
         stack.enter_context(dask.config.set(places.configuration()))
         stack.enter_context(places.quiet_logs())
         if settings.scheduler:
@@ -225,7 +226,6 @@ def open_engine(settings: EngineSettings) -> Iterator[Engine]:
         finally:
             with contextlib.suppress(ValueError, OSError, RuntimeError):
                 client.unsubscribe_topic(_EVENTS)
-    clean_scratch()  # voxels of workers that were killed
 
 
 def report_stage(key: str, stage: str, fraction: float) -> None:

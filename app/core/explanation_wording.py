@@ -134,12 +134,9 @@ def repeat_rows(health: ExplanationHealth) -> tuple[tuple[str, str], ...]:
 
 
 def health_rows(
-    attribution: Attribution, health: ExplanationHealth | None, *, brief: bool = False
+    attribution: Attribution, health: ExplanationHealth | None
 ) -> tuple[tuple[str, str], ...]:
-    """Explanation health as (name, text) rows, the same in window and report.
-
-    `brief` leaves the repeats out, where they stand elsewhere.
-    """
+    """Explanation health as (name, text) rows."""
     rows = [
         ("Method (a) branches", attribution.branches.method),
         ("Convergence (a), numerical only", convergence_text(attribution.branches)),
@@ -148,9 +145,43 @@ def health_rows(
         ("Agreement of (a) and (b)", agreement_text(attribution)),
         ("Stability", stability_text(health)),
     ]
-    if health is not None and not brief:
+    if health is not None:
         rows += repeat_rows(health)
     return (*rows, ("Reference", attribution.reference))
+
+
+def brief_health_rows(
+    attribution: Attribution, health: ExplanationHealth | None
+) -> tuple[tuple[str, str], ...]:
+    """The same in four short rows, where methods and repeats stand elsewhere."""
+    apart = attribution.disagreeing
+    stability = NOT_JUDGED
+    if health is not None:
+        upper = np.triu_indices(len(health.connection_stability), 1)
+        stability = (
+            f"{int(health.unstable.sum())} of {health.unstable.size} parcels, "
+            f"{int(health.unstable_connections[upper].sum())} of {upper[0].size} connections "
+            f"unstable (limit {health.limit:g}): hatched, in no list"
+        )
+    return (
+        ("Convergence (a)", convergence_text(attribution.branches)),
+        ("Convergence (b)", convergence_text(attribution.scan)),
+        (
+            "(a) and (b)",
+            f"Spearman {wording.signed(attribution.agreement)} (limit {AGREEMENT_LIMIT:g}); "
+            f"{int(apart.sum())} of {apart.size} parcels disagree",
+        ),
+        ("Stability", stability),
+    )
+
+
+def method_text(attribution: Attribution) -> str:
+    """Both methods and what they start from, in one line."""
+    return (
+        f"Method (a) branches: {attribution.branches.method}. Method (b) scan: "
+        f"{attribution.scan.method}. Reference: {attribution.reference}. Convergence is numerical "
+        "and says nothing about faithfulness."
+    )
 
 
 def univariate_lines(health: ExplanationHealth, count: int = 5) -> tuple[tuple[str, str], ...]:

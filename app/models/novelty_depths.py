@@ -20,7 +20,7 @@ from app.models.card import Card, card_error
 from app.models.features import connectivity_features, pooling_weights, prepared_series
 
 LAGS = (1, 4)  # frames
-IN_TIME = len(LAGS) + 1  # features a network: two lags, and heavy tails
+IN_TIME = len(LAGS) + 2  # features a network: two lags, heavy tails, coherence
 FLOOR = 1e-6
 
 
@@ -88,7 +88,11 @@ def novelty_vector(
 
 
 def _in_time(series: Floats, pooling: Floats) -> Floats:
-    """Log of the share of variance in steps of each lag, and of the fourth moment, by network."""
+    """By network, logarithms: share of variance in steps of each lag, fourth moment, coherence.
+
+    Coherence is the variance of the network's mean standardised series: 1 where all its parcels do
+    the same. Correlations between networks say nothing of parcels that have left their own.
+    """
     centred = series - series.mean(axis=0)
     variance = (centred**2).mean(axis=0)
     known = variance > 0
@@ -99,4 +103,6 @@ def _in_time(series: Floats, pooling: Floats) -> Floats:
         for lag in LAGS
     ]  # fmt: skip
     rows.append(np.log(np.where(known, (centred**4).mean(axis=0), safe**2) / safe**2 + FLOOR))
-    return np.concatenate([(pooling * row).sum(axis=1) for row in rows])
+    together = pooling @ (centred / np.sqrt(safe)).T
+    coherence = np.log((together**2).mean(axis=1) + FLOOR)
+    return np.concatenate([*((pooling * row).sum(axis=1) for row in rows), coherence])

@@ -37,4 +37,7 @@ def remove_scratch_of(pid: int, parent: Path | None = None) -> int:
 
 
 def _is_mine(folder: Path) -> bool:
-    return not hasattr(os, "getuid") or folder.stat().st_uid == os.getuid()
+    try:
+        return not hasattr(os, "getuid") or folder.stat().st_uid == os.getuid()
+    except OSError:  # another program that cleans up was faster
+        return False

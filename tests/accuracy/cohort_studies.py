@@ -9,6 +9,18 @@ from pathlib import Path
 from typing import Any
 
 from tests.accuracy import cohorts
+from tests.accuracy.cohort_attribution import attribution_record, summarise_attribution
+from tests.accuracy.cohort_novelty import (
+    corruption_record,
+    false_alarms,
+    guarded,
+    summarise_corruptions,
+)
+from tests.accuracy.cohort_pretraining import (
+    pretraining_record,
+    summarise_pretraining,
+    table_of,
+)
 
 Records = list[dict[str, Any]]
 Keep = Callable[[argparse.Namespace, Callable[[int], dict[str, Any]]], Records]
@@ -46,7 +58,7 @@ def conformal(options: argparse.Namespace, keep: Keep) -> list[str]:
 
 def fusion(options: argparse.Namespace, keep: Keep) -> list[str]:
     """Fused beside each branch, where both, one or nothing carries the label."""
-    pools = cohorts.scenario_pools(_pool(options), 1500)
+    pools = cohorts.scenario_pools(_pool(options), 1000)
     work = options.out.parent / "work"
     return cohorts.summarise_fusion(
         keep(options, lambda seed: cohorts.fusion_record(pools, seed, work, people=100))
@@ -62,10 +74,40 @@ def confounds(options: argparse.Namespace, keep: Keep) -> list[str]:
     )
 
 
+def attribution(options: argparse.Namespace, keep: Keep) -> list[str]:
+    """Models of growing cohorts: what their attributions rank."""
+    pool = cohorts.main_pool(_pool(options))
+    sizes = (100, 300, 1000, cohorts.POOL)
+
+    def make(seed: int) -> dict[str, Any]:
+        people = sizes[(seed - 1) % len(sizes)]
+        return attribution_record(pool, seed, people=people, tested=cohorts.TEST, explained=6)
+
+    return summarise_attribution(keep(options, make))
+
+
+def corruptions(options: argparse.Namespace, keep: Keep) -> list[str]:
+    """38 kinds of corruption in five severities: does novelty catch what shifts the answer?"""
+    model = guarded(200, 801)
+    records = keep(options, lambda seed: corruption_record(model, seed))
+    return summarise_corruptions(records, false_alarms(model, 300, 900), 300)
+
+
+def pretraining(options: argparse.Namespace, keep: Keep) -> list[str]:
+    """Learning curve of the pre-trained encoder beside one never trained."""
+    tables = {"dynamics only": table_of("dynamics only", 240, _pool(options))}
+    return summarise_pretraining(
+        keep(options, lambda seed: pretraining_record(tables, seed, tested=120))
+    )
+
+
 def _pool(options: argparse.Namespace) -> Path:
     return Path(options.out.parent / "pool")
 
 
 COHORT_STUDIES = {
-    study.__name__: study for study in (null, calibration, conformal, fusion, confounds)
-}
+    study.__name__: study
+    for study in (
+        null, calibration, conformal, fusion, confounds, attribution, corruptions, pretraining,
+    )
+}  # fmt: skip

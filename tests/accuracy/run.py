@@ -4,7 +4,8 @@
     python -m tests.accuracy.run motion [--participants 5] [--frames 6] [--peers ants,SimpleITK]
     python -m tests.accuracy.run routes [--participants 10]
     python -m tests.accuracy.run slices|steady|storage|series|real [--participants 20]
-    python -m tests.accuracy.run null|calibration|conformal|fusion|confounds [--cohorts 200]
+    python -m tests.accuracy.run null|calibration|conformal [--cohorts 200]
+    python -m tests.accuracy.run fusion|confounds|attribution|corruptions|pretraining [--cohorts 20]
 
 Each writes one JSON record a line to --out and goes on where it stopped; at the end it prints what
 the records say. `README.md` and `cohorts.md` beside this file hold the figures measured.
@@ -172,7 +173,17 @@ def cohort_study(name: str) -> Callable[[argparse.Namespace], list[str]]:
 
 
 STUDIES |= {
-    name: cohort_study(name) for name in ("null", "calibration", "conformal", "fusion", "confounds")
+    name: cohort_study(name)
+    for name in (
+        "null",
+        "calibration",
+        "conformal",
+        "fusion",
+        "confounds",
+        "attribution",
+        "corruptions",
+        "pretraining",
+    )
 }
 
 

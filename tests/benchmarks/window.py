@@ -114,9 +114,11 @@ def table(report: dict[str, Any]) -> str:
         if found:
             lines.append(_row(f"{words} ({found['version']})", found, ""))
     memory = report["window"]["memory"]
-    lines += ["", f"Memory over {memory['opened']} opened cases: {memory['mib'][2]:.0f} MiB after "
-              f"40, {memory['mib'][-1]:.0f} MiB after all; {memory['mib_per_case'] * 1024:.0f} KiB "
-              "for each more case."]  # fmt: skip
+    seen, slope = memory["mib"], memory["mib_per_case"] * 1024
+    words = (
+        f"Memory over {memory['opened']} opened cases: {seen[2]:.0f} MiB after a fifth of them, "
+    )
+    lines += ["", f"{words}{seen[-1]:.0f} MiB after all; {slope:.0f} KiB for each more case."]
     if report.get("gaps_ms"):
         lines += ["", "| gaps of a 5 ms timer, ms | p50 | p99 | p99.9 | max |"]
         lines += ["|---|---:|---:|---:|---:|"]
@@ -146,6 +148,8 @@ def main() -> None:
     ):
         place = Path(folder)
         variables = {**os.environ, **screen, "NEURORESPONDER_HOME": str(place / "home")}
+        # Peers draw with OpenGL of their own; on a virtual screen both halves must use GLX.
+        variables |= {"QT_XCB_GL_INTEGRATION": "xcb_glx", "PYOPENGL_PLATFORM": "x11"}
         cases = [make_sample_case(place / "cases", name) for name in ("result", "withheld")]
         cases.append(make_sample_case(place / "cases", "inconclusive"))
         report["first_paint_s"] = first_paints(place, variables)
@@ -156,9 +160,14 @@ def main() -> None:
         peers = {"nilearn": sys.executable, "napari": options.napari and str(options.napari)}
         for name, python in peers.items():
             if python:
+                if options.json:
+                    options.json.write_text(json.dumps(report, indent=1))
                 answer = place / f"{name}.json"
                 words = [python, str(here / "window_peers.py"), name, str(answer), str(shown)]
-                report[name] = run(words, variables, answer)
+                try:
+                    report[name] = run(words, variables, answer)
+                except subprocess.CalledProcessError as fault:
+                    report[f"{name}_failed"] = f"ended with status {fault.returncode}"
         if not options.no_analysis:
             report["gaps_ms"] = gaps(place, variables)
     report["machine"]["load_after"] = f"{os.getloadavg()[0]:.1f}"

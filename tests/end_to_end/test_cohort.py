@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -227,6 +230,39 @@ def test_that_a_raw_folder_gives_the_same_number_as_the_scan_alone(
     assert rows[0].outcome == case.prediction.outcome.value
     assert rows[0].simulated
     assert rows[0].peak_memory_mib is None or rows[0].peak_memory_mib > 100
+
+
+@pytest.mark.timeout(600)
+def test_that_ctrl_c_ends_the_scans_at_their_next_step_and_leaves_nothing(
+    dataset: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    script = (
+        "import signal, sys\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "from app.cli.main import main; sys.exit(main(sys.argv[1:]))"
+    )
+    running = subprocess.Popen(
+        [sys.executable, "-c", script, "bids", str(dataset), str(out), "participant",
+         "--n-workers", "2"],
+        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        start_new_session=True, env={**os.environ, "TMPDIR": str(tmp_path)},
+    )  # fmt: skip
+    try:
+        deadline = time.monotonic() + 300
+        while not list(tmp_path.glob("neuroresponder-*/dask-scratch-space")):
+            assert time.monotonic() < deadline
+            assert running.poll() is None
+            time.sleep(0.1)
+        os.killpg(running.pid, signal.SIGINT)  # as a terminal does: the workers hear it too
+        _, told = running.communicate(timeout=120)
+    finally:
+        running.kill()
+    assert running.returncode == 130, told
+    assert "Nothing half-written remains" in told
+    assert [path.name for path in tmp_path.glob("neuroresponder-*-*")] == []  # no voxels
+    left = [path.name for path in out.rglob(".*") if path.name != ".bidsignore"]
+    assert left == []
 
 
 def _bids(dataset: Path, results: Path, *words: str) -> subprocess.CompletedProcess[str]:

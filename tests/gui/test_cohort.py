@@ -8,12 +8,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from PySide6.QtCore import Qt
 
 from app.cohort.rows import CohortRow, plain_row
 from app.core.settings import Settings
 from app.gui.cohort.folder_dialog import proposed_results
+from app.gui.cohort.sheet import thumbnail
 from app.gui.cohort.table import COLUMNS, SCORE, score_words
 from app.gui.main_window.window import MainWindow
 from app.worker.protocol import Binding, Job, JobAnnouncement
@@ -70,6 +72,7 @@ def test_that_each_row_has_a_score_or_its_reason(opened: MainWindow) -> None:
                       "failed: The file is cut off.", "–"]  # fmt: skip
     assert _cell(opened, 0, "Outcome") == "not read"  # labels wait for a locked plan
     assert opened.cohort.page().findings.text() == "A column is odd."
+    assert "base rate 0.44, responder: D" in opened.cohort.page().participants.counts.text()
     assert "SIMULATED" in opened.strip.text()
     opened.show_step("load")
     assert "SIMULATED" not in opened.strip.text()
@@ -187,3 +190,27 @@ def test_that_results_are_proposed_outside_the_data(tmp_path: Path) -> None:
     assert proposed_results(raw) == raw / "derivatives" / "neuroresponder"
     derived = raw / "derivatives" / "fmriprep"
     assert proposed_results(derived) == derived.with_name("fmriprep-neuroresponder")
+
+
+def test_that_the_contact_sheet_shows_a_carpet_for_each_analysed_row(
+    opened: MainWindow, tmp_path: Path
+) -> None:
+    page, state = opened.cohort.page(), opened.cohort.state
+    page.sheet.rows.reader.inline = True
+    for case_id in ("c1", "c2"):
+        (tmp_path / "out" / "cases" / case_id / "view").mkdir(parents=True)
+    carpet = np.zeros((5, 7), np.float32)
+    carpet[:, 3] = 9.0  # one frame of motion
+    np.save(tmp_path / "out" / "cases" / "c1" / "view" / "carpet_before.npy", carpet)
+    page.tabs.setCurrentWidget(page.sheet)
+    rows = page.sheet.rows
+    names = [str(rows.index(number).data()) for number in range(rows.rowCount())]
+    assert names == ["sub-01, FD 0.20 mm", "sub-02, FD 0.90 mm"]
+    for number in range(2):
+        rows.index(number).data(Qt.ItemDataRole.DecorationRole)
+    assert set(rows._icons) == {"sub-01", "sub-02"}  # grey where there is no carpet
+    picture = thumbnail(tmp_path / "out" / "cases" / "c1" / "view" / "carpet_before.npy")
+    assert picture.shape == (96, 200)
+    assert picture[:, 100].min() == 255  # frame 3 of 7
+    assert picture[:, 10].max() < 140
+    assert state.case_folder("sub-04") is None

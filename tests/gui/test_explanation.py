@@ -28,6 +28,7 @@ from app.gui.views import (
     SensitivityView,
     SummaryView,
 )
+from app.gui.widgets.explanation_caption import ExplanationCaption
 from app.gui.widgets.overlay import current_overlay
 from app.gui.widgets.score_axis import ScoreAxis
 from app.gui.widgets.variant_strip import VariantStrip
@@ -141,6 +142,10 @@ def test_that_selected_frames_redraw_the_series_map_and_nothing_else(judged: Mai
     session.display_changed.connect(lambda: told.append("redraw"))
     session.select_frames(60, 40)
     assert told == ["redraw"]  # slices and surface draw anew
+    judged.show_step("explain")
+    caption = judged.page("explain").findChild(ExplanationCaption)
+    assert caption is not None
+    assert "Time series only, frames 44 to 64 (first = 0)" in caption.words.text()
     part = current_overlay(session)
     assert whole is not None
     assert part is not None
@@ -151,6 +156,7 @@ def test_that_selected_frames_redraw_the_series_map_and_nothing_else(judged: Mai
     scan = current_overlay(session)
     assert scan is not None
     np.testing.assert_array_equal(scan.values, opened.attribution.scan.per_parcel)
+    assert "Time series only" not in caption.words.text()
 
 
 def test_that_frames_add_up_to_the_whole_series_map(judged: MainWindow) -> None:

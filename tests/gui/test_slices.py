@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from PySide6.QtWidgets import QApplication, QTabWidget
 from app.core.progress import Progress
 from app.gui.main_window.window import MainWindow
 from app.gui.opened_maps import OpenedMap, ScanVolumes
+from app.gui.scan_picture import scan_volumes
 from app.gui.view_state.slices import SHARED, Layer
 from app.gui.views import ClustersView, SlicesView
 from app.gui.widgets.layer_stack import stack_of, toggle_layers
@@ -372,6 +374,8 @@ def test_that_s_shows_the_seed_map_of_the_posterior_cingulate(
         drawn.overlay.values, np.asarray(session.case.case.connectome.matrix)[parcel]
     )
     assert drawn.title == "Seed: Area dorsal 23 a+b, left"
+    assert explain.region.full_text().endswith("the seed itself")
+    assert explain.hidden.text().startswith("Seed: Area dorsal 23 a+b, left: ")
     (bar,) = [bar for bar in explain.bar_row.bars if bar.isVisible()]
     assert bar.scale is not None
     assert bar.scale.unit == "Pearson r"
@@ -409,6 +413,20 @@ def test_that_row_3_of_the_clusters_by_peak_is_where_the_crosshair_goes(
 
 
 # volumes -------------------------------------------------------------------------------------
+
+
+def test_that_a_decoded_run_is_read_volume_by_volume(tmp_path: Path) -> None:
+    stored = np.arange(3 * 4 * 5 * 6, dtype=np.int16).reshape(3, 4, 5, 6)
+    np.save(tmp_path / "run.npy", stored)
+    facts = {"affine": np.eye(4).tolist(), "slope": 0.5, "intercept": 2.0, "scan_sha256": "ab"}
+    (tmp_path / "run.json").write_text(json.dumps(facts))
+    answer = {"volumes": str(tmp_path / "run.npy"), "facts": str(tmp_path / "run.json")}
+    found = scan_volumes(answer, "ab")
+    assert found is not None
+    assert found.count == 6
+    np.testing.assert_allclose(found.volume(4), stored[..., 4] * 0.5 + 2.0)
+    np.testing.assert_allclose(found.series((1, 2, 3)), stored[1, 2, 3] * 0.5 + 2.0)
+    assert scan_volumes(answer, "cd") is None  # another scan's
 
 
 @pytest.fixture

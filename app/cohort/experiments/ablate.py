@@ -169,7 +169,7 @@ def ablation_table(
                     (
                         one["reason"]
                         for one in figures["deviations"]
-                        if one["what"] == "models" and one["planned"] == name
+                        if one["what"].startswith("models") and one["planned"] == name
                     ),
                     "not judged",
                 )

@@ -260,12 +260,16 @@ def _refused(what: str) -> AppError:
 
 
 def normalised_tsv(people: Sequence[Participant]) -> str:
-    """The rows with plain column names and one spelling, as the cohort commands read them."""
+    """The rows with plain column names and one spelling, as the cohort commands read them.
+
+    The published response is left out: it was checked against the score, and a second column with
+    the outcome would lie open where the plan seals the first.
+    """
 
     def number(value: float | None) -> str:
         return "n/a" if value is None else f"{value:g}"
 
-    lines = ["\t".join(("participant_id", "age", "sex", "arm", "response", "vas_fall"))]
+    lines = ["\t".join(("participant_id", "age", "sex", "arm", "vas_fall"))]
     for one in people:
         arm = one.arm()
         lines.append(
@@ -275,7 +279,6 @@ def normalised_tsv(people: Sequence[Participant]) -> str:
                     number(one.age_years),
                     one.sex or "n/a",
                     arm.id if arm else "n/a",
-                    "n/a" if one.response is None else str(int(one.response)),
                     number(one.vas_percent),
                 )
             )

@@ -184,7 +184,7 @@ def _left_out(figures: Figures) -> tuple[Competitor, ...]:
     return tuple(
         Competitor(one["planned"], one["planned"], BASELINE, {}, None, one["reason"])
         for one in figures["deviations"]
-        if one["what"] == "models" and one["done"] == "left out"
+        if one["what"].startswith("models") and one["done"] == "left out"
     )
 
 

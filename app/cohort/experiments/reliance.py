@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from app.attribution.explain import explain
-from app.cohort.learn.labelled import LabelledCohort
+from app.cohort.learn.labelled import LabelledCohort, Person
 from app.core.arrays import Floats
 from app.core.progress import PartOfStage, Progress
 from app.models.fmm_tc_network import FmmTcNetwork
@@ -79,7 +79,7 @@ def reliance_of(
     rows: list[dict[str, float]] = []
     exact = True
     for number, person in enumerate(cohort.people):
-        found = model.detail(person.scan.cleaned, person.scan.connectivity)
+        found = model.detail(*_own(person))
         rows.append({k: v for k, v in found.contributions.items() if k != BIAS})
         exact = exact and found.exact_contributions
         progress.step((number + 1) / len(cohort), f"inputs' shares, {name} {number + 1}")
@@ -106,9 +106,7 @@ def gradient_reliance(
     values: dict[str, list[float]] = {"series": [], "connectivity": []}
     converged = 0
     for number, person in enumerate(people):
-        functions = model.scan_functions(
-            person.scan.cleaned, person.scan.connectivity, person.scan.good_frames
-        )
+        functions = model.scan_functions(*_own(person), person.scan.good_frames)
         if functions is None:
             return ()
         part = PartOfStage(progress, number / len(people), (number + 1) / len(people))
@@ -121,6 +119,11 @@ def gradient_reliance(
         for branch, found in values.items()
         if found and branch in model.settings.branches
     )
+
+
+def _own(person: Person) -> tuple[Floats, Floats]:
+    """Copies: torch takes no read-only array."""
+    return np.array(person.scan.cleaned), np.array(person.scan.connectivity)
 
 
 def _mean_and_spread(values: Sequence[float] | Floats) -> tuple[float, float]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from app.cohort.experiments.record_facts import facts_of_record
 from app.cohort.learn.contender import Contender
 from app.cohort.learn.contenders import (
+    EncoderPlace,
     Workshop,
     encoder_place,
     find_atlas,
@@ -24,6 +25,7 @@ from app.cohort.learn.tables import write_evaluation as write_record
 from app.core.errors import AppError
 from app.core.progress import PartOfStage, Progress
 from app.models.encoders import DEMONSTRATION
+from app.models.fmm_tc_settings import FmmTcTraining
 from app.reporting.evaluation.facts import EvaluationFacts, PlainTable
 from app.reporting.evaluation.write import write_evaluation
 
@@ -47,6 +49,8 @@ class Run:
     command: str
     encoder: str = DEMONSTRATION
     cache: Path | None = None  # of frozen features; None = below `out`
+    place: EncoderPlace | None = None  # an encoder that is open already, in place of `encoder`
+    training: FmmTcTraining | None = None  # of FMM_TC; None = its own default
 
     @property
     def features(self) -> Path:
@@ -68,8 +72,8 @@ def labelled(data: DataSet, out: Path, progress: Progress) -> LabelledCohort:
 
 def workshop_of(cohort: LabelledCohort, names: Sequence[str], run: Run) -> Workshop:
     """What contenders are made from; an encoder only where one of them needs it."""
-    place = None
-    if needs_encoder(names):
+    place = run.place
+    if place is None and needs_encoder(names):
         place = encoder_place(run.encoder, find_atlas(cohort.plan.recipe.atlas))
     shortest = min(len(one) for one in cohort.series)
     return Workshop(
@@ -77,6 +81,7 @@ def workshop_of(cohort: LabelledCohort, names: Sequence[str], run: Run) -> Works
         cohort.repetition_time_s,
         place,
         run.features,
+        fmm_tc_training=run.training,
         minimum_frames=min(100, shortest),
     )
 

@@ -9,10 +9,11 @@ import numpy as np
 
 from app.cohort.learn.definition import Outcome
 from app.cohort.learn.labelled import LabelledCohort, Person
-from app.cohort.learn.splits import Fold, Splits, nested_splits, refuse_overlap
+from app.cohort.learn.splits import Fold, Splits, deal, refuse_overlap
 from app.core.arrays import Bools, Ints, frozen
 from app.core.errors import AppError
 from app.core.provenance import record_sha256
+from app.models.baselines.people import MINIMUM_PER_CLASS
 
 KIND = "train on one data set, test on the other"
 
@@ -66,17 +67,36 @@ def transfer_splits(
 def _inner(
     cohort: LabelledCohort, training: Ints, folds: int, seed: int
 ) -> tuple[tuple[Ints, Ints], ...]:
-    """The outer folds of a plain split inside the training people."""
-    split = nested_splits(
-        [cohort.identifiers[int(i)] for i in training],
-        cohort.labels[training],
-        [cohort.sites[int(i)] for i in training],
-        outer_folds=folds,
-        inner_folds=2,
-        repeats=1,
-        seed=seed,
-    )
-    return tuple((frozen(training[one.training]), frozen(training[one.test])) for one in split)
+    """Inner folds by person, stratified by label and site.
+
+    Raises
+    ------
+    AppError
+        ``cohort.too_few`` when a fold would leave too few of a class to be trained on.
+    """
+    rows: dict[str, list[int]] = {}
+    for row in training:
+        rows.setdefault(cohort.identifiers[int(row)], []).append(int(row))
+    people = list(rows)
+    labels: Bools = np.array([bool(cohort.labels[rows[name][0]]) for name in people])
+    smallest = int(min(labels.sum(), (~labels).sum()))
+    if smallest - -(-smallest // folds) < MINIMUM_PER_CLASS:
+        raise AppError(
+            f"A data set has {int(labels.sum())} responders and {int((~labels).sum())} "
+            f"non-responders; {folds} inner folds need at least {MINIMUM_PER_CLASS} of each to "
+            "train on.",
+            "Use a larger data set, or plan fewer inner folds.",
+            code="cohort.too_few",
+        )
+    sites = [cohort.sites[rows[name][0]] for name in people]
+    dealt = deal(labels, sites, folds, np.random.default_rng([seed, 707]))
+
+    def of(chosen: Bools) -> Ints:
+        found = [row for name, take in zip(people, chosen, strict=True) if take
+                 for row in rows[name]]  # fmt: skip
+        return frozen(np.sort(np.array(found)))
+
+    return tuple((of(dealt != number), of(dealt == number)) for number in range(folds))
 
 
 def _renamed(person: Person, name: str) -> Person:

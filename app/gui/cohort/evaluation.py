@@ -121,6 +121,9 @@ class EvaluationPage(QWidget):
         if which == "learning" and not lines[0].points:
             self.legend.setText("The plan asked for no learning curve, or none could be made.")
         self.item.autoRange()
+        if which == "decision":  # treating all falls far below what anybody would consider
+            top = max((y for line in lines for _, y in line.points), default=0.5)
+            self.item.setYRange(-0.1, max(top, 0.1) * 1.1)
 
     def _colour(self, line: Curve, number: int) -> str:
         colours = tokens(self.palette())

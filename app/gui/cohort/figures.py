@@ -29,6 +29,8 @@ CURVES = {
     "decision": "Decision curve",
     "learning": "Learning curve",
 }
+_FIRST = ("Site", "Sex", "Model", "Definition", "name", "covariate", "cutoff", "threshold",
+          "people", "responders")  # fmt: skip
 _LIMIT_BYTES = 64 << 20
 
 
@@ -149,7 +151,7 @@ class Record:
             "Confounds": _of_rows(figures["confounds"]["covariates"]),
             "Screening of a trial": _of_rows(figures["screening"]),
             "Secondary definitions": _of_entries("Definition", figures["secondary_definitions"]),
-            "Conformal sets": _of_rows([figures["conformal"]]),
+            "Conformal sets": _of_rows([_with_shares(figures["conformal"])]),
             "Sample size": _of_rows([figures["sample_size"]]),
             f"Confusion at {cutoff:g}": self._confusion(cutoff),
         }
@@ -161,11 +163,15 @@ class Record:
             return self._decision(), "Threshold probability", "Net benefit"
         if which == "learning":
             points = tuple(
-                (float(p["people"]), float(p["auroc"]))
+                (float(p["training_people"]), float(p["auroc"]))
                 for p in self.figures["learning_curve"]
                 if p.get("auroc") is not None
             )
-            return (Curve(self._label(self.headline), points, strong=True),), "People", "AUROC"
+            return (
+                (Curve(self._label(self.headline), points, strong=True),),
+                "Training people",
+                "AUROC",
+            )
         lines = [Curve("chance" if which == "roc" else "ideal", ((0, 0), (1, 1)), dashed=True)]
         for name, found in self.figures["curves"].items():
             if which == "roc":
@@ -217,6 +223,12 @@ def spread(entry: Mapping[str, Any], name: str) -> str:
     return f"{value:.2f} ({interval[0]:.2f} to {interval[1]:.2f})"
 
 
+def _with_shares(conformal: Mapping[str, Any]) -> dict[str, Any]:
+    """The share of each kind of set as a figure of its own."""
+    shares = {f"share of {kind}": value for kind, value in conformal.get("share", {}).items()}
+    return {**conformal, **shares}
+
+
 def _difference(entry: Mapping[str, Any]) -> str:
     if not entry or entry.get("difference") is None:
         return ""
@@ -230,13 +242,15 @@ def _of_entries(name: str, entries: Mapping[str, Any]) -> Table:
 
 def _of_rows(rows: list[dict[str, Any]]) -> Table:
     """Columns of plain values; an interval stands with its figure."""
-    columns: dict[str, None] = {}
+    there = {key for row in rows for key in row}
+    columns: dict[str, None] = dict.fromkeys(key for key in _FIRST if key in there)
     for row in rows:
         for key, value in row.items():
-            if not key.endswith("_interval") and not isinstance(value, dict | list):
+            alone = key.endswith("_interval") and key.removesuffix("_interval") not in row
+            if alone or not (key.endswith("_interval") or isinstance(value, dict | list)):
                 columns[key] = None
     cells = [tuple(_cell(row, key) for key in columns) for row in rows]
-    return Table(tuple(key.replace("_", " ") for key in columns), cells)
+    return Table(tuple(METRICS.get(key, key.replace("_", " ")) for key in columns), cells)
 
 
 def _cell(row: Mapping[str, Any], key: str) -> str:
@@ -245,4 +259,6 @@ def _cell(row: Mapping[str, Any], key: str) -> str:
         return "yes" if value else "no"
     if isinstance(value, float):
         return spread(row, key)
+    if isinstance(value, list):
+        return f"{value[0]:.2f} to {value[1]:.2f}"
     return "n/a" if value is None else str(value)

@@ -58,6 +58,7 @@ class LearningTab(QWidget):
         self.said = QLabel()
         self.said.setObjectName("muted")
         self.said.setWordWrap(True)
+        self.said.hide()
         self.page = EvaluationPage(work.messages)
         self.stack = QStackedWidget()
         self.stack.addWidget(self._intro())
@@ -120,6 +121,7 @@ class LearningTab(QWidget):
                 else (" It has not earned an individual number: its answers are withheld.")
             )
             self.said.setText(f"The model was written to {answer['bundle']}.{earned}")
+            self.said.show()
             self.model_made.emit(answer["bundle"])
 
     # small things ----------------------------------------------------------------------

@@ -20,6 +20,7 @@ from app.gui.cohort.folder_dialog import FolderDialog
 from app.gui.cohort.learning import LearningTab
 from app.gui.cohort.matrices import MatricesTab
 from app.gui.cohort.participants import ParticipantsTab
+from app.gui.cohort.sheet import SheetTab
 from app.gui.cohort.state import CohortState
 from app.gui.cohort.work import RUN, CohortWork
 from app.gui.widgets.progress_panel import ProgressPanel
@@ -60,6 +61,9 @@ class CohortPage(QWidget):
         self.tabs.setDocumentMode(True)
         self.tabs.addTab(self.participants, "Participants")
         self.tabs.addTab(self.matrices, "Matrices")
+        self.sheet = SheetTab(state)
+        self.sheet.case_asked.connect(self.case_asked)
+        self.tabs.addTab(self.sheet, "Contact sheet")
         self.learning = LearningTab(state, work)
         self.tabs.addTab(self.learning, "Train and evaluate")
         self.progress = ProgressPanel()
@@ -139,6 +143,10 @@ class CohortPage(QWidget):
         self.findings.hide()
         self.engine.hide()
         self.work.open_folder(bids_dir, out_dir)
+
+    def close_readers(self) -> None:
+        """Nothing is read any more: the window closes."""
+        self.sheet.rows.close()
 
     def run_included(self) -> None:
         """Analyse every included row that has a scan; done ones are recognised and kept."""

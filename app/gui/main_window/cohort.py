@@ -58,6 +58,8 @@ class CohortWorkspace(QObject):
 
     def forget_page(self) -> None:
         """The window has deleted its pages: another text size makes them anew."""
+        if self._page is not None:
+            self._page.close_readers()
         self._page = None
 
     def page(self) -> CohortPage:
@@ -91,6 +93,8 @@ class CohortWorkspace(QObject):
 
     def close(self) -> None:
         """Stop the workspace's work."""
+        if self._page is not None:
+            self._page.close_readers()
         self.work.close()
 
     def follow_settings(self) -> None:

@@ -79,12 +79,6 @@ def _view(window: MainWindow) -> str:
     return "" if window.focused_view() is not None else "No view is shown."
 
 
-def _table(window: MainWindow) -> str:
-    view = window.focused_view()
-    there = view is not None and view.as_table() is not None
-    return "" if there else "The view with the focus has no table to show."
-
-
 def _research(window: MainWindow) -> str:
     return "Hidden in clinic mode." if window.cohort.hidden else ""
 
@@ -237,7 +231,7 @@ ACTIONS: tuple[Command, ...] = (
         line=True, help="The view with the focus fills the page; again puts it back.",
     ),
     Command(
-        "view.table", "Show as &table", "Ctrl+T", "view", lambda w: w.exports.show_table(), _table,
+        "view.table", "Show as &table", "Ctrl+T", "view", lambda w: w.exports.show_table(), _view,
         help="The values that the view with the focus draws.",
     ),
     Command(

@@ -69,6 +69,7 @@ class Exports:
         view = view or self.window.focused_view()
         table = view.as_table() if view is not None else None
         if view is None or table is None:
+            self.window.say("This view has no table to show now.")
             return None
         dialog = TableDialog(view.title_label.text(), view.stamp_text(), table, self.window)
         dialog.show()

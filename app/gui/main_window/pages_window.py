@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QPoint, Qt
 from PySide6.QtWidgets import QApplication, QDockWidget, QMainWindow, QStackedWidget, QWidget
 
 from app.gui.main_window.focus import focus_first
 from app.gui.main_window.start import StartPanel
 from app.gui.widgets.view import View
+
+_ROW_PX = 60  # views whose tops differ by less stand in one row
 
 
 class PagesWindow(QMainWindow):
@@ -22,8 +24,15 @@ class PagesWindow(QMainWindow):
         return self.stack.currentWidget() or self.start
 
     def visible_views(self) -> list[View]:
-        """The views on screen, in reading order."""
-        return [view for view in self.shown_page().findChildren(View) if view.isVisible()]
+        """The views on screen, in reading order: rows from the top, each from the left."""
+        page = self.shown_page()
+
+        def place(view: View) -> tuple[int, int]:
+            corner = view.mapTo(page, QPoint(0, 0))
+            return corner.y() // _ROW_PX, corner.x()
+
+        seen = [view for view in page.findChildren(View) if view.isVisible()]
+        return sorted(seen, key=place)
 
     def focused_view(self) -> View | None:
         """The view that has the keyboard, else the first one on the page."""

@@ -54,6 +54,20 @@ class CardView(View):
         self.title_label.hide()
         self.refresh()
 
+    def sentence(self) -> str:
+        """Outcome and number with its interval and base rate; of a withheld one, why."""
+        opened = self.session.case
+        found = opened.case.prediction if opened is not None else None
+        if opened is None or found is None:
+            return "No prediction was computed."
+        word = wording.outcome_word(found.outcome)
+        if opened.withheld or found.probability is None or found.interval is None:
+            return f"{word}: {'; '.join(found.reasons)}"
+        parts = [word, wording.probability_text(found.probability, found.interval)]
+        if found.model is not None:
+            parts.append(wording.base_rate_text(found.model))
+        return "; ".join([*parts, wording.RUO_LINE])
+
     def refresh(self) -> None:
         """Build the card for the case that is open."""
         content = QWidget()

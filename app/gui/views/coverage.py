@@ -13,6 +13,7 @@ from app.gui.widgets.coverage_table import COLUMNS, CoverageTable
 from app.gui.widgets.fields import muted
 from app.gui.widgets.overlay import coverage_text
 from app.gui.widgets.parcel_table import SORT_ROLE, set_up_rows, set_widths
+from app.gui.widgets.tables import Table, table_of_model
 from app.gui.widgets.view import View
 
 
@@ -64,6 +65,14 @@ class CoverageView(View):
         self.table.selectionModel().currentRowChanged.connect(self._row_changed)
         self.listen(session.parcel_changed, self._parcel_changed)
         self.refresh()
+
+    def as_table(self) -> Table | None:
+        """Every parcel that is listed, with its share as a number from 0 to 1."""
+        return table_of_model(self.proxy, SORT_ROLE) if self.parcels.rowCount() else None
+
+    def sentence(self) -> str:
+        """How many parcels have a gap."""
+        return self.count.text()
 
     def refresh(self) -> None:
         """Fill the table for the case that is open."""

@@ -26,6 +26,7 @@ from app.gui.session import Session, may_overrule
 from app.gui.widgets.fields import muted
 from app.gui.widgets.frame_table import telling_frame
 from app.gui.widgets.icons import VERDICT_STATES, icon, state_colour
+from app.gui.widgets.tables import Table
 from app.gui.widgets.theme import font
 from app.gui.widgets.view import ElidedLabel, View
 
@@ -75,6 +76,24 @@ class GatesView(View):
         self.findings.setObjectName("muted")
         self.body.addWidget(self.findings)
         self.refresh()
+
+    def as_table(self) -> Table | None:
+        """Each gate with its value, limit, source and verdict; then what informs only."""
+        opened = self.session.case
+        quality = opened.case.quality if opened is not None else None
+        if quality is None:
+            return None
+        columns = ("Gate", "Value", "Unit", "Limit", "Source", "Verdict")
+        judged = [
+            (m.label, m.value, m.unit, m.limit, m.source, wording.VERDICT_WORDS[m.verdict])
+            for m in quality.metrics
+        ]
+        told = [(m.label, m.value, m.unit, "", m.source, "informs only") for m in quality.informing]
+        return Table(columns, [*judged, *told])
+
+    def sentence(self) -> str:
+        """The worst verdict."""
+        return self.verdict.text()
 
     def refresh(self) -> None:
         """Fill the table for the case that is open."""

@@ -10,6 +10,7 @@ from app.core.results import Finding, Participant, Scan
 from app.core.sides import UNKNOWN_SENTENCE
 from app.gui.session import Session
 from app.gui.widgets.facts import FactsArea
+from app.gui.widgets.tables import Table
 from app.gui.widgets.view import View
 
 
@@ -41,6 +42,11 @@ class HeaderView(View):
         if self.session.case is not None:
             return self.session.case.case.findings
         return self.session.preview.findings if self.session.preview is not None else ()
+
+    def as_table(self) -> Table | None:
+        """The facts."""
+        rows = self.rows()
+        return Table(("Fact", "Value"), rows) if rows else None
 
     def refresh(self) -> None:
         """Write the facts of the open scan."""

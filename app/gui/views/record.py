@@ -11,6 +11,7 @@ from app.core import wording
 from app.core.results import PREPROCESSING, Case
 from app.gui.session import Session
 from app.gui.widgets.facts import FactsArea
+from app.gui.widgets.tables import Table
 from app.gui.widgets.view import View
 
 ROUTES = {"direct": "EPI to template", "t1": "through the T1 image"}
@@ -41,6 +42,10 @@ class RecordView(View):
         if opened is None:
             return [("Record", self.empty_reason())]
         return record_rows(opened.case)
+
+    def as_table(self) -> Table | None:
+        """The record."""
+        return Table(("Step", "What is known"), self.rows()) if self.session.case else None
 
     def refresh(self) -> None:
         """Write the record of the case that is open."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
 from PySide6.QtCore import QModelIndex, QSortFilterProxyModel, Qt
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QAbstractItemView, QLineEdit, QTableView, QWidget
@@ -9,6 +12,7 @@ from PySide6.QtWidgets import QAbstractItemView, QLineEdit, QTableView, QWidget
 from app.gui.session import Session
 from app.gui.widgets.parcel_table import SORT_ROLE, set_up_rows, set_widths
 from app.gui.widgets.region_table import RegionTable
+from app.gui.widgets.tables import Cell, Table
 from app.gui.widgets.view import View
 
 # Below these widths a name cannot be read beside the column.
@@ -45,7 +49,7 @@ class RegionsView(View):
         self.body.addWidget(self.table, 1)
         self.table.selectionModel().currentRowChanged.connect(self._row_changed)
         self.listen(session.parcel_changed, self._parcel_changed)
-        self.listen(session.explain_changed, self.refresh)
+        self.listen(session.explain_changed, self._explain_changed)
         self.refresh()
 
     def refresh(self) -> None:
@@ -56,6 +60,7 @@ class RegionsView(View):
         unstable = None
         if health is not None and not self.session.state.explain.show_unstable:
             unstable = health.unstable
+        self._everything = self.session.state.explain.show_unstable
         found = opened.attribution if opened is not None else None
         self.regions.show_case(signals, found, unstable)
         explained = opened is not None and opened.attribution is not None
@@ -66,6 +71,44 @@ class RegionsView(View):
         self.proxy.setSortCaseSensitivity(Qt.CaseSensitivity.CaseInsensitive)
         self.table.sortByColumn(0, Qt.SortOrder.AscendingOrder)
         self._parcel_changed()
+
+    def _explain_changed(self) -> None:
+        if self._everything != self.session.state.explain.show_unstable:
+            self.refresh()
+
+    def sentence(self) -> str:
+        """The selected region with its row's values."""
+        signals = self.session.case.case.signals if self.session.case is not None else None
+        parcel = self.session.parcel
+        if signals is None or parcel is None or parcel >= len(signals.parcel_names):
+            return self.empty_reason()
+        index = self.regions.index
+        cells = [
+            f"{name} {self.regions.data(index(parcel, column))}"
+            for column, name in enumerate(self.regions.columns)
+        ]
+        return f"{self.title_label.text()}: {', '.join(cells)}"
+
+    def as_table(self) -> Table | None:
+        """One row a region in atlas order, in full digits."""
+        opened = self.session.case
+        signals = opened.case.signals if opened is not None else None
+        if opened is None or signals is None:
+            return None
+        columns: dict[str, Sequence[Cell]] = {
+            "region": signals.parcel_names,
+            "network": signals.networks,
+            "hemisphere": signals.hemispheres,
+            "coverage": np.asarray(signals.coverage, dtype=float).tolist(),
+        }
+        found, health = opened.attribution, opened.health
+        if found is not None:
+            columns["(b) whole scan, log-odds"] = np.asarray(found.scan.per_parcel).tolist()
+            columns["(a) each branch, log-odds"] = np.asarray(found.branches.per_parcel).tolist()
+            columns["(a) and (b)"] = ["disagree" if d else "agree" for d in found.disagreeing]
+        if health is not None:
+            columns["stability of (b)"] = ["unstable" if u else "stable" for u in health.unstable]
+        return Table(tuple(columns), list(zip(*columns.values(), strict=True)))
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Leave out columns where names could not be read: they come back with the room."""
@@ -97,5 +140,11 @@ class RegionsView(View):
             self.table.scrollTo(row, QAbstractItemView.ScrollHint.PositionAtCenter)
 
     def _row_changed(self, current: QModelIndex, _previous: QModelIndex) -> None:
-        if current.isValid() and self.table.hasFocus():
-            self.session.select_parcel(self.proxy.mapToSource(current).row())
+        if not current.isValid():
+            return
+        parcel = self.proxy.mapToSource(current).row()
+        if self.table.hasFocus():
+            self.session.select_parcel(parcel)
+        elif parcel != self.session.parcel:
+            # A filter, or keys that were not meant for the table: it follows the others.
+            self._parcel_changed()

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 from PySide6.QtCore import QPoint, Qt, Signal
 from PySide6.QtGui import QHideEvent
-from PySide6.QtWidgets import QHBoxLayout, QTabWidget, QToolButton, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QToolButton, QWidget
 
 from app.core import wording
 from app.core.arrays import Floats, Ints
@@ -18,7 +18,7 @@ from app.gui.widgets.crosshair_panel import CrosshairPanel
 from app.gui.widgets.fields import choice, muted, set_choice, share_slider
 from app.gui.widgets.layer_panel import LayerPanel
 from app.gui.widgets.layer_stack import DrawnLayer, add_seed_layer, stack_of, toggle_layers
-from app.gui.widgets.layer_window import LayerWindow, open_menu
+from app.gui.widgets.layer_window import LayerWindow, bring_forward, open_menu
 from app.gui.widgets.overlay import name_method
 from app.gui.widgets.slice_content import SliceContent
 from app.gui.widgets.slice_keys import HELD_COMMANDS, PLANE_COMMANDS
@@ -67,7 +67,6 @@ class SlicesView(SliceView):
         self._drawn: tuple[DrawnLayer, ...] = ()
         super().__init__(session, parent)
         self.player = VolumePlayer(session, self)  # before anything draws
-        self.previous_volume, self.next_volume = self.player.back, self.player.on
         self.layer_stack = stack_of(session)
         if source == "native":
             self.title = "Scan"
@@ -302,16 +301,8 @@ class SlicesView(SliceView):
     def _frame_changed(self) -> None:
         if self.source == "native" and self.session.volumes is not None:
             self.player.wanted = True  # a click on the carpet wants its volume
-            self._come_forward()
+            bring_forward(self)
             self._draw()
-
-    def _come_forward(self) -> None:
-        """Be the tab that is seen, where the view is one of several."""
-        around = self.parentWidget()
-        while around is not None and not isinstance(around, QTabWidget):
-            around = around.parentWidget()
-        if isinstance(around, QTabWidget):
-            around.setCurrentWidget(self)
 
     # selection -------------------------------------------------------------------
 
@@ -334,6 +325,14 @@ class SlicesView(SliceView):
         """A, P, S and I on or off; L and R always stay."""
         shown = self.session.display.secondary_letters
         self.session.set_display(secondary_letters=not shown)
+
+    def previous_volume(self) -> None:
+        """One volume back."""
+        self.player.step(-1)
+
+    def next_volume(self) -> None:
+        """One volume on."""
+        self.player.step(1)
 
     def toggle_panel(self) -> None:
         """Show or hide the layers."""

@@ -69,7 +69,9 @@ class SurfaceView(View):
         self._later = QTimer(self)
         self._later.setSingleShot(True)
         self._later.timeout.connect(self.load_now)
+        self._selected = False  # the scene marks what is selected
         self.canvas = SurfaceCanvas()
+        self.canvas.before_render = self._catch_up
         self.bar = ColourBar()
         self.words = muted("")
         self.shape_box = choice("What is drawn", _SHAPES, self.shape(), self._set_shape)
@@ -119,6 +121,8 @@ class SurfaceView(View):
     def refresh(self) -> None:
         """Show the case that is open, once the view is on screen."""
         self._name_sides()
+        if self.session.case is None:
+            self.close_scene()  # nothing of the last participant stays
         if self.isVisible():
             self._later.start()
         self._draw()
@@ -141,10 +145,10 @@ class SurfaceView(View):
     def close_scene(self) -> None:
         """Give the graphics memory back; nothing is drawn or loaded any more until asked."""
         self._later.stop()
-        self.canvas.stop()
-        if self.canvas.scene is not None:
-            self.canvas.scene.close()
-        self.canvas.scene = None
+        scene = self.canvas.scene
+        self.canvas.clear()
+        if scene is not None:
+            scene.close()
         self._loaded = self._drawn = None
 
     def picture(self) -> QPixmap:
@@ -249,7 +253,7 @@ class SurfaceView(View):
         self.shown = shown_connections(self.session) if shape == "glass" else None
         set_choice(self.shape_box, shape)
         self._show_legend(shape)
-        if scene is None:
+        if scene is None or self.session.case is None:  # a scene may outlive its case for a turn
             waiting = self.session.case is not None and bool(self.session.case.view.surfaces)
             self.canvas.reason = "Loading the surface…" if waiting else self.empty_reason()
             self.canvas.update()
@@ -315,6 +319,7 @@ class SurfaceView(View):
         scene, session = self.canvas.scene, self.session
         if scene is None:
             return
+        self._selected = True
         glass = self._shape == "glass"
         scene.set_outline(None if glass else session.parcel)
         scene.set_chosen(session.parcel, session.edge)
@@ -322,15 +327,20 @@ class SurfaceView(View):
         scene.set_cursor(session.crosshair_mm if self._shape != "inflated" else None)
 
     def _selection_changed(self) -> None:
-        self._select()
+        self._selected = False
         if self.session.display.overlay == "seed":
             self._draw()
         self.canvas.redraw_when_calm()
 
     def _crosshair_changed(self) -> None:
-        if self.canvas.scene is not None and self._shape != "inflated":
-            self.canvas.scene.set_cursor(self.session.crosshair_mm)
+        if self._shape != "inflated":
+            self._selected = False
             self.canvas.redraw_when_calm()
+
+    def _catch_up(self) -> None:
+        """Mark the selection, once for all changes since the last picture."""
+        if not self._selected:
+            self._select()
 
     def sentence(self) -> str:
         """What is drawn, in one sentence."""

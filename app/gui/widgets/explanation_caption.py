@@ -5,7 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QWidget
 
-from app.core.explanation_wording import agrees_poorly, caption, limits_text
+from app.core.explanation_wording import agrees_poorly, caption, frames_text, limits_text
 from app.gui.session import Session
 from app.gui.widgets.icons import StateSign
 from app.gui.widgets.theme import font
@@ -28,6 +28,7 @@ class ExplanationCaption(QWidget):
         row.addWidget(self.sign, 0, Qt.AlignmentFlag.AlignTop)
         row.addWidget(self.words, 1)
         session.case_changed.connect(self.refresh)
+        session.display_changed.connect(self.refresh)
         self.refresh()
 
     def refresh(self) -> None:
@@ -40,5 +41,8 @@ class ExplanationCaption(QWidget):
             prediction = opened.case.prediction
             limits = limits_text(prediction.model if prediction is not None else None)
             words = f"{caption(found)} {limits}".strip()
+            frames, signals = self.session.state.selection.frames, opened.case.signals
+            if self.session.display.overlay == "series" and frames and signals is not None:
+                words = f"{frames_text(found, signals, *frames)} {words}"
         self.words.setText(words)
         self.sign.setVisible(found is not None and agrees_poorly(found))

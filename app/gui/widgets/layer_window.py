@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from PySide6.QtCore import QPoint, Qt, Signal
 from PySide6.QtGui import QAction, QCloseEvent, QHideEvent
-from PySide6.QtWidgets import QDialog, QMenu, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QDialog, QMenu, QTabWidget, QVBoxLayout, QWidget
 
 from app.gui.widgets.layer_panel import LayerPanel
 
@@ -34,6 +34,15 @@ class LayerWindow(QDialog):
         """Hide only."""
         super().closeEvent(event)
         self.closed.emit()
+
+
+def bring_forward(view: QWidget) -> None:
+    """Make a view the tab that is seen, where it is one of several."""
+    around = view.parentWidget()
+    while around is not None and not isinstance(around, QTabWidget):
+        around = around.parentWidget()
+    if isinstance(around, QTabWidget):
+        around.setCurrentWidget(view)
 
 
 def open_menu(

@@ -24,6 +24,7 @@ from app.gui.widgets.ring_layout import RingLayout, label_places, nearest_curve,
 from app.gui.widgets.theme import font, tokens
 
 _REACH_PX = 6.0  # a pointer this near to a curve means it
+_MANY = 150  # from here on curves become thinner
 _SELECTED = "#ffeb3b"
 _RIM = (1.025, 1.085)  # inner and outer radius of the networks' band
 
@@ -172,8 +173,10 @@ class RingCanvas(QWidget):
     def _paint_edges(self, painter: QPainter) -> None:
         assert self.content is not None
         edges, scale = self.content.edges, self.content.scale
-        colours = scale.rgb(edges.value)
-        widths = 1.0 + 2.2 * np.clip(np.abs(edges.value) / scale.limit, 0.0, 1.0)
+        colours = curve_colours(edges.value, scale, dark=tokens(self.palette()).dark)
+        strongest = max(float(np.abs(edges.value).max(initial=0.0)), 1e-30)
+        thin = min(1.0, (_MANY / max(len(edges), 1)) ** 0.5)
+        widths = thin * (1.0 + 2.2 * np.abs(edges.value) / strongest)
         touching = (edges.first == self._parcel) | (edges.second == self._parcel)
         chosen = self._index_of(self._edge)
         dim = self._parcel is not None and bool(touching.any())
@@ -194,7 +197,7 @@ class RingCanvas(QWidget):
         self, painter: QPainter, index: int, colour: Ints, width: float, faded: bool
     ) -> None:
         assert self.content is not None
-        shade = _on_panel(QColor(*(int(c) for c in colour)), dark=tokens(self.palette()).dark)
+        shade = QColor(*(int(c) for c in colour))
         shade.setAlphaF(0.22 if faded else 0.9)
         pen = QPen(shade, width)
         unstable = self.content.unstable
@@ -297,14 +300,15 @@ class RingCanvas(QWidget):
             self._choose(self._under)
 
 
-def _on_panel(colour: QColor, *, dark: bool) -> QColor:
-    """The map's colour, kept apart from the panel behind: its ends are too dark, its middle pale.
+def curve_colours(values: Floats, scale: SignedScale | MagnitudeScale, *, dark: bool) -> Ints:
+    """(edge, 3) the bar's colours without those that a thin line on the panel would lose.
 
-    The bar shows the map itself; here only the lightness moves, hue and order stay.
+    On a dark panel the map's dark ends are left out, on a light one its pale middle; sign and
+    order stay. How strong a connection is, its width says too.
     """
-    hue, saturation = colour.hslHueF(), colour.hslSaturationF()
-    lightness = colour.lightnessF()
-    low, high = (0.52, 0.82) if dark else (0.22, 0.58)
-    made = QColor()
-    made.setHslF(max(hue, 0.0), saturation, min(max(lightness, low), high))
-    return made
+    place = np.clip(np.asarray(values, dtype=np.float64) / scale.limit, -1.0, 1.0)
+    if isinstance(scale, MagnitudeScale):
+        least, span = (0.35, 0.65) if dark else (0.0, 0.75)
+        return scale.rgb((least + span * np.abs(place)) * scale.limit)
+    least, span = (0.15, 0.45) if dark else (0.6, 0.4)
+    return scale.rgb(np.sign(place) * (least + span * np.abs(place)) * scale.limit)

@@ -22,6 +22,7 @@ from app.gui.widgets.place_box import PlaceBox
 from app.gui.widgets.slice_content import Crosshair, SliceContent
 from app.gui.widgets.slice_keys import GESTURES, PLANE_COMMANDS, PlaneKeys
 from app.gui.widgets.slice_stage import SliceStage
+from app.gui.widgets.tables import Table
 from app.gui.widgets.view import ElidedLabel, View
 from app.gui.widgets.view_keys import ViewCommand
 
@@ -141,8 +142,20 @@ class SliceView(View):
         """Where the crosshair stands and what is there, for a screen reader."""
         if self.stage.content is None:
             return self.stage.reason
-        parts = [self.region.full_text(), self.read_out.full_text(), self.hidden.text()]
+        told = (self.region.full_text(), self.read_out.full_text(), self.hidden.text())
+        parts = [self.footnote(), *told]
         return "; ".join(part for part in parts if part)
+
+    def as_table(self) -> Table | None:
+        """Every parcel with the value that it is painted by; None where no parcels are painted."""
+        opened = self.session.case
+        signals = opened.case.signals if opened is not None else None
+        if self.overlay is None or signals is None or self.stage.content is None:
+            return None
+        shown = ("yes" if one else "no" for one in self.overlay.shown)
+        values = (float(value) for value in self.overlay.values)
+        rows = zip(signals.parcel_names, signals.networks, values, shown, strict=True)
+        return Table(("Region", "Network", self.overlay.scale.unit, "Painted"), list(rows))
 
     @contextmanager
     def _for_picture(self) -> Iterator[None]:
@@ -255,6 +268,8 @@ class SliceView(View):
         if self.overlay is None:
             return ""
         value = float(self.overlay.values[parcel])
+        if self.overlay.kind == "seed" and value == 0.0:  # the matrix keeps no diagonal
+            return "the seed itself"
         return f"{wording.signed(value, 4)} {self.overlay.scale.unit}"
 
     def _copy(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -51,6 +52,7 @@ class SurfaceCanvas(QWidget):
         self.orientation_known = True
         self.legend = Legend()
         self.rendered = 0  # pictures drawn so far
+        self.before_render: Callable[[], None] | None = None  # brings the scene up to date
         self._image: QImage | None = None
         self._letters: dict[str, tuple[float, float, float]] = {}
         self._pressed: QPointF | None = None
@@ -88,6 +90,13 @@ class SurfaceCanvas(QWidget):
         self._timer.stop()
         self._calm.stop()
 
+    def clear(self) -> None:
+        """Forget scene and picture: nothing of another participant stays in sight."""
+        self.stop()
+        self.scene, self._image, self._letters = None, None, {}
+        self.legend = Legend()
+        self.update()
+
     def draw_now(self) -> None:
         """Draw the scene at once, for a screenshot."""
         self.stop()
@@ -98,6 +107,8 @@ class SurfaceCanvas(QWidget):
         if self.scene is None or not self.isVisible():
             self.update()
             return
+        if self.before_render is not None:
+            self.before_render()
         ratio = self.devicePixelRatioF() * (_COARSE if self._turning else 1.0)
         width, height = max(round(self.width() * ratio), 8), max(round(self.height() * ratio), 8)
         pixels = self.scene.render(width, height)

@@ -6,7 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, Qt
+from PySide6.QtCore import (
+    QAbstractItemModel,
+    QAbstractTableModel,
+    QModelIndex,
+    QPersistentModelIndex,
+    Qt,
+)
 from PySide6.QtGui import QGuiApplication, QKeySequence, QShortcut
 from PySide6.QtWidgets import (
     QDialog,
@@ -44,6 +50,30 @@ def _machine_text(cell: Cell) -> str:
     if cell is None or cell != cell:  # NaN
         return "n/a"
     return repr(cell) if isinstance(cell, float) else " ".join(str(cell).split())
+
+
+def table_of_model(model: QAbstractItemModel, number_role: int | None = None) -> Table:
+    """What a table on screen holds, all rows of it, filtered and sorted as it is.
+
+    Parameters
+    ----------
+    number_role
+        Role that gives a cell's number in full, where it has one.
+    """
+    columns = range(model.columnCount())
+    across = Qt.Orientation.Horizontal
+    names = tuple(str(model.headerData(column, across) or "") for column in columns)
+    rows = []
+    for row in range(model.rowCount()):
+        cells: list[Cell] = []
+        for column in columns:
+            index = model.index(row, column)
+            number = index.data(number_role) if number_role is not None else None
+            exact = isinstance(number, int | float) and not isinstance(number, bool)
+            shown = number if exact else index.data(Qt.ItemDataRole.DisplayRole)
+            cells.append(shown if isinstance(shown, str | int | float) else "")
+        rows.append(tuple(cells))
+    return Table(names, rows)
 
 
 class TableRows(QAbstractTableModel):

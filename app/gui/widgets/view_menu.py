@@ -37,7 +37,6 @@ def fill_menu(menu: QMenu, view: View) -> None:
         menu.addAction(action)  # with its keys beside it
     if view.key_actions:
         menu.addSeparator()
-    table = menu.addAction("Show as &table", view.table_asked.emit)
-    table.setEnabled(view.as_table() is not None)
+    menu.addAction("Show as &table", view.table_asked.emit)
     menu.addAction("Save as &picture\N{HORIZONTAL ELLIPSIS}", view.picture_asked.emit)
     menu.addAction("Ma&ximise, or put back", view.maximise_asked.emit)

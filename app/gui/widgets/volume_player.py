@@ -62,14 +62,6 @@ class VolumePlayer(QObject):
         frame = session.frame + frames
         session.select_frame(frame % count if wrap else min(max(frame, 0), count - 1))
 
-    def back(self) -> None:
-        """One volume back."""
-        self.step(-1)
-
-    def on(self) -> None:
-        """One volume on."""
-        self.step(1)
-
     def play(self) -> None:
         """Begin the movie."""
         self._timer.start()

@@ -10,8 +10,9 @@ from app.core.colours import CORRELATION_LIMIT, SignedScale, signed_scale
 from app.core.explanation_wording import (
     DEFAULT_METHOD,
     METHOD_NAMES,
+    brief_health_rows,
     caption,
-    health_rows,
+    method_text,
 )
 from app.core.results import Attribution, Case, CleanSignals
 from app.core.sides import side_word
@@ -64,6 +65,7 @@ def build(context: ReportContext) -> Section | None:
         ),
         _matrices(case, attribution, signals),
         _tables(case, attribution, signals),
+        Text(method_text(attribution), "caption"),
         Text(_limits_line(case), "caption"),
     ]
     return Section(f"Explanation: {METHOD_NAMES[DEFAULT_METHOD]}", tuple(blocks))
@@ -218,7 +220,7 @@ def _matrices(case: Case, attribution: Attribution, signals: CleanSignals) -> Co
     parts.append(
         (
             Heading("Health of this explanation"),
-            Fields(health_rows(attribution, case.health, brief=True), 1, label_share=0.4),
+            Fields(brief_health_rows(attribution, case.health), 1, label_share=0.34),
         )
     )
     return Columns(tuple(parts), tuple([MATRIX_MM] * (len(parts) - 1) + [60.0]))

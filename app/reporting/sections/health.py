@@ -79,7 +79,7 @@ def _features(health: ExplanationHealth) -> tuple[Block, ...]:
 
 def _variants(found: Sensitivity) -> tuple[Block, ...]:
     missing = [one for one in found.variants if one.log_odds is None]
-    left_out = "; ".join(f"{one.group}, {one.name}: {one.note}" for one in missing)
+    left_out = "; ".join(f"{one.group}, {one.name}: {one.note.rstrip('.')}" for one in missing)
     return (
         Heading("Sensitivity of the log-odds"),
         Picture(

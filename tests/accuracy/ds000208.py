@@ -1,0 +1,77 @@
+"""The ds000208 recipe on raw simulated scans: every patient of the published table is scanned.
+
+    python -m tests.accuracy.ds000208 --out DIR [--patients 56] [--frames 120]
+
+Writes a BIDS folder in the shape of the data set (small grid, 2.5 s a frame, published table),
+then runs `main.py experiment ds000208` on it: preprocessing, arms, definitions, rivals, reports. A
+scan that is there is not made again. Who responds in the table carries the simulator's signature.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from pathlib import Path
+
+from app.cohort.experiments.ds000208_table import Participant, read_table
+from app.simulation.bids import bold_sidecar, write_json, write_nifti
+from app.simulation.cohort import CohortSettings, draw_participant
+from app.simulation.scan import simulate_volumes
+from app.simulation.scanner import SMALL_SCANNER, ParticipantSettings
+from tests.simulated_ds000208 import PUBLISHED, REPETITION_TIME_S, write_folder
+
+SEED = 208
+
+
+def index_of(number: int, response: bool | None) -> int:
+    """A simulated person, another one for each patient, with the published response."""
+    index = 1000 * number
+    while draw_participant(CohortSettings(seed=SEED), index).responder != bool(response):
+        index += 1
+    return index
+
+
+def write_scan(folder: Path, person: Participant, number: int, frames: int) -> None:
+    """One raw run with its sidecar."""
+    bold = folder / person.label / "func" / f"{person.label}_task-rest_bold.nii.gz"
+    if bold.exists():
+        return
+    cohort = CohortSettings(seed=SEED, frames=frames, repetition_time_s=REPETITION_TIME_S)
+    settings = ParticipantSettings(cohort, index_of(number, person.response), SMALL_SCANNER)
+    volumes = simulate_volumes(settings, threads=1)
+    partial = bold.with_name("partial.nii.gz")
+    partial.parent.mkdir(parents=True, exist_ok=True)
+    write_nifti(
+        partial, volumes.data, volumes.affine, storage=SMALL_SCANNER.storage,
+        repetition_time_s=REPETITION_TIME_S,
+    )  # fmt: skip
+    write_json(
+        bold.with_name(bold.name.replace(".nii.gz", ".json")),
+        bold_sidecar(volumes, SMALL_SCANNER),
+    )
+    partial.replace(bold)
+
+
+def main() -> None:
+    """Make the folder, then run the command."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--patients", type=int, default=56, help="scanned; the others have none")
+    parser.add_argument("--frames", type=int, default=120)
+    options = parser.parse_args()
+    bids = options.out / "bids"
+    write_folder(bids)
+    people = read_table(PUBLISHED / "participants.tsv").people
+    patients = [one for one in people if one.arm() is not None]
+    for number, person in enumerate(patients[: options.patients]):
+        write_scan(bids, person, number, options.frames)
+        print(f"{person.label} scanned", flush=True)
+    words = ["experiment", "ds000208", str(bids), "--out", str(options.out / "results")]
+    subprocess.run([sys.executable, "main.py", *words], check=True)
+
+
+if __name__ == "__main__":
+    main()

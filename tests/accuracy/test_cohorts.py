@@ -1,0 +1,120 @@
+"""Quick versions of the cohort studies: few cohorts, so only what must always hold is asserted.
+
+The large ones, which say how often, are run by command; `cohorts.md` holds their figures.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from app.cohort.experiments.simulated import correlation, fitted_series, network_pairs
+from app.simulation.cohort import CohortSettings, draw_participant
+from app.simulation.signature import parcel_table
+from tests.accuracy import cohorts
+from tests.accuracy.cohort_attribution import attribution_record
+from tests.accuracy.cohort_novelty import corruption_record, false_alarms, guarded
+from tests.accuracy.cohort_pool import CHUNK, Pool, pool_of
+from tests.accuracy.corruptions import KINDS, SEVERITIES
+
+PEOPLE = CHUNK  # of the quick pool
+TESTED = 100
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("pool")
+
+
+@pytest.fixture(scope="module")
+def pool(folder: Path) -> Pool:
+    return pool_of(CohortSettings(seed=cohorts.SEED), PEOPLE, folder)
+
+
+def test_that_the_pool_says_the_same_twice_and_holds_what_was_planted(
+    pool: Pool, folder: Path
+) -> None:
+    again = pool_of(CohortSettings(seed=cohorts.SEED), 20, folder)
+    np.testing.assert_array_equal(again.connectivity, pool.connectivity[:20])
+    truth = draw_participant(CohortSettings(seed=cohorts.SEED), 7)
+    series = fitted_series(truth)
+    pairs = network_pairs(correlation(series)[None], parcel_table().network_of)
+    np.testing.assert_allclose(pairs[0], pool.connectivity[7], rtol=1e-6)
+    for trait in (0, 1):
+        assert np.corrcoef(pool.oracle[:, trait], pool.traits[:, trait])[0, 1] > 0.6
+
+
+def test_that_p_of_null_cohorts_is_not_small_more_often_than_it_may(
+    pool: Pool, tmp_path: Path
+) -> None:
+    records = [
+        cohorts.null_record(
+            pool, seed, tmp_path, people=32, permutations=1, of_covariates=39, upto=PEOPLE
+        )
+        for seed in range(1, 11)
+    ]
+    p = np.array([record["covariates"]["p"] for record in records])
+    assert (p <= 0.05).sum() <= 3  # of 10: more happens once in a thousand if the test is valid
+    assert 0.15 < p.mean() < 0.85
+    for record in records:
+        assert record["fused"]["p"] in (0.5, 1.0)  # one permutation: its whole grid
+
+
+def test_that_calibration_and_conformal_sets_are_right_on_average(pool: Pool) -> None:
+    upto = PEOPLE - TESTED
+    slopes, covered = [], []
+    for seed in range(1, 7):
+        one = cohorts.calibration_record(pool, seed, people=100, upto=upto, tested=TESTED)
+        other = cohorts.conformal_record(pool, seed, people=80, upto=upto, tested=TESTED)
+        slopes.append(one["slope"])
+        covered.append(other["coverage"])
+        assert one["auroc"] > 0.6
+        assert other["both"] + other["empty"] <= 1.0
+    assert 0.4 < np.median(slopes) < 2.5
+    assert np.mean(covered) == pytest.approx(0.9, abs=0.07)
+
+
+def test_that_a_covariate_that_carries_the_label_is_flagged(pool: Pool, tmp_path: Path) -> None:
+    """The pool's own label has nothing to do with covariates; each is made to carry it in turn."""
+    rng = np.random.default_rng(3)
+    part = pool.rows(np.arange(120))
+    side = np.where(part.responder, 1.0, -1.0)
+    moved = {
+        "none": part,
+        "age": _changed(part, age_years=55 + 10 * side + 8 * rng.standard_normal(120)),
+        "baseline_pain": _changed(part, baseline_pain=6 + side + rng.standard_normal(120)),
+        "motion": _changed(
+            part, mean_fd_mm=0.2 * np.exp(0.4 * side + 0.3 * rng.standard_normal(120))
+        ),
+        "site": _changed(
+            part, site=np.where(rng.random(120) < 0.5 + 0.35 * side, "site-1", "site-2")
+        ),
+    }
+    found = cohorts.confound_record(moved, 1, tmp_path, people=100)
+    for name in cohorts.CONFOUNDS:
+        assert found[name][name], name
+    assert sum(found["none"].values()) <= 1
+
+
+def _changed(pool: Pool, **columns: np.ndarray) -> Pool:
+    return Pool(**{**{n: getattr(pool, n) for n in pool.__dataclass_fields__}, **columns})
+
+
+def test_that_attributions_rank_what_was_planted(pool: Pool) -> None:
+    found = attribution_record(pool, 1, people=PEOPLE - TESTED, tested=TESTED, explained=2)
+    assert found["converged"] == 2
+    assert found["connections_but_suppressors"] >= 0.8
+    assert found["parcels_but_suppressors"] >= 0.65  # 150 people: its oracle is not reached
+    assert found["auroc"] > 0.65
+
+
+def test_that_gross_corruptions_that_move_the_answer_are_caught() -> None:
+    assert len(KINDS) >= 30 and len(SEVERITIES) == 5
+    model = guarded(60, 801)
+    rows = corruption_record(model, 1)["rows"]
+    gross = [row for row in rows if row[1] >= 4 and row[2]]
+    assert len(gross) >= 15
+    assert sum(row[3] for row in gross) >= 0.8 * len(gross)
+    assert false_alarms(model, 20, 900) <= 0.3

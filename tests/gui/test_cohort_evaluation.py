@@ -1,0 +1,145 @@
+"""The evaluation page: baselines beside the model, intervals, flags, curves, other tables."""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.gui.cohort.evaluation import EvaluationPage
+from app.gui.cohort.figures import Record
+from app.gui.main_window.window import MainWindow
+from app.gui.messages import Messages
+from tests.gui.conftest import FakeWorker
+
+
+def _model(label: str, auroc: float) -> dict[str, Any]:
+    return {
+        "label": label,
+        "auroc": auroc,
+        "auroc_interval": [auroc - 0.1, auroc + 0.1],
+        "brier": 0.2,
+        "brier_interval": None,
+        "sensitivity": 0.75,
+        "specificity": 0.5,
+    }
+
+
+FIGURES: dict[str, Any] = {
+    "simulated": True,
+    "headline": "linear",
+    "plan_sha256": "a" * 64,
+    "plan_locked_utc": "2026-01-02T03:04:05Z",
+    "plan": {"treatment": {"drug": "X"}, "protocol": {"cutoff": 0.5},
+             "responder": {"definition": "NRS fall >= 30 %", "time_point": "week 4"}},
+    "cohort": {"people": 20, "scans": 20, "responders": 8, "base_rate": 0.4},
+    "models": {"age": _model("Age", 0.6), "linear": _model("Pearson, logistic", 0.7)},
+    "comparisons": {"age": {"auroc": {"difference": 0.1, "interval": [-0.05, 0.25]}}},
+    "gain_over_covariates": {"auroc": 0.1, "auroc_interval": [-0.05, 0.25], "rival": "age"},
+    "permutation": {"p_value": 0.125, "words": "tests any association"},
+    "flags": ["Age goes with the label."],
+    "deviations": [{"what": "protocol", "planned": "2", "done": "1", "reason": "Stopped."}],
+    "by_site": {"A": {"auroc": 0.6, "auroc_interval": [0.4, 0.8], "people": 9}},
+    "by_sex": {},
+    "leave_one_site_out": {},
+    "confounds": {"covariates": [{"auroc_for_label": 0.6, "covariate": "age", "flagged": True}]},
+    "screening": [{"wrongly_excluded": 0.25, "cutoff": 0.3}],
+    "secondary_definitions": {},
+    "conformal": {"level": 0.9, "share": {"{both}": 0.5}, "coverage_expected_interval": [0.8, 1.0]},
+    "sample_size": {"statement": "prognostic only, saving not estimable"},
+    "decision_curve": [{"threshold": 0.1, "model": 0.3, "treat_all": 0.2},
+                       {"threshold": 0.9, "model": 0.0, "treat_all": -5.0}],
+    "learning_curve": [],
+    "curves": {name: {"roc": [[0.0, 0.0], [1.0, 1.0]],
+                      "calibration": [{"probability": 0.2, "observed": 0.1}]}
+               for name in ("age", "linear")},
+}  # fmt: skip
+
+
+@pytest.fixture
+def record() -> Record:
+    return Record(copy.deepcopy(FIGURES))
+
+
+def test_that_the_answer_has_interval_base_rate_gain_and_permutation(record: Record) -> None:
+    words = record.sentence()
+    assert "AUROC 0.70 (0.60 to 0.80) in 20 people, 8 responders (base rate 0.40)" in words
+    assert "+0.10 (-0.05 to +0.25): no gain is shown." in words
+    assert "p = 0.125" in words
+    assert record.remarks() == (
+        "Age goes with the label.", "Deviation: protocol: planned 2, done 1. Stopped.",
+    )  # fmt: skip
+    assert "a" * 16 in record.plan_words()
+    assert "NRS fall >= 30 %" in record.plan_words()
+
+
+def test_that_rivals_stand_beside_the_headline_with_their_difference(record: Record) -> None:
+    table = record.models()
+    assert [row[0] for row in table.rows] == ["Pearson, logistic", "Age"]
+    assert table.rows[0][2] == "0.70 (0.60 to 0.80)"
+    assert table.rows[1][-1] == "+0.10 (-0.05 to +0.25)"
+    lines, _, _ = record.curves("roc")
+    assert [(line.label, line.strong) for line in lines] == [
+        ("chance", False), ("Age", False), ("Pearson, logistic", True),
+    ]  # fmt: skip
+
+
+def test_that_counts_at_the_cut_off_follow_from_both_rates(record: Record) -> None:
+    table = record.tables()["Confusion at 0.5"]
+    assert table.rows == (("responders", 6.0, 2.0), ("non-responders", 6.0, 6.0))
+    assert record.tables()["Conformal sets"].rows[0][-1] == "0.50"
+    assert record.tables()["Screening of a trial"].columns[0] == "cutoff"
+
+
+def test_that_the_page_shows_a_record_and_refuses_what_is_none(
+    qapp: Any, tmp_path: Path, qtbot: Any
+) -> None:
+    messages, told = Messages(), []
+    messages.arrived.connect(lambda error, _details: told.append(error))
+    page = EvaluationPage(messages)
+    qtbot.addWidget(page)
+    path = tmp_path / "evaluation.json"
+    path.write_text(json.dumps(FIGURES))
+    assert page.show_file(path)
+    assert page.sentence.text().startswith("SIMULATED")
+    for which in ("roc", "calibration", "decision", "learning"):
+        page._show_curve(which)
+    assert page.models.model().rowCount() == 2
+    path.write_text("{}")
+    assert not page.show_file(path)
+    assert told[0].code == "gui.evaluation"
+
+
+def test_that_the_job_gets_the_included_rows_the_plan_and_the_id(
+    window: MainWindow, worker: FakeWorker, qtbot: Any, tmp_path: Path
+) -> None:
+    from app.cohort.rows import CohortRow
+
+    path, plan = tmp_path / "evaluation.json", tmp_path / "main plan.toml"
+    path.write_text(json.dumps(FIGURES))
+    plan.write_text("")
+    worker.answers["cohort_learn"] = lambda _job, _event: {
+        "evaluation": str(path), "bundle": "b", "shows_numbers": False,
+    }  # fmt: skip
+    window.show_step("cohort")
+    state, tab = window.cohort.state, window.cohort.page().learning
+    state.open(tmp_path / "bids", tmp_path / "out")
+    state.put_rows(
+        CohortRow(key=name, participant=name, source="x", case_id="c", outcome="withheld")
+        for name in ("sub-01", "sub-02", "sub-03")
+    )
+    state.exclude(["sub-02"])
+    tab.plan.setText(str(plan))
+    tab.model_id.setText("my-model")
+    assert tab.start.text() == "Train"
+    tab.start.click()
+    qtbot.waitUntil(lambda: tab.page.record is not None, timeout=5000)
+    asked = worker.jobs[-1].arguments
+    assert asked["keys"] == ["sub-01", "sub-03"]
+    assert asked["target"].endswith("evaluations/main-plan")
+    assert asked["table"] == str(tmp_path / "bids" / "participants.tsv")
+    assert asked["model_id"] == "my-model"
+    assert "withheld" in tab.said.text()  # the model has not earned a number

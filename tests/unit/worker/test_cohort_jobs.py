@@ -1,0 +1,118 @@
+"""The workspace's jobs as the child does them: train and judge under a locked plan."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from app.cohort.learn.simulated import write_cohort
+from app.cohort.prepared import read_visit
+from app.cohort.rows import CohortRow, write_row
+from app.core.errors import AppError
+from app.core.progress import Progress
+from app.simulation.cohort import CohortSettings
+from app.worker.cohort_jobs import cohort_learn, cohort_list
+
+PLAN = """
+name = "small"
+[outcome]
+column = "responder"
+kind = "label"
+scale = "NRS"
+[responder]
+definition = "NRS fall >= 30 %"
+time_point = "week 4"
+[treatment]
+drug = "Simulated treatment X"
+dose = "none"
+route = "none"
+arm = "active"
+comparator = "none"
+control_arm_modelled = false
+[population]
+description = "simulated people"
+age_range_years = [18.0, 90.0]
+[estimand]
+statement = "response at week 4"
+rescue_medication = "none"
+drop_out = "none"
+[models]
+headline = "age"
+rivals = ["majority"]
+[protocol]
+outer_folds = 2
+inner_folds = 2
+repeats = 1
+permutations = 0
+bootstrap_repeats = 100
+learning_curve = false
+leave_one_site_out = false
+refits = 0
+"""
+
+
+@pytest.fixture(scope="module")
+def cohort(tmp_path_factory: pytest.TempPathFactory, shared_cache: Path) -> Path:
+    """Results of a cohort of 52 simulated people, with their table."""
+    root = tmp_path_factory.mktemp("labelled")
+    prepared = write_cohort(root, CohortSettings(count=52, seed=3, frames=40))
+    for path in prepared.glob("*.npz"):
+        visit = read_visit(path)
+        label = path.stem.split("_")[1]
+        row = CohortRow(
+            key=path.stem, participant=label, source="x", outcome="withheld", case_id=path.stem,
+            quality=visit.verdict, scan_sha256=visit.scan_sha256, drug="X", atlas="HCPEx",
+        )  # fmt: skip
+        write_row(root, row)
+    (root / "plan.toml").write_text(PLAN)
+    return root
+
+
+def _asked(cohort: Path, **more: object) -> dict[str, object]:
+    keys = sorted(path.stem for path in (cohort / "prepared").glob("*.npz"))
+    return {"out_dir": str(cohort), "keys": keys, "plan": str(cohort / "plan.toml"),
+            "table": str(cohort / "participants.tsv"), "model_id": "",
+            "target": str(cohort / "evaluations" / "plan"), **more}  # fmt: skip
+
+
+def test_that_included_rows_are_judged_and_excluded_ones_are_not(cohort: Path) -> None:
+    asked = _asked(cohort)
+    keys = asked["keys"]
+    assert isinstance(keys, list)
+    answer = cohort_learn({**asked, "keys": keys[:-3]}, Progress())
+    figures = json.loads(Path(answer["evaluation"]).read_text())
+    assert figures["cohort"]["people"] == 49
+    assert set(figures["models"]) == {"age", "majority"}
+    assert figures["simulated"] is True
+    assert len(figures["plan_sha256"]) == 64
+
+
+def test_that_rows_of_two_drugs_are_refused_before_any_label_is_read(cohort: Path) -> None:
+    other = CohortRow(key="cohort-3_sub-0000", participant="sub-0000", source="x",
+                      outcome="withheld", case_id="c", drug="Y", atlas="HCPEx")  # fmt: skip
+    before = (cohort / "rows" / "cohort-3_sub-0000.json").read_bytes()
+    write_row(cohort, other)
+    asked = _asked(cohort, target=str(cohort / "evaluations" / "mixed"))
+    with pytest.raises(AppError) as refused:
+        cohort_learn(asked, Progress())
+    (cohort / "rows" / "cohort-3_sub-0000.json").write_bytes(before)
+    assert refused.value.code == "cohort.mixed"
+    assert not (cohort / "evaluations" / "mixed").exists()
+
+
+def test_that_a_listing_announces_every_visit(tmp_path: Path) -> None:
+    for number in range(3):
+        func = tmp_path / "bids" / f"sub-{number}" / "func"
+        func.mkdir(parents=True)
+        (func / f"sub-{number}_task-rest_bold.nii.gz").write_bytes(b"x")
+    told: list[Mapping[str, str]] = []
+    progress = Progress(announce=lambda _name, facts: told.append(dict(facts)))
+    asked = {"bids_dir": str(tmp_path / "bids"), "out_dir": str(tmp_path / "out")}
+    answer = cohort_list(asked, progress)
+    assert answer["count"] == 3
+    rows = [row for facts in told for row in json.loads(facts["rows"])]
+    assert [row["participant"] for row in rows] == ["sub-0", "sub-1", "sub-2"]
+    assert not (tmp_path / "out").exists()
