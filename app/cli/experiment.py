@@ -157,7 +157,7 @@ def _data(folder: Path, plan: Path, table: Path | None) -> DataSet:
 
     for path in (folder, plan, *([table] if table else [])):
         if not path.exists():
-            raise UsageError(f"There is nothing at {path}.", "Check the spelling.",
+            raise UsageError(f"There is no file or folder {path}.", "Check the spelling.",
                              code="cli.no_file")  # fmt: skip
     return DataSet(folder, table or folder / "participants.tsv", read_plan(plan))
 

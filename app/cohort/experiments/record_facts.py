@@ -45,8 +45,8 @@ from app.reporting.evaluation.facts import (
 
 HEADLINE_METRIC = "auroc"
 METHOD = (
-    "paired bootstrap over persons of out-of-fold predictions, the same persons drawn for both "
-    "models; corrected repeated cross-validation test: "
+    "the wider of two: paired bootstrap over persons of out-of-fold predictions, the same persons "
+    "drawn for both models; and the corrected repeated cross-validation test, "
 )
 
 
@@ -145,13 +145,15 @@ def headline_of(figures: Figures, role: Mapping[str, str]) -> Headline | None:
     found = figures["comparisons"][best][HEADLINE_METRIC]
     if found["difference"] is None:
         return None
-    test = found["corrected_test"]
+    test, interval = found["corrected_test"], found["interval"]
     words = f"p = {test['p_value']:.2g}" if test else "not possible with so few folds"
+    if test and interval:
+        interval = [min(interval[0], test["low"]), max(interval[1], test["high"])]
     return Headline(
         HEADLINE_METRIC,
         models[name]["label"],
         models[best]["label"],
-        estimate_of(found["difference"], found["interval"]),
+        estimate_of(found["difference"], interval),
         METHOD + words + ". The best of several baselines is chosen on the same people, which is "
         "hard on the model.",
     )
