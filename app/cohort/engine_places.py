@@ -79,7 +79,7 @@ def cluster(settings: EngineSettings) -> Iterator[Any]:
             threads_per_worker=1,
             processes=True,
             host=LOCAL,
-            dashboard_address=f"{LOCAL}:0" if settings.dashboard else None,
+            dashboard_address=f"{LOCAL}:0",  # None would listen on every interface
             memory_limit=memory_limit(settings),
             local_directory=private,
             resources={"GPU": 1} if settings.gpus else None,
@@ -112,7 +112,7 @@ def slurm_arguments(settings: EngineSettings, slurm: SlurmSettings) -> dict[str,
         "worker_extra_args": ["--lifetime", f"{_lifetime_s(slurm.walltime)}s",
                               "--lifetime-stagger", "2m", *_gpu_words(settings)],
         "scheduler_options": {
-            "dashboard_address": f"{LOCAL}:0" if settings.dashboard else None
+            "dashboard_address": f"{LOCAL}:0"
         },
     }  # fmt: skip
     if slurm.queue:
@@ -232,7 +232,8 @@ def check_strangers(client: Client, settings: EngineSettings) -> None:
 
 def link(client: Client, settings: EngineSettings) -> str:
     """Address of the dashboard; without bokeh, of the plain pages that need nothing."""
-    if not settings.dashboard:
+    services = client.scheduler_info(n_workers=0).get("services", {})
+    if not settings.dashboard or "dashboard" not in services:
         return ""
     link = str(client.dashboard_link or "")
     if link and importlib.util.find_spec("bokeh") is None:

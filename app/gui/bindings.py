@@ -41,6 +41,8 @@ class KeyMap(QObject):
         Name of a binding -> keys that the user chose; "" for none.
     single_keys
         Whether single letters act in views.
+
+    `right_drag` says what the right button does in slices: "window" (window and level) or "zoom".
     """
 
     changed = Signal()
@@ -55,6 +57,7 @@ class KeyMap(QObject):
         super().__init__(parent)
         self.chosen = dict(chosen or {})
         self.single_keys = single_keys
+        self.right_drag = "window"
 
     def set_chosen(self, chosen: Mapping[str, str], *, single_keys: bool) -> None:
         """Take over what the settings say."""

@@ -78,6 +78,7 @@ class Preferences(QObject):
     def _apply(self) -> None:
         wanted = self.settings.research_mode and not self.settings.clinic_mode
         self.session.set_research_wanted(wanted)
+        self.session.keys.right_drag = self.settings.right_drag
         self.session.keys.set_chosen(self.settings.keys, single_keys=self.settings.single_keys)
 
     def _save(self, settings: Settings) -> None:

@@ -44,9 +44,9 @@ from torch import Tensor
 from app.attribution.integrated_gradients import (
     Batched,
     PathAttribution,
-    converged,
     integrated_gradients,
     path_integral,
+    sum_is_right,
 )
 from app.models.brainlm import BrainLM
 from app.models.brainlm_config import BrainLMConfig
@@ -136,7 +136,7 @@ def _randomise(module: torch.nn.Module, weights: str, generator: torch.Generator
 
 
 def ours(case: Case, batch: int) -> PathAttribution:
-    """As the program explains a scan: more nodes until the sum is right."""
+    """As the program explains a scan: more nodes until it has converged."""
     return integrated_gradients(
         lambda series: case.quick(series[None])[0],
         case.series,
@@ -178,7 +178,7 @@ def measure(contender: str, arguments: argparse.Namespace, out: Path) -> dict[st
         nodes, values, right = found.nodes, found.values, found.converged
     else:
         values = captum(score, case, arguments.batch)
-        right = converged(abs(float(values.double().sum()) - 1.0), 1.0)  # the score is so scaled
+        right = sum_is_right(abs(float(values.double().sum()) - 1.0), 1.0)  # the score is so scaled
     if cuda:
         torch.cuda.synchronize()
     seconds, seconds_cpu = time.perf_counter() - began, time.process_time() - began_cpu
@@ -228,7 +228,9 @@ def reference_gate(arguments: argparse.Namespace) -> dict[str, Any]:
         "error_ours": found.error,
         "error_captum": abs(float(peer.sum()) - found.difference),
         "converged_ours": found.converged,
-        "converged_captum": converged(abs(float(peer.sum()) - found.difference), found.difference),
+        "converged_captum": sum_is_right(
+            abs(float(peer.sum()) - found.difference), found.difference
+        ),
         "correlation_ours": correlation(found_values, reference),
         "correlation_captum": correlation(peer, reference),
     }

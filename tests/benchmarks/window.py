@@ -148,6 +148,8 @@ def main() -> None:
     ):
         place = Path(folder)
         variables = {**os.environ, **screen, "NEURORESPONDER_HOME": str(place / "home")}
+        # Peers draw with OpenGL of their own; on a virtual screen both halves must use GLX.
+        variables |= {"QT_XCB_GL_INTEGRATION": "xcb_glx", "PYOPENGL_PLATFORM": "x11"}
         cases = [make_sample_case(place / "cases", name) for name in ("result", "withheld")]
         cases.append(make_sample_case(place / "cases", "inconclusive"))
         report["first_paint_s"] = first_paints(place, variables)
@@ -158,9 +160,14 @@ def main() -> None:
         peers = {"nilearn": sys.executable, "napari": options.napari and str(options.napari)}
         for name, python in peers.items():
             if python:
+                if options.json:
+                    options.json.write_text(json.dumps(report, indent=1))
                 answer = place / f"{name}.json"
                 words = [python, str(here / "window_peers.py"), name, str(answer), str(shown)]
-                report[name] = run(words, variables, answer)
+                try:
+                    report[name] = run(words, variables, answer)
+                except subprocess.CalledProcessError as fault:
+                    report[f"{name}_failed"] = f"ended with status {fault.returncode}"
         if not options.no_analysis:
             report["gaps_ms"] = gaps(place, variables)
     report["machine"]["load_after"] = f"{os.getloadavg()[0]:.1f}"

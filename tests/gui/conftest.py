@@ -18,6 +18,7 @@ from app.gui.main_window.window import MainWindow
 from app.gui.messages import Messages
 from app.gui.session import OpenCase, Session
 from app.worker.protocol import Job
+from tests.live_case import write_live_case
 from tests.sample_case import make_sample_case
 
 
@@ -96,3 +97,18 @@ def window(qapp: Any, worker: FakeWorker, messages: Messages, qtbot: Any) -> Ite
     made._closing = True
     made.close()
     made.deleteLater()
+
+
+@pytest.fixture(scope="session")
+def live_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_live_case(tmp_path_factory.mktemp("live"))
+
+
+@pytest.fixture
+def live(window: MainWindow, live_folder: Path, qtbot: Any) -> MainWindow:
+    """The window on that case, active, with edits of frames computed at once."""
+    window.actions_.censoring.reader.inline = True
+    window.actions_.open_path(live_folder)
+    window.activateWindow()
+    qtbot.waitUntil(window.isActiveWindow)
+    return window

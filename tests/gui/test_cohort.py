@@ -72,6 +72,7 @@ def test_that_each_row_has_a_score_or_its_reason(opened: MainWindow) -> None:
                       "failed: The file is cut off.", "–"]  # fmt: skip
     assert _cell(opened, 0, "Outcome") == "not read"  # labels wait for a locked plan
     assert opened.cohort.page().findings.text() == "A column is odd."
+    assert "base rate 0.44, responder: D" in opened.cohort.page().participants.counts.text()
     assert "SIMULATED" in opened.strip.text()
     opened.show_step("load")
     assert "SIMULATED" not in opened.strip.text()

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
-from PySide6.QtCore import Qt
-from PySide6.QtGui import QKeySequence
+from PySide6.QtCore import QEvent, QPointF, Qt
+from PySide6.QtGui import QKeySequence, QMouseEvent
 from PySide6.QtWidgets import QApplication, QLineEdit
 
 from app.core.settings import load_settings
@@ -17,6 +17,7 @@ from app.gui.main_window.commands import ACTIONS
 from app.gui.main_window.key_list import all_bindings
 from app.gui.main_window.window import MainWindow
 from app.gui.session import Session
+from app.gui.views import SlicesView
 from app.gui.widgets.view import View
 from app.gui.widgets.view_keys import ViewCommand
 
@@ -263,3 +264,39 @@ def test_that_a_view_fills_the_page_and_goes_back(
     assert window.visible_views() == [view]
     window.menus.actions["view.maximise"].trigger()
     assert window.visible_views() == before
+
+
+def test_that_the_right_button_zooms_where_the_settings_say_so(
+    window: MainWindow, case_folders: dict[str, Path], qtbot: Any
+) -> None:
+    window.actions_.open_path(case_folders["result"])
+    window.show_step("explain")
+    qtbot.wait(50)
+    view = next(view for view in window.visible_views() if isinstance(view, SlicesView))
+    canvas = view.stage.canvases["axial"]
+
+    def drag() -> None:
+        middle = canvas.rect().center()
+        qtbot.mousePress(canvas, Qt.MouseButton.RightButton, pos=middle)
+        QApplication.sendEvent(
+            canvas,
+            QMouseEvent(
+                QEvent.Type.MouseMove,
+                QPointF(middle) - QPointF(0, 40),
+                canvas.mapToGlobal(QPointF(middle) - QPointF(0, 40)),
+                Qt.MouseButton.NoButton,
+                Qt.MouseButton.RightButton,
+                Qt.KeyboardModifier.NoModifier,
+            ),
+        )
+        qtbot.mouseRelease(canvas, Qt.MouseButton.RightButton, pos=middle)
+
+    before, state = view.stage.zoom, window.session.state.slices
+    drag()
+    assert view.stage.zoom == before
+    assert window.session.state.slices != state  # window and level
+    window.actions_.change_setting("right_drag", "zoom")
+    state = window.session.state.slices
+    drag()
+    assert view.stage.zoom > before
+    assert window.session.state.slices == state

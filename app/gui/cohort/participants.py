@@ -227,6 +227,7 @@ class ParticipantsTab(QWidget):
                   if counts[name]]  # fmt: skip
         if self.filter.rowCount() != counts["rows"]:
             parts.append(f"{self.filter.rowCount()} shown")
+        parts += self.state.number_words()
         self.counts.setText("  ·  ".join(parts) if counts["rows"] else "")
         keys = self.selected()
         idle = not self.work.running

@@ -103,6 +103,15 @@ class CohortState(QObject):
             "excluded": len(self.excluded & set(self.rows)),
         }
 
+    def number_words(self) -> list[str]:
+        """What a number must never be shown without: base rate and responder definition."""
+        scored = [row for row in self.rows.values() if row.probability is not None]
+        found = sorted({(row.base_rate, row.responder_definition) for row in scored}, key=str)
+        return [
+            f"base rate {'unknown' if rate is None else f'{rate:.2f}'}, responder: {definition}"
+            for rate, definition in found[:2]
+        ] + ([f"and {len(found) - 2} more definitions"] if len(found) > 2 else [])
+
     @property
     def simulated(self) -> bool:
         """Whether any scan says that it was simulated."""

@@ -9,36 +9,6 @@ from app.gui.main_window.commands import ACTIONS
 from app.gui.widgets.view import View
 from app.gui.widgets.view_keys import bindings_of
 
-# What canvases read themselves, where the view does not list it: arrows, wheel and drags.
-_READ_BY_CANVASES = {
-    "slices": (
-        ("Move the crosshair by 1 voxel, by 5", "Arrows, Shift+Arrows"),
-        ("Next and previous slice", "Wheel, PgUp, PgDn"),
-        ("Zoom", "Ctrl+Wheel, Ctrl++, Ctrl+-"),
-        ("Pan", "Middle drag, Shift+drag, Alt+drag, Alt+Arrows"),
-        ("Brightness and contrast", "Right drag"),
-        ("Reset", "R"),
-        ("One slice large, back", "Double click, Enter"),
-    ),
-    "registration": (
-        ("Flicker between participant and template", "F"),
-        ("The other picture, while held", "Space"),
-    ),
-    "motion": (
-        ("Volume before and after", "Comma, full stop"),
-        ("Flagged volume before and after", "Shift+comma, Shift+full stop"),
-        ("Carpet before and after cleaning", "B"),
-    ),
-    "surface": (
-        ("Turn, zoom", "Drag or Arrows, Wheel or right drag"),
-        ("Left, right, front, back, top, bottom", "1 to 6"),
-    ),
-    "matrix": (
-        ("Move the selected connection", "Arrows"),
-        ("Zoom, pan, reset", "Wheel, Shift+drag, R"),
-    ),
-}
-
 
 def view_classes() -> tuple[type[View], ...]:
     """Each kind of view once, in reading order."""
@@ -60,6 +30,6 @@ def all_gestures() -> Sequence[tuple[str, str, str]]:
     rows = [("Everywhere", "Open what is dropped", "Drop a file or folder")]
     rows += [("Everywhere", "Fill the page with a view", "Double click on its title")]
     for view in view_classes():
-        for words, gesture in view.gestures or _READ_BY_CANVASES.get(view.name, ()):
+        for words, gesture in view.gestures:
             rows.append((view.title, words, gesture))
     return rows

@@ -20,6 +20,7 @@ from app.core.folders import data_folder
 from app.core.logs import log_event
 from app.core.request import AnalysisRequest
 from app.gui.jobs import TITLES, Reader
+from app.gui.view_state.codec import warm_up
 from app.gui.widgets.offer_bar import OfferBar
 from app.study.codec import decode
 from app.study.session_file import SUFFIX, SavedSession, read_session, write_session
@@ -72,6 +73,7 @@ class Recovery(QObject):
         jobs.started.connect(lambda _job: self.write())
         jobs.finished.connect(lambda _job: self._soon.start())
         self._regular.start()
+        self._writer.read("warm up", warm_up, lambda _done: None)
         self._left = left_behind()
         if self._left:
             self.bar.offer(_words(self._left[-1]))

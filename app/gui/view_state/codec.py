@@ -37,6 +37,11 @@ def from_plain(plain: Any) -> ViewState:
     return state
 
 
+def warm_up() -> None:
+    """Import what the first saving needs; in a thread, so that the window does not wait for it."""
+    _adapter()
+
+
 @cache
 def _adapter() -> Any:
     from pydantic import TypeAdapter  # slow to import, wanted at the first saving

@@ -21,7 +21,7 @@ from app.gui.widgets.censor_bar import CensorBar
 from app.gui.widgets.fields import muted, share_slider
 from app.gui.widgets.frame_mouse import FrameMouse
 from app.gui.widgets.frame_table import frame_table, frame_words
-from app.gui.widgets.motion_traces import AXIS_HUES, trace_plots
+from app.gui.widgets.motion_traces import trace_plots
 from app.gui.widgets.tables import Table
 from app.gui.widgets.view import ElidedLabel, View
 from app.gui.widgets.view_keys import ViewCommand
@@ -63,17 +63,6 @@ class MotionView(View):
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(session, parent)
-        hues = " ".join(
-            f'<span style="color:{hue}">&#9644;</span> {name}'
-            for hue, name in zip(AXIS_HUES, "xyz", strict=True)
-        )
-        legend = muted(hues)
-        legend.setAccessibleName("Blue x, orange y, green z")
-        self.tools.addWidget(legend)
-        self.tools.addSpacing(10)
-        grey = f"grey: \N{MINUS SIGN}{CARPET_LIMIT_SD:g} to +{CARPET_LIMIT_SD:g} SD"
-        self.tools.addWidget(muted(grey))
-        self.tools.addSpacing(6)
         self.tools.addWidget(muted("Before"))
         self.share: QSlider = share_slider(_SHARE, session.state.plots.carpet_share, self._slid)
         self.share.sliderReleased.connect(session.end_merge)
@@ -86,6 +75,7 @@ class MotionView(View):
         self.mouse = FrameMouse(self.graphics)
         self.networks = muted("")
         self.networks.setTextFormat(Qt.TextFormat.RichText)
+        self.networks.setWordWrap(True)  # the legend is never cut
         self.networks.setAccessibleName("Networks of the strip beside the carpet")
         self.censor_bar = CensorBar(session)
         self.read_out = ElidedLabel()
@@ -202,7 +192,8 @@ class MotionView(View):
         assert signals is not None
         first, row = signals.first_frame, len(self._plots)
         item = plots.plot(self.graphics, row, "Parcels", first_frame=first)
-        item.setLabel("bottom", VOLUME_LABEL)
+        grey = f"grey: \N{MINUS SIGN}{CARPET_LIMIT_SD:g} to +{CARPET_LIMIT_SD:g} SD"
+        item.setLabel("bottom", f"{VOLUME_LABEL}  \N{MIDDLE DOT}  {grey}")
         self._plots.append(item)
         names = () if rows is None else networks_of(rows, signals.networks)
         self._carpet = CarpetPlot(item, names, self.tokens())

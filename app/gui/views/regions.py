@@ -140,5 +140,11 @@ class RegionsView(View):
             self.table.scrollTo(row, QAbstractItemView.ScrollHint.PositionAtCenter)
 
     def _row_changed(self, current: QModelIndex, _previous: QModelIndex) -> None:
-        if current.isValid() and self.table.hasFocus():
-            self.session.select_parcel(self.proxy.mapToSource(current).row())
+        if not current.isValid():
+            return
+        parcel = self.proxy.mapToSource(current).row()
+        if self.table.hasFocus():
+            self.session.select_parcel(parcel)
+        elif parcel != self.session.parcel:
+            # A filter, or keys that were not meant for the table: it follows the others.
+            self._parcel_changed()

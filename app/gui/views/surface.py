@@ -121,6 +121,8 @@ class SurfaceView(View):
     def refresh(self) -> None:
         """Show the case that is open, once the view is on screen."""
         self._name_sides()
+        if self.session.case is None:
+            self.close_scene()  # nothing of the last participant stays
         if self.isVisible():
             self._later.start()
         self._draw()
@@ -143,10 +145,10 @@ class SurfaceView(View):
     def close_scene(self) -> None:
         """Give the graphics memory back; nothing is drawn or loaded any more until asked."""
         self._later.stop()
-        self.canvas.stop()
-        if self.canvas.scene is not None:
-            self.canvas.scene.close()
-        self.canvas.scene = None
+        scene = self.canvas.scene
+        self.canvas.clear()
+        if scene is not None:
+            scene.close()
         self._loaded = self._drawn = None
 
     def picture(self) -> QPixmap:
@@ -251,7 +253,7 @@ class SurfaceView(View):
         self.shown = shown_connections(self.session) if shape == "glass" else None
         set_choice(self.shape_box, shape)
         self._show_legend(shape)
-        if scene is None:
+        if scene is None or self.session.case is None:  # a scene may outlive its case for a turn
             waiting = self.session.case is not None and bool(self.session.case.view.surfaces)
             self.canvas.reason = "Loading the surface…" if waiting else self.empty_reason()
             self.canvas.update()

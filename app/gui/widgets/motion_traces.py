@@ -36,13 +36,12 @@ def trace_plots(
     assert motion is not None
     row = 0
 
-    def made(label: str, units: str, key_of: str = "") -> pg.PlotItem:
+    def made(*named: tuple[str, str]) -> pg.PlotItem:
         nonlocal row
         row += 1
         item = plots.plot(graphics, row - 1, "", first_frame=signals.first_frame)
         item.getAxis("left").setStyle(maxTickLevel=0)
-        name = f"{label}, {units}" if units else label
-        named = ((name, colours.muted),) if key_of != "framewise_displacement" else _both(colours)
+        item.getAxis("left").setTickDensity(0.5)  # the plots are low
         plots.legend(item, named, colours.surface)
         return item
 
@@ -51,14 +50,16 @@ def trace_plots(
         (slice(0, 3), "Shift", 1.0, "mm"),
         (slice(3, 6), "Turn", 180.0 / np.pi, "°"),
     ):
-        item = made(label, units)
+        first, *others = zip("xyz", AXIS_HUES, strict=True)
+        item = made((f"{label}, {units}: {first[0]}", first[1]), *others)
         for hue, trace in zip(AXIS_HUES, (parameters[:, columns] * factor).T, strict=True):
             plots.curve(item, trace, hue)
         yield item
     for key, label, units in _FLAGGING:
         if key not in signals.confounds:
             continue
-        item = made(label, units, key)
+        name = f"{label}, {units}" if units else label
+        item = made(*(_both(colours) if key == _FLAGGING[0][0] else ((name, colours.muted),)))
         values = np.asarray(signals.confounds[key], dtype=float)
         if key == "framewise_displacement":
             jenkinson = _kept(case, np.asarray(motion.framewise_displacement_jenkinson_mm))
@@ -70,7 +71,7 @@ def trace_plots(
             top = float(np.nanmax(values, initial=0.0))
             item.setYRange(0, max(top, limit * 1.6), padding=0.04)
         yield item
-    item = made("tSNR of parcels over 11 volumes", "")
+    item = made(("tSNR of parcels over 11 volumes", colours.muted))
     plots.curve(item, running_tsnr(np.asarray(signals.raw)), colours.accent, 1.4)
     yield item
 

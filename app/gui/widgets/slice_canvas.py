@@ -88,6 +88,9 @@ class SliceCanvas(SlicePicture):
         if self._region is not None:
             self._pressed = event.position()
             self.update()
+        elif event.buttons() & Qt.MouseButton.RightButton and self.keys.right_drag == "zoom":
+            self.zoomed.emit(2.0 ** (-2.0 * change.y() / self.height()))
+            self._pressed = event.position()
         elif event.buttons() & Qt.MouseButton.RightButton:
             self.windowed.emit(change.x() / self.width(), -change.y() / self.height())
             self._pressed = event.position()

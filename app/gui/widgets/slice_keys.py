@@ -75,6 +75,11 @@ class PlaneKeys:
             for command in commands
         }
 
+    @property
+    def right_drag(self) -> str:
+        """What a drag with the right button does: "window" or "zoom"."""
+        return self._keys.right_drag
+
     def command(self, event: QKeyEvent) -> str:
         """Name of the command that a key press or release means; "" for none."""
         for name, binding in self._bindings.items():

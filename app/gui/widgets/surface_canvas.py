@@ -90,6 +90,13 @@ class SurfaceCanvas(QWidget):
         self._timer.stop()
         self._calm.stop()
 
+    def clear(self) -> None:
+        """Forget scene and picture: nothing of another participant stays in sight."""
+        self.stop()
+        self.scene, self._image, self._letters = None, None, {}
+        self.legend = Legend()
+        self.update()
+
     def draw_now(self) -> None:
         """Draw the scene at once, for a screenshot."""
         self.stop()

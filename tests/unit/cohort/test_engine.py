@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -141,6 +142,31 @@ def test_that_a_scheduler_that_is_not_there_is_told_so(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True,
                           timeout=120)  # fmt: skip
     assert done.stdout.strip() == "cohort.no_scheduler", done.stderr[-2000:]
+
+
+def test_that_a_running_scheduler_is_joined_and_left_running(tmp_path: Path) -> None:
+    script = (
+        "import sys\n"
+        "from distributed import LocalCluster\n"
+        "from app.cohort.engine import open_engine\n"
+        "from app.cohort.engine_settings import EngineSettings\n"
+        "from app.core.progress import Progress\n"
+        "from tests.engine_tasks import square\n"
+        "if __name__ == '__main__':\n"
+        "    with LocalCluster(n_workers=1, threads_per_worker=1, host='127.0.0.1',\n"
+        "                      dashboard_address='127.0.0.1:0', silence_logs=50) as cluster:\n"
+        "        for _ in range(2):\n"
+        "            ends = []\n"
+        "            place = EngineSettings(scheduler=cluster.scheduler_address)\n"
+        "            with open_engine(place) as engine:\n"
+        "                engine.run(square, {'3': 3, '4': 4}, ends.append, Progress())\n"
+        "            print(sorted(end.answer for end in ends), engine.link[:17])\n"
+    )
+    program = tmp_path / "join.py"
+    program.write_text(script)
+    done = subprocess.run([sys.executable, str(program)], cwd=ROOT, capture_output=True, text=True,
+                          timeout=240, env={**os.environ, "PYTHONPATH": str(ROOT)})  # fmt: skip
+    assert done.stdout.splitlines() == ["[9, 16] http://127.0.0.1:"] * 2, done.stderr[-2000:]
 
 
 def test_that_neither_help_nor_window_imports_dask() -> None:
