@@ -23,6 +23,7 @@ from tests.accuracy.cohort_pretraining import (
     summarise_pretraining,
     table_of,
 )
+from tests.accuracy.cohort_recipe import COHORTS, recipe_record, summarise_recipe
 
 MODELS, NEWCOMERS = 4, 250  # of `corruptions`: models, and clean people asked of each
 
@@ -109,6 +110,18 @@ def pretraining(options: argparse.Namespace, keep: Keep) -> list[str]:
     )
 
 
+def recipe(options: argparse.Namespace, keep: Keep) -> list[str]:
+    """Kept features of people who went through the whole recipe, judged as a user's cohort is."""
+    names, work = tuple(COHORTS), options.out.parent / "work"
+    options.cohorts = len(names)
+
+    def make(seed: int) -> dict[str, Any]:
+        found = recipe_record(names[seed - 1], work, permutations=99, repeats=5, seed=1)
+        return {"seed": seed, **found}
+
+    return summarise_recipe(keep(options, make))
+
+
 def _pool(options: argparse.Namespace) -> Path:
     return Path(options.out.parent / "pool")
 
@@ -117,5 +130,6 @@ COHORT_STUDIES = {
     study.__name__: study
     for study in (
         null, calibration, conformal, fusion, confounds, attribution, corruptions, pretraining,
+        recipe,
     )
 }  # fmt: skip
