@@ -26,7 +26,9 @@ def choice(
     box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
     longest = max(len(text) for text in options.values())
     box.setMinimumContentsLength(min(longest - 3, 12))
-    box.setMinimumWidth(box.fontMetrics().averageCharWidth() * min(longest, 12) + 30)
+    metrics = box.fontMetrics()
+    widest = max(metrics.horizontalAdvance(text[:12]) for text in options.values())
+    box.setMinimumWidth(max(metrics.averageCharWidth() * min(longest, 12) + 30, widest + 36))
     box.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
     box.activated.connect(lambda index: tell(str(box.itemData(index))))
     return box
