@@ -79,7 +79,7 @@ def _stale_words(frames: tuple[int, ...]) -> str:
     told = f"volumes {frames_text(frames)}" if frames else "no volumes"
     return (
         f"Stale: the frames were edited after the number was computed ({told} left out by hand). "
-        "Run the analysis again, or undo."
+        "Run the analysis again, or undo"
     )
 
 
