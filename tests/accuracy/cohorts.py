@@ -253,7 +253,7 @@ def fusion_record(pools: dict[str, Pool], seed: int, folder: Path, *, people: in
 def summarise_fusion(records: list[Record]) -> list[str]:
     """By scenario: mean AUROC, mean gain, and how often the interval says better or worse."""
     lines = []
-    for name in SCENARIOS:
+    for name in (one for one in SCENARIOS if one in records[0]):
         mean = {
             one: np.mean([r[name]["auroc"][one] for r in records])
             for one in ("fused", "connectivity", "dynamics")
