@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 class Exports:
     """Asks where things go and says whether they came there."""
 
+    maps: Maps
+
     def __init__(self, window: MainWindow) -> None:
         self.window = window
         self.maps = Maps(window)
