@@ -129,7 +129,7 @@ def _cases(folder: Path, depth: int) -> Iterator[Path]:
 def _of_file(path: Path) -> PreparedScan:
     subject = _SUBJECT.search(path.stem)
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             kind, units = (
                 _text(archive, "connectivity_kind", "pearson"),
                 _text(archive, "units", ""),
