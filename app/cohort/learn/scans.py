@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -20,6 +21,7 @@ from app.core.provenance import array_sha256
 from app.study.case_store import CASE_FILE, read_case
 
 PREPARED_ATLAS, PREPARED_PRESET = "HCPEx", "simple-highpass"  # of `prepare-cohort`
+PREPARED_FOLDER = "prepared"
 _SUBJECT = re.compile(r"(sub-[A-Za-z0-9]+)(?:_(ses-[A-Za-z0-9]+))?")
 _DEEPEST = 3
 
@@ -58,12 +60,13 @@ def scans_of(folder: Path, progress: Progress | None = None) -> tuple[PreparedSc
         ``cohort.empty``, ``cohort.format`` or ``cohort.duplicate``.
     """
     progress = progress or Progress()
-    files = sorted(p for p in folder.glob("*.npz") if not p.name.endswith(".partial.npz"))
-    cases = sorted(_cases(folder, 0))
+    files = _files(folder)
+    cases = [] if files and not list(folder.glob("*.npz")) else sorted(_cases(folder, 0))
     if not files and not cases:
         raise StorageError(
             "The folder holds no prepared participant.",
-            "Run the recipe on the data set first, then give its output folder.",
+            "Run the recipe on the data set first (bids BIDS_DIR OUT_DIR participant), then give "
+            "its output folder.",
             code="cohort.empty",
         )
     found: list[PreparedScan] = []
@@ -75,6 +78,15 @@ def scans_of(folder: Path, progress: Progress | None = None) -> tuple[PreparedSc
     found.sort(key=lambda scan: (scan.participant, scan.session, scan.source))
     refuse_duplicates(found)
     return tuple(found)
+
+
+def _files(folder: Path) -> list[Path]:
+    """Prepared files of the folder, or of ``prepared`` in it: what `bids` leaves."""
+    for place in (folder, folder / PREPARED_FOLDER):
+        found = sorted(p for p in place.glob("*.npz") if not p.name.endswith(".partial.npz"))
+        if found:
+            return found
+    return []
 
 
 def refuse_duplicates(scans: list[PreparedScan]) -> None:
@@ -117,7 +129,7 @@ def _cases(folder: Path, depth: int) -> Iterator[Path]:
 def _of_file(path: Path) -> PreparedScan:
     subject = _SUBJECT.search(path.stem)
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             kind, units = (
                 _text(archive, "connectivity_kind", "pearson"),
                 _text(archive, "units", ""),
@@ -147,7 +159,7 @@ def _of_file(path: Path) -> PreparedScan:
                 baseline_pain=float(archive["baseline_pain"]),
                 site=str(archive["site"]),
             )
-    except (KeyError, ValueError, OSError) as error:
+    except (KeyError, ValueError, OSError, EOFError, BadZipFile) as error:
         raise _unreadable(path.name) from error
     if not scan.participant:
         raise StorageError(

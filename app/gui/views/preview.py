@@ -67,7 +67,7 @@ class PreviewView(View):
         if opened is None:
             self.say("No case is open.")
         elif opened.stale:
-            self.say(opened.stale)
+            self.say(f"{opened.stale}.")
         else:
             self._wanted()
 

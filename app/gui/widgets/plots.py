@@ -17,6 +17,7 @@ from app.gui.widgets.theme import Tokens
 pg.setConfigOptions(imageAxisOrder="row-major", antialias=True)
 
 AXIS_WIDTH_PX = 58
+_TICK_PX = 14.0  # height of a number at an axis with air around it
 
 
 class FrameAxis(pg.AxisItem):  # type: ignore[misc]
@@ -37,6 +38,26 @@ class FrameAxis(pg.AxisItem):  # type: ignore[misc]
         return [str(word) for word in words]
 
 
+class ValueAxis(pg.AxisItem):  # type: ignore[misc]
+    """An axis at the left whose numbers never touch, however low the plot is."""
+
+    def __init__(self) -> None:
+        super().__init__(orientation="left")
+
+    def tickValues(self, low: float, high: float, size: float) -> list[tuple[float, list[float]]]:
+        """Every second place, again and again, until all have room; 0 stays."""
+        levels: list[tuple[float, list[float]]] = super().tickValues(low, high, size)
+        if not levels:
+            return []
+        step, values = levels[0]
+        while len(values) * _TICK_PX > size:
+            wider = [value for value in values if round(value / step) % 2 == 0]
+            if len(wider) < 2:
+                break
+            step, values = 2.0 * step, wider
+        return [(step, values), *levels[1:]]
+
+
 def plot(
     layout: pg.GraphicsLayoutWidget,
     row: int,
@@ -50,8 +71,10 @@ def plot(
     With `first_frame`, the volume in the file that the first kept frame is, the axis below
     counts in the file.
     """
-    below = {} if first_frame is None else {"bottom": FrameAxis(first_frame)}
-    item = layout.addPlot(row=row, col=0, axisItems=below)
+    axes: dict[str, pg.AxisItem] = {"left": ValueAxis()}
+    if first_frame is not None:
+        axes["bottom"] = FrameAxis(first_frame)
+    item = layout.addPlot(row=row, col=0, axisItems=axes)
     item.setMenuEnabled(False)
     item.hideButtons()
     item.setMouseEnabled(x=False, y=False)
@@ -85,7 +108,12 @@ def limit_line(item: pg.PlotItem, value: float, colours: Tokens, words: str) -> 
         angle=0,
         pen=pen(colours.attention, 1.0, Qt.PenStyle.DashLine),
         label=words,
-        labelOpts={"position": 0.995, "color": colours.attention, "anchors": [(1, 1), (1, 1)]},
+        labelOpts={
+            "position": 0.995,
+            "color": colours.attention,
+            "anchors": [(1, 1), (1, 1)],
+            "fill": faint(colours.surface, 200),  # readable over a peak
+        },
     )
     item.addItem(line)
 

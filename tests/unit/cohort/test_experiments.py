@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from app.cohort.experiments.ablate import Extras, parts_of, run_ablate, verdict
-from app.cohort.experiments.compare import rivals_of, run_compare
+from app.cohort.experiments.compare import _with_choice, rivals_of, run_compare
 from app.cohort.experiments.other_inputs import RawSeries, Volumes, with_raw, with_volumes
 from app.cohort.experiments.record_facts import facts_of_record, headline_of, role_of
 from app.cohort.experiments.record_parts import exact_interval
@@ -125,6 +125,18 @@ def test_that_a_killed_experiment_goes_on_and_gives_the_same_figures(
         assert again["models"][name] == record["models"][name]
 
 
+def test_that_models_chosen_beside_the_plan_are_deviations(tmp_path: Path) -> None:
+    made = make_cohort(tmp_path, 24)
+    plan = small_plan(models={"headline": "linear", "rivals": ["majority", "covariates"]})
+    cohort = labelled(tmp_path, made, plan)
+    assert _with_choice(cohort, ("pearson-logistic", "covariates", "majority")).deviations == ()
+    found = _with_choice(cohort, ("majority", "covariates")).deviations
+    assert [(one.what, one.planned, one.done) for one in found] == [
+        ("models.headline", "pearson-logistic", "majority"),
+        ("models.rivals", "majority, covariates", "covariates"),
+    ]
+
+
 def test_that_all_rivals_means_every_one_that_a_recipe_can_have() -> None:
     assert set(rivals_of(deep=True)) == {one.id for one in BASELINES} - {"volumes-logistic"}
     assert {"age", "motion", "tangent-logistic"} <= set(rivals_of(deep=False))
@@ -216,6 +228,18 @@ def test_that_transfer_trains_on_one_and_never_sees_the_other(tmp_path: Path) ->
     changed = replace(cohorts[1], locked=replace(cohorts[1].locked, plan=other))
     with pytest.raises(AppError, match="definitions differ"):
         joined(cohorts[0], changed, ("A", "B"))
+    combat = small_plan(protocol=PROTOCOL, recipe={"harmonise": "combat"})
+    changed = replace(cohorts[1], locked=replace(cohorts[1].locked, plan=combat))
+    with pytest.raises(AppError, match="ComBat"):
+        joined(cohorts[0], changed, ("A", "B"))
+
+
+def test_that_an_experiment_harmonises_where_its_plan_says_so(tmp_path: Path) -> None:
+    made = make_cohort(tmp_path, 24)
+    for wanted in ("none", "combat"):
+        cohort = labelled(tmp_path / wanted, made, small_plan(recipe={"harmonise": wanted}))
+        workshop = workshop_of(cohort, ("linear",), Run(tmp_path / "out", COMMAND))
+        assert workshop.contender("linear").harmonise == (wanted == "combat")
 
 
 def test_that_transfer_reports_both_ways_within_and_reliance(tmp_path: Path) -> None:
