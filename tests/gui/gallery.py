@@ -58,6 +58,15 @@ def pictures(window: Any) -> Iterator[tuple[Path, Any]]:
     until(lambda: surface.canvas.scene is not None)
     wait()
     yield README_PICTURES / "explain.png", window
+    window.actions_.set_theme("dark")
+    window.session.change("Glass brain", "slices", scene="glass")
+    wait()
+    yield GALLERY / "explain-dark.png", window
+    window.maximise(surface)
+    wait()
+    yield GALLERY / "glass-brain.png", window
+    window.maximise(surface)
+    window.actions_.set_theme("light")
     window.maximise(one("explain", SlicesView))
     wait()
     yield GALLERY / "slices.png", window
@@ -72,15 +81,6 @@ def pictures(window: Any) -> Iterator[tuple[Path, Any]]:
     wait()
     yield GALLERY / "ring.png", window
     window.maximise(ring)
-    window.actions_.set_theme("dark")
-    window.session.change("Glass brain", "slices", scene="glass")
-    wait()
-    yield GALLERY / "explain-dark.png", window
-    window.maximise(surface)
-    wait()
-    yield GALLERY / "glass-brain.png", window
-    window.maximise(surface)
-    window.actions_.set_theme("light")
     window.show_step("report")
     preview = one("report", PreviewView)
     until(lambda: bool(preview.pages))

@@ -194,7 +194,7 @@ def each_view(window: Any, case_folder: Path) -> Iterator[tuple[str, Any]]:
     """(name, view), each seen when it is told; tabs of a page are turned all at once."""
     from PySide6.QtWidgets import QTabWidget
 
-    from app.gui.views import VIEWS, IntakeView, SurfaceView
+    from app.gui.views import VIEWS, IntakeView, PreviewView, SurfaceView
 
     # Who was scanned is asked of a scan that was not analysed yet.
     window.session.show_preview(preview())
@@ -226,9 +226,10 @@ def each_view(window: Any, case_folder: Path) -> Iterator[tuple[str, Any]]:
                 if isinstance(view, SurfaceView):
                     view.load_now()
                     view.canvas.draw_now()
+            for view in built:
+                while isinstance(view, PreviewView) and view.isVisible() and not view.pages:
+                    settle()  # it asks the worker for its pages
             settle()
-            while window.jobs.running():  # the preview asks for its pages
-                settle()
             for view, name in names.items():
                 if view not in told and view.isVisible():
                     told.add(view)
