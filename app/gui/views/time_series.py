@@ -166,6 +166,7 @@ class TimeSeriesView(View):
         for row, name in enumerate(self._plots):
             stretch.setRowStretchFactor(row, 2 if name == "motion" else 4)
             stretch.setRowPreferredHeight(row, 10.0)
+        plots.lay_out_later(self.graphics)
         self._selection_changed()
         self._frames_changed()
 

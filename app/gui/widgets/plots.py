@@ -8,7 +8,7 @@ os.environ.setdefault("PYQTGRAPH_QT_LIB", "PySide6")
 
 import numpy as np
 import pyqtgraph as pg
-from PySide6.QtCore import QRectF, Qt
+from PySide6.QtCore import QRectF, Qt, QTimer
 from PySide6.QtGui import QColor, QPainter
 
 from app.core.arrays import Bools, Floats
@@ -85,6 +85,23 @@ def plot(
     left.enableAutoSIPrefix(False)
     item.getAxis("bottom").enableAutoSIPrefix(False)
     return item
+
+
+_PAINTED_MS = 60  # by then a plot was painted
+
+
+def lay_out_later(graphics: pg.GraphicsLayoutWidget) -> None:
+    """Share the room anew: axes made in a view that is seen keep the room they began with."""
+
+    def lay_out() -> None:
+        graphics.ci.layout.invalidate()
+        graphics.ci.layout.activate()
+
+    timer = QTimer(graphics)  # after the first painting, in which the axes learn their size
+    timer.setSingleShot(True)
+    timer.timeout.connect(lay_out)
+    timer.timeout.connect(timer.deleteLater)
+    timer.start(_PAINTED_MS)
 
 
 def style_plot(item: pg.PlotItem, colours: Tokens) -> None:
