@@ -21,9 +21,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import numpy as np
 import psutil
-from PySide6.QtCore import QEventLoop, Qt, QTimer
+from PySide6.QtCore import QEvent, QEventLoop, QObject, Qt, QTimer
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QWidget
 
 from app.core.settings import Settings
 from app.gui.application import make_application, make_window
@@ -61,7 +61,7 @@ def paint(done: Callable[[], bool] | None = None, limit_s: float = 30.0) -> None
 
 def drawn(window: MainWindow) -> bool:
     """Whether no view waits for its turn."""
-    return not window.actions_.reader.busy() and not window.session.turns._waiting
+    return not window.actions_.reader.busy() and not window.session.turns.busy()
 
 
 def timed(act: Callable[[], object], window: MainWindow) -> tuple[float, float]:
@@ -74,6 +74,56 @@ def timed(act: Callable[[], object], window: MainWindow) -> tuple[float, float]:
             paint(lambda: drawn(window))
             break
     return (time.perf_counter() - wall) * 1e3, (time.thread_time() - processor) * 1e3
+
+
+class Painted(QObject):
+    """Sees that a widget is painted."""
+
+    def __init__(self, widget: QWidget) -> None:
+        super().__init__(widget)
+        self.seen = False
+        widget.installEventFilter(self)
+
+    def eventFilter(self, _watched: QObject, event: QEvent) -> bool:
+        """Note the paint; it is done when the event loop comes back."""
+        self.seen = self.seen or event.type() == QEvent.Type.Paint
+        return False
+
+
+def followed(
+    act: Callable[[], object], painted: Painted, window: MainWindow
+) -> dict[str, tuple[float, float]]:
+    """Wall and processor ms until one widget is painted, until all views are, and the longest stop.
+
+    A stop is one turn of the event loop in which no key would be answered.
+    """
+    painted.seen = False
+    wall, processor = time.perf_counter(), time.thread_time()
+    stops, told = [], {}
+    act()
+    turned = (wall, processor)
+    flags = QEventLoop.ProcessEventsFlag.AllEvents | QEventLoop.ProcessEventsFlag.WaitForMoreEvents
+    quiet = 0
+    while quiet < 3:  # the last paint is asked for by the turn before
+        now = (time.perf_counter(), time.thread_time())
+        stops.append(tuple((a - b) * 1e3 for a, b in zip(now, turned, strict=True)))
+        if painted.seen and "painted" not in told:
+            told["painted"] = ((now[0] - wall) * 1e3, (now[1] - processor) * 1e3)
+        told["all"] = ((now[0] - wall) * 1e3, (now[1] - processor) * 1e3)
+        QTimer.singleShot(1, window, lambda: None)  # the loop is never asleep for longer
+        turned = (time.perf_counter(), time.thread_time())
+        QApplication.processEvents(flags)
+        quiet = quiet + 1 if drawn(window) and not waiting_timers(window) else 0
+    told["stop"] = max(stops)
+    return told
+
+
+def waiting_timers(window: MainWindow) -> bool:
+    """Whether a picture waits for its timer of 0 ms: a surface is drawn so."""
+    return any(
+        timer.isActive() and timer.isSingleShot() and timer.interval() == 0
+        for timer in window.findChildren(QTimer)
+    )
 
 
 def spread(pairs: list[tuple[float, float]]) -> dict[str, float]:
