@@ -119,6 +119,7 @@ def run(argv: Sequence[str]) -> int:
                 )
             )
         window.recovery.start()
+        window.session.turns.add(window, window.make_pages_ahead(), first=False)
         if argv:
             window.actions_.open_path(Path(argv[0]))
 
