@@ -31,13 +31,19 @@ from tests.benchmarks.whole_job import machine
 from tests.sample_case import make_sample_case
 
 ROOT = project_root()
-GOALS = {  # what each is judged by, ms
-    "opening a case": ("p50", 1000.0),
-    "slice step": ("p95", 16.7),
-    "slice step beside the surface": ("p95", 40.0),
-    "linked selection, explain page": ("p95", 100.0),
-    "linked selection, check page": ("p95", 100.0),
-    "linked selection, predict page": ("p95", 100.0),
+GOALS = {  # words -> where it stands, what it is judged by, ms
+    "opening a case": (("opening a case",), "p50", 1000.0),
+    "slice step, until painted": (("slice step", "painted"), "p95", 16.7),
+    "slice step, key held at 30 Hz": (("slice step", "held"), "p95", 16.7),
+    "slice step, until all views follow": (("slice step", "all"), "p95", 100.0),
+    "slice step, longest stop": (("slice step", "stop"), "p95", 40.0),
+    "beside the surface, until painted": (("beside the surface", "painted"), "p95", 40.0),
+    "beside the surface, key held": (("beside the surface", "held"), "p95", 40.0),
+    "beside the surface, until all follow": (("beside the surface", "all"), "p95", 100.0),
+    "beside the surface, longest stop": (("beside the surface", "stop"), "p95", 40.0),
+    "linked selection, explain page": (("linked selection, explain page",), "p95", 100.0),
+    "linked selection, check page": (("linked selection, check page",), "p95", 100.0),
+    "linked selection, predict page": (("linked selection, predict page",), "p95", 100.0),
 }
 PAINTS = 5
 
@@ -106,8 +112,11 @@ def table(report: dict[str, Any]) -> str:
     lines = [f"First paint after {paint:.2f} s (median of {PAINTS}; goal 1.5 s).", ""]
     lines += ["| ms from event to paint | p50 | p95 | max | processor p95 | goal |"]
     lines += ["|---|---:|---:|---:|---:|---|"]
-    for name, (which, goal) in GOALS.items():
-        lines.append(_row(name, report["window"][name], f"{which} {goal:g}"))
+    for name, (place, which, goal) in GOALS.items():
+        found = report["window"]
+        for key in place:
+            found = found[key]
+        lines.append(_row(name, found, f"{which} {goal:g}"))
     for name, words in (("napari", "napari: next slice, one plane"),
                         ("nilearn", "nilearn: `plot_stat_map`, three planes")):  # fmt: skip
         found = report.get(name)

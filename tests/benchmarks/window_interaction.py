@@ -3,8 +3,9 @@
     python tests/benchmarks/window_interaction.py ANSWER.json CASE [CASE ...]
 
 Every number is the time from an input event until its picture is painted: the event is sent, then
-the event loop turns until nothing is left to do. Beside the wall time stands the processor time
-of the window's thread, which does not depend on what else the machine does.
+the event loop turns until one widget was painted, or until nothing is left to draw. Beside the wall
+time stands the processor time of the window's thread, which does not depend on what else the
+machine does. The longest single turn of the event loop is told as well.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ from app.gui.widgets.step_bar import STEPS
 STEPPED = int(os.environ.get("BENCHMARK_STEPPED", "200"))
 SELECTED = int(os.environ.get("BENCHMARK_SELECTED", "100"))
 OPENED = int(os.environ.get("BENCHMARK_OPENED", "200"))
-QUIET_MS = 30.0  # without any event for so long, everything has been drawn
+HELD_MS = 1000.0 / 30.0  # how often a key that is held down repeats
 
 
 class Idle:
@@ -102,7 +103,6 @@ def followed(
     stops, told = [], {}
     act()
     turned = (wall, processor)
-    flags = QEventLoop.ProcessEventsFlag.AllEvents | QEventLoop.ProcessEventsFlag.WaitForMoreEvents
     quiet = 0
     while quiet < 3:  # the last paint is asked for by the turn before
         now = (time.perf_counter(), time.thread_time())
@@ -110,12 +110,18 @@ def followed(
         if painted.seen and "painted" not in told:
             told["painted"] = ((now[0] - wall) * 1e3, (now[1] - processor) * 1e3)
         told["all"] = ((now[0] - wall) * 1e3, (now[1] - processor) * 1e3)
-        QTimer.singleShot(1, window, lambda: None)  # the loop is never asleep for longer
         turned = (time.perf_counter(), time.thread_time())
-        QApplication.processEvents(flags)
+        turn(window)
         quiet = quiet + 1 if drawn(window) and not waiting_timers(window) else 0
     told["stop"] = max(stops)
     return told
+
+
+def turn(window: MainWindow) -> None:
+    """One turn of the event loop, asleep for a millisecond at most."""
+    QTimer.singleShot(1, window, lambda: None)
+    flags = QEventLoop.ProcessEventsFlag
+    QApplication.processEvents(flags.AllEvents | flags.WaitForMoreEvents)
 
 
 def waiting_timers(window: MainWindow) -> bool:
@@ -148,7 +154,7 @@ def open_cases(window: MainWindow, cases: list[Path]) -> dict[str, float]:
     return spread(pairs)
 
 
-def step_slices(window: MainWindow, *, with_surface: bool) -> dict[str, float]:
+def step_slices(window: MainWindow, *, with_surface: bool) -> dict[str, dict[str, float]]:
     """Page keys in the axial slice of the explain page, the surface beside it or put away."""
     window.show_step("explain")
     page = window.page("explain")
@@ -161,24 +167,51 @@ def step_slices(window: MainWindow, *, with_surface: bool) -> dict[str, float]:
     settle(window)
     canvas = slices.stage.canvases["axial"]
     canvas.setFocus()
-    pairs = []
+    painted = Painted(canvas)
+    told = []
     for number in range(STEPPED):
-        key = Qt.Key.Key_PageUp if number // 20 % 2 == 0 else Qt.Key.Key_PageDown
-        pairs.append(timed(lambda key=key: QTest.keyPress(canvas, key), window))
+        key = page_key(number)
+        told.append(followed(lambda key=key: QTest.keyPress(canvas, key), painted, window))
+    held = hold_key(window, canvas, painted)
     surface.show()
     settle(window)
-    return spread(pairs)
+    found = {what: spread([one[what] for one in told]) for what in ("painted", "all", "stop")}
+    return {**found, "held": spread(held)}
+
+
+def page_key(number: int) -> Qt.Key:
+    """Twenty slices up, twenty down."""
+    return Qt.Key.Key_PageUp if number // 20 % 2 == 0 else Qt.Key.Key_PageDown
+
+
+def hold_key(window: MainWindow, canvas: QWidget, painted: Painted) -> list[tuple[float, float]]:
+    """A key held down: ms from the moment at which the key is due until its slice is painted."""
+    found, start = [], time.perf_counter() + 0.1
+    for number in range(STEPPED):
+        due = start + number * HELD_MS / 1e3
+        while time.perf_counter() < due:
+            turn(window)
+        processor, painted.seen = time.thread_time(), False
+        QTest.keyPress(canvas, page_key(number))
+        while not painted.seen:
+            turn(window)
+        now = time.perf_counter()
+        found.append(((now - due) * 1e3, (time.thread_time() - processor) * 1e3))
+    return found
 
 
 def select(window: MainWindow, step: str) -> dict[str, float]:
-    """A region chosen anywhere moves every view of a page."""
+    """A region chosen anywhere moves every view of a page: until all of them are painted."""
     window.show_step(step)
     settle(window)
     signals = window.session.case.case.signals  # type: ignore[union-attr]
     assert signals is not None
     order = np.random.default_rng(1).permutation(len(signals.parcel_names))[:SELECTED]
+    painted = Painted(window.visible_views()[0])
     pairs = [
-        timed(lambda n=int(n): window.session.select_edge(n, (n + 7) % len(order)), window)
+        followed(
+            lambda n=int(n): window.session.select_edge(n, (n + 7) % len(order)), painted, window
+        )["all"]
         for n in order
     ]
     return {**spread(pairs), "parcels": len(signals.parcel_names)}
@@ -221,7 +254,7 @@ def main() -> int:
     for name, measure in (
         ("opening a case", lambda: open_cases(window, cases)),
         ("slice step", lambda: step_slices(window, with_surface=False)),
-        ("slice step beside the surface", lambda: step_slices(window, with_surface=True)),
+        ("beside the surface", lambda: step_slices(window, with_surface=True)),
         ("linked selection, explain page", lambda: select(window, "explain")),
         ("linked selection, check page", lambda: select(window, "check")),
         ("linked selection, predict page", lambda: select(window, "predict")),

@@ -66,9 +66,7 @@ def making_page(key: str, window: MainWindow) -> Generator[None, None, QWidget]:
     return page
 
 
-def _build(
-    node: Node, key: str, window: MainWindow
-) -> Generator[None, None, QWidget | None]:
+def _build(node: Node, key: str, window: MainWindow) -> Generator[None, None, QWidget | None]:
     """A part of a layout; None where no view stands in it."""
     if isinstance(node, Area):
         return (yield from _area(node, key, window))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 
 os.environ.setdefault("PYQTGRAPH_QT_LIB", "PySide6")
 
@@ -51,8 +52,7 @@ def plot(
     counts in the file.
     """
     below = {} if first_frame is None else {"bottom": FrameAxis(first_frame)}
-    item = layout.addPlot(row=row, col=0, axisItems=below)
-    item.setMenuEnabled(False)
+    item = layout.addPlot(row=row, col=0, axisItems=below, enableMenu=False)
     item.hideButtons()
     item.setMouseEnabled(x=False, y=False)
     if label:
@@ -62,6 +62,13 @@ def plot(
     left.enableAutoSIPrefix(False)
     item.getAxis("bottom").enableAutoSIPrefix(False)
     return item
+
+
+def share_height(layout: pg.GraphicsLayoutWidget, weights: Sequence[int]) -> None:
+    """Share the height among the plots by weights, whatever their axes wish."""
+    for row, weight in enumerate(weights):
+        layout.ci.layout.setRowStretchFactor(row, weight)
+        layout.ci.layout.setRowPreferredHeight(row, 10.0)
 
 
 def style_plot(item: pg.PlotItem, colours: Tokens) -> None:
