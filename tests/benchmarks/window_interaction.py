@@ -195,6 +195,8 @@ def hold_key(window: MainWindow, canvas: QWidget, painted: Painted) -> list[tupl
         QTest.keyPress(canvas, page_key(number))
         while not painted.seen:
             turn(window)
+            if time.perf_counter() > due + 10.0:
+                raise RuntimeError("no slice was painted: step by a multiple of 40")
         now = time.perf_counter()
         found.append(((now - due) * 1e3, (time.thread_time() - processor) * 1e3))
     return found

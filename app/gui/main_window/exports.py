@@ -22,7 +22,7 @@ class Exports:
 
     def __init__(self, window: MainWindow) -> None:
         self.window = window
-        self.maps = Maps(window)
+        self.maps: Maps = Maps(window)
 
     def close(self) -> None:
         """End what works for exports and imports of maps."""
