@@ -52,7 +52,7 @@ def _cohort(parser: ArgumentParser) -> None:
     parser.add_argument("--plan", type=Path, required=True, metavar="FILE.toml",
                         help="analysis plan; it is locked before a label is read")  # fmt: skip
     parser.add_argument("--table", type=Path, metavar="FILE.tsv",
-                        help="participants table (default: COHORT/participants.tsv)")  # fmt: skip
+                        help="participants table (default: in COHORT or beside it)")  # fmt: skip
     _models(parser)
 
 
@@ -95,7 +95,7 @@ def _transfer(kinds: _SubParsersAction[ArgumentParser]) -> None:
     parser.add_argument("--plans", type=Path, nargs=2, required=True, metavar="FILE.toml",
                         help="analysis plans, one a data set")  # fmt: skip
     parser.add_argument("--tables", type=Path, nargs=2, metavar="FILE.tsv",
-                        help="participants tables (default: COHORT/participants.tsv)")  # fmt: skip
+                        help="participants tables (default: in COHORT or beside it)")  # fmt: skip
     parser.add_argument("--names", nargs=2, default=["A", "B"], metavar="NAME",
                         help="of the data sets (default: A B)")  # fmt: skip
     parser.add_argument("--explained", type=natural_number, default=4, metavar="N",
@@ -154,12 +154,13 @@ def run(arguments: Namespace, _window: Window | None) -> int:
 def _data(folder: Path, plan: Path, table: Path | None) -> DataSet:
     from app.cohort.experiments.running import DataSet
     from app.cohort.learn.plan import read_plan
+    from app.cohort.learn.run import find_table
 
     for path in (folder, plan, *([table] if table else [])):
         if not path.exists():
             raise UsageError(f"There is no file or folder {path}.", "Check the spelling.",
                              code="cli.no_file")  # fmt: skip
-    return DataSet(folder, table or folder / "participants.tsv", read_plan(plan))
+    return DataSet(folder, table or find_table(folder), read_plan(plan))
 
 
 def _run_compare(arguments: Namespace, made: Run, progress: Progress) -> tuple[Path, ...]:

@@ -14,7 +14,7 @@ from app.cohort.demo_settings import MODEL_ID, REPETITION_TIME_S, DemoSettings
 from app.cohort.evaluation import Evaluated, score_histogram
 from app.cohort.features import FeatureExtractor
 from app.cohort.metrics import auroc, bootstrap_interval
-from app.cohort.novelty import NoveltyFit, distance
+from app.cohort.novelty import NoveltyFit, stopped
 from app.cohort.prepared import PreparedParticipant
 from app.cohort.training import Head
 from app.connectome.atlases import Atlas
@@ -265,10 +265,10 @@ def _training(fitted: Fitted, held_out_labels: Any) -> dict[str, Any]:
 
 def _beyond(fitted: Fitted) -> list[bool]:
     """Which held-out people lie beyond the novelty limit and get no number."""
-    fit, percent = fitted.novelty, np.linspace(0.0, 100.0, len(fitted.novelty.quantiles))
-    limit = float(np.interp(fitted.settings.novelty_limit, percent, fit.quantiles))
-    newcomers = fitted.novelty_features[len(fitted.cohort_training) :]
-    return [distance(fit.mean, fit.precision, row) > limit for row in newcomers]
+    training = len(fitted.cohort_training)
+    limit = fitted.settings.novelty_limit
+    newcomers = fitted.novelty_features[training:]
+    return [stopped(fitted.novelty, row, training, limit) for row in newcomers]
 
 
 def _oracle(fitted: Fitted) -> dict[str, Any]:

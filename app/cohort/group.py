@@ -141,7 +141,8 @@ def group_result(out_dir: Path, rows: Sequence[CohortRow], *, group_by: str = ""
     kept, left_out = poolable_rows(rows)
     if not kept:
         raise StorageError("No row can be pooled: " + "; ".join(left_out) + ".",
-                           "Analyse the scans first.", code="cohort.empty")  # fmt: skip
+                           "Means need analysed scans whose quality withholds nothing.",
+                           code="cohort.empty")  # fmt: skip
     whole = mean_matrix("all", out_dir, kept)
     if not group_by:
         return GroupResult(whole, left_out=left_out)

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from app.core.arrays import Floats
+from app.models.card_schema import PEOPLE_PER_QUANTILE
+from app.models.novelty import is_beyond, newcomer_percentile
 
 QUANTILES = 201
 
@@ -35,6 +37,21 @@ def fit_novelty(features: Floats, quantiles: int = QUANTILES) -> NoveltyFit:
     mean, precision = _fit(features)
     percent = np.linspace(0.0, 100.0, quantiles)
     return NoveltyFit(mean, precision, np.percentile(distances, percent))
+
+
+def quantile_count(people: int) -> int:
+    """How many quantiles of so many people a bundle may hold without telling one's distance."""
+    return min(QUANTILES, max(PEOPLE_PER_QUANTILE, people // PEOPLE_PER_QUANTILE))
+
+
+def stopped(fit: NoveltyFit, features: Floats, count: int, limit: float) -> bool:
+    """Whether the bundle of `count` people would stop a newcomer, (feature,), at that percentile.
+
+    The decision itself is `app.models.novelty`'s.
+    """
+    far = distance(fit.mean, fit.precision, features)
+    percentile = newcomer_percentile(far, fit.quantiles, count)
+    return is_beyond(percentile, far, fit.quantiles, limit)
 
 
 def distance(mean: Floats, precision: Floats, features: Floats) -> float:

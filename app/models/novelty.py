@@ -27,6 +27,32 @@ def novelty_shapes(card: Card) -> dict[str, tuple[int, ...]]:
     }
 
 
+def newcomer_percentile(distance: float, quantiles: Floats, count: int) -> float:
+    """Place of a newcomer among `count` training participants, in percent.
+
+    Rank k of n counts as ``100 k / (n + 1)``: a newcomer like the others is as likely in each of
+    the n + 1 gaps between their distances (Vovk et al. 2005, conformal p value), so at most
+    ``1 - limit`` of such newcomers lie beyond a limit. Ranks as percentiles of the n themselves
+    would stop more than that.
+
+    Parameters
+    ----------
+    quantiles
+        (quantile,) of leave-one-out training distances, 0 to 100 %.
+    """
+    ranks = np.linspace(1.0, float(count), quantiles.size)
+    return 100.0 * float(np.interp(distance, quantiles, ranks, left=0.0)) / (count + 1)
+
+
+def is_beyond(percentile: float, distance: float, quantiles: Floats, limit: float) -> bool:
+    """Whether a newcomer gets no number.
+
+    Whoever is farther out than every training participant is beyond any limit: where these are too
+    few for the limit's rank (39 for 97.5 %), one newcomer in n + 1 is stopped for nothing.
+    """
+    return not (percentile <= limit and distance <= float(quantiles[-1]))
+
+
 def novelty_of(card: Card, statistics: Mapping[str, Tensor], features: Floats) -> Novelty:
     """Mahalanobis distance against the training participants' own (leave-one-out) distances.
 
@@ -50,11 +76,8 @@ def novelty_of(card: Card, statistics: Mapping[str, Tensor], features: Floats) -
     distance = float(np.sqrt(max((weighted * step).sum(), 0.0)))
     quantiles = as_numpy(statistics["novelty.quantiles"])
     limit = card.fields.novelty.limit_percentile
-    count = card.fields.training.count
-    percent = np.linspace(0.0, 100.0, quantiles.size)
-    below = float(np.interp(distance, quantiles, percent))
-    percentile = min(below, 100.0 * count / (count + 1))
-    outside = not distance <= float(np.interp(limit, percent, quantiles))
+    percentile = newcomer_percentile(distance, quantiles, card.fields.training.count)
+    outside = is_beyond(percentile, distance, quantiles, limit)
     sites = as_numpy(statistics["novelty.site_means"])
     nearest = int(((sites - features) ** 2).sum(axis=1).argmin())
     return Novelty(

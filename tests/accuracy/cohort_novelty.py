@@ -2,7 +2,8 @@
 
 A small fused model is fitted on simulated people at parcel level and refitted on resampled ones;
 its interval of a person's log-odds is the middle 95 % of the refits. The novelty statistics are
-fitted by the program's own code on the same people. A corruption counts where the corrupted
+fitted by the program's own code on the same people; limit, number of quantiles and decision are
+those of a bundle that `train` writes. A corruption counts where the corrupted
 log-odds leave the interval of the clean ones.
 """
 
@@ -16,7 +17,8 @@ import torch
 
 from app.cohort.experiments.simulated import correlation, fitted_series
 from app.cohort.learn.fast_logistic import fit_fast, solve_logistic
-from app.cohort.novelty import NoveltyFit, distance, fit_novelty
+from app.cohort.learn.train import NOVELTY_LIMIT
+from app.cohort.novelty import NoveltyFit, fit_novelty, quantile_count, stopped
 from app.models.baselines.linear import LOGISTIC, Scaling
 from app.models.novelty_depths import novelty_vector
 from app.simulation.cohort import CohortSettings, draw_participant
@@ -24,7 +26,6 @@ from app.simulation.signature import parcel_table
 from tests.accuracy.cohort_pool import features_of
 from tests.accuracy.corruptions import KINDS, SEVERITIES
 
-LIMIT_PERCENTILE = 95.0
 REFITS = 60
 Record = dict[str, Any]
 
@@ -38,7 +39,7 @@ class Guarded:
     bias: np.ndarray
     statistics: dict[str, torch.Tensor]
     fit: NoveltyFit
-    limit: float  # distance
+    count: int  # people
 
     def log_odds(self, series: np.ndarray) -> np.ndarray:
         """(refit,) of one person."""
@@ -48,7 +49,7 @@ class Guarded:
     def novel(self, series: np.ndarray) -> bool:
         """Whether the novelty test withholds this person's number."""
         found = vector_of(series, self.statistics)
-        return bool(distance(self.fit.mean, self.fit.precision, found) > self.limit)
+        return stopped(self.fit, found, self.count, NOVELTY_LIMIT)
 
 
 def _blocks(series: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -89,10 +90,10 @@ def guarded(count: int, seed: int) -> Guarded:
         head, shift = solve_logistic(scaled, labels, fit.strength, None, counts)
         weights.append(head)
         bias.append(shift)
-    novelty = fit_novelty(np.stack([vector_of(one, statistics) for one in series]))
-    percent = np.linspace(0.0, 100.0, len(novelty.quantiles))
-    limit = float(np.interp(LIMIT_PERCENTILE, percent, novelty.quantiles))
-    return Guarded(fit.scaling, np.stack(weights), np.array(bias), statistics, novelty, limit)
+    novelty = fit_novelty(
+        np.stack([vector_of(one, statistics) for one in series]), quantile_count(count)
+    )
+    return Guarded(fit.scaling, np.stack(weights), np.array(bias), statistics, novelty, count)
 
 
 def false_alarms(model: Guarded, count: int, seed: int) -> float:

@@ -8,6 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from tests.accuracy import cohorts
 from tests.accuracy.cohort_attribution import attribution_record, summarise_attribution
 from tests.accuracy.cohort_novelty import (
@@ -21,6 +23,9 @@ from tests.accuracy.cohort_pretraining import (
     summarise_pretraining,
     table_of,
 )
+from tests.accuracy.cohort_recipe import COHORTS, recipe_record, summarise_recipe
+
+MODELS, NEWCOMERS = 4, 250  # of `corruptions`: models, and clean people asked of each
 
 Records = list[dict[str, Any]]
 Keep = Callable[[argparse.Namespace, Callable[[int], dict[str, Any]]], Records]
@@ -88,9 +93,13 @@ def attribution(options: argparse.Namespace, keep: Keep) -> list[str]:
 
 def corruptions(options: argparse.Namespace, keep: Keep) -> list[str]:
     """38 kinds of corruption in five severities: does novelty catch what shifts the answer?"""
-    model = guarded(200, 801)
-    records = keep(options, lambda seed: corruption_record(model, seed))
-    return summarise_corruptions(records, false_alarms(model, 300, 900), 300)
+    models = [guarded(200, 801 + number) for number in range(MODELS)]
+    records = keep(options, lambda seed: corruption_record(models[seed % MODELS], seed))
+    alarms = [false_alarms(model, NEWCOMERS, 900 + n) for n, model in enumerate(models)]
+    return [
+        *summarise_corruptions(records, float(np.mean(alarms)), MODELS * NEWCOMERS),
+        "false alarms by model: " + ", ".join(f"{100 * one:.1f} %" for one in alarms),
+    ]
 
 
 def pretraining(options: argparse.Namespace, keep: Keep) -> list[str]:
@@ -101,6 +110,18 @@ def pretraining(options: argparse.Namespace, keep: Keep) -> list[str]:
     )
 
 
+def recipe(options: argparse.Namespace, keep: Keep) -> list[str]:
+    """Kept features of people who went through the whole recipe, judged as a user's cohort is."""
+    names, work = tuple(COHORTS), options.out.parent / "work"
+    options.cohorts = len(names)
+
+    def make(seed: int) -> dict[str, Any]:
+        found = recipe_record(names[seed - 1], work, permutations=99, repeats=5, seed=1)
+        return {"seed": seed, **found}
+
+    return summarise_recipe(keep(options, make))
+
+
 def _pool(options: argparse.Namespace) -> Path:
     return Path(options.out.parent / "pool")
 
@@ -109,5 +130,6 @@ COHORT_STUDIES = {
     study.__name__: study
     for study in (
         null, calibration, conformal, fusion, confounds, attribution, corruptions, pretraining,
+        recipe,
     )
 }  # fmt: skip

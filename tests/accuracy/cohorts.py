@@ -18,7 +18,7 @@ from app.cohort.learn.conformal import conformal_figures, conformal_scores
 from app.cohort.learn.confounds import covariate_check, site_check
 from app.cohort.learn.contender import Inputs
 from app.cohort.learn.evaluate import evaluate
-from app.cohort.learn.figures import calibration_slope_of, draws_of
+from app.cohort.learn.figures import calibration_slope_of, draws_of, value_of
 from app.cohort.learn.permutation import permutation_test
 from app.cohort.learn.result_folder import ResultFolder
 from app.cohort.learn.splits import Fold, nested_splits, splits_of
@@ -245,7 +245,8 @@ def fusion_record(pools: dict[str, Pool], seed: int, folder: Path, *, people: in
             for one in ("connectivity", "dynamics")
         }
         found[name]["auroc"] = {
-            one: auroc(model.scores.log_odds[0], labels) for one, model in evaluation.models.items()
+            one: value_of("auroc", model.scores, labels, 0.5)
+            for one, model in evaluation.models.items()
         }
     return found
 

@@ -6,6 +6,7 @@
     python -m tests.accuracy.run slices|steady|storage|series|real [--participants 20]
     python -m tests.accuracy.run null|calibration|conformal [--cohorts 200]
     python -m tests.accuracy.run fusion|confounds|attribution|corruptions|pretraining [--cohorts 20]
+    python -m tests.accuracy.run recipe
 
 Each writes one JSON record a line to --out and goes on where it stopped; at the end it prints what
 the records say. `README.md` and `cohorts.md` beside this file hold the figures measured.
@@ -183,6 +184,7 @@ STUDIES |= {
         "attribution",
         "corruptions",
         "pretraining",
+        "recipe",
     )
 }
 

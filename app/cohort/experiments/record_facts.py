@@ -145,18 +145,24 @@ def headline_of(figures: Figures, role: Mapping[str, str]) -> Headline | None:
     found = figures["comparisons"][best][HEADLINE_METRIC]
     if found["difference"] is None:
         return None
-    test, interval = found["corrected_test"], found["interval"]
+    test = found["corrected_test"]
     words = f"p = {test['p_value']:.2g}" if test else "not possible with so few folds"
-    if test and interval:
-        interval = [min(interval[0], test["low"]), max(interval[1], test["high"])]
     return Headline(
         HEADLINE_METRIC,
         models[name]["label"],
         models[best]["label"],
-        estimate_of(found["difference"], interval),
+        estimate_of(found["difference"], _wider(found)),
         METHOD + words + ". The best of several baselines is chosen on the same people, which is "
         "hard on the model.",
     )
+
+
+def _wider(found: Figures) -> Sequence[float] | None:
+    """Interval of a difference: bootstrap and corrected test, on either side the wider."""
+    test, interval = found["corrected_test"], found["interval"]
+    if test and interval:
+        return [min(interval[0], test["low"]), max(interval[1], test["high"])]
+    return interval  # type: ignore[no-any-return]
 
 
 def _ordered(figures: Figures, role: Mapping[str, str]) -> list[str]:
@@ -178,7 +184,7 @@ def _competitor(name: str, figures: Figures, role: str) -> Competitor:
     difference = None
     if name in figures["comparisons"]:
         found = figures["comparisons"][name][HEADLINE_METRIC]
-        difference = estimate_of(found["difference"], found["interval"])
+        difference = estimate_of(found["difference"], _wider(found))
     return Competitor(name, one["label"], role, estimates, difference)
 
 

@@ -141,8 +141,8 @@ def confound_checks(confounds: Figures) -> tuple[ConfoundCheck, ...]:
                 f"label: AUROC {one['auroc_for_label']:.2f} ({low:.2f} to {high:.2f})"
                 + ("" if rho is None else f"; prediction: rho {rho:+.2f}"),
                 one["flagged"],
-                f"Model's AUROC {one['model_auroc']:.2f}, with this taken out of the prediction "
-                f"{one['model_auroc_without_it']:.2f}.",
+                f"Model's AUROC over all folds together {one['model_auroc']:.2f}, with this taken "
+                f"out of the prediction {one['model_auroc_without_it']:.2f}.",
             )
         )
     site = confounds["site"]
@@ -156,7 +156,7 @@ def confound_checks(confounds: Figures) -> tuple[ConfoundCheck, ...]:
                 site["flagged"],
                 "No site holds both classes."
                 if within is None
-                else f"Model's AUROC within sites {within:.2f}.",
+                else f"Model's AUROC over all folds together, within sites: {within:.2f}.",
             )
         )
     told = confounds["site_predictability"]

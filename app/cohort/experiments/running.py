@@ -83,6 +83,7 @@ def workshop_of(cohort: LabelledCohort, names: Sequence[str], run: Run) -> Works
         run.features,
         fmm_tc_training=run.training,
         minimum_frames=min(100, shortest),
+        harmonise=cohort.plan.recipe.harmonise,
     )
 
 

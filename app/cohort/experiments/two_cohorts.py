@@ -126,6 +126,11 @@ def _refuse_differences(first: LabelledCohort, second: LabelledCohort) -> None:
             f"the repetition times differ: {times[0]:g} and {times[1]:g} s",
             "A model of frames does not know seconds; use data sets of one repetition time.",
         )
+    if {first.plan.recipe.harmonise, second.plan.recipe.harmonise} != {"none"}:
+        raise _refused(
+            "a plan asks for ComBat, which cannot serve a site that it was not fitted on",
+            "Plan recipe.harmonise = 'none' for both.",
+        )
     both = _scans(first) & _scans(second)
     if both:
         raise _refused(

@@ -1,8 +1,8 @@
 """One model against another on the same people and folds.
 
-Two answers: a paired bootstrap over persons of pooled out-of-fold predictions, and the corrected
-repeated cross-validation test, whose variance counts that training sets overlap (Nadeau and Bengio
-2003, Machine Learning 52; Bouckaert and Frank 2004).
+Two answers: a paired bootstrap over persons of out-of-fold predictions (AUROC within folds, as
+`figures` says), and the corrected repeated cross-validation test, whose variance counts that
+training sets overlap (Nadeau and Bengio 2003, Machine Learning 52; Bouckaert and Frank 2004).
 """
 
 from __future__ import annotations

@@ -336,7 +336,7 @@ def flags_of(figures: dict[str, Any]) -> list[str]:
     interval = figures["gain_over_covariates"]["auroc_interval"]
     if interval is None or interval[0] <= 0.0:
         found.append(
-            "The gain over the best covariate-only rival is not shown: its 95 % interval includes "
+            "No gain over the best covariate-only rival was shown: its 95 % interval includes "
             "0. A bundle of this model shows no individual number outside research mode."
         )
     found += [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -219,13 +220,19 @@ def read_cohort(
     ]
     if not people:
         raise AppError(
-            "Nobody is left: no selected participant has a usable scan.",
+            f"Nobody is left: no selected participant has a usable scan ({_counted(excluded)}).",
             "Check the plan's selection and the quality of the scans.",
             code="cohort.people",
         )
     refuse_mixtures([one.scan for one in people], plan)
     refuse_arms([one.arm for one in people], plan)
     return Cohort(tuple(people), tuple(excluded), table_path)
+
+
+def _counted(excluded: Sequence[Excluded]) -> str:
+    """How many take no part, by reason."""
+    found = Counter(one.reason for one in excluded)
+    return ", ".join(f"{count} {reason}" for reason, count in sorted(found.items()))
 
 
 def label_cohort(cohort: Cohort, locked: LockedPlan) -> LabelledCohort:

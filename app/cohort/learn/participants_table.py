@@ -77,7 +77,8 @@ class ParticipantsTable:
         if twice:
             what = "participant and session" if session else "participant"
             raise table_error(
-                f"{len(twice)} {what} rows are there twice", "Keep one row of each and try again."
+                f"{len(twice)} {what} rows are there twice, {' '.join(twice[0]).strip()} first",
+                "Keep one row of each and try again.",
             )
 
 

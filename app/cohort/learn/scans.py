@@ -20,6 +20,7 @@ from app.core.provenance import array_sha256
 from app.study.case_store import CASE_FILE, read_case
 
 PREPARED_ATLAS, PREPARED_PRESET = "HCPEx", "simple-highpass"  # of `prepare-cohort`
+PREPARED_FOLDER = "prepared"
 _SUBJECT = re.compile(r"(sub-[A-Za-z0-9]+)(?:_(ses-[A-Za-z0-9]+))?")
 _DEEPEST = 3
 
@@ -58,12 +59,13 @@ def scans_of(folder: Path, progress: Progress | None = None) -> tuple[PreparedSc
         ``cohort.empty``, ``cohort.format`` or ``cohort.duplicate``.
     """
     progress = progress or Progress()
-    files = sorted(p for p in folder.glob("*.npz") if not p.name.endswith(".partial.npz"))
-    cases = sorted(_cases(folder, 0))
+    files = _files(folder)
+    cases = [] if files and not list(folder.glob("*.npz")) else sorted(_cases(folder, 0))
     if not files and not cases:
         raise StorageError(
             "The folder holds no prepared participant.",
-            "Run the recipe on the data set first, then give its output folder.",
+            "Run the recipe on the data set first (bids BIDS_DIR OUT_DIR participant), then give "
+            "its output folder.",
             code="cohort.empty",
         )
     found: list[PreparedScan] = []
@@ -75,6 +77,15 @@ def scans_of(folder: Path, progress: Progress | None = None) -> tuple[PreparedSc
     found.sort(key=lambda scan: (scan.participant, scan.session, scan.source))
     refuse_duplicates(found)
     return tuple(found)
+
+
+def _files(folder: Path) -> list[Path]:
+    """Prepared files of the folder, or of ``prepared`` in it: what `bids` leaves."""
+    for place in (folder, folder / PREPARED_FOLDER):
+        found = sorted(p for p in place.glob("*.npz") if not p.name.endswith(".partial.npz"))
+        if found:
+            return found
+    return []
 
 
 def refuse_duplicates(scans: list[PreparedScan]) -> None:

@@ -163,7 +163,7 @@ def refuse_too_few(labels: Bools, outer_folds: int, inner_folds: int) -> None:
         raise AppError(
             f"There are {int(labels.sum())} responders and {int((~labels).sum())} non-responders; "
             f"{outer_folds} outer and {inner_folds} inner folds need at least {needed} of each.",
-            "Add people, or plan fewer folds before the plan is locked.",
+            "Add people, or plan fewer folds: after the lock that is listed as a deviation.",
             code="cohort.too_few",
         )
 

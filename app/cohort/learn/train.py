@@ -26,7 +26,7 @@ from app.cohort.learn.contenders import (
 from app.cohort.learn.evaluate import Evaluation, run_splits
 from app.cohort.learn.refit import Refits, refit_heads, spread_of_refits
 from app.cohort.learn.result_folder import ResultFolder
-from app.cohort.novelty import distance, fit_novelty
+from app.cohort.novelty import fit_novelty, quantile_count, stopped
 from app.connectome.atlases import Atlas
 from app.core.arrays import Floats
 from app.core.errors import ModelError
@@ -47,7 +47,6 @@ from app.models.novelty_depths import IN_TIME, EncodedResponse, novelty_vector
 from app.models.series_encoder import FAMILY_13M, FAMILY_VIT
 
 NOVELTY_LIMIT = 97.5  # percentile: about one newcomer of the same population in 40 is withheld
-MOST_QUANTILES, PEOPLE_PER_QUANTILE = 201, 5
 WHOLE_REFITS = 8  # of models that cannot be refitted by their head
 MISSING_SHARE = 0.10  # of parcels
 
@@ -272,7 +271,7 @@ def _novelty(
             novelty_vector(series, matrix, tensors, count, scale, in_time=True, encoded=encoded)
         )
     features = np.stack(rows)
-    quantiles = min(MOST_QUANTILES, max(PEOPLE_PER_QUANTILE, len(rows) // PEOPLE_PER_QUANTILE))
+    quantiles = quantile_count(len(rows))
     fit = fit_novelty(features, quantiles)
     beyond = left_out_beyond(features, NOVELTY_LIMIT, quantiles)
     groups = site_groups(cohort.sites)
@@ -309,8 +308,7 @@ def left_out_beyond(features: Floats, limit: float, quantiles: int) -> float:
     for half in (order[::2], order[1::2]):
         rest = np.setdiff1d(order, half)
         fit = fit_novelty(features[rest], quantiles)
-        edge = float(np.interp(limit, np.linspace(0.0, 100.0, quantiles), fit.quantiles))
-        beyond += [distance(fit.mean, fit.precision, row) > edge for row in features[half]]
+        beyond += [stopped(fit, row, len(rest), limit) for row in features[half]]
     return float(np.mean(beyond))
 
 

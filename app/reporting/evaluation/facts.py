@@ -218,7 +218,12 @@ class Metric:
 
 
 METRICS: tuple[Metric, ...] = (
-    Metric("auroc", "AUROC", "chance that a responder ranks above a non-responder", 0.5),
+    Metric(
+        "auroc",
+        "AUROC",
+        "chance that a responder ranks above a non-responder scored by the same model",
+        0.5,
+    ),
     Metric("balanced_accuracy", "Balanced accuracy", "mean of both classes' accuracy", 0.5),
     Metric("mcc", "MCC", "correlation of decision and outcome", 0.0),
     Metric("sensitivity", "Sensitivity", "responders found at the cut-off"),

@@ -216,6 +216,18 @@ def test_that_transfer_trains_on_one_and_never_sees_the_other(tmp_path: Path) ->
     changed = replace(cohorts[1], locked=replace(cohorts[1].locked, plan=other))
     with pytest.raises(AppError, match="definitions differ"):
         joined(cohorts[0], changed, ("A", "B"))
+    combat = small_plan(protocol=PROTOCOL, recipe={"harmonise": "combat"})
+    changed = replace(cohorts[1], locked=replace(cohorts[1].locked, plan=combat))
+    with pytest.raises(AppError, match="ComBat"):
+        joined(cohorts[0], changed, ("A", "B"))
+
+
+def test_that_an_experiment_harmonises_where_its_plan_says_so(tmp_path: Path) -> None:
+    made = make_cohort(tmp_path, 24)
+    for wanted in ("none", "combat"):
+        cohort = labelled(tmp_path / wanted, made, small_plan(recipe={"harmonise": wanted}))
+        workshop = workshop_of(cohort, ("linear",), Run(tmp_path / "out", COMMAND))
+        assert workshop.contender("linear").harmonise == (wanted == "combat")
 
 
 def test_that_transfer_reports_both_ways_within_and_reliance(tmp_path: Path) -> None:

@@ -114,7 +114,7 @@ def lines(made):
         (lambda rows: [rows[0].replace("participant_id", "id"), *rows[1:]], "participant_id"),
         (lambda rows: [rows[0].replace("vas_after", "other"), *rows[1:]], "no column 'vas_after'"),
         (lambda rows: [rows[0].replace("age", "sex"), *rows[1:]], "column twice"),
-        (lambda rows: [*rows, rows[1]], "are there twice"),
+        (lambda rows: [*rows, rows[1]], "are there twice, sub-000 first"),
         (lambda rows: [*rows[:2], rows[2] + "\t1", *rows[3:]], "row 3 has 7 cells"),
         (lambda rows: [rows[0], "n/a" + rows[1][7:], *rows[2:]], "no participant_id"),
         (lambda rows: rows[:-1], "not in the table, sub-023 first"),
