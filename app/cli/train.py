@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from app.cli.command import DONE, Command, UsageError, Window, counting_number
+from app.cli.command import DONE, Command, UsageError, Window, command_line, counting_number
 from app.cli.console import StageLines
 from app.cli.learn_arguments import add_arguments as add_learn_arguments
 from app.cli.learn_arguments import learn_request, summary_lines
@@ -45,8 +46,10 @@ def run(arguments: Namespace, window: Window | None) -> int:
 
 def train_cohort(arguments: Namespace) -> int:
     """Evaluate under the locked plan, fit on everybody, write the bundle, print the figures."""
+    from app.cohort.experiments.running import Run, report_of
     from app.cohort.learn.run import learn
     from app.cohort.learn.train import train_bundle
+    from app.models.archive import SUFFIX, pack_folder
 
     if not arguments.model_id or model_id_problem(arguments.model_id):
         raise UsageError(
@@ -62,11 +65,18 @@ def train_cohort(arguments: Namespace) -> int:
             found.evaluation, found.contenders[0], found.workshop, found.atlas, out,
             arguments.model_id, progress,
         )  # fmt: skip
+        packed = pack_folder(
+            done.folder, arguments.model_id, out / f"{arguments.model_id}{SUFFIX}", Progress()
+        )
+        made = Run(request.out, command_line(sys.argv[1:]))
+        written = report_of(found.evaluation, made, "evaluation", progress)
     for line in summary_lines(found.evaluation.figures):
         print(line)
     if not done.shows_numbers:
         print("This model has not earned an individual number: its answers are withheld.")
+    print(next(path for path in written if path.name == "report.pdf"))
     print(done.folder)
+    print(f"To use it: python3 main.py models import {packed}")
     return DONE
 
 

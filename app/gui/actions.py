@@ -19,6 +19,8 @@ from app.core.settings import (
     recent_files,
     remember_file,
 )
+from app.core.signing import UNSIGNED, ReaderNote
+from app.core.wording import RADIOLOGICAL
 from app.gui.case_reader import CaseReader
 from app.gui.censoring import Censoring
 from app.gui.jobs import Jobs
@@ -218,33 +220,39 @@ class Actions(Preferences):
         for running in self.jobs.running():
             self.jobs.abandon(running.job.job_id)
 
-    def export_pdf(self, target: Path) -> None:
-        """Copy the case's PDF, or let the worker write it."""
+    def export_summary(self, target: Path, note: ReaderNote = UNSIGNED, paper: str = "A4") -> None:
+        """Save the summary as PDF or HTML, by the ending, as the preview shows it.
+
+        The case's own file is copied where it says the same; otherwise the worker writes one.
+        """
         opened = self.session.case
         if opened is None:
             return
+        kind = "HTML" if target.suffix.lower() in (".html", ".htm") else "PDF"
         if opened.stale:
             self.messages.tell(
-                StorageError("There is no PDF of results that are stale.", opened.stale + ".")
+                StorageError(f"There is no {kind} of results that are stale.", opened.stale + ".")
             )
             return
-        source = opened.summary_pdf
-        if not source.is_file():
-            self._start(report_job(opened.folder, target), target)
+        word = self.session.display.convention_word
+        source = opened.summary_pdf.with_suffix(f".{kind.lower()}")
+        if (note, word, paper) != (UNSIGNED, RADIOLOGICAL, "A4") or not source.is_file():
+            job = report_job(opened.folder, target, note=note, convention=word, paper=paper)
+            self._start(job, target)
             return
         try:
             shutil.copyfile(source, target)
         except OSError as fault:
             self.messages.tell(
                 StorageError(
-                    "The PDF could not be saved there.",
+                    f"The {kind} could not be saved there.",
                     "Choose a folder that can be written and has space.",
                     code="gui.pdf_not_saved",
                 ),
                 type(fault).__name__,
             )
             return
-        self.said.emit("The PDF was saved.")
+        self.said.emit("The summary was saved.")
         self.exported.emit()
 
     def open_folder(self) -> None:
@@ -295,7 +303,7 @@ class Actions(Preferences):
         elif "case_folder" in result:
             self.reader.read_analysed(Path(result["case_folder"]), last=True)
         else:
-            self.said.emit("The PDF was saved.")
+            self.said.emit("The summary was saved.")
             self.exported.emit()
 
     def _show_contents(self, contents: Contents) -> None:

@@ -75,12 +75,26 @@ def export_bundle(model_id: str, target: Path, progress: Progress | None = None)
     StorageError
         The file cannot be written.
     """
-    progress = progress or Progress()
+    return _pack(model_id, model_id, target, progress or Progress())
+
+
+def pack_folder(folder: Path, model_id: str, target: Path, progress: Progress) -> Path:
+    """Write a bundle that lies anywhere as one file, from which `import_bundle` installs it.
+
+    Raises
+    ------
+    ModelError, StorageError
+        As `export_bundle`.
+    """
+    return _pack(folder, model_id, target, progress)
+
+
+def _pack(whence: str | Path, model_id: str, target: Path, progress: Progress) -> Path:
     if target.suffix != SUFFIX:
         raise ModelError(
             f"The file's name must end in {SUFFIX}.", "Choose another name.", code="model.export"
         )
-    bundle = load_bundle(model_id)
+    bundle = load_bundle(whence)
     refuse_third_party(bundle)
     names = [name for name in ORDERS[1][1:] if (bundle.folder / name).is_file()]
     members = {name: _described(bundle.folder / name) for name in names}

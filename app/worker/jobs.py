@@ -10,6 +10,7 @@ from typing import Any
 
 from app.core.progress import Progress
 from app.core.request import AnalysisRequest
+from app.core.signing import ReaderNote
 from app.study.files import replace_file, storage_errors
 from app.worker.bundle_jobs import BUNDLE_JOBS
 from app.worker.cohort_jobs import COHORT_JOBS
@@ -119,17 +120,24 @@ def encode(arguments: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
 
 
 def report(arguments: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
-    """The participant summary of a case folder as a PDF."""
+    """The participant summary of a case folder as PDF, or as HTML by the name's ending."""
+    from app.reporting.html import write_html
     from app.reporting.report import write_summary
     from app.study.case_store import read_case
 
     progress.set_weights({"Report": 1.0})
     with progress.stage("Report"):
-        folder = Path(arguments["case_folder"])
-        path = write_summary(
-            read_case(folder), folder, Path(arguments["out_pdf"]), told=progress.step
-        )
-    return {"pdf": str(path)}
+        folder, out = Path(arguments["case_folder"]), Path(arguments["out"])
+        case, note = read_case(folder), ReaderNote(**arguments["note"])
+        convention = arguments["convention"]
+        if out.suffix.lower() in (".html", ".htm"):
+            write_html(case, folder, out, convention=convention, note=note, told=progress.step)
+        else:
+            write_summary(
+                case, folder, out, convention=convention, paper=arguments["paper"], note=note,
+                told=progress.step,
+            )  # fmt: skip
+    return {"summary": str(out)}
 
 
 def warm_up(_arguments: Mapping[str, Any], progress: Progress) -> dict[str, Any]:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from app.core import wording
 from app.core.request import AnalysisRequest, EncodeRequest
 from app.core.results import Finding, Scan
+from app.core.signing import UNSIGNED, ReaderNote
 from app.scans.contents import Contents
 from app.study.codec import decode, encode
 from app.worker.protocol import Job
@@ -101,9 +103,23 @@ def encode_job(request: EncodeRequest) -> Job:
     return Job("encode", arguments, new_job_id(), time_limit_s=ENCODE_LIMIT_S)
 
 
-def report_job(case_folder: Path, out_pdf: Path, *, scan_sha256: str = "") -> Job:
-    """Write the participant summary of a case folder to another place."""
-    arguments = {"case_folder": str(case_folder.absolute()), "out_pdf": str(out_pdf.absolute())}
+def report_job(
+    case_folder: Path,
+    out: Path,
+    *,
+    note: ReaderNote = UNSIGNED,
+    convention: str = wording.RADIOLOGICAL,
+    paper: str = "A4",
+    scan_sha256: str = "",
+) -> Job:
+    """Write the participant summary of a case folder to another place; HTML where `out` says so."""
+    arguments = {
+        "case_folder": str(case_folder.absolute()),
+        "out": str(out.absolute()),
+        "note": asdict(note),
+        "convention": convention,
+        "paper": paper,
+    }
     return Job("report", arguments, new_job_id(), scan_sha256, time_limit_s=REPORT_LIMIT_S)
 
 

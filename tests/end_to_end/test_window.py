@@ -101,7 +101,7 @@ def test_that_a_raw_scan_becomes_a_prediction_overlays_and_a_pdf_in_the_window(
         shown.case.attribution.scan.per_connection, reference.attribution.scan.per_connection
     )
     target = tmp_path / "copy.pdf"
-    opened.actions_.export_pdf(target)
+    opened.actions_.export_summary(target)
     qtbot.waitUntil(target.exists, timeout=60_000)
     assert target.read_bytes()[:5] == b"%PDF-"
 

@@ -18,6 +18,7 @@ from app.core.explanation_wording import frames_map
 from app.core.progress import Progress
 from app.core.results import Outcome
 from app.gui.connections import shown_connections
+from app.gui.main_window.states import step_states
 from app.gui.main_window.window import MainWindow
 from app.gui.session import OpenCase
 from app.gui.views import (
@@ -34,6 +35,7 @@ from app.gui.widgets.score_axis import ScoreAxis
 from app.gui.widgets.variant_strip import VariantStrip
 from app.reporting.report import write_summary
 from app.study.case_store import read_case
+from app.worker.jobs import report
 from app.worker.protocol import Job
 from app.worker.report_jobs import REPORT_JOBS
 from tests.gui.conftest import FakeWorker
@@ -357,3 +359,40 @@ def test_that_many_cases_are_written_and_each_failure_is_told(
     window.reports.batch([broken], tmp_path / "out")
     qtbot.waitUntil(lambda: not window.errors.isHidden(), timeout=20000)
     assert "No summary of broken" in words_of(window.errors)
+
+
+def test_that_an_export_is_what_the_preview_shows(
+    window: MainWindow,
+    worker: FakeWorker,
+    small_folder: Path,
+    tmp_path: Path,
+    qtbot: Any,
+) -> None:
+    worker.answers["report"] = lambda job, _on_event: report(job.arguments, Progress())
+    window.actions_.open_case(small_folder)
+    plain, noted = tmp_path / "plain.pdf", tmp_path / "noted.html"
+    if window.session.case is not None and window.session.case.summary_pdf.is_file():
+        window.reports.export(plain)  # says the same as the case's own: copied
+        assert plain.read_bytes() == window.session.case.summary_pdf.read_bytes()
+    window.session.change("Comment of the report", "review", comment="Repeat the scan.")
+    window.actions_.set_convention("neurological")
+    window.reports.export(noted)
+    qtbot.waitUntil(noted.is_file, timeout=60_000)
+    text = noted.read_text(encoding="utf-8")
+    assert "Repeat the scan." in text
+    assert "Neurological" in text
+    assert "not signed" in text.lower()
+
+
+def test_that_a_signed_version_makes_the_report_done(
+    window: MainWindow, small_folder: Path
+) -> None:
+    window.actions_.open_case(small_folder)
+    opened = window.session.case
+    assert opened is not None
+    opened.summary_pdf.unlink(missing_ok=True)
+    assert step_states(window.session, frozenset())["report"][0] == "idle"
+    folder = opened.folder / "reports"
+    folder.mkdir(exist_ok=True)
+    (folder / f"{opened.case.stem()}_desc-summary_version-01.pdf").write_bytes(b"%PDF-")
+    assert step_states(window.session, frozenset())["report"][0] == "done"

@@ -209,7 +209,7 @@ def test_that_no_summary_of_edited_frames_leaves_the_window(
     live: MainWindow, tmp_path: Path
 ) -> None:
     live.session.change("Leave out", "review", censored=(70, 71))
-    live.actions_.export_pdf(tmp_path / "summary.pdf")
+    live.actions_.export_summary(tmp_path / "summary.pdf")
     assert not (tmp_path / "summary.pdf").exists()
     assert live.errors.isVisible()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -144,3 +145,21 @@ def test_that_every_page_fits_into_1280_by_720_without_scrolling(
         assert must.height() <= room.maximumViewportSize().height(), key
         assert not room.horizontalScrollBar().isVisible()
         assert window.stack.size() == room.maximumViewportSize()
+
+
+def test_that_the_guide_waits_for_the_explanation_and_the_end_of_the_analysis(
+    session: Session,
+) -> None:
+    assert session.case is not None
+    seen = frozenset({"check", "predict"})
+    whole = session.case
+    unexplained = replace(whole, case=replace(whole.case, attribution=None))
+    session.show_case(unexplained)
+    told = advice(session, frozenset({"analyse"}), "predict", seen, exported=False)
+    assert (told.step, told.button, told.action) == ("explain", "", "")
+    session.show_case(whole)
+    seen |= {"explain"}
+    for job in ("analyse", "report"):
+        told = advice(session, frozenset({job}), "report", seen, exported=False)
+        assert (told.step, told.button, told.action) == ("report", "", "")
+    assert advice(session, frozenset(), "report", seen, exported=False).action == "export"

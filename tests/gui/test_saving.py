@@ -94,7 +94,7 @@ def test_that_a_changed_scan_makes_the_results_stale_and_hides_the_number(
     assert "The scan was changed after this result was computed" in words
     assert window.steps.buttons["predict"].state == "blocked"
     assert not window.menus.actions["file.pdf"].isEnabled()
-    window.actions_.export_pdf(tmp_path / "out.pdf")
+    window.actions_.export_summary(tmp_path / "out.pdf")
     assert not (tmp_path / "out.pdf").exists()
 
 

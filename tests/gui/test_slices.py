@@ -323,6 +323,39 @@ def test_that_every_visible_layer_has_its_bar(explain: SlicesView) -> None:
     assert explain.hidden.text() == "layers hidden"
 
 
+def test_that_undo_works_while_the_keyboard_is_in_a_number_of_the_layers(
+    explain: SlicesView, qtbot: Any
+) -> None:
+    session, panel = explain.session, explain.panel
+    explain.layers_button.click()
+    before = session.state.slices
+    qtbot.waitUntil(panel.isVisible)
+    panel.cluster.setFocus()
+    panel.cluster.selectAll()
+    qtbot.keyClicks(panel.cluster, "30")
+    qtbot.keyClick(panel.cluster, Key.Key_Return)
+    assert session.state.slices.shared.smallest_cluster == 30
+    qtbot.keyClick(panel.cluster, Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    assert session.state.slices == before
+    assert panel.cluster.value() == 0
+
+
+def test_that_both_ways_of_hiding_layers_are_one(explain: SlicesView, window: MainWindow) -> None:
+    session, action = explain.session, window.menus.actions["view.overlay"]
+    session.set_display(overlay="branches")
+    action.trigger()
+    assert explain.hidden.text() == "layers hidden"
+    assert not action.isChecked()
+    explain.toggle_overlay()
+    assert session.display.overlay == "branches"
+    assert explain.overlay is not None
+    window.menus.follow()
+    assert action.isChecked()
+    session.set_display(overlay="none")
+    action.trigger()  # nothing was drawn: something comes
+    assert explain.overlay is not None
+
+
 def test_that_a_layer_is_painted_in_its_colour_where_it_lies(explain: SlicesView) -> None:
     add_map(explain, "one", two_maps(explain)[0])
     session = explain.session

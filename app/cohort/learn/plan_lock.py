@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from app.cohort.learn.plan import Plan, parse_plan, plan_error, plan_toml
+from app.cohort.learn.plan import Plan, parse_plan, plan_toml
 from app.core.errors import AppError
 from app.core.provenance import file_sha256
 from app.study.files import storage_errors, write_file
@@ -97,7 +97,11 @@ def _recognised(plan: Plan, table_sha256: str, folder: Path) -> LockedPlan:
             code="cohort.lock",
         ) from error
     if first.sha256 != recorded:
-        raise plan_error("its lock was edited: the recorded plan does not have the recorded hash")
+        raise AppError(
+            "The plan's lock was edited: the recorded plan does not have the recorded hash.",
+            "Put plan.lock.json back as it was, or use a new result folder and say why.",
+            code="cohort.lock",
+        )
     found = list(_differences(first, plan))
     if table != table_sha256:
         found.append(

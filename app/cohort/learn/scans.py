@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -128,7 +129,7 @@ def _cases(folder: Path, depth: int) -> Iterator[Path]:
 def _of_file(path: Path) -> PreparedScan:
     subject = _SUBJECT.search(path.stem)
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             kind, units = (
                 _text(archive, "connectivity_kind", "pearson"),
                 _text(archive, "units", ""),
@@ -158,7 +159,7 @@ def _of_file(path: Path) -> PreparedScan:
                 baseline_pain=float(archive["baseline_pain"]),
                 site=str(archive["site"]),
             )
-    except (KeyError, ValueError, OSError) as error:
+    except (KeyError, ValueError, OSError, EOFError, BadZipFile) as error:
         raise _unreadable(path.name) from error
     if not scan.participant:
         raise StorageError(

@@ -9,8 +9,8 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from app.core.explanation_wording import DEFAULT_METHOD
 from app.gui.main_window.command import Command
+from app.gui.widgets.layer_stack import layers_shown, toggle_layers
 from app.gui.widgets.step_bar import STEPS, WORKSPACES
 
 if TYPE_CHECKING:
@@ -91,11 +91,6 @@ def _swap(window: MainWindow) -> None:
     now = window.session.display.convention
     other = "neurological" if now == "radiological" else "radiological"
     window.actions_.set_convention(other)
-
-
-def _toggle_overlay(window: MainWindow) -> None:
-    shown = window.session.display.overlay != "none"
-    window.session.set_display(overlay="none" if shown else DEFAULT_METHOD)
 
 
 def _toggle_letters(window: MainWindow) -> None:
@@ -223,8 +218,9 @@ ACTIONS: tuple[Command, ...] = (
         help="L, R and the convention always stay.",
     ),
     Command(
-        "view.overlay", "Show &overlay", "Ctrl+E", "view", _toggle_overlay,
-        on=lambda w: w.session.display.overlay != "none",
+        "view.overlay", "Show &layers", "Ctrl+E", "view", lambda w: toggle_layers(w.session),
+        on=lambda w: layers_shown(w.session),
+        help="All layers on or off, as O does in the slices.",
     ),
     Command(
         "view.maximise", "&Maximise the view", "F11", "view", lambda w: w.maximise(), _view,

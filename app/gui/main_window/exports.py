@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 class Exports:
     """Asks where things go and says whether they came there."""
 
+    maps: Maps
+
     def __init__(self, window: MainWindow) -> None:
         self.window = window
         self.maps: Maps = Maps(window)
@@ -36,7 +38,7 @@ class Exports:
         proposed = f"{opened.case.stem()}_desc-summary.pdf"
         name, _ = QFileDialog.getSaveFileName(self.window, "Export PDF", proposed, "PDF (*.pdf)")
         if name:
-            self.window.actions_.export_pdf(Path(name))
+            self.window.reports.export(Path(name))
 
     def ask_picture(self, view: View | None = None) -> None:
         """Choose where a view's picture goes; by itself the view with the focus."""

@@ -76,12 +76,18 @@ def advice(
         if key in seen or (key == "explain" and session.case.withheld):
             continue
         title = dict(STEPS)[key]
+        if key == "explain" and "analyse" in running and session.case.attribution is None:
+            return Advice(key, "The explanation is being computed; it appears when it is ready.")
         if shown != key:
             return Advice(key, f"Next: {title}. {_LOOK[key]}", f"Go to {title}", "go")
         return Advice(key, _outcome(session, key) + _LOOK[key], "Seen, go on", "seen")
     if exported:
         words = f"The summary was saved. {wording.RUO_LINE}."
         return Advice("report", words, "Close this case", "close")
+    if "analyse" in running:
+        return Advice("report", "The analysis is not over yet; the summary comes with its end.")
+    if "report" in running:
+        return Advice("report", "The summary is being written.")
     if shown != "report":
         return Advice("report", "Next: Report, the participant summary.", "Go to Report", "go")
     return Advice("report", "Save the participant summary.", "Export PDF\u2026", "export")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +12,7 @@ from PySide6.QtWidgets import QFileDialog, QMessageBox
 
 from app.core.errors import AppError, StorageError
 from app.core.folders import data_folder
-from app.core.signing import UNSIGNED, ReaderNote
+from app.core.signing import ReaderNote
 from app.worker.report_requests import (
     batch_job,
     explain_job,
@@ -67,12 +66,11 @@ class Reports(QObject):
         opened = self.window_.session.case
         if opened is None:
             return
-        summary = self._summary()
         self._preview_key = view.key()
         job = preview_pages_job(
             opened.folder,
             self.window_.actions_.scratch_folder(),
-            UNSIGNED if summary is None else replace(summary.note(), quality_confirmed=False),
+            self._note(),
             convention=self.window_.session.display.convention_word,
             paper=view.paper.currentText(),
             dots_per_inch=view.dots_per_inch * max(view.devicePixelRatioF(), 1.0),
@@ -116,25 +114,29 @@ class Reports(QObject):
         self.window_.actions_.ask_worker(job)
 
     def ask_html(self) -> None:
-        """Choose where the HTML twin goes: a copy of the case's own."""
+        """Choose where the HTML twin goes."""
         opened = self.window_.session.case
         if opened is None:
             return
-        source = opened.summary_pdf.with_suffix(".html")
-        if not source.is_file():
-            self._tell("This case has no HTML summary.", "Run the analysis again.")
-            return
+        proposed = opened.summary_pdf.with_suffix(".html").name
         name, _ = QFileDialog.getSaveFileName(
-            self.window_, "Export HTML", source.name, "HTML (*.html)"
+            self.window_, "Export HTML", proposed, "HTML (*.html)"
         )
-        if not name:
-            return
-        try:
-            shutil.copyfile(source, name)
-        except OSError:
-            self._tell("The HTML could not be saved there.", "Choose another folder.")
-            return
-        self.window_.say("The HTML was saved.")
+        if name:
+            path = Path(name)
+            html = path.suffix.lower() in (".html", ".htm")
+            self.export(path if html else path.with_name(path.name + ".html"))
+
+    def export(self, target: Path) -> None:
+        """Save what the preview shows: with the comment, in the chosen paper and convention."""
+        self.window_.actions_.export_summary(target, self._note(), self._paper())
+
+    def _note(self) -> ReaderNote:
+        """What the reader wrote so far, unsigned."""
+        summary = self._summary()
+        if summary is None:
+            return ReaderNote(comment=self.window_.session.state.review.comment.strip())
+        return replace(summary.note(), quality_confirmed=False)
 
     def ask_batch(self) -> None:
         """Choose a folder of cases and one for their summaries."""

@@ -54,6 +54,8 @@ def _report_state(session: Session) -> State:
     assert session.case is not None
     if session.case.summary_pdf.is_file():
         return "done", "The PDF lies in the case folder."
+    if any((session.case.folder / "reports").glob("*_version-*.pdf")):
+        return "done", "A signed version lies in the case folder."
     return "idle", "The PDF was not written yet."
 
 

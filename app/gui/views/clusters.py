@@ -103,7 +103,9 @@ class ClustersView(View):
         found = stack.clusters(listed, opened.view.affine)
         named = tuple(NamedCluster(one, self._region(one.peak_mm)) for one in found)
         count = f"{len(named)} cluster{'s' * (len(named) != 1)}"
-        self._show(named, f"{count} in {listed.scale.unit}; {listed.hidden_text}")
+        unit = listed.scale.unit
+        stated = f", {unit}" if unit.startswith("no ") else f" in {unit}"
+        self._show(named, f"{count}{stated}; {listed.hidden_text}")
 
     def _show(self, named: tuple[NamedCluster, ...], words: str) -> None:
         self._following = True

@@ -34,7 +34,7 @@ class HealthView(View):
         self.compute = QPushButton("Compute explanation health")
         self.compute.setToolTip(
             "Draws the map again from other baselines, windows, token orders and halves, and by "
-            "models that know nothing; about a minute"
+            "models that know nothing; some minutes"
         )
         self.compute.clicked.connect(self.health_asked)
         self.unstable = QCheckBox("Unstable in the lists")

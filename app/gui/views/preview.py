@@ -38,6 +38,8 @@ class PreviewView(View):
         self.area.setWidgetResizable(True)
         self.area.setAccessibleName("Pages of the participant summary")
         self.area.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        # Always there: one that comes with the pages would leave them wider than the rest.
+        self.area.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOn)
         self.body.addWidget(self.state)
         self.body.addWidget(self.area, 1)
         self.pages: list[QPixmap] = []
@@ -68,7 +70,7 @@ class PreviewView(View):
         if opened is None:
             self.say("No case is open.")
         elif opened.stale:
-            self.say(opened.stale)
+            self.say(f"{opened.stale}.")
         else:
             self._wanted()
 

@@ -74,6 +74,7 @@ class SurfaceView(View):
         self.canvas.before_render = self._catch_up
         self.bar = ColourBar()
         self.words = muted("")
+        self.words.setWordWrap(True)  # of selected frames it is long: the page keeps its width
         self.shape_box = choice("What is drawn", _SHAPES, self.shape(), self._set_shape)
         self.side_box = choice("Hemispheres", _SIDES, "both", self._set_sides)
         self.view_box = choice("Standard view, keys 1 to 6", _VIEWS, "Left", self.look_from)

@@ -170,6 +170,7 @@ class TimeSeriesView(View):
         last.setLabel("bottom", axis_words(signals, state))
         self.mouse.plots = list(self._plots.values()) if time else []
         plots.share_height(self.graphics, [2 if n == "motion" else 4 for n in self._plots])
+        plots.lay_out_later(self.graphics)
         yield
         self._selection_changed()
         self._frames_changed()

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 
-from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QComboBox, QLabel, QSlider, QWidget
+from PySide6.QtCore import QEvent, QObject, Qt
+from PySide6.QtGui import QKeyEvent, QKeySequence
+from PySide6.QtWidgets import QAbstractSpinBox, QComboBox, QLabel, QSlider, QWidget
 
 from app.core.errors import AppError
 
@@ -26,7 +27,9 @@ def choice(
     box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
     longest = max(len(text) for text in options.values())
     box.setMinimumContentsLength(min(longest - 3, 12))
-    box.setMinimumWidth(box.fontMetrics().averageCharWidth() * min(longest, 12) + 30)
+    metrics = box.fontMetrics()
+    widest = max(metrics.horizontalAdvance(text[:12]) for text in options.values())
+    box.setMinimumWidth(max(metrics.averageCharWidth() * min(longest, 12) + 30, widest + 36))
     box.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
     box.activated.connect(lambda index: tell(str(box.itemData(index))))
     return box
@@ -59,6 +62,26 @@ def muted(text: str, parent: QWidget | None = None) -> QLabel:
     label = QLabel(text, parent)
     label.setObjectName("muted")
     return label
+
+
+class _UndoPasses(QObject):
+    """Keeps a number box from taking undo and redo for the digits that were typed."""
+
+    def eventFilter(self, _watched: QObject, event: QEvent) -> bool:
+        """Leave the keys to the window, whose undo brings back the whole change."""
+        if event.type() != QEvent.Type.ShortcutOverride or not isinstance(event, QKeyEvent):
+            return False
+        keys = QKeySequence.StandardKey
+        if not (event.matches(keys.Undo) or event.matches(keys.Redo)):
+            return False
+        event.ignore()
+        return True
+
+
+def pass_undo(*boxes: QAbstractSpinBox) -> None:
+    """Ctrl+Z in these boxes undoes the change of the view, not the typing."""
+    for box in boxes:
+        box.installEventFilter(_UndoPasses(box))
 
 
 def typed_number(text: str, name: str, low: float, high: float) -> float | None:

@@ -24,7 +24,7 @@ from PySide6.QtWidgets import (
 from app.core.colour_maps import COLOUR_MAPS, SIGNED_MAPS
 from app.gui.session import Session
 from app.gui.view_state.slices import SHARED, Layer
-from app.gui.widgets.fields import choice, muted, set_choice
+from app.gui.widgets.fields import choice, muted, pass_undo, set_choice
 from app.gui.widgets.layer_stack import LayerStack
 from app.gui.widgets.tied_number import TiedNumber
 
@@ -124,6 +124,7 @@ class LayerPanel(QScrollArea):
         self.cluster.setRange(0, 1_000_000)
         self.cluster.setKeyboardTracking(False)
         self.cluster.setSuffix(" voxels")
+        pass_undo(self.low, self.high, self.cluster)
         self.cluster.setAccessibleName("Smallest cluster that is drawn, in voxels")
         self.cluster.setToolTip("Clusters of fewer connected voxels are hidden")
         self.cluster.valueChanged.connect(

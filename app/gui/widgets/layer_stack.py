@@ -18,6 +18,7 @@ from app.core import wording
 from app.core.arrays import Bools, Floats
 from app.core.colour_maps import LayerScale
 from app.core.colours import ROBUST_PERCENTILE
+from app.core.explanation_wording import DEFAULT_METHOD
 from app.gui.session import OpenCase, Session
 from app.gui.view_state.slices import SHARED, Layer
 from app.gui.widgets.layer_pixels import Paint, overlay_paint, voxel_paint
@@ -212,10 +213,24 @@ def top_overlay(session: Session) -> Overlay | None:
     return None
 
 
-def toggle_layers(session: Session) -> None:
-    """Hide every layer, or show all where none is visible; one entry of the history."""
+def layers_shown(session: Session) -> bool:
+    """Whether any layer is drawn; the shared one only where it has an overlay."""
     slices = session.state.slices
-    visible = not any(layer.visible for layer in slices.stack)
+    shared = slices.shared.visible and session.display.overlay != "none"
+    return shared or any(layer.visible for layer in slices.layers)
+
+
+def toggle_layers(session: Session) -> None:
+    """Hide every layer, or show all where none is visible; one entry of the history.
+
+    Where there is no layer at all, the overlay that a case begins with comes.
+    """
+    slices = session.state.slices
+    visible = not layers_shown(session)
+    if visible and session.display.overlay == "none" and not slices.layers:
+        session.set_display(overlay=DEFAULT_METHOD)
+        if slices.shared.visible:
+            return
     session.change(
         "Layers shown" if visible else "Layers hidden",
         "slices",

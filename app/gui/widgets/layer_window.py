@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from PySide6.QtCore import QPoint, Qt, Signal
-from PySide6.QtGui import QAction, QCloseEvent, QHideEvent
+from PySide6.QtGui import QAction, QCloseEvent, QHideEvent, QShowEvent
 from PySide6.QtWidgets import QDialog, QMenu, QTabWidget, QVBoxLayout, QWidget
 
 from app.gui.widgets.layer_panel import LayerPanel
 
 _SIZE = (340, 440)
+_GAP_PX = 8
 
 
 class LayerWindow(QDialog):
@@ -24,6 +25,22 @@ class LayerWindow(QDialog):
         self.setWindowFlag(Qt.WindowType.Tool)
         QVBoxLayout(self).addWidget(panel)
         self.resize(*_SIZE)
+        self._placed = False
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """At first beside the slices, not over them, where the window has room for it."""
+        super().showEvent(event)
+        view = self.parentWidget()
+        if self._placed or view is None:
+            return
+        self._placed = True
+        window, width = view.window().frameGeometry(), self.frameGeometry().width()
+        corner = view.mapToGlobal(QPoint(0, 0))
+        right, left = corner.x() + view.width() + _GAP_PX, corner.x() - width - _GAP_PX
+        if right + width <= window.right():
+            self.move(right, corner.y())
+        elif left >= window.left():
+            self.move(left, corner.y())
 
     def hideEvent(self, event: QHideEvent) -> None:
         """However it was closed, its button comes up."""

@@ -9,7 +9,7 @@ os.environ.setdefault("PYQTGRAPH_QT_LIB", "PySide6")
 
 import numpy as np
 import pyqtgraph as pg
-from PySide6.QtCore import QRectF, Qt
+from PySide6.QtCore import QRectF, Qt, QTimer
 from PySide6.QtGui import QColor, QPainter
 
 from app.core.arrays import Bools, Floats
@@ -18,6 +18,8 @@ from app.gui.widgets.theme import Tokens
 pg.setConfigOptions(imageAxisOrder="row-major", antialias=True)
 
 AXIS_WIDTH_PX = 58
+_PAINTED_MS = 60  # by then a plot was painted
+_TICK_PX = 14.0  # height of a number at an axis with air around it
 
 
 class FrameAxis(pg.AxisItem):  # type: ignore[misc]
@@ -38,6 +40,26 @@ class FrameAxis(pg.AxisItem):  # type: ignore[misc]
         return [str(word) for word in words]
 
 
+class ValueAxis(pg.AxisItem):  # type: ignore[misc]
+    """An axis at the left whose numbers never touch, however low the plot is."""
+
+    def __init__(self) -> None:
+        super().__init__(orientation="left")
+
+    def tickValues(self, low: float, high: float, size: float) -> list[tuple[float, list[float]]]:
+        """Every second place, again and again, until all have room; 0 stays."""
+        levels: list[tuple[float, list[float]]] = super().tickValues(low, high, size)
+        if not levels:
+            return []
+        step, values = levels[0]
+        while len(values) * _TICK_PX > size:
+            wider = [value for value in values if round(value / step) % 2 == 0]
+            if len(wider) < 2:
+                break
+            step, values = 2.0 * step, wider
+        return [(step, values), *levels[1:]]
+
+
 def plot(
     layout: pg.GraphicsLayoutWidget,
     row: int,
@@ -51,8 +73,10 @@ def plot(
     With `first_frame`, the volume in the file that the first kept frame is, the axis below
     counts in the file.
     """
-    below = {} if first_frame is None else {"bottom": FrameAxis(first_frame)}
-    item = layout.addPlot(row=row, col=0, axisItems=below, enableMenu=False)
+    axes: dict[str, pg.AxisItem] = {"left": ValueAxis()}
+    if first_frame is not None:
+        axes["bottom"] = FrameAxis(first_frame)
+    item = layout.addPlot(row=row, col=0, axisItems=axes, enableMenu=False)
     item.hideButtons()
     item.setMouseEnabled(x=False, y=False)
     if label:
@@ -69,6 +93,20 @@ def share_height(layout: pg.GraphicsLayoutWidget, weights: Sequence[int]) -> Non
     for row, weight in enumerate(weights):
         layout.ci.layout.setRowStretchFactor(row, weight)
         layout.ci.layout.setRowPreferredHeight(row, 10.0)
+
+
+def lay_out_later(graphics: pg.GraphicsLayoutWidget) -> None:
+    """Share the room anew: axes made in a view that is seen keep the room they began with."""
+
+    def lay_out() -> None:
+        graphics.ci.layout.invalidate()
+        graphics.ci.layout.activate()
+
+    timer = QTimer(graphics)  # after the first painting, in which the axes learn their size
+    timer.setSingleShot(True)
+    timer.timeout.connect(lay_out)
+    timer.timeout.connect(timer.deleteLater)
+    timer.start(_PAINTED_MS)
 
 
 def style_plot(item: pg.PlotItem, colours: Tokens) -> None:
@@ -92,7 +130,12 @@ def limit_line(item: pg.PlotItem, value: float, colours: Tokens, words: str) -> 
         angle=0,
         pen=pen(colours.attention, 1.0, Qt.PenStyle.DashLine),
         label=words,
-        labelOpts={"position": 0.995, "color": colours.attention, "anchors": [(1, 1), (1, 1)]},
+        labelOpts={
+            "position": 0.995,
+            "color": colours.attention,
+            "anchors": [(1, 1), (1, 1)],
+            "fill": faint(colours.surface, 200),  # readable over a peak
+        },
     )
     item.addItem(line)
 

@@ -14,7 +14,7 @@ from PySide6.QtWidgets import (
 
 from app.gui.connections import DEFAULT_COUNT, MOST, shown_connections
 from app.gui.session import Session
-from app.gui.widgets.fields import choice, set_choice
+from app.gui.widgets.fields import choice, pass_undo, set_choice
 from app.gui.widgets.view import ElidedLabel
 
 _WAYS = {"all": "All", "count": "Strongest", "least": "At least"}
@@ -44,6 +44,7 @@ class ThresholdRow(QWidget):
         self.least_box.setAccessibleName("Least magnitude of a connection shown")
         self.least_box.setKeyboardTracking(False)
         self.least_box.valueChanged.connect(self._least_changed)
+        pass_undo(self.count_box, self.least_box)
         self.words = ElidedLabel()
         self.words.setObjectName("muted")
         row: QBoxLayout = QVBoxLayout(self) if upright else QHBoxLayout(self)

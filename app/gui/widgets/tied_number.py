@@ -5,6 +5,8 @@ from __future__ import annotations
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QDoubleSpinBox, QHBoxLayout, QSlider, QWidget
 
+from app.gui.widgets.fields import pass_undo
+
 _STEPS = 200
 
 
@@ -26,6 +28,7 @@ class TiedNumber(QWidget):
         self.box.setSuffix(suffix)
         self.box.setKeyboardTracking(False)
         self.box.setFixedWidth(84)
+        pass_undo(self.box)
         for widget in (self.slider, self.box):
             widget.setAccessibleName(name)
             widget.setToolTip(name)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from app.cohort.experiments.ablate import Extras, parts_of, run_ablate, verdict
-from app.cohort.experiments.compare import rivals_of, run_compare
+from app.cohort.experiments.compare import _with_choice, rivals_of, run_compare
 from app.cohort.experiments.other_inputs import RawSeries, Volumes, with_raw, with_volumes
 from app.cohort.experiments.record_facts import facts_of_record, headline_of, role_of
 from app.cohort.experiments.record_parts import exact_interval
@@ -123,6 +123,18 @@ def test_that_a_killed_experiment_goes_on_and_gives_the_same_figures(
     assert again["headline"] == "covariates"
     for name in ("covariates", "majority", "pearson-logistic"):
         assert again["models"][name] == record["models"][name]
+
+
+def test_that_models_chosen_beside_the_plan_are_deviations(tmp_path: Path) -> None:
+    made = make_cohort(tmp_path, 24)
+    plan = small_plan(models={"headline": "linear", "rivals": ["majority", "covariates"]})
+    cohort = labelled(tmp_path, made, plan)
+    assert _with_choice(cohort, ("pearson-logistic", "covariates", "majority")).deviations == ()
+    found = _with_choice(cohort, ("majority", "covariates")).deviations
+    assert [(one.what, one.planned, one.done) for one in found] == [
+        ("models.headline", "pearson-logistic", "majority"),
+        ("models.rivals", "majority, covariates", "covariates"),
+    ]
 
 
 def test_that_all_rivals_means_every_one_that_a_recipe_can_have() -> None:

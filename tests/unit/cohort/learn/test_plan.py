@@ -12,6 +12,7 @@ from app.cohort.learn.labelled import label_cohort, read_cohort
 from app.cohort.learn.participants_table import ParticipantsTable
 from app.cohort.learn.plan import parse_plan, plan_toml, read_plan
 from app.cohort.learn.plan_lock import lock_plan
+from app.cohort.learn.scans import scans_of
 from app.core.errors import AppError, StorageError
 from tests.unit.cohort.learn.small import (
     labelled,
@@ -243,3 +244,12 @@ def test_that_a_damaged_file_is_named(made):
 def test_that_the_label_inside_a_prepared_file_is_never_used(tmp_path, made):
     found = labelled(tmp_path, made)  # every file says responder
     assert 0 < found.labels.sum() < len(found)
+
+
+def test_that_a_prepared_file_cut_short_is_named_and_a_parent_folder_will_do(tmp_path):
+    made = make_cohort(tmp_path, 6)
+    assert len(scans_of(tmp_path)) == 6  # ``prepared`` in the folder that was given
+    path = sorted(made.folder.glob("*.npz"))[2]
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(AppError, match=f"{path.name} cannot be read"):
+        scans_of(made.folder)

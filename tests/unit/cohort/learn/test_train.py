@@ -19,9 +19,10 @@ from app.cohort.learn.train import train_bundle
 from app.core.errors import ModelError
 from app.core.progress import Progress
 from app.core.results import CleanSignals, Connectome
+from app.models.archive import import_bundle, pack_folder
 from app.models.bundle import load_bundle
 from app.models.card import Calibration
-from app.models.installed import STATISTICS_FILE, WEIGHTS_FILE
+from app.models.installed import CARD_FILE, STATISTICS_FILE, WEIGHTS_FILE
 from app.models.strict_loading import read_tensors
 from tests.unit.cohort.learn.small import PARCELS, labelled, make_cohort, small_plan
 
@@ -92,6 +93,16 @@ def test_that_a_bundle_answers_as_the_model_it_was_made_from(trained):
         probability = calibrated(Calibration(stated.slope, stated.intercept), np.array([expected]))
         assert found.probability == pytest.approx(float(probability[0]), abs=1e-6)
         assert found.interval[0] <= found.probability <= found.interval[1]
+
+
+def test_that_a_packed_bundle_installs_and_is_the_same(trained, tmp_path, monkeypatch):
+    _, _, done, _ = trained
+    monkeypatch.setenv("NEURORESPONDER_HOME", str(tmp_path / "home"))
+    packed = pack_folder(done.folder, "mine", tmp_path / "mine.nrmodel", Progress())
+    assert import_bundle(packed) == "mine"
+    installed = load_bundle("mine")
+    for name in (WEIGHTS_FILE, STATISTICS_FILE, CARD_FILE):
+        assert (installed.folder / name).read_bytes() == (done.folder / name).read_bytes()
 
 
 def test_that_the_card_carries_plan_and_figures(trained):
