@@ -5,7 +5,8 @@ from __future__ import annotations
 import faulthandler
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,13 @@ NO_DISPLAY = AppError(
     code="gui.no_display",
 )
 _SMALLEST_POINT_SIZE = 9.0
+_SLOW_TO_IMPORT = (  # wanted at the first case or scan
+    "pyqtgraph",
+    "app.gui.widgets.slice_view",
+    "app.gui.widgets.matrix_canvas",
+    "app.gui.main_window.pages",
+    "app.scans.sources",
+)
 
 
 def has_display() -> bool:
@@ -105,11 +113,7 @@ def run(argv: Sequence[str]) -> int:
     window = make_window(lambda: _worker(settings), settings, messages)
     window.show()
 
-    def begin() -> None:
-        # After the first paint: what is slow to import or to open.
-        import app.gui.main_window.pages
-        import app.scans.sources  # noqa: F401
-
+    def begin() -> None:  # after the first paint
         if refused:
             messages.tell(
                 AppError(
@@ -119,6 +123,7 @@ def run(argv: Sequence[str]) -> int:
                 )
             )
         window.recovery.start()
+        window.session.turns.add(window, _get_ready(window), first=False)
         if argv:
             window.actions_.open_path(Path(argv[0]))
 
@@ -133,6 +138,14 @@ def run(argv: Sequence[str]) -> int:
         if shiboken6.isValid(window):
             # Before Python ends: the graphics windows must go while Qt is still whole.
             shiboken6.delete(window)
+
+
+def _get_ready(window: MainWindow) -> Iterator[None]:
+    """What is slow to import and to build, in parts: the window answers between them."""
+    for module in _SLOW_TO_IMPORT:
+        import_module(module)
+        yield
+    yield from window.make_pages_ahead()
 
 
 main = run

@@ -31,13 +31,19 @@ from tests.benchmarks.whole_job import machine
 from tests.sample_case import make_sample_case
 
 ROOT = project_root()
-GOALS = {  # what each is judged by, ms
-    "opening a case": ("p50", 1000.0),
-    "slice step": ("p95", 16.7),
-    "slice step beside the surface": ("p95", 40.0),
-    "linked selection, explain page": ("p95", 100.0),
-    "linked selection, check page": ("p95", 100.0),
-    "linked selection, predict page": ("p95", 100.0),
+GOALS = {  # words -> where it stands, what it is judged by, ms
+    "opening a case": (("opening a case",), "p50", 1000.0),
+    "slice step, until painted": (("slice step", "painted"), "p95", 16.7),
+    "slice step, key held at 30 Hz": (("slice step", "held"), "p95", 16.7),
+    "slice step, until all views follow": (("slice step", "all"), "p95", 100.0),
+    "slice step, longest stop": (("slice step", "stop"), "p95", 40.0),
+    "beside the surface, until painted": (("beside the surface", "painted"), "p95", 40.0),
+    "beside the surface, key held": (("beside the surface", "held"), "p95", 40.0),
+    "beside the surface, until all follow": (("beside the surface", "all"), "p95", 100.0),
+    "beside the surface, longest stop": (("beside the surface", "stop"), "p95", 40.0),
+    "linked selection, explain page": (("linked selection, explain page",), "p95", 100.0),
+    "linked selection, check page": (("linked selection, check page",), "p95", 100.0),
+    "linked selection, predict page": (("linked selection, predict page",), "p95", 100.0),
 }
 PAINTS = 5
 
@@ -59,13 +65,16 @@ def run(words: list[str], variables: dict[str, str], answer: Path) -> dict[str, 
     return told
 
 
-def first_paints(place: Path, variables: dict[str, str]) -> list[float]:
-    """Seconds from the start of the process to the first paint."""
-    script, seen = str(Path(__file__).with_name("window_probe.py")), []
+def first_paints(place: Path, variables: dict[str, str]) -> dict[str, list[float]]:
+    """Seconds from the start of the process to the first paint, and of the processor."""
+    script = str(Path(__file__).with_name("window_probe.py"))
+    seen: dict[str, list[float]] = {"first_paint_s": [], "processor_s": []}
     for number in range(PAINTS):
         answer = place / f"paint-{number}.json"
         words = [sys.executable, script, str(answer), repr(time.monotonic())]
-        seen.append(float(run(words, variables, answer)["first_paint_s"]))
+        told = run(words, variables, answer)
+        for name, values in seen.items():
+            values.append(float(told[name]))
     return seen
 
 
@@ -102,12 +111,16 @@ def volumes(case: Path, target: Path) -> Path:
 
 def table(report: dict[str, Any]) -> str:
     """What is printed and put into the README."""
-    paint = statistics.median(report["first_paint_s"])
-    lines = [f"First paint after {paint:.2f} s (median of {PAINTS}; goal 1.5 s).", ""]
+    paint, processor = (statistics.median(report[n]) for n in ("first_paint_s", "processor_s"))
+    words = f"First paint after {paint:.2f} s, {processor:.2f} s of the processor"
+    lines = [f"{words} (medians of {PAINTS}; goal 1.5 s).", ""]
     lines += ["| ms from event to paint | p50 | p95 | max | processor p95 | goal |"]
     lines += ["|---|---:|---:|---:|---:|---|"]
-    for name, (which, goal) in GOALS.items():
-        lines.append(_row(name, report["window"][name], f"{which} {goal:g}"))
+    for name, (place, which, goal) in GOALS.items():
+        found = report["window"]
+        for key in place:
+            found = found[key]
+        lines.append(_row(name, found, f"{which} {goal:g}"))
     for name, words in (("napari", "napari: next slice, one plane"),
                         ("nilearn", "nilearn: `plot_stat_map`, three planes")):  # fmt: skip
         found = report.get(name)
@@ -152,7 +165,7 @@ def main() -> None:
         variables |= {"QT_XCB_GL_INTEGRATION": "xcb_glx", "PYOPENGL_PLATFORM": "x11"}
         cases = [make_sample_case(place / "cases", name) for name in ("result", "withheld")]
         cases.append(make_sample_case(place / "cases", "inconclusive"))
-        report["first_paint_s"] = first_paints(place, variables)
+        report |= first_paints(place, variables)
         answer = place / "window.json"
         words = [sys.executable, str(here / "window_interaction.py"), str(answer)]
         report["window"] = run([*words, *map(str, cases)], variables, answer)

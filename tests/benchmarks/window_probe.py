@@ -32,7 +32,7 @@ class Probe(QObject):
     def __init__(self, started_s: float, scan: Path | None) -> None:
         super().__init__()
         self._started_s, self._scan = started_s, scan
-        self.first_paint_s = 0.0
+        self.first_paint_s = self.processor_s = 0.0
         self.ticks: list[float] = []
         self.marks: dict[str, list[float]] = {"open": [], "run": [], "shown": [], "end": []}
         self._timer = QTimer(self, interval=TICK_MS, timerType=Qt.TimerType.PreciseTimer)
@@ -47,6 +47,7 @@ class Probe(QObject):
 
     def _painted(self) -> None:
         self.first_paint_s = time.monotonic() - self._started_s
+        self.processor_s = time.process_time()
         self.window = next(w for w in QApplication.topLevelWidgets() if isinstance(w, MainWindow))
         if self._scan is None:
             QTimer.singleShot(0, self.window, self.window.close)
@@ -122,7 +123,11 @@ def main() -> int:
     probe = Probe(started_s, scan)
     application.installEventFilter(probe)
     code = run([])
-    told = {"first_paint_s": probe.first_paint_s, "gaps_ms": probe.gaps_ms()}
+    told = {
+        "first_paint_s": probe.first_paint_s,
+        "processor_s": probe.processor_s,
+        "gaps_ms": probe.gaps_ms(),
+    }
     answer.write_text(json.dumps(told))
     return code
 

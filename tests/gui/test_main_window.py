@@ -319,6 +319,7 @@ def test_that_the_window_opens_without_the_heavy_packages() -> None:
         "a = make_application()\n"
         "w = make_window(lambda: None, Settings(), Messages())\n"
         "w.show(); a.processEvents()\n"
+        "assert not {'pyqtgraph', 'app.gui.views'} & set(sys.modules)  # after the first paint\n"
         "import app.gui.main_window.pages\n"
         "heavy = {'torch', 'nilearn', 'ants', 'matplotlib', 'vtkmodules', 'pyvista', 'captum',"
         " 'sklearn', 'numba', 'scipy', 'pandas', 'nibabel'}\n"

@@ -13,7 +13,7 @@ from app.core.errors import StorageError
 from app.gui.jobs import Reader
 from app.gui.main_window.window import MainWindow
 from app.gui.session import OpenCase
-from app.gui.views import GatesView, MotionView
+from app.gui.views import GatesView, MatrixView, MotionView, RegionsView, SlicesView
 from app.gui.widgets.view import View
 
 
@@ -155,3 +155,65 @@ def test_that_a_selection_waits_for_the_case_and_a_newer_case_replaces_an_older(
     window.actions_.set_theme("light")
     qtbot.waitUntil(lambda: not motion._dark, timeout=5000)
     assert len(motion._plots) == 6
+
+
+def test_that_slices_follow_a_selection_at_once_and_the_others_soon(
+    window: MainWindow, case_folders: dict[str, Path], qtbot: Any
+) -> None:
+    window.actions_.open_path(case_folders["result"])
+    window.show_step("explain")
+    page, session = window.page("explain"), window.session
+    slices, matrix = page.findChild(SlicesView), page.findChild(MatrixView)
+    assert slices is not None
+    assert matrix is not None
+    slices.setFocus()
+    session.turns.on = True
+    before = matrix.canvas.selected
+    for parcel in (11, 12, 13):  # many wishes are one
+        session.select_parcel(parcel)
+    assert session.case is not None
+    assert session.case.parcel_at(session.crosshair_mm) == 13
+    name = session.case.case.signals.parcel_names[13]  # type: ignore[union-attr]
+    assert name.removesuffix("_L").removesuffix("_R").replace("_", " ") in slices.region.text()
+    assert matrix.canvas.selected == before
+    qtbot.waitUntil(lambda: not session.turns.busy(), timeout=5000)
+    assert matrix.canvas.selected == 13
+    for view in page.findChildren(RegionsView):
+        assert view.proxy.mapToSource(view.table.currentIndex()).row() == 13
+
+
+def test_that_the_view_with_the_keyboard_follows_at_once_and_pictures_are_up_to_date(
+    window: MainWindow, case_folders: dict[str, Path], qtbot: Any
+) -> None:
+    window.actions_.open_path(case_folders["result"])
+    window.show_step("explain")
+    matrix = window.page("explain").findChild(MatrixView)
+    regions = window.page("explain").findChild(RegionsView)
+    assert matrix is not None
+    assert regions is not None
+    window.activateWindow()
+    qtbot.waitUntil(window.isActiveWindow)
+    matrix.canvas.setFocus()
+    window.session.turns.on = True
+    window.session.select_parcel(21)
+    assert matrix.canvas.selected == 21
+    window.page("explain").findChild(SlicesView).stage.canvases["axial"].setFocus()
+    window.session.select_parcel(22)
+    assert matrix.canvas.selected == 21
+    matrix.picture()
+    assert matrix.canvas.selected == 22
+    window.exports.show_table(regions)
+    assert regions.proxy.mapToSource(regions.table.currentIndex()).row() == 22
+
+
+def test_that_pages_made_ahead_are_the_ones_that_are_shown(window: MainWindow) -> None:
+    parts = window.make_pages_ahead()
+    next(parts)
+    assert not window._pages
+    begun = window.page("load")  # asked for while it is being made
+    assert len(begun.findChildren(View)) == 4
+    assert sum(1 for _ in parts) > 10
+    assert list(window._pages) == ["load", "check", "predict", "explain", "report"]
+    assert window.page("load") is begun
+    assert not window._parts
+    assert not list(window.make_pages_ahead())

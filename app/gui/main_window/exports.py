@@ -24,7 +24,7 @@ class Exports:
 
     def __init__(self, window: MainWindow) -> None:
         self.window = window
-        self.maps = Maps(window)
+        self.maps: Maps = Maps(window)
 
     def close(self) -> None:
         """End what works for exports and imports of maps."""
@@ -69,6 +69,8 @@ class Exports:
     def show_table(self, view: View | None = None) -> TableDialog | None:
         """The table twin of a view, beside the window."""
         view = view or self.window.focused_view()
+        if view is not None:
+            view.session.turns.catch_up(view)
         table = view.as_table() if view is not None else None
         if view is None or table is None:
             self.window.say("This view has no table to show now.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt
@@ -54,30 +55,28 @@ class Page(QWidget):
             inside = around
 
 
-def make_page(key: str, window: MainWindow) -> QWidget:
-    """The page of a step with all its views, connected to the window; or of the workspace."""
-    if key == window.cohort.key:
-        return window.cohort.page()
+def making_page(key: str, window: MainWindow) -> Generator[None, None, QWidget]:
+    """The page of a step with all its views, connected to the window; a yield after each view."""
     page = Page(key.capitalize())
     if key == "explain":
         page.column.addWidget(ExplanationCaption(window.session))
-    made = _build(LAYOUTS[key], key, window)
+    made = yield from _build(LAYOUTS[key], key, window)
     if made is not None:
         page.column.addWidget(made, 1)
     return page
 
 
-def _build(node: Node, key: str, window: MainWindow) -> QWidget | None:
+def _build(node: Node, key: str, window: MainWindow) -> Generator[None, None, QWidget | None]:
     """A part of a layout; None where no view stands in it."""
     if isinstance(node, Area):
-        return _area(node, key, window)
+        return (yield from _area(node, key, window))
     across = isinstance(node, Across)
     splitter = QSplitter(Qt.Orientation.Horizontal if across else Qt.Orientation.Vertical)
     splitter.setHandleWidth(8)
     splitter.setChildrenCollapsible(False)
     shares = []
     for part, share in node.parts:
-        widget = _build(part, key, window)
+        widget = yield from _build(part, key, window)
         if widget is not None:
             splitter.addWidget(widget)
             splitter.setStretchFactor(splitter.count() - 1, share)
@@ -86,13 +85,14 @@ def _build(node: Node, key: str, window: MainWindow) -> QWidget | None:
     return splitter
 
 
-def _area(area: Area, key: str, window: MainWindow) -> QWidget | None:
+def _area(area: Area, key: str, window: MainWindow) -> Generator[None, None, QWidget | None]:
     views = []
     for place in VIEWS:
         if (place.step, place.area) == (key, area.name):
             view = place.view(window.session, **place.options)
             wires.connect(view, window)
             views.append(view)
+            yield
     if not views:
         return None
     if area.stacked:

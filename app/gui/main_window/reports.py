@@ -13,8 +13,6 @@ from PySide6.QtWidgets import QFileDialog, QMessageBox
 from app.core.errors import AppError, StorageError
 from app.core.folders import data_folder
 from app.core.signing import ReaderNote
-from app.gui.views import PreviewView, SummaryView
-from app.gui.views.preview import DOTS_PER_INCH
 from app.worker.report_requests import (
     batch_job,
     explain_job,
@@ -25,6 +23,7 @@ from app.worker.report_requests import (
 
 if TYPE_CHECKING:
     from app.gui.main_window.window import MainWindow
+    from app.gui.views import PreviewView, SummaryView
 
 REPORT_FILES = "Participant summaries (*.pdf)"
 
@@ -74,7 +73,7 @@ class Reports(QObject):
             self._note(),
             convention=self.window_.session.display.convention_word,
             paper=view.paper.currentText(),
-            dots_per_inch=DOTS_PER_INCH * max(view.devicePixelRatioF(), 1.0),
+            dots_per_inch=view.dots_per_inch * max(view.devicePixelRatioF(), 1.0),
             scan_sha256=opened.case.scan.sha256,
         )
         self.window_.actions_.ask_worker(job)
@@ -220,6 +219,8 @@ class Reports(QObject):
 
     def _answered(self, name: str, result: Mapping[str, Any]) -> None:
         if name == "preview_pages":
+            from app.gui.views import PreviewView
+
             for view in self._views(PreviewView):
                 view.show_pages(self._preview_key, [Path(page) for page in result["pages"]])
         elif name == "sign_report":
@@ -237,6 +238,8 @@ class Reports(QObject):
     # small things ----------------------------------------------------------------------
 
     def _summary(self) -> SummaryView | None:
+        from app.gui.views import SummaryView  # all views, wanted when pages are built
+
         views = self._views(SummaryView)
         return views[0] if views else None
 
@@ -244,6 +247,8 @@ class Reports(QObject):
         return self.window_.findChildren(kind)
 
     def _paper(self) -> str:
+        from app.gui.views import PreviewView
+
         previews = self._views(PreviewView)
         return previews[0].paper.currentText() if previews else "A4"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 from PySide6.QtCore import Qt, QTimer
@@ -26,6 +27,7 @@ from app.gui.main_window.exports import Exports
 from app.gui.main_window.guide import Guide
 from app.gui.main_window.history_panel import make_history_dock
 from app.gui.main_window.job_line import JobLine
+from app.gui.main_window.layouts import LAYOUTS
 from app.gui.main_window.menus import Menus
 from app.gui.main_window.pages_window import PagesWindow
 from app.gui.main_window.palettes import Palettes
@@ -83,6 +85,7 @@ class MainWindow(PagesWindow):
         self.actions_ = Actions(self.session, jobs, messages, settings, self)
         self._theme = ""
         self._pages: dict[str, QWidget] = {}
+        self._parts: dict[str, Generator[None, None, QWidget]] = {}  # pages that are being made
         self._step = "load"
         self._closing = False
         self._clinic = False
@@ -195,14 +198,35 @@ class MainWindow(PagesWindow):
         self.guide.follow()
 
     def page(self, key: str) -> QWidget:
-        """The page of a step."""
-        from app.gui.main_window.pages import make_page
-
-        if key not in self._pages:
-            cohort = key == self.cohort.key
-            self._pages[key] = self.cohort.page() if cohort else make_page(key, self)
-            self.stack.addWidget(self._pages[key])
+        """The page of a step, made to its end where it is not yet."""
+        for _ in self._making(key):
+            pass
         return self._pages[key]
+
+    def make_pages_ahead(self) -> Iterator[None]:
+        """Make in parts the pages that a case will need, so that its result finds them."""
+        for key in LAYOUTS:
+            yield from self._making(key)
+
+    def _making(self, key: str) -> Iterator[None]:
+        """The parts of a page that are not made yet; what another began is gone on with."""
+        from app.gui.main_window.pages import making_page
+
+        if key == self.cohort.key and key not in self._pages:
+            self._add_page(key, self.cohort.page())
+        while key not in self._pages:
+            parts = self._parts.setdefault(key, making_page(key, self))
+            try:
+                next(parts)
+            except StopIteration as made:
+                self._add_page(key, made.value)
+                return
+            yield
+
+    def _add_page(self, key: str, page: QWidget) -> None:
+        self._parts.pop(key, None)
+        self._pages[key] = page
+        self.stack.addWidget(page)
 
     # what the user asks ------------------------------------------------------------------
 
@@ -289,6 +313,8 @@ class MainWindow(PagesWindow):
 
     def _rebuild(self) -> None:
         """Make the pages anew: their fonts were scaled from the old text size."""
+        for key in tuple(self._parts):
+            self.page(key)  # a half that is left behind would still follow the session
         self._close_views()
         for page in self._pages.values():
             for view in page.findChildren(View):
@@ -333,6 +359,7 @@ class MainWindow(PagesWindow):
             ask_stop(self, running[-1].title, self._stop_and_close)
             return
         geometry.save(self)
+        self.session.turns.forget(self)
         self._close_views()
         self.exports.close()
         self.recovery.close()

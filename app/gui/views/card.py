@@ -40,6 +40,7 @@ class CardView(View):
 
     name = "card"
     title = "Prediction"
+    takes_turns = True
 
     model_asked = Signal(str)  # show the card of this model
 

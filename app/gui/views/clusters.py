@@ -57,7 +57,7 @@ class ClustersView(View):
         self.body.addWidget(self.count)
         for signal in (session.slices_changed, session.display_changed, session.maps.changed):
             self.listen(signal, self.refresh)
-        self.listen(session.parcel_changed, self._parcel_changed)
+        self.listen(session.parcel_changed, self._parcel_changed, soon=True)
         self.refresh()
 
     def refresh(self) -> None:

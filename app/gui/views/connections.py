@@ -51,7 +51,7 @@ class ConnectionsView(View):
         self.table.horizontalHeader().setMinimumSectionSize(34)
         self.body.addWidget(self.table, 1)
         self.table.selectionModel().currentRowChanged.connect(self._row_changed)
-        self.listen(session.edge_changed, self._edge_changed)
+        self.listen(session.edge_changed, self._edge_changed, soon=True)
         self.listen(session.display_changed, self._state_changed)
         self.listen(session.plots_changed, self._state_changed)
         self.listen(session.explain_changed, self._state_changed)

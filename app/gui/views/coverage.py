@@ -63,7 +63,7 @@ class CoverageView(View):
         self.body.addWidget(self.words)
         self._following = False  # the session, or a filter: no choice of the user
         self.table.selectionModel().currentRowChanged.connect(self._row_changed)
-        self.listen(session.parcel_changed, self._parcel_changed)
+        self.listen(session.parcel_changed, self._parcel_changed, soon=True)
         self.refresh()
 
     def as_table(self) -> Table | None:

@@ -103,7 +103,7 @@ class MotionView(View):
         self.censor_bar.run_asked.connect(self.run_again_asked)
         self.listen(session.frame_changed, self._frame_changed)
         self.listen(session.frames_changed, self._frames_changed)
-        self.listen(session.parcel_changed, self._parcel_changed)
+        self.listen(session.parcel_changed, self._parcel_changed, soon=True)
         self.listen(session.network_changed, self._network_changed)
         self.listen(session.plots_changed, self._plots_changed)
         self.listen(session.review_changed, self._show_frames)

@@ -20,6 +20,7 @@ class PreviewView(View):
 
     name = "preview"
     title = "Preview"
+    dots_per_inch = DOTS_PER_INCH
 
     preview_asked = Signal()
 

@@ -48,7 +48,7 @@ class RegionsView(View):
         self.table.horizontalHeader().setMinimumSectionSize(34)
         self.body.addWidget(self.table, 1)
         self.table.selectionModel().currentRowChanged.connect(self._row_changed)
-        self.listen(session.parcel_changed, self._parcel_changed)
+        self.listen(session.parcel_changed, self._parcel_changed, soon=True)
         self.listen(session.explain_changed, self._explain_changed)
         self.refresh()
 

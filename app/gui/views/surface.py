@@ -88,9 +88,9 @@ class SurfaceView(View):
         self.body.addWidget(self.words)
         self.canvas.picked.connect(session.select_parcel)
         self.canvas.edge_picked.connect(session.select_edge)
-        self.listen(session.parcel_changed, self._selection_changed)
-        self.listen(session.edge_changed, self._selection_changed)
-        self.listen(session.crosshair_changed, self._crosshair_changed)
+        self.listen(session.parcel_changed, self._selection_changed, soon=True)
+        self.listen(session.edge_changed, self._selection_changed, soon=True)
+        self.listen(session.crosshair_changed, self._crosshair_changed, soon=True)
         for signal in (session.display_changed, session.slices_changed, session.plots_changed):
             self.listen(signal, self._draw)
         self.listen(session.frames_changed, self._frames_changed)

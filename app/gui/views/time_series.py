@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar
 
@@ -112,8 +113,8 @@ class TimeSeriesView(View):
         self.mouse.clicked.connect(self._clicked)
         self.mouse.dragging.connect(self._show_range)
         self.mouse.dragged.connect(lambda first, last, _shift: session.select_frames(first, last))
-        self.listen(session.parcel_changed, self._selection_changed)
-        self.listen(session.crosshair_changed, self._crosshair_changed)
+        self.listen(session.parcel_changed, self._selection_changed, soon=True)
+        self.listen(session.crosshair_changed, self._crosshair_changed, soon=True)
         self.listen(session.frame_changed, self._frame_changed)
         self.listen(session.volumes_changed, self.refresh)
         self.listen(session.frames_changed, self._frames_changed)
@@ -129,8 +130,12 @@ class TimeSeriesView(View):
 
     def refresh(self) -> None:
         """Build the axes for what is open, then show the traces."""
-        state, signals = self.session.state.plots, self._signals()
-        opened = self.session.case
+        for _ in self.refreshing():
+            pass
+
+    def refreshing(self) -> Iterator[None]:
+        """A plot a turn: making one takes long."""
+        state, signals, opened = self.session.state.plots, self._signals(), self.session.case
         self.graphics.clear()
         self._shown = None
         self._plots, self._cursors, self._ranges, self._curves = {}, [], [], []
@@ -138,7 +143,7 @@ class TimeSeriesView(View):
         self.graphics.setBackground(QColor(colours.surface))
         set_choice(self.kind_box, state.series)
         set_choice(self.source_box, state.trace)
-        self.source_box.setVisible(self.session.case is not None and not self.native)
+        self.source_box.setVisible(opened is not None and not self.native)
         with QSignalBlocker(self.percent_box):
             self.percent_box.setChecked(state.percent)
         self._made = (state.series, state.percent)
@@ -149,9 +154,11 @@ class TimeSeriesView(View):
             self.mouse.plots = []
             return
         self._add("raw", "Raw, %" if state.percent else "Raw")
+        yield
         if signals is not None:
             if not self.native:  # voxels are not cleaned
                 self._add("cleaned", "Cleaned, %" if signals.units == "percent" else "Cleaned")
+                yield
             if time and opened is not None and "framewise_displacement" in signals.confounds:
                 draw_displacement(self._add("motion", "FD, mm"), opened.case, colours)
         last = list(self._plots.values())[-1]
@@ -162,19 +169,15 @@ class TimeSeriesView(View):
                 item.getAxis("bottom").setHeight(6)
         last.setLabel("bottom", axis_words(signals, state))
         self.mouse.plots = list(self._plots.values()) if time else []
-        stretch = self.graphics.ci.layout
-        for row, name in enumerate(self._plots):
-            stretch.setRowStretchFactor(row, 2 if name == "motion" else 4)
-            stretch.setRowPreferredHeight(row, 10.0)
+        plots.share_height(self.graphics, [2 if n == "motion" else 4 for n in self._plots])
         plots.lay_out_later(self.graphics)
+        yield
         self._selection_changed()
         self._frames_changed()
 
     def _add(self, name: str, label: str) -> pg.PlotItem:
         time, signals = self.session.state.plots.series == "time", self._signals()
-        first = None
-        if time:
-            first = 0 if signals is None else signals.first_frame
+        first = (0 if signals is None else signals.first_frame) if time else None
         colours = self.tokens()
         item = plots.plot(self.graphics, len(self._plots), "", first_frame=first)
         plots.style_plot(item, colours)
@@ -325,10 +328,7 @@ class TimeSeriesView(View):
             self._selection_changed()
 
     def _clicked(self, frame: int, shift: bool) -> None:
-        if shift:
-            self.hold()
-        else:
-            self.session.select_only_frame(frame)
+        self.hold() if shift else self.session.select_only_frame(frame)
 
     # keys ------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 
 os.environ.setdefault("PYQTGRAPH_QT_LIB", "PySide6")
 
@@ -17,6 +18,7 @@ from app.gui.widgets.theme import Tokens
 pg.setConfigOptions(imageAxisOrder="row-major", antialias=True)
 
 AXIS_WIDTH_PX = 58
+_PAINTED_MS = 60  # by then a plot was painted
 _TICK_PX = 14.0  # height of a number at an axis with air around it
 
 
@@ -74,8 +76,7 @@ def plot(
     axes: dict[str, pg.AxisItem] = {"left": ValueAxis()}
     if first_frame is not None:
         axes["bottom"] = FrameAxis(first_frame)
-    item = layout.addPlot(row=row, col=0, axisItems=axes)
-    item.setMenuEnabled(False)
+    item = layout.addPlot(row=row, col=0, axisItems=axes, enableMenu=False)
     item.hideButtons()
     item.setMouseEnabled(x=False, y=False)
     if label:
@@ -87,7 +88,11 @@ def plot(
     return item
 
 
-_PAINTED_MS = 60  # by then a plot was painted
+def share_height(layout: pg.GraphicsLayoutWidget, weights: Sequence[int]) -> None:
+    """Share the height among the plots by weights, whatever their axes wish."""
+    for row, weight in enumerate(weights):
+        layout.ci.layout.setRowStretchFactor(row, weight)
+        layout.ci.layout.setRowPreferredHeight(row, 10.0)
 
 
 def lay_out_later(graphics: pg.GraphicsLayoutWidget) -> None:

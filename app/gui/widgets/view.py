@@ -19,7 +19,7 @@ from PySide6.QtGui import (
     QPixmap,
     QShowEvent,
 )
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QApplication, QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
 from app.core import wording
 from app.gui.session import Session
@@ -144,11 +144,24 @@ class View(QWidget):
         session.state_changed.connect(self._describe_later.start)
         self._show_stamps()
 
-    def listen(self, signal: SignalInstance, handler: Callable[[], None]) -> None:
-        """Follow a signal of the session, except while another case waits to be drawn."""
+    def listen(
+        self, signal: SignalInstance, handler: Callable[[], None], *, soon: bool = False
+    ) -> None:
+        """Follow a signal of the session, except while another case waits to be drawn.
+
+        With `soon` a little later, so that the slices are painted first, unless the keyboard is
+        in this view: what the hand does is seen at once.
+        """
+
+        def follow() -> None:
+            if not self._stale:
+                handler()
+                self._describe_later.start()
 
         def heard() -> None:
-            if not self._stale:
+            if soon and self.session.turns.on and not self._has_keyboard():
+                self.session.turns.soon(self, follow)
+            elif not self._stale:
                 handler()
 
         signal.connect(heard)
@@ -159,6 +172,11 @@ class View(QWidget):
         for signal, heard in self._heard:
             signal.disconnect(heard)
         self._heard.clear()
+        self.session.turns.forget(self)
+
+    def _has_keyboard(self) -> bool:
+        focused = QApplication.focusWidget()
+        return focused is not None and (focused is self or self.isAncestorOf(focused))
 
     def tokens(self) -> Tokens:
         """The colours of the theme that is on."""
@@ -226,6 +244,7 @@ class View(QWidget):
     def showEvent(self, event: QShowEvent) -> None:
         """Bind the keys at the first sight, when all that they act on is there."""
         super().showEvent(event)
+        self.session.turns.catch_up(self)
         if not self._bound:
             self._bound = True
             self.key_actions = bind_commands(self)
@@ -294,6 +313,7 @@ class View(QWidget):
 
     @contextmanager
     def _for_picture(self) -> Iterator[None]:
+        self.session.turns.catch_up(self)
         focused, self._focused = self._focused, False
         hidden = self.more.isHidden()
         self.more.hide()

@@ -79,6 +79,7 @@ def bind_commands(view: View) -> dict[str, QAction]:
 
 def _do(view: View, command: ViewCommand, _checked: bool = False) -> None:
     note_action(f"{view.name}.{command.name}")
+    view.session.turns.catch_up(view)  # it acts on what is selected, not on what is drawn still
     getattr(view, command.do)()
 
 
