@@ -14,6 +14,7 @@ from app.core.errors import ScanError
 from app.core.results import PARCEL_SPACE, Finding, Outcome, Severity
 from app.gui.dialogs.picker import PickerDialog, cells
 from app.gui.main_window.window import MainWindow
+from app.gui.views.header import HeaderView
 from app.scans.contents import Choice, Contents, SourceKind
 from app.worker.requests import Inspection, pack
 from tests.gui.conftest import FakeWorker
@@ -164,7 +165,7 @@ def test_that_parcel_series_say_that_there_is_no_image(
     window.actions_.open_path(path)
     qtbot.waitUntil(lambda: window.session.preview is not None)
     assert [job.name for job in worker.jobs] == ["inspect"]
-    words = all_words(window.page("load"))
+    words = all_words(window.page("load").findChildren(HeaderView)[0])
     assert "426 parcels, 240 frames; no image" in words
     assert "voxels" not in words
     assert "Not stated." in window.steps.buttons["load"].toolTip()
