@@ -309,6 +309,7 @@ def bench(
     answers: dict[str, Callable[..., Any]] = {
         "getSaveFileName": lambda *_a, **_k: ("", ""),
         "getOpenFileName": lambda *_a, **_k: ("", ""),
+        "getOpenFileNames": lambda *_a, **_k: ([], ""),
         "getExistingDirectory": lambda *_a, **_k: "",
     }
     for name, answer in answers.items():
