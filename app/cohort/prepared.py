@@ -11,7 +11,7 @@ import io
 import json
 import math
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -187,17 +187,8 @@ def read_visit(path: Path) -> PreparedVisit:
                 identifier=path.stem,
                 participant=text("participant_label", path.stem),
                 session=text("session"),
-                cleaned=frozen(archive["cleaned"]),
-                good_frames=frozen(archive["good_frames"], np.bool_),
-                connectivity=frozen(archive["matrix"]),
+                **_measured(archive),
                 repetition_time_s=float(archive["repetition_time_s"]),
-                age_years=float(archive["age_years"]),
-                sex=str(archive["sex"]),
-                baseline_pain=float(archive["baseline_pain"]),
-                site=str(archive["site"]),
-                mean_fd_mm=float(archive["mean_fd_mm"]),
-                verdict=str(archive["verdict"]),
-                scan_sha256=str(archive["scan_sha256"]),
                 # a truth beside the scan: the person was simulated
                 simulated=bool(archive["simulated"]) if "simulated" in there else True,
                 atlas=text("atlas", "HCPEx"),
@@ -208,6 +199,22 @@ def read_visit(path: Path) -> PreparedVisit:
             )
     except (KeyError, ValueError, OSError, zipfile.BadZipFile) as error:
         raise _not_prepared(path) from error
+
+
+def _measured(archive: Mapping[str, Any]) -> dict[str, Any]:
+    """What every prepared scan holds, by the names of the fields."""
+    return {
+        "cleaned": frozen(archive["cleaned"]),
+        "good_frames": frozen(archive["good_frames"], np.bool_),
+        "connectivity": frozen(archive["matrix"]),
+        "age_years": float(archive["age_years"]),
+        "sex": str(archive["sex"]),
+        "baseline_pain": float(archive["baseline_pain"]),
+        "site": str(archive["site"]),
+        "mean_fd_mm": float(archive["mean_fd_mm"]),
+        "verdict": str(archive["verdict"]),
+        "scan_sha256": str(archive["scan_sha256"]),
+    }
 
 
 def read_visits(folder: Path) -> tuple[PreparedVisit, ...]:
@@ -266,16 +273,7 @@ def read_prepared(path: Path) -> PreparedParticipant:
             person = PreparedParticipant(
                 identifier=path.stem,
                 responder=label == 1,
-                cleaned=frozen(archive["cleaned"]),
-                good_frames=frozen(archive["good_frames"], np.bool_),
-                connectivity=frozen(archive["matrix"]),
-                age_years=float(archive["age_years"]),
-                sex=str(archive["sex"]),
-                baseline_pain=float(archive["baseline_pain"]),
-                site=str(archive["site"]),
-                mean_fd_mm=float(archive["mean_fd_mm"]),
-                verdict=str(archive["verdict"]),
-                scan_sha256=str(archive["scan_sha256"]),
+                **_measured(archive),
                 oracle=float(traits[0] + traits[1]),
             )
     except (KeyError, ValueError, OSError, zipfile.BadZipFile) as error:
