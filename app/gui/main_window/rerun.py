@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from app.core.errors import ScanError
 
@@ -17,6 +17,16 @@ def run_again(window: MainWindow) -> None:
     A case does not keep where its scan lies; where that is not known any more, the user is asked
     to open the scan: the edited frames stay and go into that run.
     """
+    analyse_again(
+        window, "Open the scan and run the analysis: your frames are kept and go into it."
+    )
+
+
+def analyse_again(window: MainWindow, hint: str, **changes: Any) -> None:
+    """Ask for the open case's scan once more, with the frames on screen and some `changes`.
+
+    `hint` says what to do where the scan is not known any more.
+    """
     session, actions = window.session, window.actions_
     if session.case is None:
         return
@@ -26,7 +36,7 @@ def run_again(window: MainWindow) -> None:
         actions.messages.tell(
             ScanError(
                 "Where this case's scan lies is not known: a case does not keep it.",
-                "Open the scan and run the analysis: your frames are kept and go into it.",
+                hint,
                 code="gui.scan_not_known",
             )
         )
@@ -35,5 +45,6 @@ def run_again(window: MainWindow) -> None:
         request,
         censored_frames=session.state.review.censored,
         participant_uuid=case.participant.uuid,
+        **changes,
     )
     actions.analyse(wanted, case.scan.sha256)

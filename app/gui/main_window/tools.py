@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +11,7 @@ from PySide6.QtCore import QObject
 from PySide6.QtWidgets import QFileDialog
 
 from app.core import wording
-from app.core.errors import ScanError, StorageError
+from app.core.errors import StorageError
 from app.core.settings import export_settings
 from app.gui.diagnostics import provide, withdraw
 from app.gui.dialogs.about import AboutDialog
@@ -21,6 +20,7 @@ from app.gui.dialogs.override import OverrideDialog
 from app.gui.dialogs.settings import SettingsDialog
 from app.gui.dialogs.shortcuts import ShortcutsDialog
 from app.gui.main_window.key_list import all_bindings, all_gestures
+from app.gui.main_window.rerun import analyse_again
 from app.gui.session import may_overrule
 from app.gui.widgets.surface_canvas import SurfaceCanvas
 from app.worker.bundle_requests import (
@@ -157,29 +157,15 @@ class Tools(QObject):
 
     def overrule(self, reason: str) -> None:
         """Analyse the open case's scan again in research mode, against its quality verdict."""
-        session, actions = self.window_.session, self.window_.actions_
+        session = self.window_.session
         if session.case is None or not may_overrule(session):
             return
-        case = session.case.case
-        request = actions.requests.get(case.scan.sha256)
-        if request is None or not request.scan_path.exists():
-            actions.messages.tell(
-                ScanError(
-                    "Where this case's scan lies is not known: a case does not keep it.",
-                    "Open the scan, tick research mode and state the reason below it.",
-                    code="gui.scan_not_known",
-                )
-            )
-            return
-        uuid = case.participant.uuid
-        wanted = replace(
-            request,
+        analyse_again(
+            self.window_,
+            "Open the scan, tick research mode and state the reason below it.",
             research=True,
             override_reason=reason,
-            participant_uuid=uuid,
-            censored_frames=session.state.review.censored,  # what the verdict on screen is about
         )
-        actions.analyse(wanted, case.scan.sha256)
 
     # what the worker answers -------------------------------------------------------------
 
