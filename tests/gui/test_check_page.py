@@ -276,7 +276,7 @@ def test_that_a_click_on_the_carpet_selects_its_frame_and_keys_go_to_flagged_one
         view.graphics.viewport(), Qt.MouseButton.LeftButton, pos=QPoint(at.x(), at.y())
     )
     assert window.session.frame == 77
-    assert all(cursor.value() == 77 for cursor in view._cursors)
+    assert all(cursor.value() == 77 for cursor in view._marks.cursors)
     window.activateWindow()
     qtbot.waitUntil(window.isActiveWindow)
     view.setFocus()

@@ -49,7 +49,7 @@ def test_that_a_spike_at_volume_50_is_seen_in_all_traces(live: MainWindow, qtbot
     click_frame(view, SPIKE, qtbot)
     assert session.frame == SPIKE
     assert "volume 50 in the file (first = 0)" in view.read_out.full_text()
-    assert all(cursor.value() == SPIKE for cursor in view._cursors)
+    assert all(cursor.value() == SPIKE for cursor in view._marks.cursors)
     table = view.as_table()
     assert table is not None
     at = dict(zip(table.columns, table.rows[SPIKE], strict=True))
@@ -224,13 +224,13 @@ def test_that_frames_are_selected_in_the_time_series(live: MainWindow, qtbot: An
     assert abs(first - 40) <= 2
     assert abs(last - 60) <= 2
     assert session.state.review.censored == ()  # only the carpet leaves out
-    low, high = view._ranges[0].getRegion()
+    low, high = view._marks.ranges[0].getRegion()
     assert (low, high) == (first - 0.5, last + 0.5)
     click_frame(view, 120, qtbot)
     assert abs(session.frame - 120) <= 1
     assert session.state.selection.frames is None
-    assert not view._ranges[0].isVisible()
-    assert all(cursor.value() == session.frame for cursor in view._cursors)
+    assert not view._marks.ranges[0].isVisible()
+    assert all(cursor.value() == session.frame for cursor in view._marks.cursors)
 
 
 def test_that_the_series_map_is_drawn_for_the_selected_frames(live: MainWindow, qtbot: Any) -> None:

@@ -132,7 +132,7 @@ def test_that_views_are_drawn_in_turns_and_another_person_is_covered_at_once(
     assert len(turns) > len(views)  # the traces take more than one
     motion = window.page("check").findChild(MotionView)
     assert motion is not None
-    assert len(motion._plots) == len(motion._cursors) == 6
+    assert len(motion._plots) == len(motion._marks.cursors) == 6
     gates = window.page("check").findChild(GatesView)
     assert gates is not None
     assert "Withheld" in gates.verdict.text()
@@ -151,7 +151,7 @@ def test_that_a_selection_waits_for_the_case_and_a_newer_case_replaces_an_older(
     assert motion is not None
     qtbot.waitUntil(lambda: not motion._stale, timeout=10_000)
     assert len(motion._plots) == 6
-    assert [cursor.value() for cursor in motion._cursors] == [120] * 6
+    assert [cursor.value() for cursor in motion._marks.cursors] == [120] * 6
     window.actions_.set_theme("light")
     qtbot.waitUntil(lambda: not motion._dark, timeout=5000)
     assert len(motion._plots) == 6

@@ -19,6 +19,7 @@ from app.gui.widgets import plots
 from app.gui.widgets.carpet_plot import CarpetPlot, networks_of
 from app.gui.widgets.censor_bar import CensorBar
 from app.gui.widgets.fields import muted, share_slider
+from app.gui.widgets.frame_marks import FrameMarks
 from app.gui.widgets.frame_mouse import FrameMouse
 from app.gui.widgets.frame_table import frame_table, frame_words
 from app.gui.widgets.motion_traces import trace_plots
@@ -88,6 +89,7 @@ class MotionView(View):
         self._room_later.setSingleShot(True)
         self._room_later.timeout.connect(self._share_room)
         self._base: OpenCase | None = None  # that the plots were made for, as it lies on disk
+        self._marks = FrameMarks()
         self._clear()
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self._connect()
@@ -97,7 +99,7 @@ class MotionView(View):
         session = self.session
         self.mouse.hovered.connect(self._hovered)
         self.mouse.clicked.connect(lambda frame, _shift: session.select_only_frame(frame))
-        self.mouse.dragging.connect(self._show_range)
+        self.mouse.dragging.connect(self._marks.shade)
         self.mouse.dragged.connect(self._dragged)
         self.censor_bar.back_asked.connect(lambda: take_back(session))
         self.censor_bar.run_asked.connect(self.run_again_asked)
@@ -112,8 +114,7 @@ class MotionView(View):
 
     def _clear(self) -> None:
         self._plots: list[pg.PlotItem] = []
-        self._cursors: list[pg.InfiniteLine] = []
-        self._ranges: list[pg.LinearRegionItem] = []
+        self._marks.clear()
         self._shades: list[tuple[pg.PlotItem, plots.FrameShade]] = []
         self._carpet: CarpetPlot | None = None
         self._share = -1.0  # of what is drawn
@@ -171,13 +172,7 @@ class MotionView(View):
         colours = self.tokens()
         plots.style_plot(item, colours)
         item.setXLink(self._plots[-1])
-        region = pg.LinearRegionItem(movable=False, brush=plots.faint(colours.accent, 60))
-        region.setVisible(False)
-        item.addItem(region, ignoreBounds=True)
-        self._ranges.append(region)
-        cursor = pg.InfiniteLine(pos=self.session.frame, pen=plots.pen(colours.accent, 1.5))
-        item.addItem(cursor, ignoreBounds=True)
-        self._cursors.append(cursor)
+        self._marks.add(item, self.session.frame, colours, alpha=60)
         if item is not self._plots[-1]:
             item.getAxis("bottom").setStyle(showValues=False)
             item.getAxis("bottom").setHeight(6)
@@ -291,21 +286,11 @@ class MotionView(View):
         self.read_out.set_full_text(f"{region}  ·  {words}" if region else words)
 
     def _frame_changed(self) -> None:
-        for cursor in self._cursors:
-            cursor.setValue(self.session.frame)
+        self._marks.move(self.session.frame)
         self.read_out.set_full_text(self.frame_text(self.session.frame))
 
     def _frames_changed(self) -> None:
-        frames = self.session.state.selection.frames
-        for region in self._ranges:
-            region.setVisible(frames is not None)
-        if frames is not None:
-            self._show_range(*frames)
-
-    def _show_range(self, first: int, last: int) -> None:
-        for region in self._ranges:
-            region.setRegion((first - 0.5, last + 0.5))
-            region.setVisible(True)
+        self._marks.select(self.session.state.selection.frames)
 
     def _dragged(self, first: int, last: int, shift: bool) -> None:
         self.session.select_frames(first, last)

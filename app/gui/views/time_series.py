@@ -30,6 +30,7 @@ from app.gui.traces import (
 )
 from app.gui.widgets import plots
 from app.gui.widgets.fields import choice, set_choice
+from app.gui.widgets.frame_marks import FrameMarks
 from app.gui.widgets.frame_mouse import FrameMouse
 from app.gui.widgets.mask_reader import MaskReader
 from app.gui.widgets.motion_traces import draw_displacement
@@ -102,8 +103,7 @@ class TimeSeriesView(View):
         self.body.addWidget(self.parcel_label)
         self.body.addWidget(self.graphics, 1)
         self._plots: dict[str, pg.PlotItem] = {}
-        self._cursors: list[pg.InfiniteLine] = []
-        self._ranges: list[pg.LinearRegionItem] = []
+        self._marks = FrameMarks()
         self._curves: list[tuple[pg.PlotItem, pg.PlotDataItem]] = []
         self._traces: tuple[Trace, ...] = ()
         self._made: object = None
@@ -111,7 +111,7 @@ class TimeSeriesView(View):
         self.reader.refused.connect(self.parcel_label.show_words)
         self._shown: object = None  # which traces are drawn
         self.mouse.clicked.connect(self._clicked)
-        self.mouse.dragging.connect(self._show_range)
+        self.mouse.dragging.connect(self._marks.shade)
         self.mouse.dragged.connect(lambda first, last, _shift: session.select_frames(first, last))
         self.listen(session.parcel_changed, self._selection_changed, soon=True)
         self.listen(session.crosshair_changed, self._crosshair_changed, soon=True)
@@ -138,7 +138,8 @@ class TimeSeriesView(View):
         state, signals, opened = self.session.state.plots, self._signals(), self.session.case
         self.graphics.clear()
         self._shown = None
-        self._plots, self._cursors, self._ranges, self._curves = {}, [], [], []
+        self._plots, self._curves = {}, []
+        self._marks.clear()
         colours = self.tokens()
         self.graphics.setBackground(QColor(colours.surface))
         set_choice(self.kind_box, state.series)
@@ -186,14 +187,7 @@ class TimeSeriesView(View):
         if time:
             if signals is not None:
                 plots.shade_flagged(item, signals.good_frames, colours)
-            region = pg.LinearRegionItem(movable=False, brush=plots.faint(colours.accent, 45))
-            region.setZValue(-5)
-            region.hide()
-            item.addItem(region, ignoreBounds=True)
-            self._ranges.append(region)
-            cursor = pg.InfiniteLine(pos=self.session.frame, pen=plots.pen(colours.accent, 1.5))
-            item.addItem(cursor, ignoreBounds=True)
-            self._cursors.append(cursor)
+            self._marks.add(item, self.session.frame, colours, alpha=45, depth=-5)
         return item
 
     def restyle(self) -> None:
@@ -304,20 +298,10 @@ class TimeSeriesView(View):
     # frames ----------------------------------------------------------------------
 
     def _frame_changed(self) -> None:
-        for cursor in self._cursors:
-            cursor.setValue(self.session.frame)
+        self._marks.move(self.session.frame)
 
     def _frames_changed(self) -> None:
-        frames = self.session.state.selection.frames
-        for region in self._ranges:
-            region.setVisible(frames is not None)
-        if frames is not None:
-            self._show_range(*frames)
-
-    def _show_range(self, first: int, last: int) -> None:
-        for region in self._ranges:
-            region.setRegion((first - 0.5, last + 0.5))
-            region.show()
+        self._marks.select(self.session.state.selection.frames)
 
     def _plots_changed(self) -> None:
         state = self.session.state.plots
