@@ -11,6 +11,7 @@ import numpy as np
 from PySide6.QtCore import QObject, Signal
 
 from app.core.errors import AppError
+from app.core.explanation_wording import baseline_words
 from app.gui.jobs import Jobs
 from app.gui.messages import Messages
 from app.gui.opened_maps import OpenedMap
@@ -29,6 +30,7 @@ _ATTRIBUTIONS = {
     "branches": "attribution",
     "series": "attributionseries",
     "connectivity": "attributionconnectivity",
+    "scan_series": "attributionscanseries",
 }
 
 
@@ -217,7 +219,9 @@ def _facts(drawn: DrawnLayer) -> dict[str, Any]:
     assert overlay is not None
     seed = re.sub("[^A-Za-z0-9]", "", drawn.title.removeprefix("Seed: ").title())
     return {
-        "desc": _ATTRIBUTIONS.get(overlay.kind, f"seed{seed}"),
+        "desc": _ATTRIBUTIONS.get(overlay.kind, f"seed{seed}")
+        + re.sub("[^A-Za-z0-9]", "", baseline_words(overlay.baseline).title()),
+        "baseline": overlay.baseline,
         "title": drawn.title,
         "unit": drawn.scale.unit,
         "threshold": float(drawn.scale.threshold),

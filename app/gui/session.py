@@ -23,7 +23,16 @@ from app.gui.history import History
 from app.gui.open_case import OpenCase, ScanPreview, grid_centre_mm, voxel_of
 from app.gui.opened_maps import OpenedMaps, ScanVolumes
 from app.gui.turns import Turns
-from app.gui.view_state import OVERLAYS, PARTS, Display, Point, Review, Selection, ViewState
+from app.gui.view_state import (
+    OVERLAYS,
+    PARTS,
+    SERIES_OVERLAYS,
+    Display,
+    Point,
+    Review,
+    Selection,
+    ViewState,
+)
 
 __all__ = [
     "OVERLAYS",
@@ -104,6 +113,17 @@ class Session(QObject):
     def display(self) -> Display:
         """How things are drawn."""
         return self.state.display
+
+    @property
+    def drawn(self) -> OpenCase | None:
+        """The open case as its explanation is drawn: from the baseline that was chosen.
+
+        Maps, tables and their exports show this one; the card, the report and whatever is
+        written into the case folder belong to the answer's own map, `case`.
+        """
+        if self.case is None:
+            return None
+        return self.case.from_baseline(self.state.explain.baseline)
 
     # what is open -----------------------------------------------------------
 
@@ -334,10 +354,14 @@ class Session(QObject):
         before, after = old.selection, new.selection
         if (before.crosshair_mm, before.native_mm) != (after.crosshair_mm, after.native_mm):
             self.crosshair_changed.emit()
-        framed = old.selection.frames != new.selection.frames and new.display.overlay == "series"
+        framed = old.selection.frames != new.selection.frames
+        framed = framed and new.display.overlay in SERIES_OVERLAYS
+        rebased = old.explain.baseline != new.explain.baseline
         for part in PARTS:
-            # the series map is of the selected frames: whoever draws it hears of them here
-            if getattr(old, part) != getattr(new, part) or (framed and part == "display"):
+            # the series map is of the selected frames, and every map (b) of the chosen baseline:
+            # whoever draws them hears of it here
+            redrawn = part == "display" and (framed or rebased)
+            if redrawn or getattr(old, part) != getattr(new, part):
                 getattr(self, f"{part}_changed").emit()
         self.state_changed.emit()
 

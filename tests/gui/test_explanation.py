@@ -181,15 +181,15 @@ def test_that_another_baseline_brings_its_own_figures_and_undo_brings_them_back(
 ) -> None:
     view = find(judged, "explain", HealthView)
     before = view.figures.text()
-    assert view.baseline.count() == 3
-    view.baseline.setCurrentIndex(2)
-    view.baseline.activated.emit(2)
+    assert view.baseline_box.count() == 3
+    view.baseline_box.setCurrentIndex(2)
+    view.baseline_box.activated.emit(2)
     assert view.figures.text() != before
-    assert "agreement with the map as shown" in view.figures.text()
+    assert "agreement with the answer's own map" in view.figures.text()
     assert judged.session.state.explain.baseline == 2
     judged.session.history.stack.undo()
     assert view.figures.text() == before
-    assert view.baseline.currentIndex() == 0
+    assert view.baseline_box.currentIndex() == 0
 
 
 def test_that_unstable_parcels_are_hatched_and_leave_the_lists(judged: MainWindow) -> None:

@@ -6,6 +6,7 @@ from PySide6.QtCore import QModelIndex, QSortFilterProxyModel, Qt
 from PySide6.QtGui import QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QComboBox, QTableView, QWidget
 
+from app.core.explanation_wording import titled
 from app.core.sides import side_word, without_side
 from app.gui.session import Point, Session
 from app.gui.widgets.cluster_table import COLUMNS, ClusterTable, NamedCluster
@@ -66,6 +67,11 @@ class ClustersView(View):
             self._listed = None  # listed at the next showing: clusters take a while
             return
         self._list_now()
+
+    def baseline(self) -> str:
+        """Of the layer that is listed."""
+        overlay = self._listed.overlay if self._listed is not None else None
+        return overlay.baseline if overlay is not None else ""
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Leave out columns where names could not be read: they come back with the room."""
@@ -149,7 +155,8 @@ class ClustersView(View):
             for row in range(self.proxy.rowCount())
         ]
         unit = self._listed.scale.unit if self._listed is not None else ""
-        names = {"Peak": f"Peak, {unit}", "Mean": f"Mean, {unit}", "x": "x, mm", "y": "y, mm",
+        peak, mean = (titled(f"{what}, {unit}", self.baseline()) for what in ("Peak", "Mean"))
+        names = {"Peak": peak, "Mean": mean, "x": "x, mm", "y": "y, mm",
                  "z": "z, mm"}  # fmt: skip
         return Table(tuple(names.get(name, name) for name in COLUMNS), rows)
 

@@ -6,7 +6,7 @@ from PySide6.QtCore import QModelIndex, QSortFilterProxyModel, Qt
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QLineEdit, QTableView, QWidget
 
-from app.gui.connections import matrix_title, shown_connections
+from app.gui.connections import matrix_case, matrix_title, shown_connections
 from app.gui.session import Session
 from app.gui.widgets.connection_rows import COLUMNS, ConnectionRows, connection_table
 from app.gui.widgets.parcel_table import SORT_ROLE, set_up_rows
@@ -64,7 +64,9 @@ class ConnectionsView(View):
         signals = opened.case.signals if opened is not None else None
         self.rows.show_connections(shown, signals)
         self.threshold.follow()
-        kind = matrix_title(opened, shown.kind) if shown is not None else ""
+        kind = (
+            "" if shown is None else matrix_title(matrix_case(self.session, shown.kind), shown.kind)
+        )
         self.title_label.setText(f"Connections by {kind}" if kind else self.title)
         header = self.table.horizontalHeader()
         for column, name in enumerate(COLUMNS):
@@ -76,6 +78,11 @@ class ConnectionsView(View):
                 header.resizeSection(column, self.fontMetrics().horizontalAdvance(longest) + 14)
         self._fit_columns()
         self._edge_changed()
+
+    def baseline(self) -> str:
+        """Of the connections that are listed."""
+        shown = shown_connections(self.session)
+        return shown.baseline if shown is not None else ""
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Leave out columns where names could not be read: they come back with the room."""

@@ -9,6 +9,7 @@ from PySide6.QtCore import QModelIndex, QSortFilterProxyModel, Qt
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QAbstractItemView, QLineEdit, QTableView, QWidget
 
+from app.core.explanation_wording import titled
 from app.gui.session import Session
 from app.gui.widgets.parcel_table import SORT_ROLE, set_up_rows, set_widths
 from app.gui.widgets.region_table import RegionTable
@@ -53,18 +54,19 @@ class RegionsView(View):
         self.refresh()
 
     def refresh(self) -> None:
-        """Fill the table for the case that is open."""
-        opened = self.session.case
+        """Fill the table for the case that is open, by the map (b) that is drawn."""
+        opened = self.session.drawn
         signals = opened.case.signals if opened is not None else None
         health = opened.health if opened is not None else None
         unstable = None
         if health is not None and not self.session.state.explain.show_unstable:
             unstable = health.unstable
-        self._everything = self.session.state.explain.show_unstable
+        self._made = (self.session.state.explain.show_unstable, self.baseline())
         found = opened.attribution if opened is not None else None
         self.regions.show_case(signals, found, unstable)
         explained = opened is not None and opened.attribution is not None
-        self.title_label.setText("Regions by (b), log-odds" if explained else "Regions")
+        title = titled("Regions by (b), log-odds", self.baseline()) if explained else "Regions"
+        self.title_label.setText(title)
         self.setAccessibleName(self.title_label.text())
         set_widths(self.table, self.regions.columns, self._width)
         self._fit_columns()
@@ -73,8 +75,13 @@ class RegionsView(View):
         self._parcel_changed()
 
     def _explain_changed(self) -> None:
-        if self._everything != self.session.state.explain.show_unstable:
+        if self._made != (self.session.state.explain.show_unstable, self.baseline()):
             self.refresh()
+
+    def baseline(self) -> str:
+        """Of the map that ranks the regions."""
+        opened = self.session.drawn
+        return opened.baseline if opened is not None else ""
 
     def sentence(self) -> str:
         """The selected region with its row's values."""
@@ -91,7 +98,7 @@ class RegionsView(View):
 
     def as_table(self) -> Table | None:
         """One row a region in atlas order, in full digits."""
-        opened = self.session.case
+        opened = self.session.drawn
         signals = opened.case.signals if opened is not None else None
         if opened is None or signals is None:
             return None
@@ -103,7 +110,9 @@ class RegionsView(View):
         }
         found, health = opened.attribution, opened.health
         if found is not None:
-            columns["(b) whole scan, log-odds"] = np.asarray(found.scan.per_parcel).tolist()
+            columns[titled("(b) whole scan, log-odds", opened.baseline)] = np.asarray(
+                found.scan.per_parcel
+            ).tolist()
             columns["(a) each branch, log-odds"] = np.asarray(found.branches.per_parcel).tolist()
             columns["(a) and (b)"] = ["disagree" if d else "agree" for d in found.disagreeing]
         if health is not None:

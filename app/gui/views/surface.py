@@ -9,6 +9,7 @@ from PySide6.QtCore import QTimer
 from PySide6.QtGui import QPixmap, QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QWidget
 
+from app.core.explanation_wording import baseline_words, titled
 from app.gui.connections import Shown, shown_connections
 from app.gui.open_case import BRAIN_GREY
 from app.gui.session import Session
@@ -277,9 +278,11 @@ class SurfaceView(View):
     def _show_legend(self, shape: str) -> None:
         """Title, bar and the words below: of the connections or of the parcels."""
         if shape == "glass":
-            self.title_label.setText("Connections")
             self.title_label.setToolTip("")
-            self.bar.set_scale(None if self.shown is None else self.shown.scale, title="Connection")
+            scale = None if self.shown is None else self.shown.scale
+            note = baseline_words(self.baseline())
+            self.title_label.setText(titled("Connections", self.baseline()))
+            self.bar.set_scale(scale, title="Connection", note=note)
             self.words.setText(self.shown.words if self.shown is not None else "")
             return
         self.canvas.legend = Legend()
@@ -290,8 +293,15 @@ class SurfaceView(View):
             return
         scale = self.overlay.scale
         clipped = scale.clipped(self.overlay.values)
-        self.bar.set_scale(scale, clipped=clipped, title=self.overlay.title)
+        note = baseline_words(self.overlay.baseline)
+        self.bar.set_scale(scale, clipped=clipped, title=self.overlay.title, note=note)
         self.words.setText(f"{self.overlay.title}: {self.overlay.hidden_text}")
+
+    def baseline(self) -> str:
+        """Of the parcels' map, or of the connections."""
+        if self.shape() == "glass":
+            return self.shown.baseline if self.shown is not None else ""
+        return self.overlay.baseline if self.overlay is not None else ""
 
     def _change_shape(self, scene: SurfaceScene, shape: str) -> None:
         opened = self.session.case
@@ -360,13 +370,15 @@ class SurfaceView(View):
             edges = self.shown.edges
             pairs = zip(edges.pairs(), edges.value.tolist(), strict=True)
             rows = [(names[a], names[b], value) for (a, b), value in pairs]
-            return Table(("Region", "Other region", self.shown.unit or "Value"), rows)
+            unit = titled(self.shown.unit or "Value", self.shown.baseline)
+            return Table(("Region", "Other region", unit), rows)
         if self.overlay is None:
             return None
         values = (float(v) for v in self.overlay.values)
         shown = ("yes" if s else "no" for s in self.overlay.shown)
         found = list(zip(names, networks, values, shown, strict=True))
-        return Table(("Region", "Network", self.overlay.scale.unit, "Over threshold"), found)
+        unit = titled(self.overlay.scale.unit, self.overlay.baseline)
+        return Table(("Region", "Network", unit, "Over threshold"), found)
 
     def _parcel_count(self) -> int:
         opened = self.session.case

@@ -109,7 +109,7 @@ class LayerStack:
             overlay = current_overlay(session)
             opacity = session.display.opacity
         else:
-            overlay = layer_overlay(opened, layer)
+            overlay = layer_overlay(session, layer)
             opacity = layer.opacity
         if overlay is None:
             return None
