@@ -13,7 +13,16 @@ from app.attribution.baselines import seen_from
 from app.core.arrays import Bools, Floats, Ints
 from app.core.colours import display_order
 from app.core.explanation_health import BASELINES, ExplanationHealth, Sensitivity
-from app.core.results import CENSORED, Attribution, Case, Finding, Outcome, Scan
+from app.core.results import (
+    CENSORED,
+    Attribution,
+    Case,
+    Finding,
+    Outcome,
+    Scan,
+    Verdict,
+    overrides_quality,
+)
 from app.core.sides import without_unknown_sides
 from app.study.case_store import read_case
 from app.study.case_view import CaseView, open_view
@@ -163,6 +172,13 @@ class OpenCase:
         return prediction is None or prediction.outcome is Outcome.WITHHELD
 
     @property
+    def may_be_overruled(self) -> bool:
+        """Whether its verdict withholds the number and was not overruled yet."""
+        quality = self.case.quality
+        withheld = quality is not None and quality.verdict is Verdict.WITHHELD
+        return withheld and not overrides_quality(self.case)
+
+    @property
     def attribution(self) -> Attribution | None:
         """The attribution, never for a withheld case: its sum would give the number away."""
         return None if self.withheld else self.case.attribution
@@ -255,6 +271,11 @@ class OpenCase:
         with np.load(paths[0], allow_pickle=False) as stored:
             field, grid = stored.get("displacement_mm"), stored.get("displacement_affine")
             return stored["affine"], field, grid
+
+    def parcels_of(self, network: str) -> tuple[int, ...]:
+        """0-based parcels of a network, in atlas order."""
+        networks = () if self.case.signals is None else self.case.signals.networks
+        return tuple(parcel for parcel, name in enumerate(networks) if name == network)
 
     def parcel_at(self, mm: Point) -> int | None:
         """0-based parcel under a template point, None outside the atlas."""

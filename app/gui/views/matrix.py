@@ -29,7 +29,8 @@ from app.gui.jobs import Reader
 from app.gui.session import OpenCase, Session
 from app.gui.widgets.colour_bar import ColourBar
 from app.gui.widgets.fields import choice, set_choice
-from app.gui.widgets.matrix_canvas import MatrixCanvas, MatrixContent
+from app.gui.widgets.matrix_canvas import MatrixCanvas
+from app.gui.widgets.matrix_content import MatrixContent
 from app.gui.widgets.matrix_export import FORMATS, matrix_bytes, matrix_sidecar, write_matrix
 from app.gui.widgets.tables import Cell, Table
 from app.gui.widgets.threshold_row import ThresholdRow
@@ -68,6 +69,7 @@ class MatrixView(View):
     )
     gestures: ClassVar[tuple[tuple[str, str], ...]] = (
         ("Click", "Select the connection everywhere"),
+        ("Click a network's name or strip", "Select the network everywhere"),
         ("Wheel", "Zoom about the pointer"),
         ("Middle drag, Shift+drag", "Move the zoomed matrix"),
     )
@@ -105,8 +107,10 @@ class MatrixView(View):
         self.body.addWidget(self.read_out)
         self.canvas.hovered.connect(self._hovered)
         self.canvas.clicked.connect(session.select_edge)
+        self.canvas.network_clicked.connect(session.select_network)
         self.listen(session.parcel_changed, self._selection_changed, soon=True)
         self.listen(session.edge_changed, self._selection_changed, soon=True)
+        self.listen(session.network_changed, self._selection_changed, soon=True)
         self.listen(session.display_changed, self._state_changed)
         self.listen(session.plots_changed, self._state_changed)
         self.listen(session.explain_changed, self._state_changed)
@@ -282,7 +286,9 @@ class MatrixView(View):
             self.canvas.setAccessibleDescription(self.read_out.full_text())
 
     def _selection_changed(self) -> None:
-        self.canvas.set_selection(self.session.parcel, self.session.edge)
+        session = self.session
+        network = () if session.parcel is not None else session.selected_parcels
+        self.canvas.set_selection(session.parcel, session.edge, network)
         self._hovered(-1, -1)
 
     # keys ------------------------------------------------------------------------

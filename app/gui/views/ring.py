@@ -32,6 +32,7 @@ class RingView(View):
     gestures: ClassVar[tuple[tuple[str, str], ...]] = (
         ("Click a curve", "Select the connection everywhere"),
         ("Click the rim", "Select the region everywhere"),
+        ("Click a network's name, double click its rim", "Select the network everywhere"),
     )
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
@@ -52,8 +53,10 @@ class RingView(View):
         self.canvas.hovered.connect(self._hovered)
         self.canvas.clicked.connect(session.select_edge)
         self.canvas.parcel_clicked.connect(session.select_parcel)
+        self.canvas.network_clicked.connect(session.select_network)
         self.listen(session.parcel_changed, self._selection_changed, soon=True)
         self.listen(session.edge_changed, self._selection_changed, soon=True)
+        self.listen(session.network_changed, self._selection_changed, soon=True)
         self.listen(session.display_changed, self._state_changed)
         self.listen(session.plots_changed, self._state_changed)
         self.listen(session.explain_changed, self._state_changed)
@@ -131,7 +134,8 @@ class RingView(View):
         self.canvas.setAccessibleDescription(words)
 
     def _selection_changed(self) -> None:
-        self.canvas.set_selection(self.session.parcel, self.session.edge)
+        session = self.session
+        self.canvas.set_selection(session.parcel, session.edge, session.state.selection.network)
         self._hovered(-1, -1)
 
     def next_edge(self) -> None:

@@ -15,17 +15,21 @@ from PySide6.QtWidgets import QCheckBox, QFileDialog, QWidget
 from app.core.arrays import Floats
 from app.core.results import CleanSignals
 from app.gui.session import Session
-from app.gui.traces import (
+from app.gui.trace_values import (
     Trace,
     axis_words,
-    current_key,
     drawn_points,
     drawn_rows,
+    save_traces,
+)
+from app.gui.traces import (
+    current_key,
     hold,
     hold_key,
     mask_key,
+    more,
     repetition_time_s,
-    save_traces,
+    sphere_key,
     trace_of,
 )
 from app.gui.widgets import plots
@@ -34,6 +38,7 @@ from app.gui.widgets.frame_marks import FrameMarks
 from app.gui.widgets.frame_mouse import FrameMouse
 from app.gui.widgets.mask_reader import MaskReader
 from app.gui.widgets.motion_traces import draw_displacement
+from app.gui.widgets.roi_button import RoiButton
 from app.gui.widgets.tables import Table
 from app.gui.widgets.trace_legend import Look, TraceLegend, look_of, plain_look
 from app.gui.widgets.view import View
@@ -41,7 +46,7 @@ from app.gui.widgets.view_keys import ViewCommand
 
 _KINDS = {"time": "Over time", "spectrum": "Spectrum"}
 _SOURCES = {"parcel": "Parcel", "voxel": "Voxel"}
-_NO_MASK = "Add a mask as a layer of the slices first."
+_NO_MASK = "Add a mask as a layer first; of an image of labels, put the crosshair on one."
 _NO_VOXELS = "Open the scan itself (File, Open scan) to read its voxels."
 
 
@@ -56,7 +61,16 @@ class TimeSeriesView(View):
     takes_turns = True
     commands: ClassVar[tuple[ViewCommand, ...]] = (
         ViewCommand("hold", "Hold this time series", "T", "hold"),
-        ViewCommand("hold_mask", "Hold the mean inside the uppermost mask", "", "hold_mask"),
+        ViewCommand(
+            "hold_mask", "Hold the mean inside the uppermost mask or label", "", "hold_mask"
+        ),
+        ViewCommand(
+            "hold_sphere",
+            "Hold the mean in a sphere at the crosshair",
+            "R",
+            "hold_sphere",
+            help="Of the radius that was chosen last under ROI",
+        ),
         ViewCommand("release", "Let all held time series go", "Shift+T", "release"),
         ViewCommand("back", "Volume before", ",", "volume_before"),
         ViewCommand("on", "Next volume", ".", "volume_after"),
@@ -92,7 +106,10 @@ class TimeSeriesView(View):
             state.series,
             lambda key: session.change("Time or spectrum", "plots", series=key),
         )
-        for widget in (self.source_box, self.percent_box, self.kind_box):
+        self.roi_button = RoiButton(session)
+        self.roi_button.sphere_asked.connect(self.hold_sphere)
+        self.roi_button.mask_asked.connect(self.hold_mask)
+        for widget in (self.source_box, self.roi_button, self.percent_box, self.kind_box):
             self.tools.addWidget(widget)
         self.graphics = pg.GraphicsLayoutWidget()
         self.graphics.ci.layout.setSpacing(2)
@@ -113,7 +130,8 @@ class TimeSeriesView(View):
         self.mouse.clicked.connect(self._clicked)
         self.mouse.dragging.connect(self._marks.shade)
         self.mouse.dragged.connect(lambda first, last, _shift: session.select_frames(first, last))
-        self.listen(session.parcel_changed, self._selection_changed, soon=True)
+        for signal in (session.parcel_changed, session.network_changed):
+            self.listen(signal, self._selection_changed, soon=True)
         self.listen(session.crosshair_changed, self._crosshair_changed, soon=True)
         self.listen(session.frame_changed, self._frame_changed)
         self.listen(session.volumes_changed, self.refresh)
@@ -278,7 +296,7 @@ class TimeSeriesView(View):
 
     def _tell(self, current: str) -> None:
         entries = [
-            (trace.name + self._more(trace) * (trace.key == current), self._look(trace.key))
+            (trace.name + more(self.session, trace) * (trace.key == current), self._look(trace.key))
             for trace in self._traces
         ]
         self.parcel_label.show_entries(tuple(entries))
@@ -286,14 +304,7 @@ class TimeSeriesView(View):
             parcel = self.session.state.plots.trace == "parcel" and self.session.case is not None
             voxel = self.native or not parcel
             none = voxel and not self._has_voxels()
-            self.parcel_label.show_words(_NO_VOXELS if none else "Click a parcel.")
-
-    def _more(self, trace: Trace) -> str:
-        signals, parcel = self._signals(), self.session.parcel
-        if not trace.key.startswith("parcel") or signals is None or parcel is None:
-            return ""
-        share = signals.coverage[parcel] * 100
-        return f"  ·  {signals.networks[parcel]}  ·  coverage {share:.0f} %"
+            self.parcel_label.show_words(_NO_VOXELS if none else "Click a parcel or a network.")
 
     # frames ----------------------------------------------------------------------
 
@@ -321,12 +332,19 @@ class TimeSeriesView(View):
         hold(self.session, native=self.native)
 
     def hold_mask(self) -> None:
-        """Hold the mean of the mask that lies uppermost among the layers."""
+        """Hold the mean of the mask that lies uppermost among the layers, or of a label."""
         key = mask_key(self.session)
+        self._hold_region(key, _NO_VOXELS if key else _NO_MASK)
+
+    def hold_sphere(self) -> None:
+        """Hold the mean in a sphere at the crosshair."""
+        self._hold_region(sphere_key(self.session, native=self.native), _NO_VOXELS)
+
+    def _hold_region(self, key: str, trouble: str) -> None:
         if key and self._has_voxels():
             hold_key(self.session, key)
         else:
-            self.parcel_label.show_words(_NO_VOXELS if key else _NO_MASK)
+            self.parcel_label.show_words(trouble)
 
     def release(self) -> None:
         """Keep none."""

@@ -64,6 +64,12 @@ class ConnectionRows(QAbstractTableModel):
         self.shown, self._signals = shown, signals
         self.endResetModel()
 
+    def networks_of(self, row: int) -> tuple[str, ...]:
+        """The networks of both ends."""
+        if self._signals is None:
+            return ()
+        return tuple(self._signals.networks[end] for end in self.edge(row))
+
     def edge(self, row: int) -> tuple[int, int]:
         """The parcels of a row."""
         assert self.shown is not None
