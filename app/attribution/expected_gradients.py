@@ -60,6 +60,7 @@ def expected_gradients(
     node_counts: tuple[int, ...] = NODE_COUNTS,
     told: Told = silent,
     kept: Sequence[Kept] | None = None,
+    measured: bool = True,
 ) -> ScanAttribution:
     """Average over references of the path attributions of both routes.
 
@@ -81,13 +82,17 @@ def expected_gradients(
     kept
         (reference,) the series route's share at each place of the path: taken from here where it
         is there, and put there. Another matrix score may use what the same series score left.
+    measured
+        Ask for the log-odds at the ends of the paths; without, difference and error are NaN.
     """
+
+    def both(one: Tensor) -> tuple[float, float]:
+        if not measured:
+            return float("nan"), float("nan")
+        return float(series_score(one)), float(matrix_score(correlation_of(one)))
+
     with torch.no_grad():
-        top = (float(series_score(inputs)), float(matrix_score(correlation_of(inputs))))
-        lows = [
-            (float(series_score(one)), float(matrix_score(correlation_of(one))))
-            for one in references
-        ]
+        top, lows = both(inputs), [both(one) for one in references]
     difference = sum(top) - float(np.mean([sum(low) for low in lows]))
     each = tuple(sum(top) - sum(low) for low in lows)
 

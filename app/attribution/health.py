@@ -91,7 +91,12 @@ def judge(
     kept: list[Kept] = [{} for _ in model.references]  # of the scan as it is
 
     def drawn(
-        one: ExplainableModel, count: int | None, name: str, kept: Sequence[Kept] | None = None
+        one: ExplainableModel,
+        count: int | None,
+        name: str,
+        kept: Sequence[Kept] | None = None,
+        *,
+        measured: bool = True,
     ) -> _Map:
         nonlocal done
         start = done
@@ -100,7 +105,7 @@ def judge(
             progress.step((start + share) / total, name)
 
         told(0.0)
-        found = _map(one, count, told, kept)
+        found = _map(one, count, told, kept, measured=measured)
         done += 1
         return found
 
@@ -118,7 +123,8 @@ def judge(
             deviations.setdefault(one.kind, []).append(away)
         similar: dict[str, list[float]] = {}
         for one in ignorant:
-            found = drawn(one.model, REFERENCES, f"{one.kind}: {one.name}")
+            # of a model that knows nothing the map alone is looked at, never its number
+            found = drawn(one.model, REFERENCES, f"{one.kind}: {one.name}", measured=False)
             similar.setdefault(one.kind, []).append(
                 spearman(np.abs(found.parcels[present]), np.abs(alike[0][present]))
             )
@@ -145,7 +151,12 @@ def _same_series(one: Altered, model: ExplainableModel) -> bool:
 
 
 def _map(
-    model: ExplainableModel, count: int | None, told: Told, kept: Sequence[Kept] | None = None
+    model: ExplainableModel,
+    count: int | None,
+    told: Told,
+    kept: Sequence[Kept] | None = None,
+    *,
+    measured: bool = True,
 ) -> _Map:
     references = model.references if count is None else model.references[:count]
     if isinstance(model, JointlyExplainable):
@@ -156,7 +167,7 @@ def _map(
     else:
         found = expected_gradients(
             model.series_log_odds, model.connectivity_log_odds, model.correlation_of, model.series,
-            references, node_counts=NODES, told=told, kept=kept,
+            references, node_counts=NODES, told=told, kept=kept, measured=measured,
         )  # fmt: skip
     return _Map(*_folded(found.series, found.connections), found)
 

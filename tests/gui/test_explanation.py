@@ -241,7 +241,7 @@ def test_that_the_button_asks_the_worker_and_the_answer_fills_the_page(
     view = find(window, "explain", HealthView)
     assert "not computed yet" in words_of(view)
     qtbot.mouseClick(view.compute, Qt.MouseButton.LeftButton)
-    qtbot.waitUntil(lambda: view.compute.isHidden(), timeout=5000)
+    qtbot.waitUntil(lambda: view.work.isHidden(), timeout=5000)
     (job,) = [one for one in worker.jobs if one.name == "explain"]
     assert job.arguments["health"] is True
     assert job.arguments["sensitivity"] is False

@@ -61,9 +61,7 @@ class TimeSeriesView(View):
     takes_turns = True
     commands: ClassVar[tuple[ViewCommand, ...]] = (
         ViewCommand("hold", "Hold this time series", "T", "hold"),
-        ViewCommand(
-            "hold_mask", "Hold the mean inside the uppermost mask or label", "", "hold_mask"
-        ),
+        ViewCommand("hold_mask", "Hold the mean inside the uppermost mask", "", "hold_mask"),
         ViewCommand(
             "hold_sphere",
             "Hold the mean in a sphere at the crosshair",

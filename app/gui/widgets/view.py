@@ -147,7 +147,10 @@ class View(QWidget):
         session.case_changed.connect(self._case_changed)
         session.state_changed.connect(self._describe_later.start)
         session.explain_changed.connect(self._baseline_later.start)
+        self._beginning = True  # what a subclass draws is not there yet
         self._show_stamps()
+        self._beginning = False
+        self._baseline_later.start()
 
     def listen(
         self, signal: SignalInstance, handler: Callable[[], None], *, soon: bool = False
@@ -344,6 +347,7 @@ class View(QWidget):
         self.stamp_label.set_full_text(self._stamp_text())
 
     def _stamp_text(self, *more: str) -> str:
-        footnote, other = self.footnote(), baseline_words(self.baseline())
+        baseline = "" if self._beginning else self.baseline()
+        footnote, other = self.footnote(), baseline_words(baseline)
         own = [text for text in (footnote, other and f"Map (b), {other}") if text]
         return "  ·  ".join([*own, *self.session.stamps(), *more])
