@@ -112,6 +112,7 @@ class ClustersView(View):
         unit = listed.scale.unit
         stated = f", {unit}" if unit.startswith("no ") else f" in {unit}"
         self._show(named, f"{count}{stated}; {listed.hidden_text}")
+        self._show_stamps()
 
     def _show(self, named: tuple[NamedCluster, ...], words: str) -> None:
         self._following = True

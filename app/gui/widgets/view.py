@@ -146,7 +146,8 @@ class View(QWidget):
         self._describe_later.timeout.connect(self._describe)
         session.case_changed.connect(self._case_changed)
         session.state_changed.connect(self._describe_later.start)
-        session.explain_changed.connect(self._baseline_later.start)
+        for signal in (session.explain_changed, session.display_changed, session.slices_changed):
+            signal.connect(self._baseline_later.start)
         self._beginning = True  # what a subclass draws is not there yet
         self._show_stamps()
         self._beginning = False
