@@ -66,6 +66,11 @@ def titled(title: str, baseline: str) -> str:
     return f"{title}, {baseline_words(baseline)}" if baseline else title
 
 
+def headed(title: str, baseline: str) -> str:
+    """The same for a head line with little room: which baseline it is stands below the view."""
+    return f"{title}, other baseline" if baseline else title
+
+
 def other_baseline_text(name: str) -> str:
     """What must be read above maps that are not the answer's own."""
     return (

@@ -201,7 +201,7 @@ def _opened(facts: Mapping[str, Any]) -> OpenedMap:
         facts["unit"],
         facts["kind"],
         tuple(facts["notes"]),
-        tuple((side, loaded[side]) for side in loaded.files) if surface else (),
+        tuple((side, loaded[f"arr_{n}"]) for n, side in enumerate(facts.get("sides", ()))),
         bool(facts.get("labels", False)),
     )
 

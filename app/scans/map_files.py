@@ -69,7 +69,8 @@ def read_map(path: Path, grids: tuple[Grid, ...]) -> PlacedMap:
         data = np.where(there, data, 0.0)
     distinct = np.unique(data[data != 0])
     mask = distinct.size == 1
-    labels = mask or _are_labels(stored.data, distinct)
+    whole = np.issubdtype(stored.data.dtype, np.integer)
+    labels = mask or (whole and distinct.size < _MOST_LABELS)
     if not _same_grid(stored, grid):
         way = "nearest neighbour" if labels else "linear interpolation"
         mm = " x ".join(f"{s:g}" for s in np.round(_size_mm(stored.affine), 2))
@@ -95,14 +96,6 @@ def read_map(path: Path, grids: tuple[Grid, ...]) -> PlacedMap:
         unit[:24] if isinstance(unit, str) else "no unit stated",
         tuple(notes),
     )
-
-
-def _are_labels(stored: NDArray[Any], distinct: NDArray[Any]) -> bool:
-    """Whether numbers are names: whole ones, not many; scaled files hold them as fractions too."""
-    if distinct.size >= _MOST_LABELS:
-        return False
-    whole = np.issubdtype(stored.dtype, np.integer)
-    return bool(whole or (distinct.size > 1 and (distinct == np.rint(distinct)).all()))
 
 
 def on_grid(data: NDArray[Any], affine: Floats, grid: Grid, *, order: int) -> NDArray[np.float32]:

@@ -59,7 +59,7 @@ def _open_surface(path: Path, arguments: Mapping[str, Any]) -> dict[str, Any]:
     placed = read_surface_map(path, arguments["vertices"])
     target = Path(arguments["scratch"]) / f"map-{placed.sha256[:16]}-surface.npz"
     with storage_errors():
-        np.savez(target, **dict(placed.sides))
+        np.savez(target, *(values for _, values in placed.sides))
     return {
         "sha256": placed.sha256,
         "name": placed.name,
@@ -67,6 +67,7 @@ def _open_surface(path: Path, arguments: Mapping[str, Any]) -> dict[str, Any]:
         "kind": "surface",
         "unit": placed.unit,
         "labels": placed.labels,
+        "sides": [side for side, _ in placed.sides],
         "notes": list(placed.notes),
         "values": str(target),
         "path": str(path),

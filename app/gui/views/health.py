@@ -14,6 +14,7 @@ from app.core.explanation_health import (
 )
 from app.core.explanation_wording import (
     SUPPRESSOR_CAPTION,
+    headed,
     health_estimate,
     health_rows,
     stability_text,
@@ -124,7 +125,7 @@ class HealthView(View):
         self.baseline_box.setCurrentIndex(chosen)
         opened, drawn, repeats = self.session.case, self.session.drawn, self._baselines()
         found = opened.attribution if opened is not None else None
-        self.title_label.setText(titled(self.title, self.baseline()))
+        self.title_label.setText(headed(self.title, self.baseline()))
         if found is None:
             self.figures.setText("")
         elif chosen == 0 or chosen > len(repeats):

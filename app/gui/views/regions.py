@@ -10,7 +10,7 @@ from PySide6.QtCore import QModelIndex, Qt
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QAbstractItemView, QLineEdit, QTableView, QWidget
 
-from app.core.explanation_wording import titled
+from app.core.explanation_wording import headed, titled
 from app.gui.session import Session
 from app.gui.widgets.network_filter import NetworkChip, NetworkFilter
 from app.gui.widgets.parcel_table import set_up_rows, set_widths
@@ -73,7 +73,7 @@ class RegionsView(View):
         found = opened.attribution if opened is not None else None
         self.regions.show_case(signals, found, unstable)
         explained = opened is not None and opened.attribution is not None
-        title = titled("Regions by (b), log-odds", self.baseline()) if explained else "Regions"
+        title = headed("Regions by (b), log-odds", self.baseline()) if explained else "Regions"
         self.title_label.setText(title)
         self.setAccessibleName(self.title_label.text())
         set_widths(self.table, self.regions.columns, self._width)

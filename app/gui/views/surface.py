@@ -9,7 +9,7 @@ from PySide6.QtCore import QTimer
 from PySide6.QtGui import QPixmap, QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QWidget
 
-from app.core.explanation_wording import baseline_words, titled
+from app.core.explanation_wording import baseline_words, headed, titled
 from app.gui.connections import Shown, shown_connections
 from app.gui.open_case import BRAIN_GREY
 from app.gui.session import Session
@@ -220,7 +220,7 @@ class SurfaceView(CameraKeys, View):
             self.title_label.setToolTip("")
             scale = None if self.shown is None else self.shown.scale
             note = baseline_words(self.baseline())
-            self.title_label.setText(titled("Connections", self.baseline()))
+            self.title_label.setText(headed("Connections", self.baseline()))
             self.bar.set_scale(scale, title="Connection", note=note)
             self.words.setText(self.shown.words if self.shown is not None else "")
             return

@@ -12,7 +12,7 @@ from app.core import wording
 from app.core.arrays import Bools, Floats
 from app.core.colour_maps import SIGNED_MAPS, LayerScale, as_layer_scale
 from app.core.colours import CORRELATION_LIMIT, MagnitudeScale, SignedScale, signed_scale
-from app.core.explanation_wording import METHOD_LETTERS, METHOD_NAMES, frames_map, titled
+from app.core.explanation_wording import METHOD_LETTERS, METHOD_NAMES, frames_map, headed, titled
 from app.core.sides import side_word, without_side
 from app.gui.session import OVERLAYS, OpenCase, Session
 from app.gui.view_state import SCAN_OVERLAYS, SERIES_OVERLAYS
@@ -194,7 +194,7 @@ def name_method(label: QLabel, title: str, overlay: Overlay | None) -> None:
     method = "scan" if kind in SCAN_OVERLAYS else method
     letter = METHOD_LETTERS.get(method, "")
     baseline = overlay.baseline if overlay is not None else ""
-    label.setText(titled(f"{title} {letter}".strip(), baseline))
+    label.setText(headed(f"{title} {letter}".strip(), baseline))
     label.setToolTip(METHOD_NAMES.get(method, ""))
 
 

@@ -22,7 +22,7 @@ class RoiButton(QToolButton):
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.session = session
-        self.setText("ROI")
+        self.setText("ROI \N{BLACK DOWN-POINTING SMALL TRIANGLE}")
         self.setToolTip("Hold the mean of a region of interest: a sphere at the crosshair, a mask")
         self.setAccessibleName("Region of interest whose mean is held")
         self.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
