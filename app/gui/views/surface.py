@@ -188,9 +188,9 @@ class SurfaceView(CameraKeys, View):
 
     def _draw(self) -> None:
         scene, shape = self.canvas.scene, self.shape()
-        found = top_overlay(self.session)
-        self.overlay = found if isinstance(found, Overlay) else None
-        self.vertex_map = found if isinstance(found, DrawnLayer) else None
+        top = top_overlay(self.session)
+        self.overlay = top if isinstance(top, Overlay) else None
+        self.vertex_map = top if isinstance(top, DrawnLayer) else None
         self.shown = shown_connections(self.session) if shape == "glass" else None
         set_choice(self.shape_box, shape)
         self._show_legend(shape)
@@ -218,10 +218,10 @@ class SurfaceView(CameraKeys, View):
         """Title, bar and the words below: of the connections or of the parcels."""
         if shape == "glass":
             self.title_label.setToolTip("")
-            scale = None if self.shown is None else self.shown.scale
             note = baseline_words(self.baseline())
             self.title_label.setText(headed("Connections", self.baseline()))
-            self.bar.set_scale(scale, title="Connection", note=note)
+            of_shown = None if self.shown is None else self.shown.scale
+            self.bar.set_scale(of_shown, title="Connection", note=note)
             self.words.setText(self.shown.words if self.shown is not None else "")
             return
         self.canvas.legend = Legend()
