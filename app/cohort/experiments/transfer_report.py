@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from app.cohort.calibration import WORDS
 from app.cohort.experiments.record_parts import estimate_of
 from app.cohort.experiments.record_words import question_rows
 from app.cohort.experiments.reliance import BranchReliance, GradientReliance
@@ -170,7 +171,8 @@ def transfer_facts(
             ("Across", across.splits.kind),
             ("Within", within[0].splits.kind),
             ("Seed", str(across.splits.seed)),
-            ("Calibration", "Platt scaling on inner folds of the training data set"),
+            ("Calibration", f"{WORDS[cohort.plan.protocol.calibration]} on inner folds of the "
+             "training data set"),
         ),
         provenance=tuple(
             (f"{name}, SHA-256", one.cohort.sha256())

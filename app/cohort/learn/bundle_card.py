@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from app.cohort.calibration import WORDS
 from app.cohort.learn.comparison import best_covariate_rival
 from app.cohort.learn.conformal import conformal_scores
 from app.cohort.learn.evaluate import Evaluation
@@ -88,7 +89,7 @@ def card_values(evaluation: Evaluation, made: Made) -> dict[str, Any]:
         "contract": _contract(evaluation, made),
         "sizes": dict(made.sizes),
         "calibration": {
-            "method": "Platt, out-of-fold log-odds of all repeats",
+            "method": f"{WORDS[plan.protocol.calibration]}, out-of-fold log-odds of all repeats",
             "slope": made.calibration.slope,
             "intercept": made.calibration.intercept,
         },
