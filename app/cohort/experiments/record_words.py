@@ -142,8 +142,8 @@ def answers_of(figures: Figures) -> dict[str, str]:
         "7": f"Recipe preset {recipe['preset']}, atlas {recipe['atlas']}, the same for everybody; "
         "scans whose quality withholds a number take no part.",
         "8": f"{_primary(figures)}{with_signs(responder['definition'])} at "
-        f"{responder['time_point']} (column '{outcome['column']}', scale {outcome['scale']}). Assessment and blinding: for the "
-        "authors.",
+        f"{responder['time_point']} (column '{outcome['column']}', scale {outcome['scale']}). "
+        "Assessment and blinding: for the authors.",
         "9": f"Inputs of the models: {inputs}; all from before treatment, columns by allow-list.",
         "10": "No sample size calculation; the learning curve and the intervals show what "
         f"{count} people give.",

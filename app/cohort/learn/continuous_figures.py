@@ -109,7 +109,8 @@ def continuous_figures(evaluation: Evaluation, draws: Ints) -> dict[str, Any] | 
 
 
 def _errors(model: ModelScores, rows: Ints) -> Errors:
-    assert model.predicted is not None and model.target is not None
+    assert model.predicted is not None
+    assert model.target is not None
     return Errors.of(model.predicted[:, rows], model.target[:, rows])
 
 
@@ -123,7 +124,8 @@ def _alone(model: ModelScores, rows: Ints) -> Errors:
 def _of(
     model: ModelScores, errors: Errors, adjusted: Floats, rows: Ints, drawn: Ints, counts: Floats
 ) -> dict[str, Any]:
-    assert model.predicted is not None and model.target is not None
+    assert model.predicted is not None
+    assert model.target is not None
     predicted, target = model.predicted[:, rows], model.target[:, rows]
     scores = model.scores.log_odds[:, rows]
     truth = np.broadcast_to(adjusted[rows], scores.shape)

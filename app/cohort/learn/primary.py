@@ -31,7 +31,7 @@ def primary_of(cohort: LabelledCohort) -> dict[str, Any]:
 
 
 def primary_deviations(cohort: LabelledCohort) -> list[Deviation]:
-    """A responder definition that is primary although the columns tell the change, or the reverse."""
+    """A responder definition in the place of a change that is told, or the reverse."""
     plan, change = cohort.plan, cohort.change
     if plan.primary == CONTINUOUS and change is None:
         return [

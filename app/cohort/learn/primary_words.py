@@ -28,7 +28,7 @@ def spread(value: float | None, interval: Any, form: str = ".2f") -> str:
 
 
 def continuous_lines(figures: Figures) -> list[str]:
-    """The continuous outcome of the headline model, sentence by sentence; [] where there is none."""
+    """The continuous outcome of the headline model, in sentences; [] where there is none."""
     found = figures.get("continuous")
     if not found or "comparisons" not in found:
         return []
