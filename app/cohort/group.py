@@ -87,13 +87,15 @@ def poolable_rows(rows: Sequence[CohortRow]) -> tuple[tuple[CohortRow, ...], tup
         ``cohort.mixed``: rows of different drugs, time points, definitions, atlases or presets.
     """
     finished = [row for row in rows if row.finished]
-    usable = [row for row in finished if row.quality != Verdict.WITHHELD.value]
+    told = [row for row in finished if not row.blocking]
+    usable = [row for row in told if row.quality != Verdict.WITHHELD.value]
     seen: dict[str, str] = {}
     once = [row for row in usable if seen.setdefault(row.scan_sha256, row.key) == row.key]
     reasons = []
     for count, why in (
         (len(rows) - len(finished), "without an analysis"),
-        (len(finished) - len(usable), "withheld for quality"),
+        (len(finished) - len(told), "with a blocking finding, such as unknown left and right"),
+        (len(told) - len(usable), "withheld for quality"),
         (len(usable) - len(once), "of the same scan as another row"),
     ):
         if count:

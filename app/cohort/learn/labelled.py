@@ -228,6 +228,8 @@ def read_cohort(
         row = wanted.get(_scan_key(scan, session_column))
         if row is None:
             excluded.append(Excluded(scan.participant, "not selected by the plan"))
+        elif scan.blocking:
+            excluded.append(Excluded(scan.participant, f"not usable: {scan.blocking}"))
         elif scan.verdict == Verdict.WITHHELD.value:
             excluded.append(Excluded(scan.participant, "quality withholds a number"))
         else:

@@ -109,7 +109,7 @@ def study_plan(preset: str = "simple-highpass", atlas: str = "HCPEx") -> Plan:
 
 
 def write_study_plan(path: Path) -> bool:
-    """Write the plan with its stamp; a file there that is not one of ours stays. True if written."""
+    """Write the plan with its stamp; False where a file that is not one of ours is there."""
     if path.exists() and not path.read_text("utf-8", errors="replace").startswith(PLAN_STAMP):
         return False
     write_text(path, f"{PLAN_STAMP}\n{PLAN_REMARK}\n{plan_toml(study_plan())}")
