@@ -19,6 +19,7 @@ from app.cohort.visit_run import PREPARED
 from app.core.arrays import Floats, Ints, frozen
 from app.core.errors import StorageError
 from app.core.results import Verdict
+from app.core.wording import counted
 
 GROUPINGS = ("site", "sex", "arm", "session", "quality")
 CHOOSABLE = (*GROUPINGS, "drug", "time_point", "responder_definition", "model", "participant",
@@ -157,7 +158,7 @@ def group_result(out_dir: Path, rows: Sequence[CohortRow], *, group_by: str = ""
         members.setdefault(str(getattr(row, group_by)), []).append(row)
     nameless = len(members.pop("", []))
     if nameless:
-        left_out = (*left_out, f"{nameless} rows have no {group_by}")
+        left_out = (*left_out, f"{counted(nameless, 'row has', 'rows have')} no {group_by}")
     if len(members) != 2:
         raise StorageError(
             f"{group_by} has {len(members)} values among these rows; a difference needs two.",

@@ -44,8 +44,9 @@ def cohort_outcomes(arguments: Mapping[str, Any], progress: Progress) -> dict[st
     progress.set_weights({"Look": 1.0})
     with progress.stage("Look"):
         table = Path(arguments["table"])
-        locked = recorded_lock(read_plan(Path(arguments["plan"])), table, Path(arguments["target"]))
-        if locked is None:
+        plan = read_plan(Path(arguments["plan"]))
+        locked = recorded_lock(plan, table, Path(arguments["target"]))
+        if locked is None or locked.sha256 != plan.sha256:  # another plan was locked there
             return {"locked": "", "outcomes": {}}
         asked = {str(key): (str(person), str(session))
                  for key, person, session in arguments["people"]}  # fmt: skip

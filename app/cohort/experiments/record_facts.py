@@ -39,6 +39,7 @@ from app.cohort.learn.primary_words import (
     is_continuous,
     spread,
 )
+from app.core.wording import counted
 from app.reporting.evaluation.facts import (
     BASELINE,
     METRICS,
@@ -93,7 +94,7 @@ def facts_of_record(
     missing = _missing(figures)
     return EvaluationFacts(
         title=title,
-        subject=with_signs(f"{cohort['people']} participants, {plan['name']}")[:90],
+        subject=with_signs(f"{counted(cohort['people'], 'participant')}, {plan['name']}")[:90],
         simulated=bool(figures["simulated"]),
         question=question_rows(plan),
         people=int(cohort["people"]),

@@ -16,6 +16,7 @@ from app.cohort.experiments.running import Run, finished_utc
 from app.cohort.learn.contenders import VARIANTS
 from app.cohort.learn.evaluate import Evaluation
 from app.cohort.learn.figures import draws_of, figures_of
+from app.core.wording import counted
 from app.reporting.evaluation.facts import (
     BASELINE,
     METRICS,
@@ -156,7 +157,8 @@ def transfer_facts(
         answers=_answers(within, names),
         headline=_headline(across, directions[0], roles),
         summary=tuple(
-            f"{name}: {len(one.cohort)} participants, {int(one.cohort.labels.sum())} responders "
+            f"{name}: {counted(len(one.cohort), 'participant')}, "
+            f"{counted(int(one.cohort.labels.sum()), 'responder')} "
             f"({100 * float(one.cohort.labels.mean()):.0f} %)."
             for name, one in zip(names, within, strict=True)
         ),

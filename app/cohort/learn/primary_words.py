@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from app.core.wording import counted
+
 Figures = Mapping[str, Any]
 CONTINUOUS, RESPONDER = "continuous", "responder"
 BASELINE_ONLY = "baseline-only"
@@ -76,7 +78,8 @@ def responder_lines(figures: Figures) -> list[str]:
     definition = figures["plan"]["responder"]["definition"]
     lines = [
         f"{definition}: AUROC {spread(one['auroc'], one['auroc_interval'])} in "
-        f"{cohort['people']} people, {cohort['responders']} responders (base rate "
+        f"{counted(cohort['people'], 'person', 'people')}, "
+        f"{counted(cohort['responders'], 'responder')} (base rate "
         f"{cohort['base_rate']:.2f}).",
     ]
     for text, other in figures["secondary_definitions"].items():

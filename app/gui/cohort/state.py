@@ -73,6 +73,8 @@ class CohortState(QObject):
 
     def put_outcomes(self, outcomes: Mapping[str, tuple[str, str]]) -> None:
         """What a locked plan lets the table say; {} seals it again."""
+        if outcomes == self.outcomes:
+            return
         changed = tuple(sorted(set(self.outcomes) | set(outcomes)))
         self.outcomes = dict(outcomes)
         self.rows_changed.emit(tuple(key for key in changed if key in self.rows))

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from app.cohort.experiments.ablate import Extras, parts_of, run_ablate, verdict
-from app.cohort.experiments.compare import _with_choice, rivals_of, run_compare
+from app.cohort.experiments.compare import rivals_of, run_compare
 from app.cohort.experiments.other_inputs import RawSeries, Volumes, with_raw, with_volumes
 from app.cohort.experiments.record_facts import facts_of_record, headline_of, role_of
 from app.cohort.experiments.record_parts import exact_interval
 from app.cohort.experiments.reliance import variance_shares
-from app.cohort.experiments.running import DataSet, Run, workshop_of
+from app.cohort.experiments.running import DataSet, Run, with_choice, workshop_of
 from app.cohort.experiments.transfer import run_transfer
 from app.cohort.experiments.two_cohorts import joined, transfer_splits
 from app.cohort.learn.contender import Inputs
