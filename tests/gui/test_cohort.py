@@ -70,7 +70,7 @@ def test_that_each_row_has_a_score_or_its_reason(opened: MainWindow) -> None:
     scores = [_cell(opened, row, SCORE) for row in range(4)]
     assert scores == ["0.61 (0.40–0.80)", "withheld: too much motion",
                       "failed: The file is cut off.", "–"]  # fmt: skip
-    assert _cell(opened, 0, "Outcome") == "not read"  # labels wait for a locked plan
+    assert _cell(opened, 0, "Outcome") == "sealed until a plan is locked"
     assert opened.cohort.page().findings.text() == "A column is odd."
     assert "base rate 0.44, responder: D" in opened.cohort.page().participants.counts.text()
     assert "SIMULATED" in opened.strip.text()
