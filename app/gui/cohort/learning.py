@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
     QFileDialog,
     QHBoxLayout,
@@ -60,10 +60,7 @@ class LearningTab(QWidget):
         self.take.clicked.connect(lambda _checked=False: self._take())
         self.take.hide()
         self._archive = ""
-        self._again = QTimer(self)  # once the listing has ended, not in its answer
-        self._again.setSingleShot(True)
-        self._again.setInterval(0)
-        self._again.timeout.connect(self._plan_changed)
+        self._look = False  # outcomes are looked for once nothing runs
         self.said = QLabel()
         self.said.setObjectName("muted")
         self.said.setWordWrap(True)
@@ -89,6 +86,7 @@ class LearningTab(QWidget):
         column.addWidget(self.stack, 1)
         work.evaluated.connect(self.show_answer)
         work.running_changed.connect(self._follow)
+        work.running_changed.connect(self._read_outcomes)
         for signal in (state.opened, state.rows_changed, state.excluded_changed):
             signal.connect(self._follow)
         state.opened.connect(lambda: self.stack.setCurrentIndex(0))
@@ -147,19 +145,26 @@ class LearningTab(QWidget):
 
     def _plan_changed(self, *_told: object) -> None:
         """Outcomes follow the plan: shown where it is locked, sealed where it is not."""
-        target, plan = self.target(), Path(self.plan.text())
-        if target is not None and plan.is_file() and not self.work.running:
-            self.work.read_outcomes(plan, target)
-        elif not self.work.running:
-            self.state.put_outcomes({})
+        self._look = True
+        self._read_outcomes()
         self._follow()
+
+    def _read_outcomes(self) -> None:
+        if not self._look or self.work.running:
+            return
+        self._look = False
+        target, plan = self.target(), Path(self.plan.text())
+        if target is not None and plan.is_file():
+            self.work.read_outcomes(plan, target)
+        else:
+            self.state.put_outcomes({})
 
     def _listed(self) -> None:
         """A cohort was opened: the plan beside its table is proposed, if there is one."""
         beside = None if self.state.bids_dir is None else self.state.bids_dir / PLAN
         if not self.plan.text() and beside is not None and beside.is_file():
             self.plan.setText(str(beside))
-        self._again.start()
+        self._plan_changed()
 
     def _browse(self) -> None:
         name, _ = QFileDialog.getOpenFileName(self, "Analysis plan", "", "Plans (*.toml)")

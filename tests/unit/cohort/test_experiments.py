@@ -15,7 +15,7 @@ from app.cohort.experiments.other_inputs import RawSeries, Volumes, with_raw, wi
 from app.cohort.experiments.record_facts import facts_of_record, headline_of, role_of
 from app.cohort.experiments.record_parts import exact_interval
 from app.cohort.experiments.reliance import variance_shares
-from app.cohort.experiments.running import DataSet, Run, workshop_of
+from app.cohort.experiments.running import DataSet, Run, with_choice, workshop_of
 from app.cohort.experiments.transfer import run_transfer
 from app.cohort.experiments.two_cohorts import joined, transfer_splits
 from app.cohort.learn.contender import Inputs
