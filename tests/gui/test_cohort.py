@@ -262,14 +262,17 @@ def test_that_the_queue_asks_the_chosen_model_and_a_trained_one_is_a_click_away(
     assert _cell(opened, 3, "Model") == "next run: simulated-demo"
     state.put_rows([replace(_rows()[0], model="simulated-demo")])
     worker.answers["bundle_import"] = lambda job, _event: {"imported": "my-model"}
-    page.learning.show_answer({"evaluation": str(tmp_path / "none.json"), "bundle": "b",
-                               "shows_numbers": True, "archive": str(tmp_path / "m.nrmodel")})  # fmt: skip
+    archive = str(tmp_path / "m.nrmodel")
+    page.learning.show_answer(
+        {"evaluation": str(tmp_path / "none.json"), "bundle": "b", "shows_numbers": True,
+         "archive": archive}
+    )  # fmt: skip
     assert not page.learning.take.isHidden()
     assert state.model_id == "simulated-demo"  # nothing is installed unasked
     page.learning.take.click()
     qtbot.waitUntil(lambda: state.model_id == "my-model", timeout=5000)
     _idle(opened, qtbot)
-    assert worker.jobs[-1].arguments["source"] == str(tmp_path / "m.nrmodel")
+    assert worker.jobs[-1].arguments["source"] == archive
     assert [page.model.itemText(n) for n in range(page.model.count())] == [
         "simulated-demo", "my-model",
     ]  # fmt: skip

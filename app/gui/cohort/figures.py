@@ -158,7 +158,7 @@ class Record:
     def _change(self) -> dict[str, tuple[str, ...]]:
         """Figures of the continuous outcome by model, with the headline's difference in R2."""
         found = self.figures["continuous"]
-        cells = {}
+        cells: dict[str, tuple[str, ...]] = {}
         for name, one in found["models"].items():
             compared = found["comparisons"].get(name, {}).get("r_squared", {})
             cells[name] = (
