@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from app.cohort.experiments.record_words import with_signs
+from app.cohort.learn.primary_words import secondary_of
 from app.reporting.evaluation.facts import (
     CalibrationPlot,
     ConfoundCheck,
@@ -295,7 +296,7 @@ def definitions_of(figures: Figures) -> PlainTable | None:
             with_signs(text), str(one["people"]), str(one["responders"]),
             _with_interval(one), one["note"],
         )
-        for text, one in figures["secondary_definitions"].items()
+        for text, one in secondary_of(figures)
     )  # fmt: skip
     if not rows:
         return None

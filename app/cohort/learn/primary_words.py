@@ -71,6 +71,13 @@ def continuous_lines(figures: Figures) -> list[str]:
     return lines
 
 
+def secondary_of(figures: Figures) -> list[tuple[str, Mapping[str, Any]]]:
+    """Definitions beside the primary one in the order of the plan; a record sorts its keys."""
+    planned = list(figures["plan"]["responder"].get("secondary", ()))
+    found = figures["secondary_definitions"]
+    return [(text, found[text]) for text in dict.fromkeys([*planned, *found]) if text in found]
+
+
 def responder_lines(figures: Figures) -> list[str]:
     """The headline model by every responder definition, then its gain and the permutation test."""
     one = figures["models"][figures["headline"]]
@@ -82,7 +89,7 @@ def responder_lines(figures: Figures) -> list[str]:
         f"{counted(cohort['responders'], 'responder')} (base rate "
         f"{cohort['base_rate']:.2f}).",
     ]
-    for text, other in figures["secondary_definitions"].items():
+    for text, other in secondary_of(figures):
         figure = (
             f"AUROC {spread(other['auroc'], other['auroc_interval'])}"
             if other.get("auroc") is not None
