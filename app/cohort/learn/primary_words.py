@@ -60,15 +60,21 @@ def continuous_lines(figures: Figures) -> list[str]:
         lines.append(
             f"Permutation over the whole loop: p = {permuted['p_value']:.3f} ({permuted['words']})."
         )
-    rival = found["gain_over_covariates"]
-    if rival["of"]:
-        named = found["models"][rival["rival"]]["label"]
-        gain = rival["r_squared"]
-        lines.append(
-            f"Over the best covariate-only rival ({named}): R\N{SUPERSCRIPT TWO} "
-            f"{spread(gain['difference'], gain['interval'], '+.2f')}."
-        )
+    lines += _over_covariates(found, beyond)
     return lines
+
+
+def _over_covariates(found: Figures, beyond: str) -> list[str]:
+    rival = found["gain_over_covariates"]
+    if not rival["of"]:
+        return []
+    if rival["rival"] == BASELINE_ONLY:
+        return [f"No covariate-only rival ({', '.join(rival['of'])}) explains anything {beyond}."]
+    gain, named = rival["r_squared"], found["models"][rival["rival"]]["label"]
+    return [
+        f"Over the best covariate-only rival ({named}): R\N{SUPERSCRIPT TWO} "
+        f"{spread(gain['difference'], gain['interval'], '+.2f')}."
+    ]
 
 
 def secondary_of(figures: Figures) -> list[tuple[str, Mapping[str, Any]]]:
