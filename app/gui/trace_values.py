@@ -26,6 +26,7 @@ class Trace:
     volumes: Floats  # (volume,), in the file, first = 0
     cleaned: Floats | None  # (frame,), percent or scanner units; None for voxels
     first_frame: int  # volume in the file of `cleaned`'s first row
+    moved: Floats | None = None  # (frame,), log-odds of the series map that is drawn, summed
 
 
 def percent_change(values: Floats) -> Floats:
@@ -60,7 +61,19 @@ def drawn_points(trace: Trace, plots: Plots, seconds: float) -> dict[str, tuple[
         return {name: spectrum(values, seconds) for name, values in series.items()}
     frames = np.arange(len(raw), dtype=float)
     across = {"raw": trace.volumes - trace.first_frame, "cleaned": frames}
+    if trace.moved is not None:  # the model may have read fewer frames
+        series["moved"] = trace.moved
+        across["moved"] = np.arange(len(trace.moved), dtype=float)
     return {name: (across[name][: len(values)], values) for name, values in series.items()}
+
+
+def spoken(traces: Sequence[Trace], volume: int) -> str:
+    """Which traces are drawn, and their raw values at a volume of the file."""
+    parts = []
+    for trace in traces:
+        at = np.flatnonzero(trace.volumes == volume)
+        parts.append(trace.name + (f" {trace.raw[at[0]]:.6g}" if at.size else ""))
+    return f"Time series at volume {volume} (first = 0): {', '.join(parts)}"
 
 
 def axis_words(signals: CleanSignals | None, plots: Plots) -> str:

@@ -15,9 +15,11 @@ import numpy as np
 
 from app.connectome.roi import moved_voxels, sphere_inside
 from app.core.arrays import Floats, Ints
+from app.core.explanation_wording import headed
 from app.gui.opened_maps import OpenedMap
 from app.gui.session import Point, Session, voxel_of
 from app.gui.trace_values import Trace
+from app.gui.view_state import SCAN_OVERLAYS, SERIES_OVERLAYS
 
 MOST_HELD = 6
 
@@ -116,6 +118,7 @@ def _parcel(session: Session, key: str, parcel: int) -> Trace | None:
         signals.first_frame + np.arange(len(raw), dtype=float),
         np.asarray(signals.cleaned[:, parcel], dtype=np.float64),
         signals.first_frame,
+        _moved(session, [parcel]),
     )
 
 
@@ -136,7 +139,35 @@ def _network(session: Session, key: str, network: str) -> Trace | None:
         signals.first_frame + np.arange(len(raw), dtype=float),
         np.asarray(signals.cleaned[:, parcels], dtype=np.float64).mean(axis=1),
         signals.first_frame,
+        _moved(session, parcels),
     )
+
+
+def _moved(session: Session, parcels: list[int]) -> Floats | None:
+    """(frame,) what each frame of these parcels moved together, while a series map is drawn."""
+    kind = session.display.overlay
+    opened = session.drawn if kind in SCAN_OVERLAYS else session.case
+    found = opened.attribution if opened is not None else None
+    if kind not in SERIES_OVERLAYS or found is None:
+        return None
+    branch = found.scan if kind in SCAN_OVERLAYS else found.branches
+    return np.asarray(np.asarray(branch.per_parcel_frame)[parcels].sum(axis=0), dtype=np.float64)
+
+
+def moved_words(session: Session) -> str:
+    """What the plot of `Trace.moved` is called; "" while no series map is drawn."""
+    kind, opened = session.display.overlay, session.drawn
+    if kind not in SERIES_OVERLAYS or opened is None or opened.attribution is None:
+        return ""
+    letter = "(b)" if kind in SCAN_OVERLAYS else "(a)"
+    return headed(f"Moved {letter}, log-odds", moved_baseline(session))
+
+
+def moved_baseline(session: Session) -> str:
+    """Which baseline the frames of a series map (b) are of, where it is not the answer's own."""
+    drawn = session.drawn
+    shows = session.display.overlay in SCAN_OVERLAYS
+    return drawn.baseline if shows and drawn is not None else ""
 
 
 def _voxel(session: Session, key: str, voxel: tuple[int, int, int]) -> Trace | None:

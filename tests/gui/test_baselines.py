@@ -29,6 +29,7 @@ from app.gui.views import (
     RingView,
     SlicesView,
     SurfaceView,
+    TimeSeriesView,
 )
 from app.gui.widgets.explanation_caption import ExplanationCaption
 from app.gui.widgets.layer_stack import stack_of
@@ -278,3 +279,34 @@ def test_that_who_asks_twice_gets_the_same_map(judged_folder: Path) -> None:
     assert opened.from_baseline(0) is opened
     assert opened.from_baseline(9) is opened
     assert opened.from_baseline(1).baseline == "reference 1 of 2 alone"
+
+
+def test_that_the_time_course_of_what_moved_is_the_baselines_own(
+    judged: MainWindow, qtbot: Any
+) -> None:
+    session = judged.session
+    view = view_of(judged, "explain", TimeSeriesView, qtbot)
+    assert "moved" not in view._plots
+    session.set_display(overlay="scan_series")
+    session.select_parcel(50)
+    found = case_of(session).attribution
+    assert found is not None
+    np.testing.assert_array_equal(view._traces[0].moved, found.scan.per_parcel_frame[50])
+    assert "moved" in view._plots
+    choose(judged, 2, qtbot)
+    health = case_of(session).health
+    assert health is not None
+    frames = health.of_kind("baselines")[1].per_parcel_frame
+    assert frames is not None
+    np.testing.assert_allclose(view._traces[0].moved, frames[50])
+    table = view.as_table()
+    assert table is not None
+    assert table.columns[-1].endswith(f"moved, {WORDS}")
+    assert WORDS in view.stamp_text()
+    session.select_network("Default")
+    signals = case_of(session).case.signals
+    assert signals is not None
+    inside = [p for p, n in enumerate(signals.networks) if n == "Default" and signals.coverage[p]]
+    np.testing.assert_allclose(view._traces[0].moved, frames[inside].sum(axis=0), atol=1e-6)
+    session.set_display(overlay="scan")
+    assert "moved" not in view._plots

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar
 
-import numpy as np
 import pyqtgraph as pg
 from PySide6.QtCore import QSignalBlocker
 from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QCheckBox, QFileDialog, QWidget
 
 from app.core.arrays import Floats
+from app.core.explanation_wording import titled
 from app.core.results import CleanSignals
 from app.gui.session import Session
 from app.gui.trace_values import (
@@ -21,6 +21,7 @@ from app.gui.trace_values import (
     drawn_points,
     drawn_rows,
     save_traces,
+    spoken,
 )
 from app.gui.traces import (
     current_key,
@@ -28,6 +29,8 @@ from app.gui.traces import (
     hold_key,
     mask_key,
     more,
+    moved_baseline,
+    moved_words,
     repetition_time_s,
     sphere_key,
     trace_of,
@@ -62,13 +65,7 @@ class TimeSeriesView(View):
     commands: ClassVar[tuple[ViewCommand, ...]] = (
         ViewCommand("hold", "Hold this time series", "T", "hold"),
         ViewCommand("hold_mask", "Hold the mean inside the uppermost mask", "", "hold_mask"),
-        ViewCommand(
-            "hold_sphere",
-            "Hold the mean in a sphere at the crosshair",
-            "R",
-            "hold_sphere",
-            help="Of the radius that was chosen last under ROI",
-        ),
+        ViewCommand("hold_sphere", "Hold the mean in a sphere here (ROI)", "R", "hold_sphere"),
         ViewCommand("release", "Let all held time series go", "Shift+T", "release"),
         ViewCommand("back", "Volume before", ",", "volume_before"),
         ViewCommand("on", "Next volume", ".", "volume_after"),
@@ -131,10 +128,11 @@ class TimeSeriesView(View):
         for signal in (session.parcel_changed, session.network_changed):
             self.listen(signal, self._selection_changed, soon=True)
         self.listen(session.crosshair_changed, self._crosshair_changed, soon=True)
-        self.listen(session.frame_changed, self._frame_changed)
+        self.listen(session.frame_changed, self._frames_changed)
         self.listen(session.volumes_changed, self.refresh)
         self.listen(session.frames_changed, self._frames_changed)
-        self.listen(session.plots_changed, self._plots_changed)
+        for signal in (session.plots_changed, session.display_changed):
+            self.listen(signal, self._plots_changed)
         self.refresh()
 
     # drawing ---------------------------------------------------------------------
@@ -163,7 +161,7 @@ class TimeSeriesView(View):
         self.source_box.setVisible(opened is not None and not self.native)
         with QSignalBlocker(self.percent_box):
             self.percent_box.setChecked(state.percent)
-        self._made = (state.series, state.percent)
+        self._made = (state.series, state.percent, moved_words(self.session))
         time = state.series == "time"
         if signals is None and not self._has_voxels():
             self.parcel_label.show_words("")
@@ -175,6 +173,9 @@ class TimeSeriesView(View):
         if signals is not None:
             if not self.native:  # voxels are not cleaned
                 self._add("cleaned", "Cleaned, %" if signals.units == "percent" else "Cleaned")
+                yield
+            if time and moved_words(self.session) and not self.native:
+                self._add("moved", moved_words(self.session))
                 yield
             if time and opened is not None and "framewise_displacement" in signals.confounds:
                 draw_displacement(self._add("motion", "FD, mm"), opened.case, colours)
@@ -229,7 +230,7 @@ class TimeSeriesView(View):
             return
         current, held = current_key(self.session, native=self.native), self.session.state.plots.held
         keys = [current] * bool(current) + [key for key in held if key != current]
-        shown = (tuple(keys), held, id(self.session.case), self._made)
+        shown = (tuple(keys), held, id(self.session.drawn), self._made)
         if shown == self._shown:
             return  # a slice was stepped inside the parcel
         self._shown = shown
@@ -270,7 +271,7 @@ class TimeSeriesView(View):
         for name, curves in spare.items():
             for curve in curves:
                 self._plots[name].removeItem(curve)
-        for name in ("raw", "cleaned"):
+        for name in ("raw", "cleaned", "moved"):
             if name in self._plots:
                 self._plots[name].enableAutoRange(axis="y")
                 self._plots[name].getViewBox().updateAutoRange()
@@ -306,15 +307,13 @@ class TimeSeriesView(View):
 
     # frames ----------------------------------------------------------------------
 
-    def _frame_changed(self) -> None:
-        self._marks.move(self.session.frame)
-
     def _frames_changed(self) -> None:
+        self._marks.move(self.session.frame)
         self._marks.select(self.session.state.selection.frames)
 
     def _plots_changed(self) -> None:
         state = self.session.state.plots
-        if self._made != (state.series, state.percent):
+        if self._made != (state.series, state.percent, moved_words(self.session)):
             self.refresh()
         else:
             set_choice(self.source_box, state.trace)
@@ -362,13 +361,11 @@ class TimeSeriesView(View):
         """Which traces are drawn and their values at the cursor."""
         if not self._traces:
             return self.empty_reason()
-        volume = self.session.frame + self._traces[0].first_frame
-        parts = []
-        for trace in self._traces:
-            at = np.flatnonzero(trace.volumes == volume)
-            value = f" {trace.raw[at[0]]:.6g}" if at.size else ""
-            parts.append(f"{trace.name}{value}")
-        return f"Time series at volume {volume} (first = 0): {', '.join(parts)}"
+        return spoken(self._traces, self.session.frame + self._traces[0].first_frame)
+
+    def baseline(self) -> str:
+        """Of what the frames moved, while it is drawn of (b)."""
+        return moved_baseline(self.session) if "moved" in self._plots else ""
 
     def as_table(self) -> Table | None:
         """One row a volume, or a frequency: what is drawn."""
@@ -377,7 +374,7 @@ class TimeSeriesView(View):
         spectral = self.session.state.plots.series == "spectrum"
         first = None if spectral else self._traces[0].first_frame
         drawn = {
-            f"{trace.name}, {name}": points
+            titled(f"{trace.name}, {name}", self.baseline() * (name == "moved")): points
             for trace in self._traces
             for name, points in self._points(trace).items()
         }
