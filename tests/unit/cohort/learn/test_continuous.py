@@ -254,7 +254,7 @@ def test_that_null_change_gives_no_small_p(tmp_path):
     plan = small_plan(models={"rivals": []}, protocol=FAST | {"repeats": 1})
     for seed in range(8):
         place = tmp_path / str(seed)
-        cohort = labelled(place, make_cohort(place, 30, effect=0.0, seed=20 + seed), plan)
+        cohort = labelled(place, make_cohort(place, 44, effect=0.0, seed=20 + seed), plan)
         contender = Workshop(cohort.covariate_names, 2.0).contender("linear")
         result = permutation_test(
             contender, cohort, splits_of(cohort), ResultFolder(place / "result"), Progress(),
