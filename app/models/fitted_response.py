@@ -3,8 +3,9 @@
 The model's own file (`weights.safetensors`) is read by the model itself, strictly. What a
 bundle adds lies in `statistics.safetensors`: the training mean of the matrix, which network a
 parcel belongs to, novelty statistics and the covariate-only rival. The interval comes from heads
-refitted on resampled people (`refits`) where the model is linear in features of its own; else it
-is the card's ``uncertainty.log_odds_sd`` (spread over such refits), the same for everybody.
+refitted on resampled people (`refits`) where the model is linear in features of its own, as FMM_TC
+is behind a frozen encoder; else, and in older bundles, it is the card's
+``uncertainty.log_odds_sd`` (spread over such refits), the same for everybody.
 """
 
 from __future__ import annotations

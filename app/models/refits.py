@@ -1,7 +1,8 @@
 """Models refitted on resampled training people: where a person's own interval comes from.
 
 A bundle stores the heads alone - weights, bias and calibration of each refit - and nobody's
-features. The interval holds 2.5 to 97.5 % of what the refits say of the scan.
+features. All that training changes in a linear model, or in FMM_TC behind a frozen encoder with a
+summed fusion, is such a row (`fmm_tc_head.py`). The interval holds 2.5 to 97.5 % of what the refits say of the scan.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import numpy as np
 from torch import Tensor
 
 from app.core.arrays import Floats
-from app.models.card import Card
+from app.models.card import Card, card_error
 
 WEIGHTS, BIAS, CALIBRATION = "refits.weights", "refits.bias", "refits.calibration"
 
@@ -36,8 +37,18 @@ def refit_shapes(card: Card) -> dict[str, tuple[int, ...]]:
 
 
 def refit_interval(statistics: Mapping[str, Tensor], features: Floats) -> tuple[float, float]:
-    """2.5 and 97.5 % of the refits' probabilities for one person's centred features."""
+    """2.5 and 97.5 % of the refits' probabilities for one person's centred features.
+
+    Raises
+    ------
+    ModelError
+        ``model.card`` when the refits are of another number of features than the model's.
+    """
     weights = statistics[WEIGHTS].double().numpy()
+    if weights.shape[1] != len(features):
+        raise card_error(
+            f"sizes.refit_features is {weights.shape[1]}, the model has {len(features)} features"
+        )
     bias = statistics[BIAS].double().numpy()
     calibration = statistics[CALIBRATION].double().numpy()
     # a fixed order of sums: the same bits at every number of threads

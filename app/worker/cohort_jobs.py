@@ -114,7 +114,7 @@ def cohort_learn(arguments: Mapping[str, Any], progress: Progress) -> dict[str, 
     from app.cohort.group import refuse_mixed_rows
     from app.cohort.learn.plan import read_plan
     from app.cohort.learn.run import LearnRequest, learn
-    from app.cohort.learn.train import train_bundle
+    from app.cohort.learn.train import refuse_bundle, train_bundle
     from app.cohort.rows import read_rows
     from app.cohort.selection import select_prepared
 
@@ -124,9 +124,11 @@ def cohort_learn(arguments: Mapping[str, Any], progress: Progress) -> dict[str, 
     refuse_mixed_rows(rows)
     folder = select_prepared(cohort, rows, out / "scans")
     plan = read_plan(Path(arguments["plan"]))
+    model_id = str(arguments["model_id"])
+    if model_id:
+        refuse_bundle(plan, plan.models.headline, model_id)
     found = learn(LearnRequest(folder, Path(arguments["table"]), plan, out), progress)
     answer: dict[str, Any] = {"evaluation": str(out / "evaluation.json")}
-    model_id = str(arguments["model_id"])
     if model_id:
         done = train_bundle(
             found.evaluation, found.contenders[0], found.workshop, found.atlas,
