@@ -151,7 +151,7 @@ def _conformal(card: Card) -> str:
     return (
         f"level {found.level:g}; responder from {found.responder_from:.2f}, non-responder to "
         f"{found.non_responder_to:.2f}; {found.calibration_responders} and "
-        f"{found.calibration_non_responders} people; coverage {low:.2f} to {high:.2f} (95 % range); "
+        f"{found.calibration_non_responders} people; coverage {low:.2f} to {high:.2f} (95 %); "
         f"{found.source}"
     )
 

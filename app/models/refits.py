@@ -2,7 +2,8 @@
 
 A bundle stores the heads alone - weights, bias and calibration of each refit - and nobody's
 features. All that training changes in a linear model, or in FMM_TC behind a frozen encoder with a
-summed fusion, is such a row (`fmm_tc_head.py`). The interval holds 2.5 to 97.5 % of what the refits say of the scan.
+summed fusion, is such a row (`fmm_tc_head.py`). The interval holds 2.5 to 97.5 % of what the
+refits say of the scan.
 """
 
 from __future__ import annotations

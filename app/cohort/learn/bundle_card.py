@@ -159,7 +159,9 @@ def metrics(evaluation: Evaluation, rival: str) -> dict[str, Any]:
     return found
 
 
-def conformal_fields(probability: Floats, labels: Bools, level: float, source: str) -> dict[str, Any]:
+def conformal_fields(
+    probability: Floats, labels: Bools, level: float, source: str
+) -> dict[str, Any]:
     """Table [conformal]: thresholds rounded outwards to whole percent, nobody's own score."""
     scores = conformal_scores(probability, labels, level)
     return {

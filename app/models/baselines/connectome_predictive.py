@@ -55,7 +55,6 @@ class Networks:
             _sums(np.where(np.isfinite(row), row, self.mean), self.signs) @ self.weights
         ) + (self.bias)
 
-
     def head(self) -> tuple[Floats, float]:
         """The same as one weight a pair, of Fisher z minus `mean`, and the bias."""
         weights = np.where(self.signs > 0, self.weights[0], 0.0)

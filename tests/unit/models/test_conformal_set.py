@@ -67,10 +67,10 @@ def test_that_the_delivered_card_has_what_its_own_histogram_gives():
 
 
 def test_that_a_card_of_people_may_not_carry_somebodys_own_score():
+    import tomli_w
+
     from app.core.errors import ModelError
     from tests.unit.models.bundled import card_of
-
-    import tomli_w
 
     card = card_of("pearson-logistic")
     card["model"]["simulated"] = False

@@ -41,9 +41,7 @@ def test_that_members_scales_and_fusion_fold_into_one_row(changes) -> None:
     stranger = people(3, frames=53, seed=9)
     expected = model.predict_log_odds(stranger.series, stranger.connectivity, stranger.covariates)
     assert np.ptp(expected) > 0.05
-    for row, (one, matrix) in enumerate(
-        zip(stranger.series, stranger.connectivity, strict=True)
-    ):
+    for row, (one, matrix) in enumerate(zip(stranger.series, stranger.connectivity, strict=True)):
         features = model.centred_features(one, matrix, np.zeros(0))
         assert features.shape == head.weights.shape
         assert features @ head.weights + head.bias == pytest.approx(expected[row], abs=1e-4)

@@ -23,7 +23,9 @@ from tests.unit.models.bundled import install_encoder
 NETWORKS = np.array(["ABC".index(name) for name in ATLAS.networks])
 
 
-@pytest.fixture(scope="module", params=["frozen-cls", "fmm-tc", "fmm-tc-connectivity", "fmm-tc-gated"])
+@pytest.fixture(
+    scope="module", params=["frozen-cls", "fmm-tc", "fmm-tc-connectivity", "fmm-tc-gated"]
+)
 def trained(request, tmp_path_factory):
     place = tmp_path_factory.mktemp("encoder")
     patch = pytest.MonkeyPatch()
