@@ -5,7 +5,7 @@
 
 Simulated people at parcel level, 426 parcels, 236 frames. A network is fitted for a few epochs in
 each of its rounds (inner folds, then everybody), and what an epoch takes for one person is scaled
-to `PEOPLE` people and the most epochs that its training allows: an upper end, since folds that do not
+to `PEOPLE` people and the most epochs that its training allows: an upper end, as folds that do not
 improve stop early. FMM_TC is fitted whole, its frozen encoder apart. Each finished model is
 written at once; a second run goes on with those that are missing. CPU seconds of this process.
 """
