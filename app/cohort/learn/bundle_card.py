@@ -257,6 +257,7 @@ def _uncertainty(made: Made) -> dict[str, Any]:
         return {
             "method": f"2.5 to 97.5 % of {made.sizes['refits']} models refitted on resampled "
             "training people, calibration included"
+            + (", each person once" if made.sizes.get("refit_values", 0) else "")
         }
     return {
         "method": f"spread of {made.whole_refits} whole models refitted on resampled training "

@@ -22,6 +22,7 @@ from app.core.progress import Progress
 from app.models.baselines.people import MINIMUM_PER_CLASS
 
 FOLDS = 5
+WHOLE_FOLDS = 3  # of whole models, each of which takes minutes
 Arrays = Mapping[str, Any]
 Keep = Callable[[int, Callable[[], Arrays]], Arrays]  # number, how to compute it
 
@@ -84,12 +85,7 @@ def refit_heads(
         calibrations.append(np.asarray(found["calibration"], float))
         progress.step((number + 1) / len(draws), f"refit {number + 1} of {len(draws)}")
     if not weights:
-        raise ModelError(
-            "There are too few people of one class to resample.",
-            "Train on more people, or set protocol.refits to 0: the bundle then has no interval "
-            "of its own.",
-            code="model.refits",
-        )
+        raise _too_few()
     full = heads.whole(np.stack(weights))
     return Refits(np.asarray(full, np.float32), np.array(bias), np.stack(calibrations))
 
@@ -103,6 +99,67 @@ def _refit(heads: Heads, drawn: Ints, labels: Bools, fold: Ints, seed: int) -> A
         scores[outside] = heads.rows[drawn[outside]] @ inner + moved
     found = fit_platt(scores, labels)
     return {"weights": weights, "bias": bias, "calibration": [found.slope, found.intercept]}
+
+
+@dataclass(frozen=True, slots=True)
+class WholeModels:
+    """Small models stored whole."""
+
+    values: Floats  # (refit, value), float32
+    calibration: Floats  # (refit, 2) slope and intercept
+
+
+def whole_refits(
+    contender: AnyModel,
+    inputs: Inputs,
+    identifiers: Sequence[str],
+    *,
+    repeats: int,
+    seed: int,
+    progress: Progress,
+    keep: Keep = keep_nothing,
+) -> WholeModels:
+    """Refit small models whole, each with a calibration of its own.
+
+    A person drawn twice counts once: such a model splits its people by itself, and a copy would
+    lie on both sides.
+    """
+    labels, values, calibrations = inputs.labels, [], []
+    fewest = MINIMUM_PER_CLASS + WHOLE_FOLDS
+    draws = person_draws(identifiers, labels, repeats, seed, fewest)
+    fold = person_folds(identifiers, labels, seed, WHOLE_FOLDS)
+
+    def fitted(rows: Ints, number: int) -> Any:
+        people = inputs.people.rows(rows)
+        return contender.fresh().fit(
+            people.series, people.connectivity, people.covariates, labels[rows],
+            seed=seed + number, progress=Progress(),
+        )  # fmt: skip
+
+    for number, drawn in enumerate(draws):
+        kept = np.unique(drawn)
+
+        def compute(kept: Ints = kept, number: int = number) -> Arrays:
+            scores = np.zeros(len(kept))
+            for place in range(WHOLE_FOLDS):
+                outside = fold[kept] == place
+                asked = inputs.people.rows(kept[outside])
+                scores[outside] = fitted(kept[~outside], number).predict_log_odds(
+                    asked.series, asked.connectivity, asked.covariates
+                )
+            found = fit_platt(scores, labels[kept])
+            return {
+                "values": fitted(kept, number).trained_values(),
+                "calibration": [found.slope, found.intercept],
+            }
+
+        one = keep(number, compute)
+        values.append(np.asarray(one["values"], np.float32))
+        calibrations.append(np.asarray(one["calibration"], float))
+        progress.step((number + 1) / len(draws), f"refit {number + 1} of {len(draws)}")
+    if not values:
+        raise _too_few()
+    return WholeModels(np.stack(values), np.stack(calibrations))
 
 
 def spread_of_refits(
@@ -146,3 +203,11 @@ def spread_of_refits(
     columns = [row[ok].var(ddof=1) for row, ok in zip(found.T, there.T, strict=True)
                if ok.sum() >= 2]  # fmt: skip
     return float(np.sqrt(np.mean(columns)))
+
+
+def _too_few() -> ModelError:
+    return ModelError(
+        "There are too few people of one class to resample.",
+        "Train on more people: intervals come from refits on resampled ones.",
+        code="model.refits",
+    )

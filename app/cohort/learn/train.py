@@ -46,6 +46,7 @@ from app.models.card_text import model_id_problem
 from app.models.device import torch_device
 from app.models.installed import CARD_FILE, STATISTICS_FILE, WEIGHTS_FILE
 from app.models.novelty_depths import IN_TIME, novelty_vector
+from app.models.refits import VALUES, WEIGHTS
 
 NOVELTY_LIMIT = 97.5  # percentile: about one newcomer of the same population in 40 is withheld
 
@@ -102,18 +103,14 @@ def train_bundle(
         )  # fmt: skip
         covariates = _covariate_rival(evaluation, workshop, inputs, progress)
     with progress.stage("refits"):
-        refits, spread = bundle_refits(contender, model, inputs, evaluation, progress)
+        refits = bundle_refits(contender, model, inputs, evaluation, progress)
     place = workshop.encoder if has_encoder(model) else None
     contract = contract_values(model, place, len(atlas.parcel_names))
     scale = float(contract.get("series_scale_percent", 1.0))
     with progress.stage("novelty"):
         statistics, sizes, beyond = _novelty(model, inputs, evaluation, atlas, scale)
-    if refits is not None:
-        sizes |= {"refits": len(refits.bias), "refit_features": refits.weights.shape[1]}
-        statistics |= {
-            "refits.weights": refits.weights, "refits.bias": refits.bias,
-            "refits.calibration": refits.calibration,
-        }  # fmt: skip
+    sizes |= refits.sizes
+    statistics |= refits.statistics
     scores = evaluation.headline.scores.log_odds
     made = Made(
         model_id=model_id,
@@ -123,8 +120,8 @@ def train_bundle(
         contract=contract,
         encoder=None if place is None else encoder_values(model, place),
         sizes=sizes,
-        log_odds_sd=None if spread is None else spread[0],
-        whole_refits=0 if spread is None else spread[1],
+        log_odds_sd=refits.log_odds_sd,
+        whole_refits=refits.whole_models,
         covariates=tuple(covariates["names"]),
         beyond_limit=beyond,
         novelty_limit=NOVELTY_LIMIT,
@@ -213,7 +210,7 @@ def _tensor(key: str, value: Any) -> Tensor:
     kind: Any = np.float64
     if key == "network_of_parcel":
         kind = np.int64
-    elif key in ("mean_correlation", "refits.weights"):
+    elif key in ("mean_correlation", WEIGHTS, VALUES):
         kind = np.float32
     return torch.from_numpy(np.ascontiguousarray(value, kind))
 

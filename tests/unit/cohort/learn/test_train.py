@@ -22,6 +22,7 @@ from app.core.errors import ModelError
 from app.core.progress import Progress
 from app.core.results import CleanSignals, Connectome
 from app.models.archive import import_bundle, pack_folder
+from app.models.baselines.training_loop import Training
 from app.models.bundle import load_bundle
 from app.models.card import Calibration
 from app.models.conformal_set import conformal_set
@@ -45,14 +46,15 @@ def made(place, headline):
                   "leave_one_site_out": False},
     )  # fmt: skip
     cohort = labelled(place, make_cohort(place, 50, seed=3), plan)
-    workshop = Workshop(cohort.covariate_names, 2.0)
+    training = Training(epochs=2, patience=2, folds=2)
+    workshop = Workshop(cohort.covariate_names, 2.0, training=training, minimum_frames=30)
     contenders = [workshop.contender(name) for name in plan.models.names]
     evaluation = judged(evaluate(cohort, contenders, place / "result"), contenders)
     done = train_bundle(evaluation, contenders[0], workshop, ATLAS, place / "models", "mine")
     return evaluation, contenders[0], done, workshop
 
 
-@pytest.fixture(scope="module", params=["tangent", "connectome-predictive"])
+@pytest.fixture(scope="module", params=["tangent", "connectome-predictive", "series-recurrent"])
 def trained(request, tmp_path_factory):
     return made(tmp_path_factory.mktemp("train"), request.param)
 
@@ -167,6 +169,20 @@ def test_that_predictive_networks_have_rows_of_their_own_too(trained):
     )
     np.testing.assert_allclose(heads.rows @ weights + bias, expected, atol=1e-9)
     assert load_bundle(done.folder).card.fields.sizes["refits"] == 30
+
+
+def test_that_small_networks_are_stored_whole_each_with_its_calibration(trained):
+    _, contender, done, _ = trained
+    if contender.id != "series-recurrent":
+        return
+    bundle, tensors = load_bundle(done.folder), read_tensors(done.folder / STATISTICS_FILE)
+    assert bundle.card.fields.uncertainty.log_odds_sd is None
+    assert "20 models refitted" in bundle.summary.interval_method
+    assert "each person once" in bundle.summary.interval_method
+    values = tensors["refits.values"].numpy()
+    assert values.shape == (20, bundle.card.fields.sizes["refit_values"])
+    assert len(np.unique(values[:, -1])) > 10
+    assert tensors["refits.calibration"].shape == (20, 2)
 
 
 def test_that_the_card_holds_coarse_conformal_values_and_says_what_they_allow(trained):
