@@ -129,7 +129,7 @@ def command(place: Path, *words: str | Path, start: bool = False):
 def _train(place: Path, headline: str, *, start: bool = False):
     return command(
         place, "train", place / "cohort", "--plan", place / f"{headline}.toml", "--id",
-        f"my-{headline}", "--encoder", "tiny", "--normalisation", "percent", "--out",
+        f"my-{headline}", "--encoder", "tiny", "--normalisation", "demean", "--out",
         place / headline, start=start,
     )  # fmt: skip
 
