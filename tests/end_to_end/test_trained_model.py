@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -22,10 +22,11 @@ from app.models.brainlm_config import BrainLMConfig
 from app.models.series_encoder import restart
 from app.preprocessing.quality import LIMITS
 from app.study.case_store import read_case
+from tests.end_to_end.command_line import CommandLine, command_line
 from tests.unit.cohort.learn.small import plan_values
 
 ROOT = Path(__file__).resolve().parents[2]
-COUNT, FRAMES, SECONDS = 28, 204, 2.0
+COUNT, FRAMES, SECONDS = 36, 204, 2.0
 COUPLED = slice(0, 60)  # parcels that go together in responders
 ENCODER = BrainLMConfig(
     hidden_size=8, num_hidden_layers=1, num_attention_heads=2, intermediate_size=8,
@@ -46,9 +47,16 @@ def series_of(number: int, responder: bool) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A cohort at parcel level, a plan, a tiny encoder, and a newcomer's series as a file."""
+def line(tmp_path_factory: pytest.TempPathFactory, shared_cache: Path) -> Iterator[CommandLine]:
+    """A command line with a home of its own, in which the encoder is installed."""
     root = tmp_path_factory.mktemp("trained")
+    with command_line(root) as made:
+        make_place(root)
+        yield made
+
+
+def make_place(root: Path) -> None:
+    """A cohort at parcel level, a plan, a tiny encoder, and a newcomer's series as a file."""
     prepared = root / "cohort" / "prepared"
     prepared.mkdir(parents=True)
     rows = ["participant_id\tage\tsex\tsite\tresponder"]
@@ -79,7 +87,6 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for headline in ("linear", "frozen-cls", "fmm-tc"):
         (root / f"{headline}.toml").write_text(plan_toml(parse_plan(_plan(headline))))
     _newcomer(root / "scan")
-    return root
 
 
 def _plan(headline: str) -> dict:
@@ -113,75 +120,82 @@ def _newcomer(folder: Path) -> None:
     (folder / "sub-900_task-rest_desc-confounds_timeseries.tsv").write_text(moved)
 
 
-def command(place: Path, *words: str | Path, start: bool = False):
-    """`main.py` in a process of its own."""
-    told = [sys.executable, "main.py", *(str(word) for word in words)]
-    environment = {**os.environ, "NEURORESPONDER_HOME": str(place / "home"), "OMP_NUM_THREADS": "1"}
-    if start:
-        return subprocess.Popen(
-            told, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-    return subprocess.run(
-        told, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300
-    )
+def _words(place: Path, headline: str) -> list[str | Path]:
+    return [
+        "train", place / "cohort", "--plan", place / f"{headline}.toml", "--id", f"my-{headline}",
+        "--encoder", "tiny", "--normalisation", "demean", "--out", place / headline,
+    ]  # fmt: skip
 
 
-def _train(place: Path, headline: str, *, start: bool = False):
-    return command(
-        place, "train", place / "cohort", "--plan", place / f"{headline}.toml", "--id",
-        f"my-{headline}", "--encoder", "tiny", "--normalisation", "demean", "--out",
-        place / headline, start=start,
+def _process(place: Path, words: Sequence[str | Path]) -> subprocess.Popen[str]:
+    """`main.py` in a process of its own, with the same home."""
+    home = str(place / "home")
+    return subprocess.Popen(
+        [sys.executable, "main.py", *(str(word) for word in words)], cwd=ROOT, text=True,
+        env={**os.environ, "NEURORESPONDER_HOME": home}, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
     )  # fmt: skip
+
+
+def _killed_and_resumed(place: Path, headline: str) -> str:
+    """What the second run says; the first is killed at its first refit, and its files stay."""
+    killed = _process(place, _words(place, headline))
+    try:
+        deadline = time.monotonic() + 180
+        while not list((place / headline).rglob("private/refits/*/*.npz")):
+            assert time.monotonic() < deadline
+            assert killed.poll() is None, killed.communicate()[0][-3000:]
+            time.sleep(0.05)
+    finally:
+        killed.kill()
+        killed.communicate()
+    kept = {p: p.stat().st_mtime_ns for p in (place / headline).rglob("private/*/*/*.npz")}
+    assert len(kept) > 1
+    assert not (place / headline / f"my-{headline}.nrmodel").exists()
+    again = _process(place, _words(place, headline))
+    told, _ = again.communicate(timeout=240)
+    assert again.returncode == 0, told[-3000:]
+    assert {path: path.stat().st_mtime_ns for path in kept} == kept
+    return told
 
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("headline", ["linear", "frozen-cls", "fmm-tc"])
 def test_that_a_cohort_becomes_a_model_that_answers_for_a_newcomer(
-    place: Path, headline: str
-) -> None:
-    if headline == "fmm-tc":  # killed in the middle, begun again: it goes on
-        killed = _train(place, headline, start=True)
-        try:
-            deadline = time.monotonic() + 120
-            while len(list((place / headline).rglob("private/refits/*/*.npz"))) < 1:
-                assert time.monotonic() < deadline
-                assert killed.poll() is None
-                time.sleep(0.05)
-        finally:
-            killed.send_signal(signal.SIGKILL)
-            killed.wait()
-        kept = {p: p.stat().st_mtime_ns for p in (place / headline).rglob("private/*/*/*.npz")}
-        assert not list((place / headline).glob("*.nrmodel"))
-    trained = _train(place, headline)
-    assert trained.returncode == 0, trained.stderr[-3000:]
+    line: CommandLine, headline: str, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    place = line.home.parent
+    monkeypatch.setenv("NEURORESPONDER_HOME", str(line.home))
     if headline == "fmm-tc":
-        assert {path: path.stat().st_mtime_ns for path in kept} == kept
+        told = _killed_and_resumed(place, headline)
+    else:
+        trained = line.run(capsys, *_words(place, headline))
+        assert trained.code == 0, trained.error[-3000:]
+        told = trained.out
     out = place / headline
-    assert (out / "evaluation" / "report.pdf").is_file()
-    packed = out / f"my-{headline}.nrmodel"
-    imported = command(place, "models", "import", packed)
-    assert imported.returncode == 0, imported.stderr[-3000:]
+    assert (out / "evaluation" / "report" / "report.pdf").is_file()
+    assert "AUROC" in told and f"models import {out / f'my-{headline}.nrmodel'}" in told
+    imported = line.run(capsys, "models", "import", out / f"my-{headline}.nrmodel")
+    assert imported.code == 0, imported.error[-3000:]
     scan = next((place / "scan").glob("*HCPEx*.tsv"))
-    told = command(
-        place, "predict", scan, "--model", f"my-{headline}", "--out", place / "cases",
-        "--no-attribution",
-    )  # fmt: skip
-    assert told.returncode == 0, told.stderr[-3000:]
-    folder = next(
-        one for one in (place / "cases").iterdir()
-        if read_case(one).prediction.model.model_id == f"my-{headline}"
-    )  # fmt: skip
-    case = read_case(folder)
+    asked = line.run(
+        capsys, "predict", scan, "--model", f"my-{headline}", "--out", out, "--no-attribution"
+    )
+    assert asked.code == 0, asked.error[-3000:]
+    folder = next(path.parent for path in out.glob("*/case.json"))
+    prediction = read_case(folder).prediction
+    assert prediction is not None
     record = json.loads((folder / "case.json").read_text())
-    if "has not earned" in trained.stdout:
-        assert "Withheld" in told.stdout
-        assert case.prediction.conformal is None and record["conformal_set"] is None
+    if headline == "frozen-cls":  # an encoder that was never trained has nothing to say
+        assert "has not earned an individual number" in told
+        assert "Withheld" in asked.out and "Conformal" not in asked.out
+        assert prediction.conformal is None and record["conformal_set"] is None
         return
-    assert headline != "frozen-cls"
-    assert case.prediction.probability > 0.5, told.stdout
-    assert "3 models refitted on resampled training people" in told.stdout
-    assert "Conformal set at 90 %: {" in told.stdout
+    assert prediction.probability is not None and prediction.probability > 0.5, asked.out
+    assert "models refitted on resampled training people" in asked.out
+    assert "Conformal set at 90 %: {" in asked.out
     assert record["conformal_set"]["level"] == 0.9
-    explained = command(place, "explain", folder, "--no-pdf")
-    assert explained.returncode == 0, explained.stderr[-3000:]
-    assert "Largest connections" in explained.stdout
+    explained = line.run(capsys, "explain", folder, "--no-pdf")
+    assert explained.code == 0, explained.error[-3000:]
+    assert "Largest connections" in explained.out
