@@ -15,6 +15,7 @@ from app import __version__
 from app.cohort.engine import report_stage
 from app.cohort.rows import CohortRow
 from app.cohort.visit_run import VisitTask, run_visit
+from app.core.torch_threads import VARIABLE as TORCH_THREADS
 from app.study.private_folders import clean_scratch
 
 # One thread in every library, before it is imported: the same bits on any number of workers.
@@ -28,6 +29,7 @@ ENVIRONMENT = {
     "OMP_WAIT_POLICY": "PASSIVE",
     "MPLBACKEND": "Agg",
     "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
+    TORCH_THREADS: "1",
 }
 _NICENESS = 10
 _TELL_EVERY_S = 1.0
@@ -43,6 +45,7 @@ class WorkerSetup(WorkerPlugin):
     def setup(self, worker: Worker) -> None:
         """In the worker process, before its first task."""
         clean_scratch()
+        os.environ[TORCH_THREADS] = "1"  # a foreign worker has its own environment
         if not self.own:
             return
         if threading.current_thread() is threading.main_thread():

@@ -1,7 +1,6 @@
 """Which device computes, with how many threads, and what happens when memory runs out.
 
-Measured on the demonstration encoder: one and two threads give the same bits, three do not. So
-torch always runs with exactly `TORCH_THREADS` threads here, whatever the machine has and
+The number of torch's threads is constant (`app.core.torch_threads`), whatever the machine has and
 whatever the caller grants; a single core then does both threads' work.
 """
 
@@ -16,8 +15,8 @@ from typing import TypeVar
 import torch
 
 from app.core.errors import ModelError
+from app.core.torch_threads import torch_threads
 
-TORCH_THREADS = 2
 DEVICES = ("cuda", "mps", "cpu")
 ACCELERATOR_BATCH = 4  # windows at a time on a GPU; always one at a time on the CPU
 MEBIBYTE = 1 << 20
@@ -55,7 +54,7 @@ def fixed_threads() -> Iterator[None]:
     deterministic = torch.get_deterministic_debug_mode()
     tf32_matmul, tf32_cudnn = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
     benchmark = torch.backends.cudnn.benchmark
-    torch.set_num_threads(TORCH_THREADS)
+    torch.set_num_threads(torch_threads())
     # Not `use_deterministic_algorithms`, which imports the whole compiler.
     torch.set_deterministic_debug_mode("error")
     torch.backends.cuda.matmul.allow_tf32 = False
