@@ -48,19 +48,23 @@ def train_members(
     training, device = settings.training, people.labels.device
     members: list[FmmTcModule] = []
     records: list[MemberRecord] = []
-    shared: Condensed | None = None
+    shared: tuple[FmmTcModule, Condensed] | None = None
     for number in range(training.members):
-        module = made(settings, parcels, source, seed + number).to(device)
-        module.fit_statistics(
-            None
-            if people.windows is None or module.trains_encoder
-            else torch.stack([rows.mean(dim=0) for rows in people.windows]),
-            people.connectivity,
-            scaler,
-        )
-        if number == 0 and training.momentum > 0 and not isinstance(module.fusion, Gated):
-            # the members' scales are the same, and a sum starts at zero: one basis serves all
-            shared = condensed(module, people, training.momentum, seed)
+        if shared is None:
+            module = made(settings, parcels, source, seed + number).to(device)
+            module.fit_statistics(
+                None
+                if people.windows is None or module.trains_encoder
+                else torch.stack([rows.mean(dim=0) for rows in people.windows]),
+                people.connectivity,
+                scaler,
+            )
+            if training.momentum > 0 and not isinstance(module.fusion, Gated):
+                # Members have the same scales, and a sum starts at zero: one start serves all.
+                small = condensed(module, people, training.momentum, seed)
+                shared = small and (copy.deepcopy(module), small)
+        else:
+            module = copy.deepcopy(shared[0])
 
         def told(epoch: int, _module: torch.nn.Module, number: int = number) -> None:
             done = (number + epoch / training.epochs) / training.members
@@ -76,7 +80,7 @@ def train_members(
                 inner_fold=number,
                 seed=seed,
                 after_epoch=told,
-                ready=shared and replace(shared, module=copy.deepcopy(shared.module)),
+                ready=shared and replace(shared[1], module=copy.deepcopy(shared[1].module)),
             )
         )
         members.append(module.requires_grad_(False))

@@ -51,6 +51,7 @@ def line(tmp_path_factory: pytest.TempPathFactory, shared_cache: Path) -> Iterat
     """A command line with a home of its own, in which the encoder is installed."""
     root = tmp_path_factory.mktemp("trained")
     with command_line(root) as made:
+        made.worker.start()
         make_place(root)
         yield made
 
