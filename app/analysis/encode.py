@@ -283,7 +283,7 @@ def _record(
     statistics: ParcelStatistics | None,
     notes: list[str],
 ) -> dict[str, Any]:
-    from app.core.torch_threads import torch_threads
+    from app.models.device import TORCH_THREADS
     from app.models.encoders import FAMILIES
 
     patch_axes = ["scan", "window", "parcel", "patch", "width"]
@@ -330,7 +330,7 @@ def _record(
         "precision": {"name": found[0].precision, "largest_deviation": worst},
         "device": sorted({one.device for one in found}),
         "windows_at_a_time": sorted({one.batch for one in found}),
-        "torch_threads": torch_threads(),
+        "torch_threads": TORCH_THREADS,
         "axes": {"cls": ["scan", "window", "width"], "patches": patch_axes},
         "notes": notes,
     }

@@ -217,7 +217,7 @@ def _provenance(
     device: str,
     notes: tuple[str, ...],
 ) -> Provenance:
-    from app.core.torch_threads import torch_threads
+    from app.models.device import TORCH_THREADS
 
     spatial_map = measured.spatial_map
     return Provenance(
@@ -245,7 +245,7 @@ def _provenance(
                 else {}
             ),
             **({CENSORED: list(request.censored_frames)} if request.censored_frames else {}),
-            "torch_threads": torch_threads(),
+            "torch_threads": TORCH_THREADS,
         },
         hashes={
             "scan": measured.scan.sha256,

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 import torch
 
-from app.core.torch_threads import torch_threads
+TORCH_THREADS = 2  # the number decides the last bits; see app/models/device.py
 
 
 @contextmanager
@@ -21,7 +21,7 @@ def deterministic_torch() -> Iterator[None]:
     threads = torch.get_num_threads()
     before = torch.get_deterministic_debug_mode()
     tf32 = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
-    torch.set_num_threads(torch_threads())
+    torch.set_num_threads(TORCH_THREADS)
     # Not `use_deterministic_algorithms`, which imports the whole compiler.
     torch.set_deterministic_debug_mode("error")
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False

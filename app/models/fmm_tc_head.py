@@ -86,11 +86,14 @@ def _pieces(member: FmmTcModule) -> tuple[list[tuple[Floats, float, Floats]], fl
             weight = dict(zip(fusion.widths, pieces, strict=True))[name]
         else:
             assert isinstance(fusion, Late)
-            weight = fusion.heads[name].weight[0] / len(fusion.heads)
+            head = fusion.heads[name]
+            assert isinstance(head, torch.nn.Linear)
+            weight = head.weight[0] / len(fusion.heads)
         scaled = _scaling(member, name)
         found.append((_exact(weight), float(scaled.multiplier), _exact(scaled.mean)))
     if isinstance(fusion, Concat):
         return found, float(fusion.linear.bias)
+    assert isinstance(fusion, Late)
     heads = [head for head in fusion.heads.values() if isinstance(head, torch.nn.Linear)]
     return found, float(np.mean([float(head.bias) for head in heads]))
 

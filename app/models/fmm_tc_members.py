@@ -62,7 +62,7 @@ def train_members(
             if training.momentum > 0 and not isinstance(module.fusion, Gated):
                 # Members have the same scales, and a sum starts at zero: one start serves all.
                 small = condensed(module, people, training.momentum, seed)
-                shared = small and (copy.deepcopy(module), small)
+                shared = None if small is None else (copy.deepcopy(module), small)
         else:
             module = copy.deepcopy(shared[0])
 

@@ -55,6 +55,7 @@ def bundle_refits(
             heads, inputs.labels, identifiers, repeats=min(most, plan.protocol.refits), seed=seed,
             progress=progress,
             keep=_kept(evaluation, contender, "head") if heads.slow else keep_nothing,
+            calibration=plan.protocol.calibration,
         )  # fmt: skip
         return BundleRefits(
             {"refits": len(found.bias), "refit_features": found.weights.shape[1]},
@@ -65,6 +66,7 @@ def bundle_refits(
         whole = whole_refits(
             contender, inputs, identifiers, repeats=min(WHOLE_REFITS, plan.protocol.refits),
             seed=seed, progress=progress, keep=_kept(evaluation, contender, "whole"),
+            calibration=plan.protocol.calibration,
         )  # fmt: skip
         return BundleRefits(
             {"refits": len(whole.values), "refit_values": whole.values.shape[1]},
@@ -83,8 +85,11 @@ def _fits(model: WholeRefits) -> bool:
 
 
 def _kept(evaluation: Evaluation, contender: Contender, kind: str) -> Keep:
-    result, seed = ResultFolder(evaluation.folder), evaluation.cohort.plan.protocol.seed
-    key = [REFITS_VERSION, kind, evaluation.cohort.sha256(), contender.identity, seed]
+    result, protocol = ResultFolder(evaluation.folder), evaluation.cohort.plan.protocol
+    key = [
+        REFITS_VERSION, kind, protocol.calibration, evaluation.cohort.sha256(),
+        contender.identity, protocol.seed,
+    ]  # fmt: skip
     folder = result.private / "refits" / f"{contender.id}-{record_sha256(key)[:16]}"
 
     def keep(number: int, compute: Callable[[], Arrays]) -> Arrays:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from app.cohort.calibration import fit_platt
+from app.cohort.calibration import FITS, Method
 from app.cohort.learn.contender import AnyModel, Inputs
 from app.cohort.learn.heads import Heads
 from app.cohort.learn.people_folds import person_draws, person_folds
@@ -20,10 +20,12 @@ from app.core.arrays import Bools, Floats, Ints
 from app.core.errors import ModelError
 from app.core.progress import Progress
 from app.models.baselines.people import MINIMUM_PER_CLASS
+from app.models.card import Calibration
 
 FOLDS = 5
 WHOLE_FOLDS = 3  # of whole models, each of which takes minutes
 Arrays = Mapping[str, Any]
+Calibrate = Callable[[Floats, Bools], Calibration]
 Keep = Callable[[int, Callable[[], Arrays]], Arrays]  # number, how to compute it
 
 
@@ -50,6 +52,7 @@ def refit_heads(
     seed: int,
     progress: Progress,
     keep: Keep = keep_nothing,
+    calibration: Method = "platt",
 ) -> Refits:
     """Refit a fitted model's head on resampled people.
 
@@ -63,6 +66,8 @@ def refit_heads(
         How many refits, and where the draws come from.
     progress
         Told after each.
+    calibration
+        How each refit's out-of-fold log-odds become probabilities.
     keep
         Gives a finished refit back instead of computing it.
 
@@ -77,7 +82,9 @@ def refit_heads(
     for number, drawn in enumerate(draws):
 
         def compute(drawn: Ints = drawn, number: int = number) -> Arrays:
-            return _refit(heads, drawn, labels[drawn], fold[drawn], seed + number)
+            return _refit(
+                heads, drawn, labels[drawn], fold[drawn], seed + number, FITS[calibration]
+            )
 
         found = keep(number, compute)
         weights.append(np.asarray(found["weights"]))
@@ -90,14 +97,16 @@ def refit_heads(
     return Refits(np.asarray(full, np.float32), np.array(bias), np.stack(calibrations))
 
 
-def _refit(heads: Heads, drawn: Ints, labels: Bools, fold: Ints, seed: int) -> Arrays:
+def _refit(
+    heads: Heads, drawn: Ints, labels: Bools, fold: Ints, seed: int, calibrate: Calibrate
+) -> Arrays:
     weights, bias = heads.fit(drawn, seed)
     scores = np.zeros(len(drawn))
     for place in range(FOLDS):
         inside, outside = fold != place, fold == place
         inner, moved = heads.fit(drawn[inside], seed)
         scores[outside] = heads.rows[drawn[outside]] @ inner + moved
-    found = fit_platt(scores, labels)
+    found = calibrate(scores, labels)
     return {"weights": weights, "bias": bias, "calibration": [found.slope, found.intercept]}
 
 
@@ -118,6 +127,7 @@ def whole_refits(
     seed: int,
     progress: Progress,
     keep: Keep = keep_nothing,
+    calibration: Method = "platt",
 ) -> WholeModels:
     """Refit small models whole, each with a calibration of its own.
 
@@ -147,7 +157,7 @@ def whole_refits(
                 scores[outside] = fitted(kept[~outside], number).predict_log_odds(
                     asked.series, asked.connectivity, asked.covariates
                 )
-            found = fit_platt(scores, labels[kept])
+            found = FITS[calibration](scores, labels[kept])
             return {
                 "values": fitted(kept, number).trained_values(),
                 "calibration": [found.slope, found.intercept],

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from app.cohort.calibration import fit_platt
+from app.cohort.calibration import FITS
 from app.cohort.learn.bundle_card import Made, card_values, pooled_sites, site_groups
 from app.cohort.learn.bundle_contract import (
     contract_values,
@@ -95,7 +95,7 @@ def train_bundle(
     refuse_bundle(evaluation.cohort.plan, contender.id, model_id)
     architecture = "fmm-tc-network" if contender.id in VARIANTS else contender.id
     inputs, cohort = Inputs.of(evaluation.cohort), evaluation.cohort
-    seed = cohort.plan.protocol.seed
+    seed, calibrate = cohort.plan.protocol.seed, FITS[cohort.plan.protocol.calibration]
     with progress.stage("fit"):
         model = contender.fresh().fit(
             inputs.people.series, inputs.people.connectivity, inputs.people.covariates,
@@ -116,7 +116,7 @@ def train_bundle(
         model_id=model_id,
         architecture=architecture,
         atlas=atlas,
-        calibration=fit_platt(scores.ravel(), np.tile(inputs.labels, len(scores))),
+        calibration=calibrate(scores.ravel(), np.tile(inputs.labels, len(scores))),
         contract=contract,
         encoder=None if place is None else encoder_values(model, place),
         sizes=sizes,
@@ -232,7 +232,8 @@ def _covariate_rival(
         result = ResultFolder(evaluation.folder)
         judged = run_splits(contender, inputs, evaluation.splits, result, key, progress)
     scores = judged.scores.log_odds
-    calibration = fit_platt(scores.ravel(), np.tile(inputs.labels, len(scores)))
+    calibrate = FITS[evaluation.cohort.plan.protocol.calibration]
+    calibration = calibrate(scores.ravel(), np.tile(inputs.labels, len(scores)))
     model: Any = contender.fresh().fit(
         inputs.people.series, inputs.people.connectivity, inputs.people.covariates, inputs.labels
     )

@@ -143,7 +143,7 @@ class NetworkRival(Rival):
         """(value,) weights and input statistics, float32, in the order of their names."""
         tensors = self._tensors()
         rows = [tensors[key].detach().cpu().double().numpy().ravel() for key in sorted(tensors)]
-        return np.concatenate(rows).astype(np.float32)
+        return np.asarray(np.concatenate(rows), np.float32)
 
     def with_trained_values(self, values: Floats) -> Self:
         """The same network as another training left it."""

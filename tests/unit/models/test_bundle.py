@@ -14,7 +14,6 @@ from safetensors.torch import load_file, save_file
 from app.core.errors import CancelledError, ModelError
 from app.core.progress import Progress
 from app.core.results import Finding, Outcome, Severity
-from app.core.torch_threads import VARIABLE
 from app.models.bundle import load_bundle
 from app.models.gates import NOT_FOR_PEOPLE
 from tests.unit.models.conftest import mini_scan, store_mini, write_mini
@@ -51,15 +50,6 @@ def test_that_the_same_scan_gives_the_same_bits_at_any_thread_count(bundle_dir, 
     torch.set_num_threads(before)
     assert answers[0].log_odds == answers[1].log_odds
     assert answers[0].interval == answers[1].interval
-
-
-def test_that_a_worker_with_one_thread_gives_the_bits_of_two(bundle_dir, scan, monkeypatch):
-    two = scan.asked(load_bundle(bundle_dir))
-    monkeypatch.setenv(VARIABLE, "1")
-    one = scan.asked(load_bundle(bundle_dir))
-    assert one.log_odds == two.log_odds
-    assert one.interval == two.interval
-    np.testing.assert_array_equal(one.log_odds_windows, two.log_odds_windows)
 
 
 def test_that_a_real_scan_is_withheld_with_the_one_sentence(bundle_dir):

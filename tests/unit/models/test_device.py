@@ -8,10 +8,9 @@ import weakref
 import pytest
 import torch
 
-from app.attribution.determinism import deterministic_torch
 from app.core.errors import ModelError
-from app.core.torch_threads import VARIABLE
 from app.models.device import (
+    TORCH_THREADS,
     Attempt,
     UnfitDeviceError,
     choose_device,
@@ -150,16 +149,7 @@ def test_that_devices_tell_their_name_and_memory():
 def test_that_threads_are_constant_inside_and_restored_outside():
     before = torch.get_num_threads()
     with fixed_threads():
-        assert torch.get_num_threads() == 2
+        assert torch.get_num_threads() == TORCH_THREADS
         assert torch.are_deterministic_algorithms_enabled()
     assert torch.get_num_threads() == before
     assert not torch.are_deterministic_algorithms_enabled()
-
-
-@pytest.mark.parametrize(("said", "threads"), [("1", 1), ("2", 2), ("7", 2), ("", 2)])
-def test_that_only_one_thread_instead_of_two_can_be_asked_for(monkeypatch, said, threads):
-    monkeypatch.setenv(VARIABLE, said)
-    with fixed_threads():
-        assert torch.get_num_threads() == threads
-    with deterministic_torch():
-        assert torch.get_num_threads() == threads

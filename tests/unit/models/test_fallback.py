@@ -21,6 +21,7 @@ from app.attribution.explain import explain
 from app.attribution.integrated_gradients import gradient_of
 from app.models import device as devices
 from app.models.bundle import Bundle, load_bundle
+from app.models.device import TORCH_THREADS
 from tests.unit.models.conftest import MiniScan
 
 
@@ -176,6 +177,7 @@ def test_that_bits_are_the_same_at_every_offered_thread_count_and_batch(
     finally:
         torch.set_num_threads(before)
     assert torch.get_num_threads() == before
+    assert TORCH_THREADS == 2
     several, used, _ = ask(bundle, scan)  # four windows at a time
     assert used == "cuda"
     assert abs(several.probability - plain.probability) <= 1e-5
