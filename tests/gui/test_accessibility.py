@@ -17,7 +17,7 @@ from app.gui.widgets.theme import DARK, LIGHT, Tokens
 from app.gui.widgets.view import View
 
 # Forms and previews whose controls say everything themselves.
-_NO_TABLE = {"intake", "summary", "preview", "slices", "registration", "card"}
+_NO_TABLE = {"intake", "summary", "preview", "slices", "registration"}
 _WHERE_COMPUTED = {"health", "sensitivity", "clusters"}
 _NO_SENTENCE = {"intake", "summary", "preview", "header", "record"}
 

@@ -17,9 +17,11 @@ from app.core import wording
 from app.core.explanation_wording import card_health_lines
 from app.core.results import Case, ModelSummary, Prediction, Verdict
 from app.gui.session import OpenCase, Session
+from app.gui.widgets.card_table import card_table
 from app.gui.widgets.contribution_bars import ContributionBars
 from app.gui.widgets.icons import VERDICT_STATES, StateSign
 from app.gui.widgets.score_axis import HistogramKey, ScoreAxis
+from app.gui.widgets.tables import Table
 from app.gui.widgets.theme import font
 from app.gui.widgets.view import View
 
@@ -68,6 +70,13 @@ class CardView(View):
         if found.model is not None:
             parts.append(wording.base_rate_text(found.model))
         return "; ".join([*parts, wording.RUO_LINE])
+
+    def as_table(self) -> Table | None:
+        """What the card's figures draw; nothing of a withheld one."""
+        opened = self.session.case
+        found = opened.case.prediction if opened is not None else None
+        withheld = opened is None or opened.withheld
+        return None if withheld or found is None else card_table(found)
 
     def refresh(self) -> None:
         """Build the card for the case that is open."""
@@ -163,7 +172,7 @@ class CardView(View):
             learned += f" (n = {model.training_count})"
         rows = (
             ("Treatment", wording.treatment_text(model)),
-            ("Responder definition", model.responder_definition),
+            ("Responder definition", wording.with_signs(model.responder_definition)),
             ("Learned from", learned),
         )
         for row, (name, value) in enumerate(rows):

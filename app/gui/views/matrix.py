@@ -54,6 +54,8 @@ class MatrixView(View):
         ViewCommand("left", "Cell to the left", "Left", "cell_left", "canvas"),
         ViewCommand("right", "Cell to the right", "Right", "cell_right", "canvas"),
         ViewCommand("select", "Select this connection", "Return; Enter", "select_cell", "canvas"),
+        ViewCommand("nearer", "Zoom in about the cell", "Ctrl++; Ctrl+=", "nearer", "canvas"),
+        ViewCommand("farther", "Zoom out", "Ctrl+-", "farther", "canvas"),
         ViewCommand("whole", "Whole matrix", "R", "show_whole", "canvas"),
         ViewCommand(
             "export",
@@ -114,7 +116,7 @@ class MatrixView(View):
         session = self.session
         self.kind_box = choice(
             "What the matrix shows",
-            KINDS,
+            {**KINDS, "correlation": "Pearson r"},  # short: two boxes share a narrow row
             session.display.matrix,
             lambda key: session.set_display(matrix=key),
         )
@@ -295,6 +297,14 @@ class MatrixView(View):
     def select_cell(self) -> None:
         """Select what the cell cursor stands on."""
         self.canvas.choose_cursor()
+
+    def nearer(self) -> None:
+        """Zoom in."""
+        self.canvas.zoom_by(1.5)
+
+    def farther(self) -> None:
+        """Zoom out."""
+        self.canvas.zoom_by(1.0 / 1.5)
 
     def show_whole(self) -> None:
         """Zoom out."""

@@ -242,7 +242,7 @@ class SlicesView(SliceView):
             shared = only.layer.key == SHARED
             return only.hidden_text if shared else f"{only.title}: {only.hidden_text}"
         if self._drawn:
-            return f"{len(self._drawn)} layers, hidden as below each bar"
+            return f"{len(self._drawn)} layers; each bar tells what it hides"
         slices = self.session.state.slices
         if not self.in_template() or self.session.display.overlay == "none":
             return ""

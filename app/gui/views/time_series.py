@@ -30,6 +30,7 @@ from app.gui.traces import (
 )
 from app.gui.widgets import plots
 from app.gui.widgets.fields import choice, set_choice
+from app.gui.widgets.frame_keys import FRAME_COMMANDS, FrameKeys
 from app.gui.widgets.frame_marks import FrameMarks
 from app.gui.widgets.frame_mouse import FrameMouse
 from app.gui.widgets.mask_reader import MaskReader
@@ -45,7 +46,7 @@ _NO_MASK = "Add a mask as a layer of the slices first."
 _NO_VOXELS = "Open the scan itself (File, Open scan) to read its voxels."
 
 
-class TimeSeriesView(View):
+class TimeSeriesView(FrameKeys, View):
     """Traces over the volumes of the file with flagged frames shaded, motion below.
 
     With `native` the current trace is the voxel under the scan's own crosshair.
@@ -58,8 +59,7 @@ class TimeSeriesView(View):
         ViewCommand("hold", "Hold this time series", "T", "hold"),
         ViewCommand("hold_mask", "Hold the mean inside the uppermost mask", "", "hold_mask"),
         ViewCommand("release", "Let all held time series go", "Shift+T", "release"),
-        ViewCommand("back", "Volume before", ",", "volume_before"),
-        ViewCommand("on", "Next volume", ".", "volume_after"),
+        *FRAME_COMMANDS,
         ViewCommand("export", "Export the time series (TSV)…", "", "ask_export"),
     )
     gestures: ClassVar[tuple[tuple[str, str], ...]] = (
@@ -331,14 +331,6 @@ class TimeSeriesView(View):
     def release(self) -> None:
         """Keep none."""
         self.session.change("Let all traces go", "plots", held=())
-
-    def volume_before(self) -> None:
-        """One volume back."""
-        self.session.select_frame(max(self.session.frame - 1, 0))
-
-    def volume_after(self) -> None:
-        """One volume on."""
-        self.session.select_frame(self.session.frame + 1)
 
     # words and files ---------------------------------------------------------------
 

@@ -24,7 +24,7 @@ def choice(
     for key, text in options.items():
         box.addItem(text, key)
     box.setCurrentIndex(max(box.findData(chosen), 0))
-    box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+    box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)  # where there is room
     longest = max(len(text) for text in options.values())
     box.setMinimumContentsLength(min(longest - 3, 12))
     metrics = box.fontMetrics()

@@ -29,6 +29,7 @@ _STRIP_PX = 7
 _UNKNOWN = (150, 150, 150)  # rows of parcels that were not covered
 _LEAST_MARK_PX = 4.0  # a connection is never drawn smaller, where few are shown
 _FEW = 400
+_MOST_ZOOM = 40.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -322,7 +323,7 @@ class MatrixCanvas(QWidget):
         share_y = (event.position().y() - square.top()) / square.height()
         x = before.left() + share_x * before.width()
         y = before.top() + share_y * before.height()
-        self._zoom = min(max(self._zoom * 1.2 ** (event.angleDelta().y() / 120.0), 1.0), 40.0)
+        self._zoom = min(max(self._zoom * 1.2 ** (event.angleDelta().y() / 120.0), 1.0), _MOST_ZOOM)
         side = count / self._zoom
         self._centre = ((x + (0.5 - share_x) * side) / count, (y + (0.5 - share_y) * side) / count)
         self.update()
@@ -341,7 +342,29 @@ class MatrixCanvas(QWidget):
         i, j = (int(self.content.order[min(max(int(v), 0), last)]) for v in at)
         self.cursor_cell = (i, j)
         self.hovered.emit(i, j)
+        self._keep_in_sight()
         self.update()
+
+    def zoom_by(self, factor: float) -> None:
+        """Zoom about the cell cursor, else about the selected cell, else about the middle."""
+        self._zoom = min(max(self._zoom * factor, 1.0), _MOST_ZOOM)
+        self._keep_in_sight(middle=True)
+        self.update()
+
+    def _keep_in_sight(self, *, middle: bool = False) -> None:
+        """Move the zoomed matrix so that the cell cursor is seen, in the middle if wished."""
+        one = (self.selected, self.selected) if self.selected is not None else None
+        cell = self.cursor_cell or self.edge or one
+        if self.content is None or cell is None:
+            return
+        count, half = len(self._place), 0.5 / self._zoom
+        wanted = [(self._place[parcel] + 0.5) / count for parcel in (cell[1], cell[0])]
+        room = 0.0 if middle else half * 0.9
+        x, y = (
+            min(max(now, at - room), at + room)
+            for now, at in zip(self._centre, wanted, strict=True)
+        )
+        self._centre = (min(max(x, half), 1.0 - half), min(max(y, half), 1.0 - half))
 
     def choose_cursor(self) -> None:
         """Select the connection under the cell cursor."""
