@@ -157,14 +157,11 @@ def _missing(widget: QWidget) -> str:
         return ""
     metrics = widget.fontMetrics()
     if isinstance(widget, QLabel):
-        box = widget.contentsRect()
         if widget.wordWrap():
             need = widget.heightForWidth(widget.width())
             return f"needs {need} px of height, has {widget.height()}" * (need > widget.height())
         need = widget.sizeHint().width()
-        return f"needs {need} px, has {widget.width()}" * (
-            need > widget.width() and box.width() > 0
-        )
+        return f"needs {need} px, has {widget.width()}" * (need > widget.width())
     if isinstance(widget, QComboBox):
         option = QStyleOptionComboBox()
         widget.initStyleOption(option)

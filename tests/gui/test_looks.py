@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -93,14 +94,9 @@ def test_that_tab_goes_through_the_views_of_a_page_one_by_one(
                 chain.append(at)
             at = at.nextInFocusChain()
         assert set(chain) == reachable
-        order = [
-            next(v for v in page.findChildren(View) if v is w or v.isAncestorOf(w))
-            for w in chain
-            if any(v is w or v.isAncestorOf(w) for v in page.findChildren(View))
-        ]
-        visits = [
-            view for index, view in enumerate(order) if index == 0 or order[index - 1] is not view
-        ]
+        views = page.findChildren(View)
+        around = [next((v for v in views if v is w or v.isAncestorOf(w)), None) for w in chain]
+        visits = [view for view, _ in groupby(v for v in around if v is not None)]
         assert len(visits) == len(set(visits)), (key, [view.name for view in visits])
 
 
