@@ -53,8 +53,18 @@ def connect(view: View, window: MainWindow) -> None:
         view.preview_asked.connect(lambda: window.reports.preview(view))
     elif isinstance(view, HealthView):
         view.health_asked.connect(lambda: window.reports.explain(health=True))
+        _one_at_a_time(view, window)
     elif isinstance(view, SensitivityView):
         view.sensitivity_asked.connect(lambda: window.reports.explain(sensitivity=True))
+        _one_at_a_time(view, window)
+
+
+def _one_at_a_time(view: HealthView | SensitivityView, window: MainWindow) -> None:
+    def follow() -> None:
+        view.set_running(any(one.job.name == "explain" for one in window.jobs.running()))
+
+    view.listen(window.jobs.started, follow)
+    view.listen(window.jobs.finished, follow)
 
 
 def _only_before_analysis(form: IntakeView) -> None:

@@ -18,6 +18,7 @@ from app.gui.widgets.facts import FactsArea, wrapped
 from app.gui.widgets.tables import Cell, Table
 from app.gui.widgets.view import View
 
+_COMPUTE = "Compute explanation health"
 AS_SHOWN = "As shown: mean over all references"
 
 
@@ -31,7 +32,8 @@ class HealthView(View):
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(session, parent)
-        self.compute = QPushButton("Compute explanation health")
+        self.running = False  # the worker explains already
+        self.compute = QPushButton(_COMPUTE)
         self.compute.setToolTip(
             "Draws the map again from other baselines, windows, token orders and halves, and by "
             "models that know nothing; some minutes"
@@ -71,7 +73,7 @@ class HealthView(View):
         opened = self.session.case
         found = opened.attribution if opened is not None else None
         health = opened.health if opened is not None else None
-        self.compute.setEnabled(found is not None)
+        self.compute.setEnabled(found is not None and not self.running)
         self.compute.setVisible(health is None)
         self.unstable.setVisible(health is not None)
         self.baseline.clear()
@@ -87,6 +89,15 @@ class HealthView(View):
                 rows += [("Single features", health.univariate_text), *univariate_lines(health)]
             self.facts.show_facts(rows, stacked=True)
         self._follow()
+
+    def set_running(self, running: bool) -> None:
+        """One explanation at a time: the button says that it is being made."""
+        self.running = running
+        self.compute.setText("Being computed…" if running else _COMPUTE)
+        opened = self.session.case
+        self.compute.setEnabled(
+            not running and opened is not None and opened.attribution is not None
+        )
 
     def _baselines(self) -> tuple[Repeat, ...]:
         health = self._health()

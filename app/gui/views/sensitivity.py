@@ -12,6 +12,8 @@ from app.gui.widgets.tables import Cell, Table
 from app.gui.widgets.variant_strip import VariantStrip
 from app.gui.widgets.view import View
 
+_COMPUTE = "Compute the variants"
+
 
 class SensitivityView(View):
     """A strip of dots against the cut-off; what could not be computed says why."""
@@ -23,7 +25,8 @@ class SensitivityView(View):
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(session, parent)
-        self.compute = QPushButton("Compute the variants")
+        self.running = False  # the worker explains already
+        self.compute = QPushButton(_COMPUTE)
         self.compute.setToolTip(
             "Global signal, filter, censoring, repetition time, windows, token orders, halves"
         )
@@ -42,7 +45,7 @@ class SensitivityView(View):
         opened = self.session.case
         found = opened.sensitivity if opened is not None else None
         shows = opened is not None and not opened.withheld
-        self.compute.setEnabled(shows)
+        self.compute.setEnabled(shows and not self.running)
         self.compute.setVisible(found is None)
         content = QWidget()
         column = QVBoxLayout(content)
@@ -61,6 +64,13 @@ class SensitivityView(View):
         column.addStretch(1)
         self.area.setWidget(content)
         content.setAutoFillBackground(False)
+
+    def set_running(self, running: bool) -> None:
+        """One explanation at a time: the button says that it is being made."""
+        self.running = running
+        self.compute.setText("Being computed…" if running else _COMPUTE)
+        opened = self.session.case
+        self.compute.setEnabled(not running and opened is not None and not opened.withheld)
 
     def as_table(self) -> Table | None:
         """Every variant with its value or the reason why it has none."""

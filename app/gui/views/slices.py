@@ -72,6 +72,7 @@ class SlicesView(SliceView):
             self.title = "Scan"
             self.title_label.setText(self.title)
         self.bar_row = BarRow()
+        self.bar_row.hide()
         self.bars.addWidget(self.bar_row)
         self.bar.hide()
         if source == "overlay":

@@ -15,7 +15,7 @@ from app.gui.widgets.layer_stack import DrawnLayer
 from app.gui.widgets.theme import font
 from app.gui.widgets.view import ElidedLabel
 
-_CHARS = 21  # of a lying bar's words
+_CHARS = 25  # of a lying bar's words
 _IN_COLUMN = 3
 
 

@@ -170,7 +170,8 @@ class PlacesPanel(FramedDialog):
         listed = self.listed()
         self.table.setRowCount(len(listed))
         for index, place in enumerate(listed):
-            cells = [*(f"{value:.1f}" for value in place.mm), self._region(place), place.note]
+            numbers = [f"{value:.1f}".replace("-", "\N{MINUS SIGN}") for value in place.mm]
+            cells = [*numbers, self._region(place).replace("_", " "), place.note]
             for column, text in enumerate(cells):
                 item = QTableWidgetItem(text)
                 if column != _NOTE:

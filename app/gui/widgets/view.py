@@ -26,6 +26,7 @@ from app.gui.session import Session
 from app.gui.widgets.pictures import Band, pixmap_of, write_svg
 from app.gui.widgets.tables import Table
 from app.gui.widgets.theme import Tokens, font, tokens
+from app.gui.widgets.title_label import TitleLabel
 from app.gui.widgets.view_keys import ViewCommand, bind_commands, set_keys
 from app.gui.widgets.view_menu import MoreButton
 
@@ -106,7 +107,7 @@ class View(QWidget):
         outer.setSpacing(5)
         self.tools = QHBoxLayout()
         self.tools.setSpacing(6)
-        self.title_label = QLabel(self.title)
+        self.title_label = TitleLabel(self.title)
         self.title_label.setObjectName("title")
         self.tools.addWidget(self.title_label)
         self.tools.addStretch(1)
