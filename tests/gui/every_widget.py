@@ -32,6 +32,7 @@ from app.gui.main_window.window import MainWindow
 from app.gui.views import SlicesView
 from app.gui.widgets.crosshair_panel import CrosshairPanel
 from app.gui.widgets.step_bar import STEPS, WORKSPACES
+from app.gui.widgets.title_label import TitleLabel
 from app.gui.widgets.view import ElidedLabel
 from app.scans.contents import Choice, Contents, SourceKind
 from app.worker.bundle_jobs import bundle_card
@@ -145,6 +146,16 @@ def cut(inside: QWidget) -> list[str]:
     return found
 
 
+def cut_on_pages(window: MainWindow) -> Iterator[str]:
+    """What is cut on any page, each told once."""
+    told = set()
+    for name, page in each_page(window):
+        for words in cut(page):
+            if words not in told:
+                told.add(words)
+                yield f"{name}: {words}"
+
+
 def _text(widget: QWidget) -> str:
     if isinstance(widget, QComboBox):
         return widget.currentText()
@@ -153,7 +164,7 @@ def _text(widget: QWidget) -> str:
 
 def _missing(widget: QWidget) -> str:
     """What is missing, in pixels; "" where the words fit or are shortened with an ellipsis."""
-    if isinstance(widget, ElidedLabel) or not _text(widget).strip():
+    if isinstance(widget, ElidedLabel | TitleLabel) or not _text(widget).strip():
         return ""
     metrics = widget.fontMetrics()
     if isinstance(widget, QLabel):
@@ -177,7 +188,8 @@ def _missing(widget: QWidget) -> str:
         need = widget.sizeHint()
         if need.width() > widget.width():
             return f"needs {need.width()} px, has {widget.width()}"
-        return f"needs {need.height()} px of height" * (need.height() > widget.height() + 1)
+        height = f"needs {need.height()} px of height, has {widget.height()}"
+        return height * (need.height() > widget.height() + 1)
     if isinstance(widget, QAbstractButton):
         need = widget.sizeHint().width()
         return f"needs {need} px, has {widget.width()}" * (need > widget.width())

@@ -74,6 +74,7 @@ class SettingsDialog(FramedDialog):
             column.addWidget(section)
         column.addStretch(1)
         area = QScrollArea()
+        area.setAccessibleName("Settings")
         area.setWidgetResizable(True)
         area.setWidget(inside)
         area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)

@@ -178,6 +178,7 @@ class CardView(View):
         for row, (name, value) in enumerate(rows):
             label = _text(name, muted=True)
             label.setWordWrap(False)
+            label.setMinimumWidth(0)  # as wide as the words
             grid.addWidget(label, row, 0, Qt.AlignmentFlag.AlignTop)
             grid.addWidget(_text(value), row, 1)
         button = QPushButton("Model card")

@@ -19,7 +19,7 @@ from app.gui.widgets.tables import Cell, Table
 from app.gui.widgets.view import View
 
 _COMPUTE = "Compute explanation health"
-AS_SHOWN = "As shown: mean over all references"
+AS_SHOWN = "As shown: all references"
 
 
 class HealthView(View):
@@ -52,17 +52,15 @@ class HealthView(View):
         self.baseline.setSizeAdjustPolicy(
             QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
         )
+        self.baseline.setMinimumContentsLength(len(AS_SHOWN))
         self.baseline.activated.connect(self._baseline_chosen)
         self.figures = wrapped("")
         self.figures.setAccessibleName("Figures of the chosen baseline")
         label = QLabel("&Baseline")
         label.setBuddy(self.baseline)
-        second = QHBoxLayout()
-        second.addWidget(label)
-        second.addWidget(self.baseline, 1)
-        self.body.addLayout(second)
-        self.body.addWidget(self.figures)
-        self.facts = FactsArea()
+        self.body.addWidget(label)
+        self.body.addWidget(self.baseline)
+        self.facts = FactsArea(above=self.figures)
         self.facts.setAccessibleName("Explanation health")
         self.body.addWidget(self.facts, 1)
         self.listen(session.explain_changed, self._follow)
