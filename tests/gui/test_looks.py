@@ -228,6 +228,8 @@ def test_that_a_theme_chosen_at_run_time_looks_as_one_chosen_before_the_start(
     for key in every_widget.PAGES:
         window.show_step(key)
         settle(20)
+    window.show_step("check")
+    settle(150)
     window.actions_.set_theme("light")
     switched = _pages(window)
     window.hide()
@@ -248,6 +250,18 @@ def test_that_a_theme_chosen_at_run_time_looks_as_one_chosen_before_the_start(
         fresh.deleteLater()
 
 
+def _at_rest(page: QWidget) -> Any:
+    """The page as it looks once nothing changes any more."""
+    before = None
+    for _ in range(20):
+        settle(250)
+        now = pixels(page.grab().toImage())
+        if before is not None and np.array_equal(now, before):
+            return now
+        before = now
+    raise AssertionError("The page never comes to rest.")
+
+
 def _pages(window: MainWindow) -> dict[str, Any]:
     found = {}
     for key in every_widget.PAGES[:5]:
@@ -255,6 +269,5 @@ def _pages(window: MainWindow) -> dict[str, Any]:
         for view in window.page(key).findChildren(SurfaceView):
             view.load_now()
             view.canvas.draw_now()
-        settle(150)
-        found[key] = pixels(window.page(key).grab().toImage())
+        found[key] = _at_rest(window.page(key))
     return found

@@ -159,6 +159,7 @@ class MotionView(FrameKeys, View):
         for item in self._plots:
             self._finish(item)
         self._room_later.start()
+        plots.lay_out_later(self.graphics)
         self._base = base
         self.mouse.plots = self._plots
         self._show_frames()
@@ -171,11 +172,9 @@ class MotionView(FrameKeys, View):
         """Colours, the common time axis, the cursor, the selected frames."""
         colours = self.tokens()
         plots.style_plot(item, colours)
-        item.setXLink(self._plots[-1])
         self._marks.add(item, self.session.frame, colours, alpha=60)
         if item is not self._plots[-1]:
-            item.getAxis("bottom").setStyle(showValues=False)
-            item.getAxis("bottom").setHeight(6)
+            plots.share_frames(item, self._plots[-1])
 
     def restyle(self) -> None:
         """Draw again in the theme's colours."""

@@ -165,9 +165,7 @@ class TimeSeriesView(FrameKeys, View):
         last = list(self._plots.values())[-1]
         for item in self._plots.values():
             if item is not last:
-                item.setXLink(last)
-                item.getAxis("bottom").setStyle(showValues=False)
-                item.getAxis("bottom").setHeight(6)
+                plots.share_frames(item, last)
         last.setLabel("bottom", axis_words(signals, state))
         self.mouse.plots = list(self._plots.values()) if time else []
         plots.share_height(self.graphics, [2 if n == "motion" else 4 for n in self._plots])

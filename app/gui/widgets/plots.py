@@ -119,6 +119,17 @@ def share_height(layout: pg.GraphicsLayoutWidget, weights: Sequence[int]) -> Non
         layout.ci.layout.setRowPreferredHeight(row, 10.0)
 
 
+def share_frames(item: pg.PlotItem, last: pg.PlotItem) -> None:
+    """Show the same frames as the last plot, which alone says which.
+
+    A plot with an automatic range of its own would push that range upon the plot that it follows.
+    """
+    item.enableAutoRange(axis="x", enable=False)
+    item.setXLink(last)
+    item.getAxis("bottom").setStyle(showValues=False)
+    item.getAxis("bottom").setHeight(6)
+
+
 def lay_out_later(graphics: pg.GraphicsLayoutWidget) -> None:
     """Share the room anew: axes made in a view that is seen keep the room they began with."""
 

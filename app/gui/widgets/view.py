@@ -253,6 +253,8 @@ class View(QWidget):
         """Bind the keys at the first sight, when all that they act on is there."""
         super().showEvent(event)
         self.session.turns.catch_up(self)
+        if self.tokens().dark != self._dark:
+            self._restyle_later.start()
         if not self._bound:
             self._bound = True
             self.key_actions = bind_commands(self)
@@ -284,7 +286,8 @@ class View(QWidget):
             self._restyle_later.start()
 
     def _restyle_if_changed(self) -> None:
-        if self.tokens().dark != self._dark:
+        # What is hidden is drawn anew when it is seen: plots without a size keep a wrong one.
+        if self.isVisible() and self.tokens().dark != self._dark:
             self._dark = self.tokens().dark
             if self._stale:
                 self.session.turns.add(self, self._in_turns(), first=self.isVisible())
