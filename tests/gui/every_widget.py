@@ -75,7 +75,7 @@ def each_dialog(window: MainWindow, worker: Any) -> Iterator[tuple[str, QDialog]
         "model card": window.tools.show_card,
         "command palette": window.palettes.show,
         "regions": window.palettes.find_region,
-        "places": lambda: (slices.place.show_places(), slices.place.panel.keep_place()),
+        "places": slices.place.show_places,
         "crosshair": lambda: CrosshairPanel(window.session, slices).show(),
         "layers": lambda: slices.layers_button.setChecked(True),
         "table": window.exports.show_table,
@@ -123,7 +123,7 @@ def controls(inside: QWidget) -> list[QWidget]:
 
 def where(widget: QWidget) -> str:
     """Class and ancestors of a widget, for a message."""
-    names = []
+    names: list[str] = []
     at: QWidget | None = widget
     while at is not None and len(names) < 4:
         names.append(type(at).__name__)
@@ -185,11 +185,11 @@ def _missing(widget: QWidget) -> str:
         need = metrics.horizontalAdvance(widget.currentText())
         return f"needs {need} px, has {room.width()}" * (need > room.width())
     if isinstance(widget, QPushButton | QCheckBox | QToolButton):
-        need = widget.sizeHint()
-        if need.width() > widget.width():
-            return f"needs {need.width()} px, has {widget.width()}"
-        height = f"needs {need.height()} px of height, has {widget.height()}"
-        return height * (need.height() > widget.height() + 1)
+        hint = widget.sizeHint()
+        if hint.width() > widget.width():
+            return f"needs {hint.width()} px, has {widget.width()}"
+        height = f"needs {hint.height()} px of height, has {widget.height()}"
+        return height * (hint.height() > widget.height() + 1)
     if isinstance(widget, QAbstractButton):
         need = widget.sizeHint().width()
         return f"needs {need} px, has {widget.width()}" * (need > widget.width())

@@ -268,7 +268,7 @@ class CardView(View):
         column = _section("Explanation health")
         found = opened.attribution
         if found is None:
-            column.addWidget(_text("The explanation was not computed.", small=True))
+            column.addWidget(_text("The explanation is not computed yet.", small=True))
         else:
             prediction = opened.case.prediction
             rows = card_health_lines(

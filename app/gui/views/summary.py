@@ -156,7 +156,7 @@ class SummaryView(View):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(10)
         if opened is None:
-            column.addWidget(QLabel("No case is open."))
+            column.addWidget(QLabel(self.empty_reason()))
         else:
             person = opened.case.participant
             head = QLabel(wording.join((person.label, person.session, opened.case.case_id[:8])))

@@ -208,7 +208,8 @@ class View(QWidget):
     def empty_reason(self) -> str:
         """Why there is nothing to show; printed in the place of the picture."""
         if self.session.case is None:
-            return "No case is open."
+            scan = self.session.preview is not None
+            return "This scan is not analysed yet." if scan else "No case is open."
         if self.session.case.stale:
             return f"{self.session.case.stale}."
         if self.session.case.withheld:
