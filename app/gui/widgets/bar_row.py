@@ -9,14 +9,21 @@ from collections.abc import Sequence
 
 from PySide6.QtWidgets import QGridLayout, QVBoxLayout, QWidget
 
-from app.gui.widgets.colour_bar import ColourBar
+from app.core.explanation_wording import baseline_words
+from app.gui.widgets.colour_bar import NOTE_PX, ColourBar
 from app.gui.widgets.flat_bar import FlatBar, brief_text
 from app.gui.widgets.layer_stack import DrawnLayer
 from app.gui.widgets.theme import font
 from app.gui.widgets.view import ElidedLabel
 
+_WIDTH_PX = 66  # of a standing bar
 _CHARS = 25  # of a lying bar's words
 _IN_COLUMN = 3
+
+
+def _note_of(drawn: DrawnLayer) -> str:
+    """From which baseline a layer was drawn, where it is not the answer's own."""
+    return baseline_words("" if drawn.overlay is None else drawn.overlay.baseline)
 
 
 class BarRow(QWidget):
@@ -52,7 +59,9 @@ class BarRow(QWidget):
                 one.show_layer(drawn)
         elif layers:
             only = layers[0]
-            self.single.set_scale(only.scale, clipped=only.clipped, title=only.title)
+            note = _note_of(only)
+            self.single.set_scale(only.scale, clipped=only.clipped, title=only.title, note=note)
+            self.single.setFixedWidth(_WIDTH_PX + NOTE_PX * bool(note))
         self.setVisible(bool(layers))
 
     def _add(self) -> None:
@@ -71,16 +80,20 @@ class _LyingBar(QWidget):
         inside.setContentsMargins(0, 0, 0, 0)
         inside.setSpacing(0)
         self.name, self.bar, self.count = ElidedLabel(), FlatBar(), ElidedLabel()
-        for label in (self.name, self.count):
+        self.note = ElidedLabel()
+        for label in (self.name, self.count, self.note):
             label.setFont(font(label.font(), scale=0.85))
         self.count.setObjectName("muted")
         self.setFixedWidth(self.name.fontMetrics().averageCharWidth() * _CHARS)
-        for widget in (self.name, self.bar, self.count):
+        for widget in (self.name, self.bar, self.count, self.note):
             inside.addWidget(widget)
 
     def show_layer(self, drawn: DrawnLayer) -> None:
         """Take over a layer."""
-        self.bar.set_scale(drawn.scale, clipped=drawn.clipped, title=drawn.title)
+        note = _note_of(drawn)
+        self.bar.set_scale(drawn.scale, clipped=drawn.clipped, title=drawn.title, note=note)
+        self.note.set_full_text(note)
+        self.note.setVisible(bool(note))
         self.name.set_full_text(drawn.title)
         self.count.set_full_text(brief_text(drawn.hidden_text, drawn.scale))
         self.count.setToolTip(drawn.hidden_text)
