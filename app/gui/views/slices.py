@@ -84,7 +84,6 @@ class SlicesView(SliceView):
             self.volumes_button = QToolButton()
             self.volumes_button.setText("Open volumes…")
             self.volumes_button.setToolTip("Decode the scan's volumes, to step and play them")
-            self.volumes_button.setAccessibleName("Open the volumes of the scan")
             self.volumes_button.clicked.connect(lambda _checked=False: self.volumes_asked.emit())
             self.tools.addWidget(self.picture_box)
             self.tools.addWidget(self.volumes_button)

@@ -382,14 +382,12 @@ class MatrixCanvas(QWidget):
         cell = self.cursor_cell or self.edge or one
         if self.content is None or cell is None:
             return
-        count, half = len(self._place), 0.5 / self._zoom
-        wanted = [(self._place[parcel] + 0.5) / count for parcel in (cell[1], cell[0])]
-        room = 0.0 if middle else half * 0.9
-        x, y = (
-            min(max(now, at - room), at + room)
-            for now, at in zip(self._centre, wanted, strict=True)
-        )
-        self._centre = (min(max(x, half), 1.0 - half), min(max(y, half), 1.0 - half))
+        half, count = 0.5 / self._zoom, len(self._place)
+        room, places = 0.0 if middle else half * 0.9, []
+        for now, parcel in zip(self._centre, reversed(cell), strict=True):
+            at = (self._place[parcel] + 0.5) / count
+            places.append(min(max(min(max(now, at - room), at + room), half), 1.0 - half))
+        self._centre = (places[0], places[1])
 
     def choose_cursor(self) -> None:
         """Select the connection under the cell cursor."""
