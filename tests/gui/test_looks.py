@@ -17,7 +17,7 @@ from app.core.settings import Settings
 from app.gui.application import make_window
 from app.gui.main_window.window import MainWindow
 from app.gui.messages import Messages
-from app.gui.views import MatrixView, MotionView, SlicesView, SurfaceView
+from app.gui.views import CardView, MatrixView, MotionView, SlicesView, SurfaceView
 from app.gui.widgets.layer_stack import add_seed_layer
 from app.gui.widgets.view import View
 from tests.gui import every_widget
@@ -271,3 +271,77 @@ def _pages(window: MainWindow) -> dict[str, Any]:
             view.canvas.draw_now()
         found[key] = _at_rest(window.page(key))
     return found
+
+
+# ---------------------------------------------------------------------------- twins of the mouse
+
+
+def test_that_keys_select_frames_as_a_drag_does(
+    window: MainWindow, case_folders: dict[str, Path], qtbot: Any
+) -> None:
+    window.actions_.open_path(case_folders["result"])
+    window.show_step("check")
+    (motion,) = window.page("check").findChildren(MotionView)
+    session = window.session
+    session.select_only_frame(40)
+    keys = motion.key_actions
+    for _ in range(3):
+        keys["extend_on"].trigger()
+    assert (session.frame, session.state.selection.frames) == (43, (40, 43))
+    keys["extend_back"].trigger()
+    assert (session.frame, session.state.selection.frames) == (42, (40, 42))
+    for _ in range(3):
+        keys["extend_back"].trigger()
+    assert (session.frame, session.state.selection.frames) == (39, (39, 40))
+    session.select_only_frame(0)
+    keys["extend_back"].trigger()
+    assert session.state.selection.frames == (0, 0)
+    assert [a.toString() for a in keys["extend_on"].shortcuts()] == ["]"]
+
+
+def test_that_keys_zoom_the_matrix_about_its_cell_and_keep_it_in_sight(
+    window: MainWindow, case_folders: dict[str, Path], qtbot: Any
+) -> None:
+    window.actions_.open_path(case_folders["result"])
+    window.show_step("explain")
+    (matrix,) = window.page("explain").findChildren(MatrixView)
+    canvas = matrix.canvas
+    assert canvas.content is not None
+    order = canvas.content.order
+    canvas.cursor_cell = (int(order[300]), int(order[100]))
+    for _ in range(6):
+        matrix.nearer()
+    seen = canvas._window()
+    assert seen.width() == pytest.approx(len(order) / 1.5**6)
+    assert seen.center().x() == pytest.approx(100.5)
+    assert seen.center().y() == pytest.approx(300.5)
+    for _ in range(60):
+        matrix.cell_right()
+    assert canvas.cursor_cell == (int(order[300]), int(order[160]))
+    assert canvas._window().left() < 160.5 < canvas._window().right()
+    for _ in range(9):
+        matrix.farther()
+    assert canvas._window().width() == len(order)
+
+
+def test_that_the_card_is_also_a_table_and_a_withheld_one_has_none(
+    window: MainWindow, case_folders: dict[str, Path], qtbot: Any
+) -> None:
+    window.actions_.open_path(case_folders["result"])
+    window.show_step("predict")
+    (card,) = window.page("predict").findChildren(CardView)
+    assert window.session.case is not None
+    found = window.session.case.case.prediction
+    assert found is not None
+    assert found.model is not None
+    table = card.as_table()
+    assert table is not None
+    assert table.rows[0][4] == found.probability
+    assert table.rows[1][2:4] == found.interval
+    scores = [row for row in table.rows if row[:2] == ("held-out scores", "responders")]
+    assert [row[4] for row in scores] == found.model.score_counts_responder.astype(int).tolist()
+    relied = {row[1]: row[4] for row in table.rows if row[0] == "what it relied on"}
+    assert found.contributions is not None
+    assert sorted(relied.values()) == sorted(found.contributions.values())
+    window.actions_.open_path(case_folders["withheld"])
+    assert card.as_table() is None
