@@ -79,6 +79,7 @@ class SurfaceView(CameraKeys, View):
         self.words = muted("")
         self.words.setWordWrap(True)  # of selected frames it is long: the page keeps its width
         self.shape_box = choice("What is drawn", _SHAPES, self.shape(), self._set_shape)
+        self.shape_box.setMinimumContentsLength(9)  # the title has its room too
         self.side_box = choice("Hemispheres", _SIDES, "both", self._set_sides)
         self.view_box = choice("Standard view, keys 1 to 6", _VIEWS, "Left", self.look_from)
         for box in (self.view_box, self.side_box, self.shape_box):

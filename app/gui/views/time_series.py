@@ -90,8 +90,9 @@ class TimeSeriesView(FrameKeys, View):
             state.trace,
             lambda key: session.change("Parcel or voxel", "plots", trace=key),
         )
-        self.percent_box = QCheckBox("% change")
-        self.percent_box.setToolTip("Raw values in percent of their mean over time")
+        self.percent_box = QCheckBox("%")
+        self.percent_box.setToolTip("Change of the raw values in percent of their mean over time")
+        self.percent_box.setAccessibleName("Percent change")
         self.percent_box.toggled.connect(
             lambda on: session.change("Percent change", "plots", percent=on)
         )

@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QAbstractSpinBox, QComboBox, QLabel, QSlider, QWid
 
 from app.core.errors import AppError
 
+_USUAL_CHARS = 13  # of a choice, where there is room
 _LEAST_CHARS = 9  # of a choice, where a row has no room for more
 _NUMBER = re.compile(r"[0-9]{1,4}(?:[.,][0-9]{0,12})?|[.,][0-9]{1,12}")
 
@@ -25,9 +26,9 @@ def choice(
     for key, text in options.items():
         box.addItem(text, key)
     box.setCurrentIndex(max(box.findData(chosen), 0))
-    box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)  # where there is room
+    box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
     longest = max(len(text) for text in options.values())
-    box.setMinimumContentsLength(min(longest - 3, _LEAST_CHARS))
+    box.setMinimumContentsLength(min(longest - 3, _USUAL_CHARS))
     metrics = box.fontMetrics()
     widest = max(metrics.horizontalAdvance(text[:_LEAST_CHARS]) for text in options.values())
     least = metrics.averageCharWidth() * min(longest, _LEAST_CHARS) + 30
