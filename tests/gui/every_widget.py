@@ -16,6 +16,7 @@ from PySide6.QtWidgets import (
     QLabel,
     QLineEdit,
     QPushButton,
+    QScrollArea,
     QStyle,
     QStyleOptionComboBox,
     QTabWidget,
@@ -140,6 +141,11 @@ def cut(inside: QWidget) -> list[str]:
     for widget in inside.findChildren(QWidget):
         if not widget.isVisibleTo(inside) or not widget.width():
             continue
+        if isinstance(widget, QScrollArea) and widget.widget() is not None:
+            beyond = widget.widget().width() - widget.viewport().width()
+            never = widget.horizontalScrollBarPolicy() == Qt.ScrollBarPolicy.ScrollBarAlwaysOff
+            if never and beyond > 0:
+                found.append(f"{where(widget)}: {beyond} px of it are never seen")
         need = _missing(widget)
         if need:
             found.append(f"{where(widget)}: {_text(widget)[:50]!r} {need}")

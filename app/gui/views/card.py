@@ -99,6 +99,8 @@ class CardView(View):
             self._build_result(column, opened, opened.case.prediction)
         self.area.setWidget(content)
         content.setAutoFillBackground(False)  # setWidget turned it on; the panel shows through
+        bar = self.area.verticalScrollBar().sizeHint().width()
+        self.area.setMinimumWidth(content.minimumSizeHint().width() + bar)  # nothing is cut
 
     # outcomes ----------------------------------------------------------------------
 

@@ -19,7 +19,7 @@ from PySide6.QtWidgets import QToolTip, QWidget
 from app.core.arrays import Ints
 from app.core.colours import NETWORK_SHORT, network_colour
 from app.gui.widgets.matrix_content import MatrixContent
-from app.gui.widgets.ring_layout import spread
+from app.gui.widgets.ring_layout import spread, thinned
 from app.gui.widgets.theme import font, tokens
 
 _WHOLE_NAMES_PX = 240  # least height
@@ -237,17 +237,15 @@ class MatrixCanvas(QWidget):
         step = metrics.height() - 1.0
         right = square.left() - _STRIP_PX - 5
         side = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
-        places = spread(
-            [place for place, _ in rows], step, step / 2.0, square.height() - step / 2.0
-        )
+        half, rows = step / 2.0, thinned(rows, step, square.height())
+        places = spread([place for place, _ in rows], step, half, square.height() - half)
         for place, (_, name) in zip(places, rows, strict=True):
             y = square.top() + place
             box = QRectF(0, y - step, right, 2 * step)
             words = NETWORK_SHORT.get(name, name) if self._short_names else name
             painter.drawText(box, side, words)
-        places = spread(
-            [place for place, _ in columns], step, step / 2.0, square.width() - step / 2.0
-        )
+        columns = thinned(columns, step, square.width())
+        places = spread([place for place, _ in columns], step, half, square.width() - half)
         for place, (_, name) in zip(places, columns, strict=True):
             painter.save()
             painter.translate(square.left() + place, square.bottom() + _STRIP_PX + 5)
