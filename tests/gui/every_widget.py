@@ -141,8 +141,8 @@ def cut(inside: QWidget) -> list[str]:
     for widget in inside.findChildren(QWidget):
         if not widget.isVisibleTo(inside) or not widget.width():
             continue
-        if isinstance(widget, QScrollArea) and widget.widget() is not None:
-            beyond = widget.widget().width() - widget.viewport().width()
+        if isinstance(widget, QScrollArea) and (content := widget.widget()) is not None:
+            beyond = content.width() - widget.viewport().width()
             never = widget.horizontalScrollBarPolicy() == Qt.ScrollBarPolicy.ScrollBarAlwaysOff
             if never and beyond > 0:
                 found.append(f"{where(widget)}: {beyond} px of it are never seen")
