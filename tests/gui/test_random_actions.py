@@ -113,6 +113,7 @@ class Actions(RuleBasedStateMachine):
     """Rules are what a person can do; invariants are what must hold after each of them."""
 
     bench: Bench
+    done = 0  # by all examples together
 
     def __init__(self) -> None:
         super().__init__()
@@ -184,6 +185,13 @@ class Actions(RuleBasedStateMachine):
         if session.case is not None:
             (session.select_parcel(parcel) if parcel % 2 else session.select_edge(parcel, other))
 
+    @rule(network=st.sampled_from(["Default", "Visual", "Deep Nuclei", None]))
+    def select_network(self, network: str | None) -> None:
+        session = self.window.session
+        if session.case is not None:
+            session.clear_selection() if network is None else session.select_network(network)
+            assert session.parcel is session.edge is None
+
     @rule(frame=st.integers(0, FRAMES), last=st.integers(0, FRAMES))
     def select_frames(self, frame: int, last: int) -> None:
         self.window.session.select_frame(frame)
@@ -194,7 +202,7 @@ class Actions(RuleBasedStateMachine):
         self.window.session.select_point(mm)
 
     @rule(
-        overlay=st.sampled_from(["scan", "branches", "seed", "none"]),
+        overlay=st.sampled_from(["scan", "branches", "scan_series", "seed", "none"]),
         share=st.floats(0, 1), surface=st.sampled_from(["pial", "inflated"]),
     )  # fmt: skip
     def display(self, overlay: str, share: float, surface: str) -> None:
@@ -267,6 +275,7 @@ class Actions(RuleBasedStateMachine):
     @invariant()
     def all_show_the_same_participant_and_selection(self) -> None:
         """Once all is drawn; checked before the other invariants, which come by name."""
+        type(self).done += 1
         self.hurried = max(self.hurried - 1, 0)
         settle(None if self.hurried else self.window)
         if self.hurried:
@@ -345,12 +354,12 @@ def bench(
 
 
 def test_that_no_order_of_actions_breaks_the_window(bench: Bench) -> None:
-    Actions.bench = bench
+    Actions.bench, Actions.done = bench, 0
     many = COUNT > 1000
     run_state_machine_as_test(
         Actions,
         settings=settings(
-            max_examples=max(COUNT // STEPS_EACH, 1),
+            max_examples=int(1.1 * COUNT) // STEPS_EACH + 2,  # some end early
             stateful_step_count=STEPS_EACH,
             deadline=None,
             derandomize=not many,
@@ -360,3 +369,4 @@ def test_that_no_order_of_actions_breaks_the_window(bench: Bench) -> None:
             suppress_health_check=list(HealthCheck),
         ),
     )
+    assert Actions.done >= COUNT

@@ -44,6 +44,7 @@ from app.models.bundle import load_bundle
 from app.models.card import read_card
 from app.models.card_text import model_id_problem
 from app.models.device import torch_device
+from app.models.earned import unearned_reason
 from app.models.installed import CARD_FILE, STATISTICS_FILE, WEIGHTS_FILE
 from app.models.novelty_depths import IN_TIME, novelty_vector
 from app.models.refits import VALUES, WEIGHTS
@@ -129,8 +130,9 @@ def train_bundle(
     statistics |= {f"covariates.{key}": covariates[key] for key in ("mean", "weight", "bias")}
     with progress.stage("write"):
         folder = write_bundle(model, statistics, card_values(evaluation, made), out_dir, model_id)
-    interval = evaluation.figures["gain_over_covariates"]["auroc_interval"]
-    return Trained(folder, model_id, bool(interval and interval[0] > 0.0))
+    fields = read_card(folder).fields
+    reason = unearned_reason(fields.gain_interval, fields.permutation_p)
+    return Trained(folder, model_id, not reason)
 
 
 def refuse_bundle(plan: Plan, headline: str, model_id: str) -> None:
