@@ -106,7 +106,8 @@ def card_values(evaluation: Evaluation, made: Made) -> dict[str, Any]:
         },
         "conformal": conformal_fields(
             probability, cohort.labels, figures["conformal"]["level"],
-            f"out-of-fold probabilities, mean over {evaluation.splits.repeats} repeats",
+            "out-of-fold probabilities, mean over "
+            + counted(evaluation.splits.repeats, "repeat", "repeats"),
         ),
         "references": {"kind": "none", "text": "no series of anyone; zeros and the mean matrix"},
         "metrics": metrics(evaluation, rival),
