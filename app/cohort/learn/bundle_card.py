@@ -54,7 +54,7 @@ def card_values(evaluation: Evaluation, made: Made) -> dict[str, Any]:
     rival = best_covariate_rival(evaluation) or BASE_RATE
     edges = np.linspace(0.0, 1.0, BINS + 1)
     # a fixed name inside the limits of [0, 1]: a mean may exceed 1 by rounding
-    counted = [np.histogram(np.clip(probability[one], 0, 1), edges)[0] for one in (
+    in_bins = [np.histogram(np.clip(probability[one], 0, 1), edges)[0] for one in (
         cohort.labels, ~cohort.labels)]  # fmt: skip
     card: dict[str, Any] = {
         "format": FORMAT,
@@ -113,8 +113,8 @@ def card_values(evaluation: Evaluation, made: Made) -> dict[str, Any]:
         "metrics": metrics(evaluation, rival),
         "histogram": {
             "edges": [float(edge) for edge in edges],
-            "responder": [float(v) for v in counted[0]],
-            "non_responder": [float(v) for v in counted[1]],
+            "responder": [float(v) for v in in_bins[0]],
+            "non_responder": [float(v) for v in in_bins[1]],
         },
         "seeds": {"protocol": plan.protocol.seed, "refits": plan.protocol.seed},
         "weights": {"file": WEIGHTS_FILE, "sha256": "0" * 64, "statistics_sha256": "0" * 64},
