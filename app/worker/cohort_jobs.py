@@ -111,9 +111,12 @@ def cohort_reports(arguments: Mapping[str, Any], progress: Progress) -> dict[str
     from app.core.results import overrides_quality
     from app.reporting.report import write_summary
     from app.study.case_store import read_case
+    from app.study.files import storage_errors
 
     cases: Sequence[Sequence[str]] = arguments["cases"]
     target = Path(arguments["target"])
+    with storage_errors():
+        target.mkdir(parents=True, exist_ok=True)
     refused: list[str] = []
     progress.set_weights({"Report": 1.0})
     with progress.stage("Report"):

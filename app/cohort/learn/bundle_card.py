@@ -13,6 +13,7 @@ from app.cohort.calibration import WORDS
 from app.cohort.learn.comparison import best_covariate_rival
 from app.cohort.learn.conformal import conformal_scores, coverage_interval
 from app.cohort.learn.evaluate import Evaluation
+from app.cohort.learn.primary_words import change_table
 from app.connectome.atlases import Atlas
 from app.core.arrays import Bools, Floats
 from app.core.provenance import software_versions
@@ -158,6 +159,8 @@ def metrics(evaluation: Evaluation, rival: str) -> dict[str, Any]:
             "permutations": float(figures["permutation"]["permutations"]),
             "words": figures["permutation"]["words"],
         }
+    if change := change_table(figures):
+        found["continuous_outcome"] = change
     found["conformal"] = conformal_table(figures["conformal"])
     return found
 

@@ -125,6 +125,11 @@ def test_that_the_card_carries_plan_and_figures(trained):
     assert list(card.gain_interval) == pytest.approx(gain)
     assert done.shows_numbers == (gain[0] > 0)
     assert card.training.held_out_count == len(evaluation.cohort)
+    change = card.metrics["continuous_outcome"]
+    assert change["role"] == "primary"
+    assert change["outcome"].startswith("improvement, points (VAS 0-10), adjusted")
+    explained = evaluation.figures["continuous"]["models"][evaluation.headline.id]["r_squared"]
+    assert change["r_squared"] == pytest.approx(explained)
     assert 0.0 <= card.novelty.held_out_share_beyond_limit <= 0.2
 
 
