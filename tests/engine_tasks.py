@@ -69,6 +69,17 @@ class CancelOnce:
         return self.file.exists()
 
 
+def stranger(address: str) -> str:
+    """How the scheduler takes somebody who has its address and no certificate."""
+    from distributed import Client
+
+    try:
+        with Client(address.replace("tls://", "tcp://"), timeout=2, set_as_default=False):
+            return "taken"
+    except (OSError, TimeoutError):
+        return "refused"
+
+
 def main(folder: Path) -> dict[str, Any]:
     from app.cohort.engine import TaskEnd, open_engine
     from app.cohort.engine_settings import EngineSettings
@@ -87,6 +98,7 @@ def main(folder: Path) -> dict[str, Any]:
 
     with open_engine(EngineSettings(workers=2)) as engine:
         told["workers"], told["link"] = engine.workers, engine.link
+        told["stranger"] = stranger(engine.client.scheduler.address)
         run("squares", square, {str(n): n for n in range(50)})
         if sys.platform == "linux":
             run("cores", cores, {str(n): n for n in range(8)})

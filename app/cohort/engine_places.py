@@ -84,6 +84,7 @@ def cluster(settings: EngineSettings) -> Iterator[Any]:
             local_directory=private,
             resources={"GPU": 1} if settings.gpus else None,
             env={**ENVIRONMENT, "PYTHONPATH": _import_path()},
+            security=_own_certificates(),
             silence_logs=logging.CRITICAL + 1,
         )
         try:
@@ -238,6 +239,18 @@ def link(client: Client, settings: EngineSettings) -> str:
     if link and importlib.util.find_spec("bokeh") is None:
         link = link.replace("/status", "/info/main/workers.html")
     return link
+
+
+def _own_certificates() -> Any:
+    """Certificates of this run alone, in memory, where the package that makes them is installed.
+
+    Without them another user of this computer could hand work to the scheduler.
+    """
+    if importlib.util.find_spec("cryptography") is None:
+        return None
+    from distributed.security import Security
+
+    return Security.temporary()
 
 
 def _import_path() -> str:

@@ -92,7 +92,7 @@ def fit_people(
         whitening=connections.whitening,
         series_statistics=statistics,
         summary=summarise(clean, connections.mean) if settings.mode == "corrected" else None,
-        reference_features=tuple(fitting.mean_features(one) for one in members),
+        reference_features=fitting.mean_features(members),
         record=TrainingRecord(
             seed=seed,
             people=len(labels),
@@ -220,31 +220,42 @@ class _Fitting:
 
     # -------------------------------------------------------------- both
 
-    def mean_features(self, module: FmmTcModule) -> Features:
-        """Mean over training people of what the fusion layer sees, (1, width) a branch."""
+    def mean_features(self, modules: Sequence[FmmTcModule]) -> tuple[Features, ...]:
+        """Mean over training people of what each fusion layer sees, (1, width) a branch."""
         places, orders = self._places()
-        total: dict[str, Tensor] = {}
+        totals: list[dict[str, Tensor]] = [{} for _ in modules]
         with torch.no_grad():
-            for index, one in enumerate(self.series):
-                windows, _ = evaluation_windows(one, self.settings)
-                inputs: Inputs = {}
-                if self.source is not None:
-                    inputs["series"] = (
-                        torch.stack(windows) if module.trains_encoder else self._vectors(windows)
-                    )
-                if self.connections.inputs is not None:
-                    inputs["connectivity"] = self.connections.inputs[index : index + 1].to(
-                        self.device
-                    )
-                elif "connectivity" in self.settings.branches:
-                    inputs["connectivity"] = gram(windows[0])[None]
-                if self.volumes is not None:
-                    rows = self.volumes[index : index + 1]
-                    inputs["structural"] = torch.from_numpy(rows).to(self.device)
-                for name, rows_ in module.features(inputs, places, orders).items():
-                    mean = rows_.double().mean(dim=0, keepdim=True)
-                    total[name] = total.get(name, torch.zeros_like(mean)) + mean
-        return {name: (value / len(self.series)).float() for name, value in total.items()}
+            for index in range(len(self.series)):
+                inputs = self._whole_inputs(index, modules[0])
+                for module, total in zip(modules, totals, strict=True):
+                    for name, rows in module.features(inputs, places, orders).items():
+                        mean = rows.double().mean(dim=0, keepdim=True)
+                        total[name] = total.get(name, torch.zeros_like(mean)) + mean
+        return tuple(
+            {name: (value / len(self.series)).float() for name, value in total.items()}
+            for total in totals
+        )
+
+    def _whole_inputs(self, index: int, module: FmmTcModule) -> Inputs:
+        """All windows of one person; the upper triangle is taken once for all members."""
+        windows, _ = evaluation_windows(self.series[index], self.settings)
+        inputs: Inputs = {}
+        if self.source is not None:
+            inputs["series"] = (
+                torch.stack(windows) if module.trains_encoder else self._vectors(windows)
+            )
+        if self.connections.inputs is not None:
+            matrix = self.connections.inputs[index : index + 1].to(self.device)
+            reader = module.connectivity
+            inputs["connectivity"] = (
+                reader.upper(matrix) if isinstance(reader, LinearConnectivity) else matrix
+            )
+        elif "connectivity" in self.settings.branches:
+            inputs["connectivity"] = gram(windows[0])[None]
+        if self.volumes is not None:
+            rows = self.volumes[index : index + 1]
+            inputs["structural"] = torch.from_numpy(rows).to(self.device)
+        return inputs
 
     def _places(self) -> tuple[Tensor | None, Tensor | None]:
         if self.centroids_mm is None or self.orders is None:

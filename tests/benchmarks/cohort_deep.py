@@ -1,6 +1,6 @@
 """Deep models of a comparison, one fit each: what an evaluation and a bundle of them would take.
 
-    OMP_NUM_THREADS=1 .venv/bin/python tests/benchmarks/cohort_deep.py --folder FOLDER --out FILE
+    OMP_NUM_THREADS=1 .venv/bin/python -m tests.benchmarks.cohort_deep --folder FOLDER --out FILE
         [--people 30] [--epochs 2] [--models fmm-tc brainnetcnn …]
 
 Simulated people at parcel level, 426 parcels, 236 frames. A network is fitted for a few epochs in

@@ -38,7 +38,7 @@ def scheduler(tmp_path: Path) -> Iterator[str]:
             assert time.monotonic() < deadline
             time.sleep(0.1)
         processes.append(
-            start("worker", "--nthreads", "1", "--nworkers", "1", "--no-dashboard",
+            start("worker", "--nthreads", "1", "--no-nanny", "--no-dashboard",
                   "--local-directory", str(tmp_path))
         )  # fmt: skip
         yield str(json.loads(file.read_text())["address"])

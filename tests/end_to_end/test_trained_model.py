@@ -96,7 +96,7 @@ def _plan(headline: str) -> dict:
                  "highest": None},
         responder={"secondary": []},
         models={"headline": headline, "rivals": ["age"]},
-        protocol={"repeats": 1, "outer_folds": 2, "inner_folds": 2, "permutations": 0, "refits": 3,
+        protocol={"repeats": 1, "outer_folds": 2, "inner_folds": 2, "permutations": 0, "refits": 2,
                   "learning_curve": False, "leave_one_site_out": False, "bootstrap_repeats": 100},
     )  # fmt: skip
 
@@ -197,6 +197,8 @@ def test_that_a_cohort_becomes_a_model_that_answers_for_a_newcomer(
     assert "models refitted on resampled training people" in asked.out
     assert "Conformal set at 90 %: {" in asked.out
     assert record["conformal_set"]["level"] == 0.9
+    if headline == "linear":
+        return  # one explanation is enough: it is the slowest command
     explained = line.run(capsys, "explain", folder, "--no-pdf")
     assert explained.code == 0, explained.error[-3000:]
     assert "Largest connections" in explained.out

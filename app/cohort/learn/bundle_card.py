@@ -55,7 +55,7 @@ def card_values(evaluation: Evaluation, made: Made) -> dict[str, Any]:
     rival = best_covariate_rival(evaluation) or BASE_RATE
     edges = np.linspace(0.0, 1.0, BINS + 1)
     # a fixed name inside the limits of [0, 1]: a mean may exceed 1 by rounding
-    counted = [np.histogram(np.clip(probability[one], 0, 1), edges)[0] for one in (
+    in_bins = [np.histogram(np.clip(probability[one], 0, 1), edges)[0] for one in (
         cohort.labels, ~cohort.labels)]  # fmt: skip
     card: dict[str, Any] = {
         "format": FORMAT,
@@ -107,14 +107,15 @@ def card_values(evaluation: Evaluation, made: Made) -> dict[str, Any]:
         },
         "conformal": conformal_fields(
             probability, cohort.labels, figures["conformal"]["level"],
-            f"out-of-fold probabilities, mean over {evaluation.splits.repeats} repeats",
+            "out-of-fold probabilities, mean over "
+            + counted(evaluation.splits.repeats, "repeat", "repeats"),
         ),
         "references": {"kind": "none", "text": "no series of anyone; zeros and the mean matrix"},
         "metrics": metrics(evaluation, rival),
         "histogram": {
             "edges": [float(edge) for edge in edges],
-            "responder": [float(v) for v in counted[0]],
-            "non_responder": [float(v) for v in counted[1]],
+            "responder": [float(v) for v in in_bins[0]],
+            "non_responder": [float(v) for v in in_bins[1]],
         },
         "seeds": {"protocol": plan.protocol.seed, "refits": plan.protocol.seed},
         "weights": {"file": WEIGHTS_FILE, "sha256": "0" * 64, "statistics_sha256": "0" * 64},

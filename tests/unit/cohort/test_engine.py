@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import subprocess
@@ -75,6 +76,11 @@ def test_that_a_cancel_lets_running_tasks_end_and_starts_no_other(told: dict[str
 
 def test_that_the_dashboard_is_on_this_machine_only(told: dict[str, Any]) -> None:
     assert told["link"].startswith("http://127.0.0.1:")
+
+
+def test_that_a_stranger_is_refused_where_certificates_can_be_made(told: dict[str, Any]) -> None:
+    able = importlib.util.find_spec("cryptography") is not None
+    assert told["stranger"] == ("refused" if able else "taken")
 
 
 def test_that_no_worker_process_is_left(told: dict[str, Any]) -> None:
