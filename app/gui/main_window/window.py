@@ -42,6 +42,7 @@ from app.gui.main_window.tools import Tools
 from app.gui.messages import ErrorPanel, Messages
 from app.gui.session import Session
 from app.gui.widgets.banner import Banner
+from app.gui.widgets.fields import leave_drops
 from app.gui.widgets.page_room import PageRoom
 from app.gui.widgets.progress_panel import ProgressPanel
 from app.gui.widgets.strip import ResearchStrip
@@ -225,6 +226,7 @@ class MainWindow(PagesWindow):
 
     def _add_page(self, key: str, page: QWidget) -> None:
         self._parts.pop(key, None)
+        leave_drops(page)
         self._pages[key] = page
         self.stack.addWidget(page)
 
