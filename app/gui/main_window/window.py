@@ -162,6 +162,7 @@ class MainWindow(PagesWindow):
         actions.begun.connect(self.errors.hide)
         actions.exported.connect(self.guide.exported)
         actions.step_wanted.connect(self.show_step)
+        actions.result_ready.connect(self._show_result)
         actions.said.connect(self.say)
         self.steps.chosen.connect(self.show_step)
         self.start.scan_asked.connect(self.asking.ask_scan)
@@ -262,6 +263,11 @@ class MainWindow(PagesWindow):
         self.banner.say(words)
 
     # what happens --------------------------------------------------------------------------
+
+    def _show_result(self) -> None:
+        """From the checks to the answer; who has gone elsewhere meanwhile stays there."""
+        if self._step == "check":
+            self.show_step("predict")
 
     def _state_changed(self) -> None:
         running = frozenset(r.job.name for r in self.jobs.running())

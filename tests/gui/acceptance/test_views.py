@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from app.core.arrays import frozen
 from app.core.results import Connectome
 from app.gui.connections import shown_connections
 from app.gui.main_window.window import MainWindow
+from app.gui.view_state import Selection
 from app.gui.views import (
     MatrixView,
     MotionView,
@@ -243,7 +245,7 @@ def test_that_entry_5_of_20_mixed_changes_brings_back_views_and_values(
         assert connectome is not None
         assert matrix.canvas.content is not None
         return {
-            "state": session.state,
+            "state": replace(session.state, selection=Selection()),  # looking round is no change
             "matrix": np.asarray(connectome.matrix).tobytes(),
             "order": tuple(matrix.canvas.content.order),
             "shown": matrix.canvas.content.shown,
