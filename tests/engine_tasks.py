@@ -20,6 +20,18 @@ def square(number: int) -> int:
     return number * number
 
 
+def cores(_task: object) -> list[int]:
+    """Where this task may run, and where a thread that it starts may."""
+    import threading
+
+    found: list[int] = []
+    starting = threading.Thread(target=lambda: found.extend(os.sched_getaffinity(0)))
+    starting.start()
+    starting.join()
+    time.sleep(0.05)  # so that the other worker takes some too
+    return sorted({*found, *os.sched_getaffinity(0)})
+
+
 def die_until(task: tuple[str, int]) -> int:
     """Kill the own process, as the system would, until it has died often enough."""
     folder, deaths = task
@@ -76,6 +88,8 @@ def main(folder: Path) -> dict[str, Any]:
     with open_engine(EngineSettings(workers=2)) as engine:
         told["workers"], told["link"] = engine.workers, engine.link
         run("squares", square, {str(n): n for n in range(50)})
+        if sys.platform == "linux":
+            run("cores", cores, {str(n): n for n in range(8)})
         run("refused", refuse, {"a": 1})
         once, always = folder / "once", folder / "always"
         once.mkdir()

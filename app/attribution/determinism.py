@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 import torch
 
-TORCH_THREADS = 2  # one and two threads give the same bits (measured), three do not
+TORCH_THREADS = 2  # the number decides the last bits; see app/models/device.py
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from argparse import Namespace
 from collections import Counter
 
 from app.cli.command import DONE, FAILED, UsageError
-from app.core.wording import RUO_LINE
+from app.core.wording import RUO_LINE, counted
 
 
 def run_group(arguments: Namespace) -> int:
@@ -30,8 +30,8 @@ def run_group(arguments: Namespace) -> int:
     if found is None:
         return FAILED
     for matrix in (found.whole, *found.groups):
-        print(f"Mean matrix of {matrix.name}: {matrix.scans} scans of "
-              f"{matrix.participants} participants")  # fmt: skip
+        print(f"Mean matrix of {matrix.name}: {counted(matrix.scans, 'scan')} of "
+              f"{counted(matrix.participants, 'participant')}")  # fmt: skip
     return DONE
 
 

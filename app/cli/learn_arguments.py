@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from app.cli.command import UsageError, counting_number, natural_number
 
 if TYPE_CHECKING:
+    from app.cohort.learn.definition import Definition
     from app.cohort.learn.plan import Plan
     from app.cohort.learn.run import LearnRequest
 
@@ -78,6 +79,12 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--baseline", metavar="COLUMN", help="column with the same score before treatment"
     )
     plan.add_argument(
+        "--primary",
+        choices=("continuous", "responder"),
+        help="primary outcome (default: continuous where the columns tell the change; a "
+        "responder definition in its place is listed as a deviation)",
+    )
+    plan.add_argument(
         "--scale", metavar="TEXT", help="name of the scale (default: as the definition says)"
     )
     plan.add_argument(
@@ -85,7 +92,8 @@ def add_arguments(parser: ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="TEXT",
-        help="a further definition, declared beforehand; may be repeated",
+        help="a further definition, declared beforehand; may be repeated (default: falls of "
+        "20, 30 and 50 %% and, of a score after treatment from 0 to 10, below 4)",
     )
     plan.add_argument(
         "--select",
@@ -119,6 +127,12 @@ def add_arguments(parser: ArgumentParser) -> None:
         default=200,
         metavar="N",
         help="of the labels, whole loop (default: %(default)s)",
+    )
+    plan.add_argument(
+        "--calibration",
+        choices=("platt", "temperature"),
+        default="platt",
+        help="of log-odds of the inner folds (default: %(default)s)",
     )
     plan.add_argument("--seed", type=natural_number, default=0, metavar="N")
     plan.add_argument(
@@ -202,13 +216,15 @@ def _values(arguments: Namespace, given: dict[str, str]) -> dict[str, Any]:
     }
     if arguments.baseline:
         outcome["baseline_column"] = arguments.baseline
+    if arguments.primary:
+        outcome["primary"] = arguments.primary
     rivals = [name for name in arguments.rival or RIVALS if name != arguments.model]
     return {
         "name": f"{given['drug']}, {given['time-point']}",
         "outcome": outcome,
         "responder": {
             "definition": given["definition"],
-            "secondary": arguments.secondary,
+            "secondary": arguments.secondary or _standard(arguments, definition),
             "time_point": given["time-point"],
         },
         "treatment": {
@@ -234,9 +250,27 @@ def _values(arguments: Namespace, given: dict[str, str]) -> dict[str, Any]:
             "repeats": arguments.repeats,
             "permutations": arguments.permutations,
             "seed": arguments.seed,
+            "calibration": arguments.calibration,
         },
         "select": dict(_selected(text) for text in arguments.select),
     }
+
+
+def _standard(arguments: Namespace, primary: Definition) -> list[str]:
+    """The other customary definitions of a pain score, where the columns can tell them."""
+    if arguments.kind not in ("post", "percent_improvement") or primary.direction != "decrease":
+        return []
+    if arguments.kind == "post" and not arguments.baseline:
+        return []
+    texts = [f"{primary.scale} fall >= {limit} %" for limit in (20, 30, 50)]
+    if arguments.kind == "post" and "100" not in (arguments.scale or primary.scale):
+        texts.append(f"{primary.scale} < 4")
+    same = (primary.threshold, primary.unit)
+    return [
+        text
+        for text, limit in zip(texts, (20.0, 30.0, 50.0, None), strict=False)
+        if (limit, "percent") != same
+    ]
 
 
 def _ages(text: str) -> list[float]:
@@ -259,21 +293,32 @@ def _selected(text: str) -> tuple[str, list[str]]:
 
 
 def summary_lines(figures: dict[str, Any]) -> list[str]:
-    """What a terminal is told: the figures with their intervals, flags, deviations."""
+    """What a terminal is told: the primary outcome first, then definitions, flags, deviations."""
+    from app.cohort.learn.primary_words import (
+        continuous_lines,
+        is_continuous,
+        responder_lines,
+        spread,
+    )
+
+    first, second = continuous_lines(figures), responder_lines(figures)
+    rivals = [
+        f"  {name}: AUROC {spread(one['auroc'], one['auroc_interval'])}"
+        for name, one in figures["models"].items()
+    ]
+    second = [*second, "all models on the same folds:", *rivals]
+    parts = [("Responder definitions", second)]
+    if is_continuous(figures):
+        parts.insert(0, (f"Primary outcome: {figures['primary']['words']}", first))
+        parts[1] = ("Secondary: responder definitions", second)
+    elif first:
+        parts.append(("Beside it: the continuous outcome", first))
     lines = [
         figures["statement"],
         f"plan {figures['plan_sha256'][:16]}, locked {figures['plan_locked_utc']}",
     ]
-    for name, one in figures["models"].items():
-        low, high = one["auroc_interval"] or (float("nan"), float("nan"))
-        lines.append(f"{name}: AUROC {one['auroc']:.2f} ({low:.2f} to {high:.2f})")
-    gain = figures["gain_over_covariates"]
-    if gain["auroc_interval"]:
-        low, high = gain["auroc_interval"]
-        lines.append(f"gain over {gain['rival']}: {gain['auroc']:+.2f} ({low:+.2f} to {high:+.2f})")
-    if figures["permutation"]:
-        permutation = figures["permutation"]
-        lines.append(f"permutation p = {permutation['p_value']:.3f} ({permutation['words']})")
+    for title, told in parts:
+        lines += [title, *(f"  {line}" for line in told)]
     lines += [f"! {text}" for text in figures["flags"]]
     lines += [
         f"deviation: {one['what']}: planned {one['planned']}, done {one['done']}. {one['reason']}"

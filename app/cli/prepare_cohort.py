@@ -8,7 +8,7 @@ from pathlib import Path
 from app.cli.command import DONE, Command, Window, counting_number, natural_number
 from app.cli.console import StageLines
 from app.core.progress import Progress
-from app.core.wording import SIMULATED_STAMP
+from app.core.wording import SIMULATED_STAMP, counted
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -41,7 +41,7 @@ def run(arguments: Namespace, _window: Window | None) -> int:
             processes=arguments.processes,
         )
     print(SIMULATED_STAMP)
-    print(f"{len(paths)} participants in {arguments.out}")
+    print(f"{counted(len(paths), 'participant')} in {arguments.out}")
     return DONE
 
 

@@ -75,7 +75,22 @@ def run(arguments: Namespace, _window: Window | None) -> int:
     print(SIMULATED_STAMP)
     for person in people:
         print(person.paths.bold)
+    if arguments.cohort:
+        _tell_plan(arguments.out)
     return DONE
+
+
+def _tell_plan(dataset: Path) -> None:
+    """The plan beside the scans, and what to do with both."""
+    from app.cohort.learn.simulated import write_study_plan
+
+    plan = dataset / "plan.toml"
+    if not write_study_plan(plan):
+        print(f"{plan} is there already and was left as it is.")
+    results = dataset / "derivatives" / "neuroresponder"
+    print(f"{dataset / 'participants.tsv'} holds pain before and after; {plan} is ready. Then:")
+    print(f"  python3 main.py bids {dataset} {results} participant --no-attribution")
+    print(f"  python3 main.py evaluate {results} --plan {plan} --out RESULT")
 
 
 COMMAND = Command(

@@ -1,12 +1,21 @@
-"""Platt scaling: two numbers that turn log-odds into probabilities (Platt 1999)."""
+"""From log-odds to probabilities: Platt scaling (Platt 1999) or a temperature (Guo et al. 2017).
+
+Either is fitted on log-odds that inner folds gave of people whom the model did not see, and is
+a slope and an intercept in the end, so that one card holds both.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Literal
 
 import numpy as np
 
 from app.cohort.logistic import sigmoid
 from app.core.arrays import Bools, Floats
 from app.models.card import Calibration
+
+Method = Literal["platt", "temperature"]
 
 
 def fit_platt(log_odds: Floats, labels: Bools) -> Calibration:
@@ -40,6 +49,52 @@ def fit_platt(log_odds: Floats, labels: Bools) -> Calibration:
         rate = float(target.mean())
         return Calibration(0.0, float(np.log(rate / (1 - rate))))
     return Calibration(float(weights[0] / spread), float(weights[1]))
+
+
+def fit_temperature(log_odds: Floats, labels: Bools) -> Calibration:
+    """Fit the one number that log-odds are divided by; the base rate is counted, not fitted.
+
+    Every model here weighs both classes the same, so its log-odds are those of a population of
+    halves: probability = sigmoid(log-odds / T + logit(base rate)), which for a base rate of one
+    half is temperature scaling as published. The base rate is that of the people given. Platt's
+    smoothed targets keep T above 0 when the classes separate; where the ranking is no better than
+    chance, T is infinite (slope 0) and everybody gets the base rate.
+
+    Parameters
+    ----------
+    log_odds
+        (person,), each from a model that did not see the person.
+    labels
+        (person,), of both classes.
+    """
+    positive, negative = int(labels.sum()), int((~labels).sum())
+    prior = float(np.log(positive) - np.log(negative))
+    target = np.where(labels, (positive + 1) / (positive + 2), 1 / (negative + 2))
+    spread = float(np.sqrt((log_odds**2).mean())) or 1.0
+    rows = log_odds / spread
+
+    def gradient(slope: float) -> float:
+        return float((rows * (sigmoid(slope * rows + prior) - target)).sum())
+
+    if gradient(0.0) >= 0.0:
+        return Calibration(0.0, prior)
+    low, high = 0.0, 1.0
+    while gradient(high) < 0.0 and high < 1e6:
+        low, high = high, 2.0 * high
+    for _ in range(200):  # the gradient rises with the slope: the loss is convex
+        middle = 0.5 * (low + high)
+        low, high = (middle, high) if gradient(middle) < 0.0 else (low, middle)
+    return Calibration(0.5 * (low + high) / spread, prior)
+
+
+FITS: Mapping[Method, Callable[[Floats, Bools], Calibration]] = {
+    "platt": fit_platt,
+    "temperature": fit_temperature,
+}
+WORDS: Mapping[Method, str] = {
+    "platt": "Platt scaling (slope and intercept)",
+    "temperature": "temperature scaling (one number; the base rate is counted, not fitted)",
+}
 
 
 def calibrated(calibration: Calibration, log_odds: Floats) -> Floats:

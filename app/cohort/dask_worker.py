@@ -18,6 +18,7 @@ from app.cohort.visit_run import VisitTask, run_visit
 from app.study.private_folders import clean_scratch
 
 # One thread in every library, before it is imported: the same bits on any number of workers.
+# Torch keeps its two, which decide its bits (`app/models/device.py`), on the one core of a worker.
 ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
@@ -58,6 +59,21 @@ class WorkerSetup(WorkerPlugin):
             resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
             with contextlib.suppress(OSError):
                 os.nice(_NICENESS)
+        if str(worker.name).isdigit():
+            keep_to_one_core(int(worker.name))
+
+
+def keep_to_one_core(number: int) -> None:
+    """Let this process and its threads to come run on one core, as Linux counts them.
+
+    What several workers cost is then what one of them costs: torch's two threads would else take
+    the cores of other workers and leave them idle in turn. Elsewhere the system places threads.
+    """
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError):
+            cores = sorted(os.sched_getaffinity(0))
+            for thread in threading.enumerate():
+                os.sched_setaffinity(thread.native_id or 0, {cores[number % len(cores)]})
 
 
 def version() -> str:

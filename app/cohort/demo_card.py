@@ -23,8 +23,9 @@ from app.core.provenance import array_sha256, software_versions
 from app.models.card import FORMAT, sha256_of_names
 from app.models.fmm_tc import ENCODER as ENCODER_PREFIX
 from app.models.installed import WEIGHTS_FILE
+from app.simulation.outcome import SIMULATED_ARM, SIMULATED_TIME_POINT
 
-TIME_POINT = "simulated week 4"
+TIME_POINT = SIMULATED_TIME_POINT
 SIMULATED_AGES_YEARS = (20.0, 88.0)  # the simulator draws nobody outside
 # Tables of the card that hold words only.
 WORDS: dict[str, dict[str, Any]] = {
@@ -32,7 +33,7 @@ WORDS: dict[str, dict[str, Any]] = {
         "drug": "Simulated treatment X",
         "dose": "none",
         "route": "none",
-        "arm": "single arm, simulated",
+        "arm": SIMULATED_ARM,
         "comparator": "none",
         "control_arm_modelled": False,
     },

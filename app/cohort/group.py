@@ -19,6 +19,7 @@ from app.cohort.visit_run import PREPARED
 from app.core.arrays import Floats, Ints, frozen
 from app.core.errors import StorageError
 from app.core.results import Verdict
+from app.core.wording import counted
 
 GROUPINGS = ("site", "sex", "arm", "session", "quality")
 CHOOSABLE = (*GROUPINGS, "drug", "time_point", "responder_definition", "model", "participant",
@@ -87,13 +88,15 @@ def poolable_rows(rows: Sequence[CohortRow]) -> tuple[tuple[CohortRow, ...], tup
         ``cohort.mixed``: rows of different drugs, time points, definitions, atlases or presets.
     """
     finished = [row for row in rows if row.finished]
-    usable = [row for row in finished if row.quality != Verdict.WITHHELD.value]
+    told = [row for row in finished if not row.blocking]
+    usable = [row for row in told if row.quality != Verdict.WITHHELD.value]
     seen: dict[str, str] = {}
     once = [row for row in usable if seen.setdefault(row.scan_sha256, row.key) == row.key]
     reasons = []
     for count, why in (
         (len(rows) - len(finished), "without an analysis"),
-        (len(finished) - len(usable), "withheld for quality"),
+        (len(finished) - len(told), "with a blocking finding, such as unknown left and right"),
+        (len(told) - len(usable), "withheld for quality"),
         (len(usable) - len(once), "of the same scan as another row"),
     ):
         if count:
@@ -155,7 +158,7 @@ def group_result(out_dir: Path, rows: Sequence[CohortRow], *, group_by: str = ""
         members.setdefault(str(getattr(row, group_by)), []).append(row)
     nameless = len(members.pop("", []))
     if nameless:
-        left_out = (*left_out, f"{nameless} rows have no {group_by}")
+        left_out = (*left_out, f"{counted(nameless, 'row has', 'rows have')} no {group_by}")
     if len(members) != 2:
         raise StorageError(
             f"{group_by} has {len(members)} values among these rows; a difference needs two.",

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from app.cohort.rows import blocking_words
 from app.core.arrays import Bools, Floats, frozen
 from app.core.errors import StorageError
 from app.core.results import Case, Verdict
@@ -129,6 +130,7 @@ def prepared_arrays(case: Case) -> dict[str, Any]:
         "site": person.site or "",
         "mean_fd_mm": gates.get("mean_fd_power_mm", math.nan),
         "verdict": quality.verdict.value,
+        "blocking": blocking_words(case),
         "gates": json.dumps({name: _plain(value) for name, value in gates.items()}),
         "scan_sha256": case.scan.sha256,
         "simulated": case.scan.simulated,
@@ -160,10 +162,10 @@ def write_prepared(case: Case, path: Path) -> None:
 
 
 def prepared_case_id(path: Path) -> str:
-    """Id of the case that a prepared file was made of; "" where there is none that can be read."""
+    """Id of the case that a prepared file was made of; "" where there is none of this format."""
     try:
         with np.load(path, allow_pickle=False) as archive:
-            return str(archive["case_id"])
+            return str(archive["case_id"]) if "blocking" in archive.files else ""
     except (KeyError, ValueError, OSError, zipfile.BadZipFile):
         return ""
 

@@ -40,6 +40,8 @@ COLUMNS: tuple[tuple[str, str, str, str], ...] = (
     ("mean_fd", "mean_fd_mm", "Mean framewise displacement (Power)", "mm"),
     ("usable_time", "usable_time_s", "Time of the frames that are used", "s"),
     ("flagged", "flagged_percent", "Share of the frames that are not used", "percent"),
+    ("blocking_finding", "blocking", "What forbids to use the scan at all, such as an unknown "
+     "orientation: it is in no mean and no model", ""),
     ("novelty_percentile", "novelty_percentile", "Among the model's training participants", ""),
     ("model", "model", "Id of the model", ""),
     ("weights_sha256", "weights_sha256", "Of the model's weights", ""),

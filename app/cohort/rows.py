@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from app.core.errors import AppError, StorageError
-from app.core.results import Case, Outcome
+from app.core.results import Case, Outcome, Severity
 from app.study.files import replace_file, storage_errors
 
 ROWS = "rows"  # folder of the JSON files, one a visit
@@ -52,6 +52,7 @@ class CohortRow:
     mean_fd_mm: float | None = None
     usable_time_s: float | None = None
     flagged_percent: float | None = None
+    blocking: str = ""  # finding that forbids to use the scan at all, as of unknown orientation
     novelty_percentile: float | None = None
     model: str = ""
     weights_sha256: str = ""
@@ -102,7 +103,7 @@ def row_of_case(row: CohortRow, case: Case) -> CohortRow:
         responder_definition=row.responder_definition
         or (model.responder_definition if model else ""),
         outcome=(prediction.outcome if prediction is not None else Outcome.WITHHELD).value,
-        reason=" ".join(prediction.reasons) if prediction is not None else "",
+        reason="; ".join(one.rstrip(". ") for one in prediction.reasons) if prediction else "",
         code="",
         probability=_finite(prediction.probability) if shown and prediction is not None else None,
         interval_low=_finite(interval[0]) if interval else None,
@@ -112,6 +113,7 @@ def row_of_case(row: CohortRow, case: Case) -> CohortRow:
         mean_fd_mm=_finite(metrics.get("mean_fd_power_mm")),
         usable_time_s=_finite(metrics.get("usable_time_s")),
         flagged_percent=_finite(metrics.get("flagged_percent")),
+        blocking=blocking_words(case),
         novelty_percentile=_finite(novelty.percentile) if novelty is not None else None,
         model=model.model_id if model else "",
         weights_sha256=model.weights_sha256 if model else "",
@@ -121,6 +123,12 @@ def row_of_case(row: CohortRow, case: Case) -> CohortRow:
         scan_sha256=case.scan.sha256,
         case_id=case.case_id,
     )
+
+
+def blocking_words(case: Case) -> str:
+    """What forbids to use a scan, for a number and for learning alike; "" where nothing does."""
+    found = [one.message for one in case.findings if one.severity is Severity.BLOCKING]
+    return "; ".join(one.rstrip(". ") for one in found)
 
 
 def failed_row(row: CohortRow, error: AppError) -> CohortRow:

@@ -141,6 +141,16 @@ def probability_text(probability: float, interval: tuple[float, float]) -> str:
     return f"{percent(probability)} ({interval_text(interval)})"
 
 
+def sentences(parts: Sequence[str]) -> str:
+    """Several reasons one after the other, each with its full stop."""
+    return " ".join(f"{part.strip().rstrip('.')}." for part in parts if part.strip())
+
+
+def counted(count: int, noun: str, plural: str = "") -> str:
+    """ "1 scan", "3 scans"; `plural` where an s will not do, as "people"."""
+    return f"{count} {noun}" if count == 1 else f"{count} {plural or noun + 's'}"
+
+
 def short_hash(digest: str) -> str:
     """First eight characters of a hash."""
     return digest[:8] if digest else "none"

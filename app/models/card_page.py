@@ -61,7 +61,7 @@ def page_text(card: Card, width: int = 96) -> list[str]:
 
 def _limitations(card: Card) -> tuple[Line, ...]:
     lines = [(f"{number}", text) for number, text in enumerate(card.fields.model.limitations, 1)]
-    reason = unearned_reason(card.fields.gain_interval)
+    reason = unearned_reason(card.fields.gain_interval, card.fields.permutation_p)
     if reason:
         words = reason.removeprefix("Withheld: ")
         lines.insert(0, ("Shows no number", words[:1].upper() + words[1:]))

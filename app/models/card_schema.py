@@ -28,6 +28,7 @@ from app.models.card_text import (
 FORMAT = 2
 COVARIATES = ("age_years", "sex_female", "mean_fd_mm", "baseline_pain")
 GAIN_TABLE = "gain_over_covariates"
+PERMUTATION_TABLE = "permutation"
 RESEARCH_USE = "Research use only"
 FEWEST_AT_A_SITE = 10  # a site's mean over fewer people could be traced to one of them
 PEOPLE_PER_QUANTILE = 5
@@ -328,6 +329,12 @@ class CardFields(Part):
         """95 % interval of the AUROC gained over the best covariate-only rival."""
         low_high = self.metrics.get(GAIN_TABLE, {}).get("auroc_interval")
         return (float(low_high[0]), float(low_high[1])) if low_high else None
+
+    @property
+    def permutation_p(self) -> float | None:
+        """Of the permutation test over the whole loop; None where there was none."""
+        value = self.metrics.get(PERMUTATION_TABLE, {}).get("p_value")
+        return float(value) if isinstance(value, float | int) else None
 
 
 def _figure_problems(card: CardFields) -> list[str]:

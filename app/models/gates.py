@@ -102,7 +102,7 @@ def _purpose(card: Card, asked: Asked) -> Iterable[str]:
 
 def _earned(card: Card, _asked: Asked) -> Iterable[str]:
     """A bundle must earn the right to an individual number."""
-    reason = unearned_reason(card.fields.gain_interval)
+    reason = unearned_reason(card.fields.gain_interval, card.fields.permutation_p)
     if reason:
         yield reason
 

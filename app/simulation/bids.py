@@ -17,12 +17,20 @@ from app.core.arrays import Floats
 from app.simulation.anatomy import SCALP, AnatomySettings, sample_head
 from app.simulation.cohort import ParticipantTruth
 from app.simulation.epi import fine_grid
+from app.simulation.outcome import (
+    SIMULATED_ARM,
+    SIMULATED_TIME_POINT,
+    pain_before,
+    pain_ratings,
+)
 from app.simulation.scan import SimulatedVolumes
 from app.simulation.scanner import ScannerSettings
 
 SIMULATED_BY = f"NeuroResponder app.simulation {__version__}"
 SIMULATED_DRUG = "Simulated treatment X"
 COVARIATES = ("age", "sex", "baseline_pain", "site")
+TREATMENT = ("drug", "arm", "time_point")
+BEFORE, AFTER = "vas_before", "vas_after"
 
 
 def write_text(path: Path, text: str) -> None:
@@ -158,7 +166,11 @@ def write_t1w(
 
 
 def write_dataset(out_dir: Path, people: Sequence[ParticipantTruth]) -> None:
-    """Write the files that describe the data set; the response is not among the columns."""
+    """Write the files that describe the data set.
+
+    The table holds what a study's would: covariates, treatment, pain before and after. Who is a
+    responder is not among the columns; a definition says that of the two ratings.
+    """
     write_json(
         out_dir / "dataset_description.json",
         {
@@ -175,11 +187,24 @@ def write_dataset(out_dir: Path, people: Sequence[ParticipantTruth]) -> None:
         "Made by NeuroResponder for tests and demonstrations. Nobody was scanned.\n"
         "What is true about each scan lies in the folder truth/.\n",
     )
-    write_text(out_dir / ".bidsignore", "truth/\n")
+    write_text(out_dir / ".bidsignore", "truth/\nplan.toml\n")
     write_table(
         out_dir / "participants.tsv",
-        ("participant_id", *COVARIATES),
-        [(p.label, p.age_years, p.sex, p.baseline_pain, p.site) for p in people],
+        ("participant_id", *COVARIATES, *TREATMENT, BEFORE, AFTER),
+        [
+            (
+                p.label,
+                p.age_years,
+                p.sex,
+                p.baseline_pain,
+                p.site,
+                SIMULATED_DRUG,
+                SIMULATED_ARM,
+                SIMULATED_TIME_POINT,
+                *_ratings(p),
+            )
+            for p in people
+        ],
     )
     write_json(
         out_dir / "participants.json",
@@ -188,6 +213,19 @@ def write_dataset(out_dir: Path, people: Sequence[ParticipantTruth]) -> None:
             "sex": {"Description": "Simulated sex", "Levels": {"F": "female", "M": "male"}},
             "baseline_pain": {"Description": "Simulated pain before treatment, 0 to 10"},
             "site": {"Description": "Simulated scanner site"},
+            "drug": {"Description": "Simulated treatment"},
+            "arm": {"Description": "Simulated arm"},
+            "time_point": {"Description": f"When {AFTER} was rated"},
+            BEFORE: {
+                "Description": "Simulated pain rating before treatment: baseline_pain, at least 1, "
+                "so that a fall can be stated as a share of it",
+                "Units": "0 to 10",
+            },
+            AFTER: {
+                "Description": "Simulated pain rating after treatment; the simulator's responders "
+                f"are those who fall by at least 30 % of {BEFORE}",
+                "Units": "0 to 10",
+            },
         },
     )
     write_table(
@@ -195,3 +233,8 @@ def write_dataset(out_dir: Path, people: Sequence[ParticipantTruth]) -> None:
         tuple(asdict(people[0])),
         [tuple(asdict(person).values()) for person in people],
     )
+
+
+def _ratings(person: ParticipantTruth) -> tuple[object, object]:
+    """Before and after; "n/a" of people without a label."""
+    return (pain_before(person), "n/a") if person.responder is None else pain_ratings(person)

@@ -280,8 +280,14 @@ def _read_manifest(folder: Path) -> dict[str, str]:
     try:
         manifest = json.loads((folder / MANIFEST_FILE).read_bytes())
         listed = manifest["files"]
-        if not isinstance(listed, dict) or manifest["case_id"] != folder.name:
+        if not isinstance(listed, dict):
             raise ValueError
+        if manifest["case_id"] != folder.name:
+            raise StorageError(
+                f"This case folder has another name than its case, {manifest['case_id']}.",
+                f"Rename the folder to {manifest['case_id']}.",
+                code="study.renamed_case",
+            )
         return {str(name): str(value) for name, value in listed.items()}
     except FileNotFoundError as fault:
         raise StorageError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,6 +18,7 @@ def cohort_list(arguments: Mapping[str, Any], progress: Progress) -> dict[str, A
     """Every visit of a BIDS folder with what earlier runs have left; opens no image."""
     from app.cohort.batch import known_rows, plan_batch
     from app.cohort.rows import plain_row
+    from app.models.installed import installed_models
 
     progress.set_weights({"Look": 1.0})
     with progress.stage("Look"):
@@ -30,6 +32,30 @@ def cohort_list(arguments: Mapping[str, Any], progress: Progress) -> dict[str, A
         "count": len(rows),
         "findings": [f"{f.message} {f.hint}".rstrip() for f in plan.findings],
         "units": plan.units,
+        "models": list(installed_models()),
+    }
+
+
+def cohort_outcomes(arguments: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
+    """Outcome and definition of rows by key; none where no plan is locked in the folder."""
+    from app.cohort.learn.outcomes import outcomes_of, recorded_lock
+    from app.cohort.learn.plan import read_plan
+
+    progress.set_weights({"Look": 1.0})
+    with progress.stage("Look"):
+        table = Path(arguments["table"])
+        plan = read_plan(Path(arguments["plan"]))
+        locked = recorded_lock(plan, table, Path(arguments["target"]))
+        if locked is None or locked.sha256 != plan.sha256:  # another plan was locked there
+            return {"locked": "", "outcomes": {}}
+        asked = {str(key): (str(person), str(session))
+                 for key, person, session in arguments["people"]}  # fmt: skip
+        found = outcomes_of(locked, table, list(asked.values()))
+    return {
+        "locked": locked.sha256,
+        "outcomes": {
+            key: [found[person].words, found[person].definition] for key, person in asked.items()
+        },
     }
 
 
@@ -111,12 +137,16 @@ def cohort_learn(arguments: Mapping[str, Any], progress: Progress) -> dict[str, 
 
     Labels are read only after the plan is locked; rows that may not be pooled are refused first.
     """
+    from app.cohort.experiments.running import Run, report_of
     from app.cohort.group import refuse_mixed_rows
     from app.cohort.learn.plan import read_plan
     from app.cohort.learn.run import LearnRequest, learn
     from app.cohort.learn.train import train_bundle
     from app.cohort.rows import read_rows
     from app.cohort.selection import select_prepared
+    from app.core.errors import ModelError
+    from app.models.archive import SUFFIX, pack_folder
+    from app.models.card_text import model_id_problem
 
     cohort, out = Path(arguments["out_dir"]), Path(arguments["target"])
     chosen = set(arguments["keys"])
@@ -124,15 +154,27 @@ def cohort_learn(arguments: Mapping[str, Any], progress: Progress) -> dict[str, 
     refuse_mixed_rows(rows)
     folder = select_prepared(cohort, rows, out / "scans")
     plan = read_plan(Path(arguments["plan"]))
-    found = learn(LearnRequest(folder, Path(arguments["table"]), plan, out), progress)
-    answer: dict[str, Any] = {"evaluation": str(out / "evaluation.json")}
-    model_id = str(arguments["model_id"])
+    table, model_id = Path(arguments["table"]), str(arguments["model_id"])
+    if model_id and (problem := model_id_problem(model_id)):
+        raise ModelError(f"'{model_id[:40]}' {problem}.", "Choose another id.", code="model.id")
+    found = learn(LearnRequest(folder, table, plan, out), progress)
+    command = shlex.join(["python3", "main.py", "evaluate", str(folder), "--table", str(table),
+                          "--plan", str(arguments["plan"]), "--out", str(out)])  # fmt: skip
+    written = report_of(found.evaluation, Run(out, command), "evaluation", progress)
+    answer: dict[str, Any] = {
+        "evaluation": str(out / "evaluation.json"),
+        "report": str(next(path for path in written if path.name == "report.pdf")),
+    }
     if model_id:
         done = train_bundle(
             found.evaluation, found.contenders[0], found.workshop, found.atlas,
             out / "models", model_id, progress,
         )  # fmt: skip
-        answer |= {"bundle": str(done.folder), "shows_numbers": done.shows_numbers}
+        packed = pack_folder(
+            done.folder, model_id, out / "models" / f"{model_id}{SUFFIX}", Progress()
+        )
+        answer |= {"bundle": str(done.folder), "shows_numbers": done.shows_numbers,
+                   "model_id": model_id, "archive": str(packed)}  # fmt: skip
     return answer
 
 
@@ -151,6 +193,7 @@ def _request(arguments: Mapping[str, Any]) -> Any:
 
 COHORT_JOBS = {
     "cohort_list": cohort_list,
+    "cohort_outcomes": cohort_outcomes,
     "cohort_run": cohort_run,
     "cohort_group": cohort_group,
     "cohort_reports": cohort_reports,

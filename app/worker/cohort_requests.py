@@ -14,9 +14,22 @@ GROUP_LIMIT_S = 3600.0
 
 
 def cohort_list_job(bids_dir: Path, out_dir: Path) -> Job:
-    """List a BIDS folder's visits; announces ``cohort_rows``, answers findings and units."""
+    """List a BIDS folder's visits; announces ``cohort_rows``, answers findings, units, models."""
     arguments = {"bids_dir": str(bids_dir.absolute()), "out_dir": str(out_dir.absolute())}
     return Job("cohort_list", arguments, new_job_id(), time_limit_s=LOOK_LIMIT_S)
+
+
+def cohort_outcomes_job(
+    people: Sequence[tuple[str, str, str]], *, plan: Path, table: Path, target: Path
+) -> Job:
+    """Outcomes of rows (key, participant, session) under the plan that is locked in `target`."""
+    arguments = {
+        "people": [list(one) for one in people],
+        "plan": str(plan.absolute()),
+        "table": str(table.absolute()),
+        "target": str(target.absolute()),
+    }
+    return Job("cohort_outcomes", arguments, new_job_id(), time_limit_s=LOOK_LIMIT_S)
 
 
 def cohort_run_job(

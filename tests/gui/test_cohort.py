@@ -70,7 +70,7 @@ def test_that_each_row_has_a_score_or_its_reason(opened: MainWindow) -> None:
     scores = [_cell(opened, row, SCORE) for row in range(4)]
     assert scores == ["0.61 (0.40–0.80)", "withheld: too much motion",
                       "failed: The file is cut off.", "–"]  # fmt: skip
-    assert _cell(opened, 0, "Outcome") == "not read"  # labels wait for a locked plan
+    assert _cell(opened, 0, "Outcome") == "sealed until a plan is locked"
     assert opened.cohort.page().findings.text() == "A column is odd."
     assert "base rate 0.44, responder: D" in opened.cohort.page().participants.counts.text()
     assert "SIMULATED" in opened.strip.text()
@@ -214,3 +214,77 @@ def test_that_the_contact_sheet_shows_a_carpet_for_each_analysed_row(
     assert picture[:, 100].min() == 255  # frame 3 of 7
     assert picture[:, 10].max() < 140
     assert state.case_folder("sub-04") is None
+
+
+def _idle(window: MainWindow, qtbot: Any) -> None:
+    qtbot.waitUntil(lambda: not window.cohort.work.running, timeout=5000)
+
+
+def test_that_outcomes_are_sealed_until_their_plan_is_locked(
+    opened: MainWindow, worker: FakeWorker, qtbot: Any, tmp_path: Path
+) -> None:
+    page, state = opened.cohort.page(), opened.cohort.state
+    plan = tmp_path / "plan.toml"
+    plan.write_text("")
+    words = {"sub-01": ["7 to 4.2 (\N{MINUS SIGN}40 %): responder", "NRS fall >= 30 %"],
+             "sub-02": ["unknown", "NRS fall >= 30 %"]}  # fmt: skip
+    worker.answers["cohort_outcomes"] = lambda _job, _event: {"locked": "a", "outcomes": words}
+    page.learning.plan.setText(str(plan))
+    _idle(opened, qtbot)
+    assert [job.name for job in worker.jobs] == ["cohort_list"]  # no lock: nobody looks
+    assert _cell(opened, 0, "Outcome") == "sealed until a plan is locked"
+    assert "measured_outcome" not in page.participants.export_text()
+    tooltip = page.participants.filter.index(0, 4).data(Qt.ItemDataRole.ToolTipRole)
+    assert "can be bent" in tooltip
+    lock = tmp_path / "out" / "evaluations" / "plan" / "plan.lock.json"
+    lock.parent.mkdir(parents=True)
+    lock.write_text("{}")
+    page.learning._plan_changed()
+    qtbot.waitUntil(lambda: bool(state.outcomes), timeout=5000)
+    asked = worker.jobs[-1].arguments
+    assert asked["people"][0] == ["sub-01", "sub-01", ""]
+    assert asked["table"] == str(tmp_path / "bids" / "participants.tsv")
+    assert _cell(opened, 0, "Outcome").endswith("responder")
+    assert _cell(opened, 0, "Definition") == "NRS fall >= 30 %"
+    assert "unknown\tNRS fall >= 30 %" in page.participants.export_text()
+    page.participants.search.setText("responder 40")
+    assert page.participants.shown_keys() == ("sub-01",)
+    page.participants.search.clear()
+    _idle(opened, qtbot)
+    page.learning.plan.setText(str(tmp_path / "other.toml"))  # not there: sealed again
+    assert _cell(opened, 0, "Outcome") == "sealed until a plan is locked"
+
+
+def test_that_the_queue_asks_the_chosen_model_and_a_trained_one_is_a_click_away(
+    opened: MainWindow, worker: FakeWorker, qtbot: Any, tmp_path: Path
+) -> None:
+    page, state = opened.cohort.page(), opened.cohort.state
+    assert _cell(opened, 3, "Model") == "next run: simulated-demo"
+    state.put_rows([replace(_rows()[0], model="simulated-demo")])
+    worker.answers["bundle_import"] = lambda job, _event: {"imported": "my-model"}
+    archive = str(tmp_path / "m.nrmodel")
+    page.learning.show_answer(
+        {"evaluation": str(tmp_path / "none.json"), "bundle": "b", "shows_numbers": True,
+         "archive": archive}
+    )  # fmt: skip
+    assert not page.learning.take.isHidden()
+    assert state.model_id == "simulated-demo"  # nothing is installed unasked
+    page.learning.take.click()
+    qtbot.waitUntil(lambda: state.model_id == "my-model", timeout=5000)
+    _idle(opened, qtbot)
+    assert worker.jobs[-1].arguments["source"] == archive
+    assert [page.model.itemText(n) for n in range(page.model.count())] == [
+        "simulated-demo", "my-model",
+    ]  # fmt: skip
+    assert page.model.currentText() == "my-model"
+    assert _cell(opened, 3, "Model") == "next run: my-model"
+    assert _cell(opened, 0, "Model") == "simulated-demo"  # that gave the score
+    assert set(state.left()) == {"sub-01", "sub-04"}  # the scored row is asked again
+    page.run.click()
+    qtbot.waitUntil(lambda: worker.jobs[-1].name == "cohort_run", timeout=5000)
+    assert worker.jobs[-1].arguments["model_id"] == "my-model"
+    page.progress.cancel.click()
+    _idle(opened, qtbot)
+    page.model.setCurrentIndex(0)
+    page.model.activated.emit(0)
+    assert state.model_id == "simulated-demo"

@@ -69,11 +69,56 @@ def test_that_the_answer_has_interval_base_rate_gain_and_permutation(record: Rec
     assert "AUROC 0.70 (0.60 to 0.80) in 20 people, 8 responders (base rate 0.40)" in words
     assert "+0.10 (-0.05 to +0.25): no gain is shown." in words
     assert "p = 0.125" in words
+    assert record.secondary() == ""
     assert record.remarks() == (
         "Age goes with the label.", "Deviation: protocol: planned 2, done 1. Stopped.",
     )  # fmt: skip
     assert "a" * 16 in record.plan_words()
     assert "NRS fall >= 30 %" in record.plan_words()
+
+
+def _continuous() -> dict[str, Any]:
+    compared = {"difference": 0.12, "interval": [0.02, 0.25], "corrected_test": None}
+    one = {"label": "Pearson, logistic", "by": "ridge regression", "r_squared": 0.12,
+           "r_squared_interval": [0.02, 0.25], "r": 0.4, "r_interval": [0.1, 0.6],
+           "absolute_error": 1.3, "absolute_error_interval": [1.0, 1.6]}  # fmt: skip
+    alone = {"label": "Score before treatment alone", "r_squared": 0.0,
+             "r_squared_interval": None, "absolute_error": 1.4,
+             "absolute_error_interval": [1.1, 1.7]}  # fmt: skip
+    return {
+        "headline": "linear",
+        "models": {"linear": one, "age": {**one, "label": "Age", "r_squared": -0.1},
+                   "baseline-only": alone},
+        "comparisons": {
+            "baseline-only": {"r_squared": compared, "absolute_error": compared},
+            "age": {"r_squared": compared, "absolute_error": compared},
+        },
+        "permutation": None,
+        "gain_over_covariates": {"of": [], "rival": "baseline-only", "r_squared": compared},
+    }  # fmt: skip
+
+
+def test_that_change_leads_the_page_where_it_is_primary(qapp: Any, qtbot: Any) -> None:
+    figures = copy.deepcopy(FIGURES) | {
+        "primary": {"outcome": "continuous", "words": "improvement, points (NRS)"},
+        "continuous": _continuous(),
+    }
+    record = Record(figures)
+    assert record.sentence().startswith("Primary outcome: improvement, points (NRS). Pearson")
+    assert "R² +0.12 (+0.02 to +0.25) beyond the score before treatment alone." in record.sentence()
+    assert record.secondary().startswith("Secondary, responder definitions: NRS fall >= 30 %")
+    table = record.models()
+    assert table.columns[2:6] == ("R²", "Correlation", "Absolute error",
+                                  "Headline minus this (R²)")  # fmt: skip
+    assert [row[0] for row in table.rows] == [
+        "Pearson, logistic", "Age", "Score before treatment alone",
+    ]  # fmt: skip
+    assert table.rows[1][5] == "+0.12 (+0.02 to +0.25)"
+    assert {len(row) for row in table.rows} == {len(table.columns)}
+    page = EvaluationPage(Messages())
+    qtbot.addWidget(page)
+    page.show_record(record)
+    assert page.secondary.text() == record.secondary()
 
 
 def test_that_rivals_stand_beside_the_headline_with_their_difference(record: Record) -> None:

@@ -8,6 +8,7 @@ The suite does about a thousand actions. Ten thousand, with another order each t
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import (
     RuleBasedStateMachine,
+    initialize,
     invariant,
     rule,
     run_state_machine_as_test,
@@ -45,6 +47,7 @@ from tests.gui.conftest import FakeWorker
 
 COUNT = int(os.environ.get("RANDOM_ACTIONS", "1000"))
 STEPS_EACH = 50
+LIMIT_S = 60.0  # for one drawing on a busy machine
 PARCELS, FRAMES = 426, 236
 KEYS = (
     *"RSTOLXMWFB123456,.",
@@ -66,7 +69,6 @@ class Bench:
         self.worker = FakeWorker()
         self.window = make_window(lambda: self.worker, Settings(theme="dark"), Messages())
         self.window.actions_.reader.inline = True
-        self.window.session.turns.on = False
         self.window.show()
         self.told: list[Any] = []
 
@@ -90,9 +92,13 @@ class Bench:
         self.window.deleteLater()
 
 
-def settle() -> None:
-    """Let everything that was asked for happen."""
+def settle(window: MainWindow | None = None) -> None:
+    """Let everything that was asked for happen, drawing in turns too."""
     QApplication.processEvents()
+    end = time.monotonic() + LIMIT_S
+    while window is not None and window.session.turns.busy():
+        assert time.monotonic() < end, "what waits to be drawn is never drawn"
+        QApplication.processEvents()
 
 
 def open_dialogs() -> list[QDialog]:
@@ -110,7 +116,14 @@ class Actions(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
+        self.hurried = 0
+        self.window.session.turns.on = False
         self.bench.begin()
+
+    @initialize(in_turns=st.booleans())
+    def draw(self, in_turns: bool) -> None:
+        """At once, or in turns as the program does."""
+        self.window.session.turns.on = in_turns
 
     @property
     def window(self) -> MainWindow:
@@ -122,6 +135,11 @@ class Actions(RuleBasedStateMachine):
     def open_case(self, name: str) -> None:
         opened = self.bench.cases[name]
         self.window.actions_._show_opened(opened, opened.folder)
+
+    @rule(count=st.integers(1, 4))
+    def hurry(self, count: int) -> None:
+        """The next few actions come before what the last ones asked for is drawn."""
+        self.hurried = count + 1
 
     @rule(key=st.sampled_from([key for key, _ in STEPS]))
     def go_to_step(self, key: str) -> None:
@@ -248,6 +266,11 @@ class Actions(RuleBasedStateMachine):
 
     @invariant()
     def all_show_the_same_participant_and_selection(self) -> None:
+        """Once all is drawn; checked before the other invariants, which come by name."""
+        self.hurried = max(self.hurried - 1, 0)
+        settle(None if self.hurried else self.window)
+        if self.hurried:
+            return
         window, session = self.window, self.window.session
         opened = session.case
         person = window.sidebar.person.full_text()

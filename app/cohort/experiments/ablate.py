@@ -21,6 +21,7 @@ from app.cohort.experiments.running import (
     evaluated,
     labelled,
     report_of,
+    with_choice,
     workshop_of,
 )
 from app.cohort.learn.contender import Contender
@@ -78,6 +79,7 @@ PARTS: tuple[Part, ...] = (
         ((STRUCTURAL, "45 FreeSurfer volumes as a third input"),),
     ),
 )
+CHOICE = "the experiment judges the fused model beside its own variants"
 QUICK = ("branches",)  # parts that are asked for unless others are named
 
 
@@ -112,9 +114,9 @@ def run_ablate(
     data: DataSet, parts: Sequence[Part], extras: Extras, run: Run, progress: Progress
 ) -> tuple[Path, ...]:
     """Judge the fused model and the variants of some parts, and write everything."""
-    cohort = labelled(data, run.out, progress)
     variants = [name for part in parts for name, _ in part.variants]
     names = (FMM_TC, *variants, *BASELINE_RIVALS)
+    cohort = with_choice(labelled(data, run.out, progress), names, CHOICE)
     workshop = workshop_of(cohort, names, run)
     plain, refused = contenders_of(
         workshop, [name for name in names if name not in (FAITHFUL, STRUCTURAL)]

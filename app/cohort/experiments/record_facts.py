@@ -15,6 +15,7 @@ from app.cohort.experiments.record_parts import (
     confound_checks,
     confusion_of,
     decision_of,
+    definitions_of,
     estimate_of,
     groups_of,
     learning_of,
@@ -32,6 +33,13 @@ from app.cohort.experiments.record_words import (
     with_signs,
 )
 from app.cohort.learn.contenders import VARIANTS
+from app.cohort.learn.primary_words import (
+    BASELINE_ONLY,
+    continuous_lines,
+    is_continuous,
+    spread,
+)
+from app.core.wording import counted
 from app.reporting.evaluation.facts import (
     BASELINE,
     METRICS,
@@ -80,20 +88,26 @@ def facts_of_record(
     cohort, plan = figures["cohort"], figures["plan"]
     role = role_of(figures) | dict(roles or {})
     competitors = tuple(_competitor(name, figures, role[name]) for name in _ordered(figures, role))
-    headline = headline_of(figures, role)
+    responder = headline_of(figures, role)
+    leads = is_continuous(figures)
     named = figures["models"][figures["headline"]]
     missing = _missing(figures)
     return EvaluationFacts(
         title=title,
-        subject=with_signs(f"{cohort['people']} participants, {plan['name']}")[:90],
+        subject=with_signs(f"{counted(cohort['people'], 'participant')}, {plan['name']}")[:90],
         simulated=bool(figures["simulated"]),
         question=question_rows(plan),
         people=int(cohort["people"]),
         responders=int(cohort["responders"]),
-        competitors=competitors + _left_out(figures),
+        competitors=competitors + baseline_only(figures) + _left_out(figures),
         command=command,
         answers=answers_of(figures),
-        headline=headline,
+        headline=primary_of(figures) if leads else responder,
+        primary=with_signs(figures["primary"]["words"]) if leads else "",
+        primary_lines=primary_lines(figures, role) if leads else (),
+        responder=responder if leads else None,
+        definitions=definitions_of(figures),
+        responder_metric=HEADLINE_METRIC,
         condition=condition,
         summary=(*summary, *summary_of(figures)),
         calibration=calibration_of(figures),
@@ -157,6 +171,74 @@ def headline_of(figures: Figures, role: Mapping[str, str]) -> Headline | None:
     )
 
 
+def primary_of(figures: Figures) -> Headline | None:
+    """The named model beyond the score before treatment alone, on the continuous outcome."""
+    found = figures["continuous"]
+    one, alone = found["models"][found["headline"]], found["models"][BASELINE_ONLY]
+    explained = found["comparisons"][BASELINE_ONLY]["r_squared"]
+    difference = estimate_of(explained["difference"], explained["interval"])
+    test = explained["corrected_test"]
+    words = f"p = {test['p_value']:.2g}" if test else "not possible with so few folds"
+    low = difference.low
+    name, other = one["label"], alone["label"][:1].lower() + alone["label"][1:]
+    return Headline(
+        "r2",
+        name,
+        alone["label"],
+        difference,
+        METHOD + words + ".",
+        sentence=(
+            f"{name} says more about the change than the {other} in these people."
+            if low is not None and low > 0
+            else f"The interval includes 0: that {name} says anything about the change beyond the "
+            f"{other} is not shown."
+            if difference.high is None or difference.high >= 0
+            else f"{name} predicts the change worse than the {other}."
+        ),
+        label=f"beyond the {other}, 95 % interval",
+    )
+
+
+def primary_lines(figures: Figures, role: Mapping[str, str]) -> tuple[str, ...]:
+    """The primary outcome's other figures, and the difference to the best baseline of all."""
+    found = figures["continuous"]
+    lines = continuous_lines(figures)[1:]
+    rivals = [name for name in found["comparisons"]
+              if name != BASELINE_ONLY and role.get(name) == BASELINE]  # fmt: skip
+    if rivals:
+        best = max(rivals, key=lambda name: float(found["models"][name]["r_squared"]))
+        one = found["comparisons"][best]["r_squared"]
+        lines.append(
+            f"Over the best of all baselines ({found['models'][best]['label']}): R² "
+            f"{spread(one['difference'], one['interval'], '+.2f')}."
+        )
+    return tuple(line.replace("(-", "(\N{MINUS SIGN}").replace(" -", " \N{MINUS SIGN}")
+                 for line in lines)  # fmt: skip
+
+
+def baseline_only(figures: Figures) -> tuple[Competitor, ...]:
+    """The score before treatment alone, a rival of the continuous outcome."""
+    found = figures["continuous"]
+    if not found or BASELINE_ONLY not in found["models"]:
+        return ()
+    one = found["models"][BASELINE_ONLY]
+    gained = found["comparisons"][BASELINE_ONLY]["r_squared"]
+    return (
+        Competitor(
+            BASELINE_ONLY,
+            one["label"],
+            BASELINE,
+            {
+                "r2": estimate_of(0.0, None),
+                "mae": estimate_of(one["absolute_error"], one["absolute_error_interval"]),
+            },
+            estimate_of(gained["difference"], gained["interval"])
+            if is_continuous(figures)
+            else None,
+        ),
+    )
+
+
 def _wider(found: Figures) -> Sequence[float] | None:
     """Interval of a difference: bootstrap and corrected test, on either side the wider."""
     test, interval = found["corrected_test"], found["interval"]
@@ -185,7 +267,16 @@ def _competitor(name: str, figures: Figures, role: str) -> Competitor:
     if name in figures["comparisons"]:
         found = figures["comparisons"][name][HEADLINE_METRIC]
         difference = estimate_of(found["difference"], _wider(found))
-    return Competitor(name, one["label"], role, estimates, difference)
+    if not is_continuous(figures):
+        return Competitor(name, one["label"], role, estimates, difference)
+    compared = continuous["comparisons"].get(name)
+    return Competitor(
+        name, one["label"], role, estimates,
+        None if compared is None else estimate_of(
+            compared["r_squared"]["difference"], compared["r_squared"]["interval"]
+        ),
+        responder_difference=difference,
+    )  # fmt: skip
 
 
 def _left_out(figures: Figures) -> tuple[Competitor, ...]:

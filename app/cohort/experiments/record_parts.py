@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from app.cohort.experiments.record_words import with_signs
+from app.cohort.learn.primary_words import secondary_of
 from app.reporting.evaluation.facts import (
     CalibrationPlot,
     ConfoundCheck,
@@ -262,23 +263,8 @@ def conformal_of(found: Figures | None) -> PlainTable | None:
 
 
 def more_tables(figures: Figures) -> list[PlainTable]:
-    """Secondary definitions, sites left out."""
+    """Sites left out."""
     found = []
-    if figures["secondary_definitions"]:
-        rows = tuple(
-            (
-                with_signs(text), str(one["people"]), str(one["responders"]),
-                _with_interval(one), one["note"],
-            )
-            for text, one in figures["secondary_definitions"].items()
-        )  # fmt: skip
-        found.append(
-            PlainTable(
-                "Definitions declared beside the primary one",
-                ("Definition", "People", "Responders", "AUROC", "Note"),
-                rows, align="lrrrl", widths=(1.5, 0.7, 0.8, 1.4, 2.2),
-            )
-        )  # fmt: skip
     if figures["leave_one_site_out"]:
         sites = tuple(
             (
@@ -294,6 +280,31 @@ def more_tables(figures: Figures) -> list[PlainTable]:
             )
         )  # fmt: skip
     return found
+
+
+def definitions_of(figures: Figures) -> PlainTable | None:
+    """Every responder definition of the plan, the one that labels were learnt by first."""
+    learnt = figures["plan"]["responder"]["definition"]
+    model = figures["models"][figures["headline"]]
+    cohort = figures["cohort"]
+    first = (
+        with_signs(learnt), str(cohort["scans"]), str(cohort["responders"]),
+        _with_interval(model), "labels that the responder model learnt",
+    )  # fmt: skip
+    rows = tuple(
+        (
+            with_signs(text), str(one["people"]), str(one["responders"]),
+            _with_interval(one), one["note"],
+        )
+        for text, one in secondary_of(figures)
+    )  # fmt: skip
+    if not rows:
+        return None
+    return PlainTable(
+        "Responder definitions of the plan",
+        ("Definition", "People", "Responders", "AUROC", "Note"),
+        (first, *rows), align="lrrrl", widths=(1.5, 0.7, 0.9, 1.4, 2.2),
+    )  # fmt: skip
 
 
 def _with_interval(one: Figures) -> str:

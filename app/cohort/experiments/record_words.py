@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from app.cohort.calibration import WORDS as CALIBRATION_WORDS
+from app.cohort.learn.primary_words import CONTINUOUS
+
 Figures = Mapping[str, Any]
 DISCOURAGED_BELOW = 300  # people; Poldrack et al. 2020, JAMA Psychiatry 77: "several hundred"
 
@@ -53,7 +56,11 @@ def protocol_rows(figures: Figures) -> tuple[tuple[str, str], ...]:
             "scalers, imputation, tangent reference, choice of penalty or epoch, calibration"
             + (", harmonisation" if recipe["harmonise"] != "none" else ""),
         ),
-        ("Calibration", "Platt scaling on log-odds of the inner folds"),
+        (
+            "Calibration",
+            f"{CALIBRATION_WORDS[protocol.get('calibration', 'platt')]} on log-odds of the inner "
+            "folds",
+        ),
         (
             "Intervals",
             f"bootstrap over persons, {protocol['bootstrap_repeats']} draws, the same in all "
@@ -103,6 +110,14 @@ def limitations_of(figures: Figures) -> tuple[str, ...]:
     return tuple(found)
 
 
+def _primary(figures: Figures) -> str:
+    """The primary outcome, where it is not the responder definition that follows."""
+    found = figures.get("primary") or {}
+    if found.get("outcome") != CONTINUOUS:
+        return ""
+    return f"Primary: {with_signs(found['words'])}. Secondary: "
+
+
 def answers_of(figures: Figures) -> dict[str, str]:
     """What this record answers of TRIPOD+AI; what it cannot know is left out."""
     plan, cohort = figures["plan"], figures["cohort"]
@@ -126,9 +141,9 @@ def answers_of(figures: Figures) -> dict[str, str]:
         f"{treatment['arm']}. Setting and eligibility: for the authors.",
         "7": f"Recipe preset {recipe['preset']}, atlas {recipe['atlas']}, the same for everybody; "
         "scans whose quality withholds a number take no part.",
-        "8": f"{with_signs(responder['definition'])} at {responder['time_point']} (column "
-        f"'{outcome['column']}', scale {outcome['scale']}). Assessment and blinding: for the "
-        "authors.",
+        "8": f"{_primary(figures)}{with_signs(responder['definition'])} at "
+        f"{responder['time_point']} (column '{outcome['column']}', scale {outcome['scale']}). "
+        "Assessment and blinding: for the authors.",
         "9": f"Inputs of the models: {inputs}; all from before treatment, columns by allow-list.",
         "10": "No sample size calculation; the learning curve and the intervals show what "
         f"{count} people give.",

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from app.cohort.experiments.record_facts import facts_of_record
 from app.cohort.learn.contender import Contender
 from app.cohort.learn.contenders import (
+    SHORT_NAMES,
     EncoderPlace,
     Workshop,
     encoder_place,
@@ -20,7 +21,7 @@ from app.cohort.learn.evaluate import Evaluation, evaluate
 from app.cohort.learn.judge import judged
 from app.cohort.learn.labelled import LabelledCohort, label_cohort, read_cohort
 from app.cohort.learn.plan import Plan
-from app.cohort.learn.plan_lock import lock_plan
+from app.cohort.learn.plan_lock import Deviation, lock_plan
 from app.cohort.learn.tables import write_evaluation as write_record
 from app.core.errors import AppError
 from app.core.progress import PartOfStage, Progress
@@ -68,6 +69,24 @@ def labelled(data: DataSet, out: Path, progress: Progress) -> LabelledCohort:
     """
     cohort = read_cohort(data.folder, data.table, data.plan, progress)
     return label_cohort(cohort, lock_plan(data.plan, data.table, out))
+
+
+def with_choice(cohort: LabelledCohort, wanted: Sequence[str], reason: str) -> LabelledCohort:
+    """The cohort with a deviation for a headline or rivals that the plan does not name.
+
+    Every experiment tells it in this way, whether the user or the experiment itself chose.
+    """
+    planned, chosen = (
+        [SHORT_NAMES.get(name, name) for name in names]
+        for names in (cohort.plan.models.names, wanted)
+    )
+    found = []
+    if chosen[0] != planned[0]:
+        found.append(Deviation("models.headline", planned[0], chosen[0], reason))
+    if set(chosen[1:]) != set(planned[1:]):
+        words = ", ".join(planned[1:]) or "none", ", ".join(chosen[1:]) or "none"
+        found.append(Deviation("models.rivals", *words, reason))
+    return replace(cohort, deviations=(*cohort.deviations, *found))
 
 
 def workshop_of(cohort: LabelledCohort, names: Sequence[str], run: Run) -> Workshop:

@@ -24,6 +24,7 @@ from app.cohort.experiments.running import (
     labelled,
     part,
     reported,
+    with_choice,
     workshop_of,
 )
 from app.cohort.experiments.transfer_report import (
@@ -76,7 +77,9 @@ def run_transfer(
     cohorts = tuple(
         labelled(data, run.out / f"plan-{number + 1}", progress) for number, data in enumerate(sets)
     )
-    both = joined(cohorts[0], cohorts[1], names)
+    both = with_choice(
+        joined(cohorts[0], cohorts[1], names), wanted, "named on the command line, after the plan"
+    )
     count = len(cohorts[0])
     protocol = both.plan.protocol
     splits = transfer_splits(both, count, inner_folds=protocol.inner_folds, seed=protocol.seed)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from app.cohort.calibration import WORDS
 from app.cohort.experiments.record_parts import estimate_of
 from app.cohort.experiments.record_words import question_rows
 from app.cohort.experiments.reliance import BranchReliance, GradientReliance
@@ -15,6 +16,7 @@ from app.cohort.experiments.running import Run, finished_utc
 from app.cohort.learn.contenders import VARIANTS
 from app.cohort.learn.evaluate import Evaluation
 from app.cohort.learn.figures import draws_of, figures_of
+from app.core.wording import counted
 from app.reporting.evaluation.facts import (
     BASELINE,
     METRICS,
@@ -155,7 +157,8 @@ def transfer_facts(
         answers=_answers(within, names),
         headline=_headline(across, directions[0], roles),
         summary=tuple(
-            f"{name}: {len(one.cohort)} participants, {int(one.cohort.labels.sum())} responders "
+            f"{name}: {counted(len(one.cohort), 'participant')}, "
+            f"{counted(int(one.cohort.labels.sum()), 'responder')} "
             f"({100 * float(one.cohort.labels.mean()):.0f} %)."
             for name, one in zip(names, within, strict=True)
         ),
@@ -170,7 +173,8 @@ def transfer_facts(
             ("Across", across.splits.kind),
             ("Within", within[0].splits.kind),
             ("Seed", str(across.splits.seed)),
-            ("Calibration", "Platt scaling on inner folds of the training data set"),
+            ("Calibration", f"{WORDS[cohort.plan.protocol.calibration]} on inner folds of the "
+             "training data set"),
         ),
         provenance=tuple(
             (f"{name}, SHA-256", one.cohort.sha256())

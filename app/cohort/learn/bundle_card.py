@@ -9,12 +9,14 @@ from typing import Any
 
 import numpy as np
 
+from app.cohort.calibration import WORDS
 from app.cohort.learn.comparison import best_covariate_rival
 from app.cohort.learn.conformal import conformal_scores
 from app.cohort.learn.evaluate import Evaluation
 from app.connectome.atlases import Atlas
 from app.core.arrays import Bools, Floats
 from app.core.provenance import software_versions
+from app.core.wording import counted
 from app.models.card import FORMAT, Calibration, sha256_of_names
 from app.models.card_schema import FEWEST_AT_A_SITE
 from app.models.installed import WEIGHTS_FILE
@@ -88,7 +90,7 @@ def card_values(evaluation: Evaluation, made: Made) -> dict[str, Any]:
         "contract": _contract(evaluation, made),
         "sizes": dict(made.sizes),
         "calibration": {
-            "method": "Platt, out-of-fold log-odds of all repeats",
+            "method": f"{WORDS[plan.protocol.calibration]}, out-of-fold log-odds of all repeats",
             "slope": made.calibration.slope,
             "intercept": made.calibration.intercept,
         },
@@ -216,8 +218,8 @@ def limitations(evaluation: Evaluation) -> list[str]:
     found = []
     if cohort.simulated:
         found.append("Made from simulated people only; says nothing about any person")
-    found.append(f"Trained on {len(set(cohort.identifiers))} people; probabilities of small "
-                 "cohorts are uncertain")  # fmt: skip
+    people = counted(len(set(cohort.identifiers)), "person", "people")
+    found.append(f"Trained on {people}; probabilities of small cohorts are uncertain")
     found.append("Judged by cross-validation on the people it was made from; no external test")
     if not cohort.plan.treatment.control_arm_modelled:
         found.append("No control arm: cannot separate treatment from placebo or natural course")

@@ -79,6 +79,13 @@ def corrected_test(differences: Floats, test_share: float) -> dict[str, float] |
     }
 
 
+def wider_of(interval: list[float] | None, tested: dict[str, float] | None) -> list[float] | None:
+    """On either side the wider of a bootstrap interval and that of the corrected test."""
+    if interval is None or tested is None:
+        return interval
+    return [min(interval[0], tested["low"]), max(interval[1], tested["high"])]
+
+
 def paired_difference(
     name: str,
     one: ModelScores,

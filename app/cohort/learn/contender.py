@@ -49,7 +49,7 @@ class Inputs:
     @classmethod
     def of(cls, cohort: LabelledCohort) -> Inputs:
         """From people with labels."""
-        continuous = cohort.outcome.continuous()
+        continuous = cohort.change
         return cls(
             people_of(cohort.series, cohort.connectivity, cohort.covariates, None),
             cohort.labels,

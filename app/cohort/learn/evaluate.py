@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from app.cohort.calibration import calibrated, fit_platt
+from app.cohort.calibration import FITS, Method, calibrated
 from app.cohort.learn.contender import Contender, FoldAnswer, Inputs
+from app.cohort.learn.continuous import ContinuousAnswer, mapped_continuous
 from app.cohort.learn.figures import Scores
 from app.cohort.learn.labelled import LabelledCohort
 from app.cohort.learn.plan_lock import Deviation
@@ -39,11 +40,12 @@ class ModelScores:
     scores: Scores
     calibrations: tuple[Calibration, ...]  # one an outer fold, in the order of the splits
     inner: tuple[Floats, ...]  # (training row,) inner log-odds of each outer fold
-    predicted: Floats | None  # (repeat, row) adjusted improvement; None = not a regression
+    predicted: Floats | None  # (repeat, row) adjusted improvement; None = the column tells none
     target: Floats | None  # (repeat, row) what it was to predict
     told: dict[str, float]  # mean over folds of what the fits told
     seconds: float  # of what was computed now; folds read back take none
     deep: bool
+    regression: bool = False  # trained on the improvement itself; otherwise its log-odds are mapped
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,10 +131,14 @@ def evaluate(
             try:
                 share = len(splits) / (len(splits) + (len(sites) if sites else 0))
                 part = PartOfStage(progress, 0.0, share)
-                models[contender.id] = run_splits(contender, inputs, splits, result, key, part)
+                models[contender.id] = run_splits(
+                    contender, inputs, splits, result, key, part, protocol.calibration
+                )
                 if sites is not None:
                     rest = PartOfStage(progress, share, 1.0)
-                    by_site[contender.id] = run_splits(contender, inputs, sites, result, key, rest)
+                    by_site[contender.id] = run_splits(
+                        contender, inputs, sites, result, key, rest, protocol.calibration
+                    )
             except CancelledError:
                 raise
             except AppError as error:
@@ -156,6 +162,7 @@ def run_splits(
     result: ResultFolder,
     key: Sequence[Any],
     progress: Progress,
+    calibrate: Method = "platt",
 ) -> ModelScores:
     """One contender through all folds; folds that are on disk are read back."""
     rows, repeats = len(inputs.labels), splits.repeats
@@ -163,23 +170,26 @@ def run_splits(
     predicted, target = np.full((repeats, rows), np.nan), np.full((repeats, rows), np.nan)
     tested = np.full((repeats, rows), -1)
     calibrations, inner, told, seconds = [], [], list[dict[str, float]](), 0.0
+    regression = False
     for number, fold in enumerate(splits):
         part = PartOfStage(progress, number / len(splits), (number + 1) / len(splits))
         began = time.monotonic()
         answer, fresh = answer_of(contender, inputs, splits, fold, result, key, part)
         seconds += time.monotonic() - began if fresh else 0.0
-        calibration = fit_platt(answer.inner, inputs.labels[fold.training])
+        calibration = FITS[calibrate](answer.inner, inputs.labels[fold.training])
         tested[fold.repeat, fold.test] = fold.number
         log_odds[fold.repeat, fold.test] = answer.test
         probability[fold.repeat, fold.test] = calibrated(calibration, answer.test)
-        if answer.continuous is not None:
-            predicted[fold.repeat, fold.test] = answer.continuous.predicted
-            target[fold.repeat, fold.test] = answer.continuous.target
+        regression = answer.continuous is not None
+        continuous = answer.continuous or _mapped(answer, inputs, fold)
+        if continuous is not None:
+            predicted[fold.repeat, fold.test] = continuous.predicted
+            target[fold.repeat, fold.test] = continuous.target
         calibrations.append(calibration)
         inner.append(frozen(answer.inner))
         told.append(answer.told)
         progress.step((number + 1) / len(splits), f"{contender.label}, {fold.name}")
-    regression = bool(np.isfinite(predicted).any())
+    known = bool(np.isfinite(predicted).any())
     return ModelScores(
         contender.id,
         contender.label,
@@ -187,11 +197,27 @@ def run_splits(
         Scores(frozen(log_odds), frozen(probability), frozen(tested)),
         tuple(calibrations),
         tuple(inner),
-        frozen(predicted) if regression else None,
-        frozen(target) if regression else None,
+        frozen(predicted) if known else None,
+        frozen(target) if known else None,
         _mean_told(told),
         seconds,
         contender.deep,
+        regression,
+    )
+
+
+def _mapped(answer: FoldAnswer, inputs: Inputs, fold: Fold) -> ContinuousAnswer | None:
+    """The continuous answer of a model that gives log-odds alone."""
+    if inputs.improvement is None:
+        return None
+    baseline = inputs.baseline
+    return mapped_continuous(
+        answer.inner,
+        answer.test,
+        inputs.improvement[fold.training],
+        inputs.improvement[fold.test],
+        None if baseline is None else baseline[fold.training],
+        None if baseline is None else baseline[fold.test],
     )
 
 

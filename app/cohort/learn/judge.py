@@ -5,7 +5,6 @@ Nobody's own score is in what is written here; scores stay in ``private/``.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any
@@ -21,29 +20,37 @@ from app.cohort.learn.comparison import (
     differences_by_fold,
     paired_difference,
     test_share_of,
+    wider_of,
 )
 from app.cohort.learn.conformal import conformal_figures
-from app.cohort.learn.confounds import (
-    covariate_check,
-    quality_connectivity,
-    site_check,
-    site_predictability,
-    subgroup_figures,
-)
+from app.cohort.learn.confounds import subgroup_figures
 from app.cohort.learn.contender import Contender
 from app.cohort.learn.continuous_figures import continuous_figures
 from app.cohort.learn.curves import calibration_bins, histogram, roc_points
 from app.cohort.learn.evaluate import Evaluation
 from app.cohort.learn.figures import Scores, draws_of, figures_of, value_of
+from app.cohort.learn.flags import flags_of
 from app.cohort.learn.learning_curve import learning_curve
-from app.cohort.learn.permutation import WORDS, permutation_test
+from app.cohort.learn.permutation import (
+    PermutationResult,
+    change_figures,
+    permutation_figures,
+    permutation_test,
+)
 from app.cohort.learn.plan_lock import Deviation
+from app.cohort.learn.primary import primary_deviations, primary_of
+from app.cohort.learn.record_facts import (
+    cohort_facts,
+    confounds_figures,
+    left_out_figures,
+    secondary_figures,
+    splits_facts,
+)
 from app.cohort.learn.result_folder import ResultFolder
-from app.core.arrays import Floats, Ints
+from app.core.arrays import Ints
 from app.core.errors import AppError, CancelledError
 from app.core.progress import Progress
 from app.core.provenance import software_versions
-from app.models.covariates import NAMES as COVARIATES
 
 FORMAT = 1
 NULL_AUROC = 0.5
@@ -75,7 +82,7 @@ def judged(
     cohort, plan = evaluation.cohort, evaluation.cohort.plan
     protocol, headline = plan.protocol, evaluation.headline
     draws = draws_of(cohort.identifiers, protocol.bootstrap_repeats, protocol.seed)
-    deviations = list(evaluation.deviations)
+    deviations = [*evaluation.deviations, *primary_deviations(cohort)]
     with progress.stage("figures"):
         models = {}
         for number, (name, one) in enumerate(evaluation.models.items()):
@@ -95,8 +102,9 @@ def judged(
             "plan": plan.model_dump(mode="json"),
             "plan_sha256": cohort.locked.sha256,
             "plan_locked_utc": cohort.locked.locked_utc,
-            "cohort": _cohort(evaluation),
-            "splits": _splits(evaluation),
+            "cohort": cohort_facts(evaluation),
+            "splits": splits_facts(evaluation),
+            "primary": primary_of(cohort),
             "headline": headline.id,
             "models": models,
             "comparisons": {
@@ -105,7 +113,7 @@ def judged(
                 if name != headline.id
             },
             "gain_over_covariates": gain(evaluation, draws),
-            "secondary_definitions": _secondary(evaluation, draws),
+            "secondary_definitions": secondary_figures(evaluation, draws),
             "continuous": continuous_figures(evaluation, draws),
             "by_site": subgroup_figures(
                 cohort, headline.scores, cohort.sites, protocol.metrics,
@@ -115,8 +123,8 @@ def judged(
                 cohort, headline.scores, [one.sex or "unknown" for one in cohort.people],
                 protocol.metrics, seed=protocol.seed, repeats=protocol.bootstrap_repeats,
             ),
-            "leave_one_site_out": _left_out(evaluation),
-            "confounds": _confounds(evaluation, mean_scores, draws),
+            "leave_one_site_out": left_out_figures(evaluation),
+            "confounds": confounds_figures(evaluation, mean_scores, draws),
             "decision_curve": decision_curve(headline.scores, cohort.labels, draws),
             "screening": screening(
                 headline.scores, cohort.labels,
@@ -141,7 +149,10 @@ def judged(
     asked = next(one for one in contenders if one.id == headline.id)
     result = ResultFolder(evaluation.folder)
     deviations += _harmonised(evaluation)
-    figures["permutation"], told = _permutation(evaluation, asked, result, progress)
+    found, told = _permutation(evaluation, asked, result, progress)
+    figures["permutation"] = None if found is None else permutation_figures(found)
+    if figures["continuous"] is not None:
+        figures["continuous"]["permutation"] = None if found is None else change_figures(found)
     deviations += told
     with progress.stage("learning curve"):
         figures["learning_curve"] = (
@@ -180,9 +191,8 @@ def gain(evaluation: Evaluation, draws: Ints) -> dict[str, Any]:
         other = nobody
     differences = differences_by_fold("auroc", headline, other, labels, splits, cutoff)
     tested = corrected_test(differences, test_share_of(splits))
-    interval = found["interval"]
+    interval = wider_of(found["interval"], tested)
     if interval is not None and tested is not None:
-        interval = [min(interval[0], tested["low"]), max(interval[1], tested["high"])]
         interval = [max(interval[0], -1.0), min(interval[1], 1.0)]
     return {
         "auroc": found["difference"],
@@ -192,98 +202,9 @@ def gain(evaluation: Evaluation, draws: Ints) -> dict[str, Any]:
     }
 
 
-def _cohort(evaluation: Evaluation) -> dict[str, Any]:
-    cohort = evaluation.cohort
-    ages = np.array([one.age_years for one in cohort.people])
-    known = ages[np.isfinite(ages)]
-    return {
-        "people": len(set(cohort.identifiers)),
-        "scans": len(cohort),
-        "responders": int(cohort.labels.sum()),
-        "base_rate": float(cohort.labels.mean()),
-        "sites": dict(sorted(Counter(cohort.sites).items())),
-        "arms": dict(sorted(Counter(one.arm for one in cohort.people).items())),
-        "sexes": dict(sorted(Counter(one.sex or "unknown" for one in cohort.people).items())),
-        "age_mean_years": float(known.mean()) if known.size else None,
-        "age_sd_years": float(known.std(ddof=1)) if known.size > 1 else None,
-        "excluded": dict(sorted(Counter(one.reason for one in cohort.excluded).items())),
-        "covariates_known": list(cohort.covariate_names),
-        "sha256": cohort.sha256(),
-    }
-
-
-def _splits(evaluation: Evaluation) -> dict[str, Any]:
-    splits, protocol = evaluation.splits, evaluation.cohort.plan.protocol
-    return {
-        "kind": splits.kind,
-        "outer_folds": protocol.outer_folds,
-        "inner_folds": protocol.inner_folds,
-        "repeats": splits.repeats,
-        "seed": splits.seed,
-        "sha256": splits.sha256,
-        "by": "person; stratified by label and site; shuffled",
-    }
-
-
-def _secondary(evaluation: Evaluation, draws: Ints) -> dict[str, Any]:
-    """Scores of models trained on the primary definition, judged by the others."""
-    cohort, headline = evaluation.cohort, evaluation.headline
-    found: dict[str, Any] = {}
-    for text, values in cohort.by_definition.items():
-        if text == cohort.plan.definition.text:
-            continue
-        rows = np.flatnonzero(np.isfinite(values))
-        labels = values[rows] == 1.0
-        entry: dict[str, Any] = {"people": len(rows), "responders": int(labels.sum())}
-        if min(labels.sum(), (~labels).sum()) >= 2:
-            own = headline.scores.rows(rows)
-            names = [cohort.identifiers[i] for i in rows]
-            drawn = draws_of(names, len(draws), cohort.plan.protocol.seed)
-            found_figures = figures_of(own, labels, drawn, ["auroc"], 0.5)
-            entry |= {key: found_figures[key] for key in ("auroc", "auroc_interval")}
-            entry["note"] = "ranked by the model of the primary definition"
-        else:
-            entry["note"] = "too few of one class for a figure"
-        found[text] = entry
-    return found
-
-
-def _left_out(evaluation: Evaluation) -> dict[str, Any]:
-    """Each model on people of sites that it was not trained on."""
-    cohort, found = evaluation.cohort, dict[str, Any]()
-    protocol = cohort.plan.protocol
-    for name, one in evaluation.by_site.items():
-        rows = np.flatnonzero(np.isfinite(one.scores.log_odds[0]))
-        labels = cohort.labels[rows]
-        entry: dict[str, Any] = {"people": len(rows), "responders": int(labels.sum())}
-        if min(labels.sum(), (~labels).sum()) >= 2:
-            own = one.scores.rows(rows)
-            drawn = draws_of(
-                [cohort.identifiers[i] for i in rows], protocol.bootstrap_repeats, protocol.seed
-            )
-            entry |= figures_of(own, labels, drawn, protocol.metrics, protocol.cutoff)
-        found[name] = entry
-    return found
-
-
-def _confounds(evaluation: Evaluation, scores: Floats, draws: Ints) -> dict[str, Any]:
-    cohort = evaluation.cohort
-    table = cohort.covariates
-    checks = [
-        covariate_check(name, table[:, place], scores, cohort.labels, draws)
-        for place, name in enumerate(COVARIATES)
-    ]
-    return {
-        "covariates": [one for one in checks if one is not None],
-        "site": site_check(cohort, scores, draws),
-        "site_predictability": site_predictability(cohort, cohort.plan.protocol.seed),
-        "quality_connectivity": quality_connectivity(cohort),
-    }
-
-
 def _permutation(
     evaluation: Evaluation, asked: Contender, result: ResultFolder, progress: Progress
-) -> tuple[dict[str, Any] | None, list[Deviation]]:
+) -> tuple[PermutationResult | None, list[Deviation]]:
     protocol = evaluation.cohort.plan.protocol
     if not protocol.permutations:
         return None, []
@@ -305,17 +226,7 @@ def _permutation(
                 raise
             planned = str(protocol.permutations)
             return None, [Deviation("protocol.permutations", planned, "none", error.message)]
-    low, high = np.percentile(found.permuted, [2.5, 97.5])
-    return {
-        "p_value": found.p_value,
-        "permutations": len(found.permuted),
-        "auroc_one_repeat": found.auroc,
-        "permuted_mean": float(found.permuted.mean()),
-        "permuted_range": [float(low), float(high)],
-        "exchangeable_people": found.exchangeable,
-        "within": "arm and site",
-        "words": WORDS,
-    }, []
+    return found, []
 
 
 def _harmonised(evaluation: Evaluation) -> list[Deviation]:
@@ -328,32 +239,3 @@ def _harmonised(evaluation: Evaluation) -> list[Deviation]:
         for one in evaluation.models.values()
         if one.inputs != "connectivity" or one.deep
     ]  # fmt: skip
-
-
-def flags_of(figures: dict[str, Any]) -> list[str]:
-    """What a reader must see first, in sentences."""
-    found = []
-    interval = figures["gain_over_covariates"]["auroc_interval"]
-    if interval is None or interval[0] <= 0.0:
-        found.append(
-            "No gain over the best covariate-only rival was shown: its 95 % interval includes "
-            "0. A bundle of this model shows no individual number outside research mode."
-        )
-    found += [
-        f"{one['covariate']} ranks the label by itself (AUROC {one['auroc_for_label']:.2f}) and "
-        "goes with the prediction."
-        for one in figures["confounds"]["covariates"]
-        if one["flagged"]
-    ]
-    site = figures["confounds"]["site"]
-    found += [
-        f"Site {name} has one class only: site and label cannot be told apart there."
-        for name in site.get("sites_of_one_class", [])
-    ]
-    if site["flagged"] and not site.get("sites_of_one_class"):
-        found.append("The label goes with the site.")
-    if figures["permutation"] and figures["permutation"]["p_value"] > 0.05:
-        found.append("Permuted labels do as well: no association was shown.")
-    if figures["deviations"]:
-        found.append(f"{len(figures['deviations'])} deviations from the locked plan are listed.")
-    return found

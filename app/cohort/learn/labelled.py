@@ -6,9 +6,11 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from app.cohort.learn.continuous import known_rows
 from app.cohort.learn.definition import Definition, Outcome
 from app.cohort.learn.participants_table import (
     ParticipantsTable,
@@ -36,7 +38,7 @@ from app.models.covariates import NAMES as COVARIATES
 from app.models.covariates import covariate_values
 
 ONE_SITE = "one site"
-AGREEMENT = 1e-9
+KNOWN_SHARE, FEWEST_KNOWN = 0.8, 10  # people whose change is known, for it to be analysed
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +128,19 @@ class LabelledCohort:
         return tuple(one.site for one in self.people)
 
     @property
+    def change(self) -> tuple[str, Floats] | None:
+        """Name and (row,) values of the continuous outcome, positive = better.
+
+        None where the columns do not tell it, or tell it of too few people.
+        """
+        found = self.outcome.continuous()
+        if found is None:
+            return None
+        known = known_rows(found[1], self.outcome.baseline)
+        enough = known.sum() >= max(FEWEST_KNOWN, KNOWN_SHARE * len(known))
+        return found if enough else None
+
+    @property
     def series(self) -> tuple[Floats, ...]:
         """(frame, parcel) of each row."""
         return tuple(one.scan.cleaned for one in self.people)
@@ -162,7 +177,10 @@ class LabelledCohort:
             [one.unit, one.scan.content_sha256, one.site, one.arm, *map(str, one.covariates())]
             for one in self.people
         ]
-        return record_sha256([rows, self.labels.tolist(), [str(v) for v in self.outcome.values]])
+        record: list[Any] = [rows, self.labels.tolist(), [str(v) for v in self.outcome.values]]
+        if self.outcome.baseline is not None:
+            record.append([str(v) for v in self.outcome.baseline])
+        return record_sha256(record)
 
     def rows(self, index: Ints) -> LabelledCohort:
         """Some of them."""
@@ -210,6 +228,8 @@ def read_cohort(
         row = wanted.get(_scan_key(scan, session_column))
         if row is None:
             excluded.append(Excluded(scan.participant, "not selected by the plan"))
+        elif scan.blocking:
+            excluded.append(Excluded(scan.participant, f"not usable: {scan.blocking}"))
         elif scan.verdict == Verdict.WITHHELD.value:
             excluded.append(Excluded(scan.participant, "quality withholds a number"))
         else:

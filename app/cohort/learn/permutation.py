@@ -1,8 +1,13 @@
-"""Permutation test over the whole loop: what the protocol finds where labels mean nothing.
+"""Permutation test over the whole loop: what the protocol finds where outcomes mean nothing.
 
-Labels are exchanged among people of the same arm and site, then every fit and every choice of a
+Outcomes are exchanged among people of the same arm and site, then every fit and every choice of a
 penalty is done again (Ojala and Garriga 2010, JMLR 11). The test asks for *any*
 association, confounds included: a model that reads age where age goes with response is significant.
+
+One exchange serves both outcomes. Labels move as they are. Of the improvement, what the score
+before treatment leaves moves, and is added to the receiver's own line (Freedman and Lane 1983, J
+Bus Econ Stat 1; Winkler et al. 2014, NeuroImage 92), so that baseline and improvement go together
+as before; lines and penalties are then fitted again in every fold.
 """
 
 from __future__ import annotations
@@ -10,22 +15,25 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from app.cohort.learn.contender import Contender, Inputs, LinearContender
+from app.cohort.learn.continuous import Adjustment, Regressions, known_rows
 from app.cohort.learn.evaluate import fold_seed
 from app.cohort.learn.figures import Scores, value_of
 from app.cohort.learn.labelled import LabelledCohort
 from app.cohort.learn.reduced import Reduced
 from app.cohort.learn.result_folder import ResultFolder
 from app.cohort.learn.splits import Fold, Splits
-from app.core.arrays import Bools, Floats
+from app.core.arrays import Bools, Floats, Ints
 from app.core.errors import AppError
 from app.core.progress import Progress
 from app.core.provenance import record_sha256
 
 WORDS = "tests any association, confounds included"
+AUROC, R_SQUARED, R_OF_LOG_ODDS = "auroc", "r_squared", "r"
 KEEP_EVERY_S = 20.0
 
 
@@ -37,6 +45,17 @@ class PermutationResult:
     permuted: Floats  # (permutation,)
     p_value: float  # (b + 1) / (m + 1), Phipson and Smyth 2010
     exchangeable: int  # people in strata that hold both classes: the others can never move
+    change: ChangePermutation | None = None  # of the continuous outcome, where there is one
+
+
+@dataclass(frozen=True, slots=True)
+class ChangePermutation:
+    """The continuous outcome's figure of one repeat beside those of exchanged people."""
+
+    statistic: str  # "r_squared", or "r" of log-odds for models that regress nothing
+    value: float
+    permuted: Floats  # (permutation,)
+    p_value: float
 
 
 def strata_of(cohort: LabelledCohort, splits: Splits) -> tuple[str, ...]:
@@ -59,16 +78,25 @@ def permuted_labels(
     labels: Bools, people: Sequence[str], strata: Sequence[str], rng: np.random.Generator
 ) -> Bools:
     """Labels exchanged among people of one stratum; rows of one person keep one label."""
+    return np.asarray(labels[exchanged_rows(people, strata, rng)], np.bool_)
+
+
+def exchanged_rows(people: Sequence[str], strata: Sequence[str], rng: np.random.Generator) -> Ints:
+    """(row,) the row whose outcome each row receives; people of one stratum exchange theirs.
+
+    All rows of a person receive one person's outcome, that of the giver's first row.
+    """
     first: dict[str, int] = {}
     for index, name in enumerate(people):
         first.setdefault(name, index)
-    own = np.array([bool(labels[index]) for index in first.values()])
-    place = np.array([strata[index] for index in first.values()])
+    own = np.array(list(first.values()))
+    place = np.array([strata[index] for index in own])
+    giver = own.copy()
     for stratum in np.unique(place):
         members = np.flatnonzero(place == stratum)
-        own[members] = own[rng.permutation(members)]
-    value = dict(zip(first, own, strict=True))
-    return np.array([bool(value[name]) for name in people])
+        giver[members] = own[rng.permutation(members)]
+    received = dict(zip(first, giver, strict=True))
+    return np.array([received[name] for name in people])
 
 
 def exchangeable(labels: Bools, strata: Sequence[str]) -> int:
@@ -114,46 +142,83 @@ def permutation_test(
     loop = _Loop.of(contender, inputs, splits, progress)
     key = ["within folds", cohort.sha256(), splits.sha256, contender.identity, seed]
     path = result.private / "permutations" / f"{contender.id}-{record_sha256(key)[:16]}.npz"
-    found = np.full(permutations, np.nan)
-    known = result.read_arrays(path)
-    if known is not None:
-        there = known["auroc"][:permutations]
-        found[: len(there)] = there
-    true = loop.auroc(inputs.labels)
+    found = {name: np.full(permutations, np.nan) for name in loop.figures}
+    known = result.read_arrays(path) or {}
+    for name in found:
+        there = known.get(name, np.empty(0))[:permutations]
+        found[name][: len(there)] = there
+    true = loop.asked(np.arange(len(cohort)), loop.figures)
     kept = time.monotonic()
-    for number in np.flatnonzero(~np.isfinite(found)):
+    missing = ~np.all([np.isfinite(one) for one in found.values()], axis=0)
+    for number in np.flatnonzero(missing):
         rng = np.random.default_rng([seed, int(number), 404])
-        found[number] = loop.auroc(permuted_labels(cohort.labels, cohort.identifiers, strata, rng))
+        rows = exchanged_rows(cohort.identifiers, strata, rng)
+        wanted = [name for name, one in found.items() if not np.isfinite(one[number])]
+        for name, value in loop.asked(rows, wanted).items():
+            found[name][number] = value
         if time.monotonic() - kept > KEEP_EVERY_S:
-            result.write_arrays(path, {"auroc": found})
+            result.write_arrays(path, found)
             kept = time.monotonic()
         progress.step((number + 1) / permutations, f"permutation {number + 1} of {permutations}")
-    result.write_arrays(path, {"auroc": found})
-    return PermutationResult(true, found, p_value(true, found), movable)
+    result.write_arrays(path, found)
+    change = next((name for name in loop.figures if name != AUROC), None)
+    auroc = found[AUROC]
+    return PermutationResult(
+        true[AUROC], auroc, p_value(true[AUROC], auroc), movable,
+        None if change is None else ChangePermutation(
+            change, true[change], found[change], p_value(true[change], found[change])
+        ),
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class _Loop:
-    """One repeat of one contender, asked for many labels of the same people."""
+    """One repeat of one contender, asked for many outcomes of the same people."""
 
     contender: Contender
     inputs: Inputs
     folds: tuple[Fold, ...]
     seeds: tuple[int, ...]
-    prepared: tuple[Reduced, ...]  # of a linear contender; labels have no part in them
+    prepared: tuple[Reduced, ...]  # of a linear contender; outcomes have no part in them
+    regressions: tuple[Regressions, ...]  # of the same, where change is known of everybody
+    figures: tuple[str, ...]
 
     @classmethod
     def of(cls, contender: Contender, inputs: Inputs, splits: Splits, progress: Progress) -> _Loop:
         folds = splits.of_repeat(0)
+        seeds = tuple(fold_seed(splits.seed, one) for one in folds)
         prepared: tuple[Reduced, ...] = ()
+        regressions: tuple[Regressions, ...] = ()
+        figures: tuple[str, ...] = (AUROC,)
         if isinstance(contender, LinearContender):
             prepared = tuple(contender.prepared(inputs, one, progress) for one in folds)
-        bare = tuple(Fold(one.repeat, one.number, one.training, one.test, ()) for one in folds)
-        seeds = tuple(fold_seed(splits.seed, one) for one in folds)
-        return cls(contender, inputs, bare, seeds, prepared)
+        if inputs.improvement is not None:
+            figures = (AUROC, R_SQUARED if prepared else R_OF_LOG_ODDS)
+            if known_rows(inputs.improvement, inputs.baseline).all():
+                regressions = tuple(
+                    _regressions(rows, one, np.ones(len(one.training), np.bool_))
+                    for rows, one in zip(prepared, folds, strict=False)
+                )
+        return cls(contender, inputs, folds, seeds, prepared, regressions, figures)
 
-    def auroc(self, labels: Bools) -> float:
-        """Out-of-fold AUROC, everything that needs labels fitted again."""
+    def asked(self, rows: Ints, names: Sequence[str]) -> dict[str, float]:
+        """The named figures, each row with the outcome of another; all fits are done again."""
+        found: dict[str, float] = {}
+        labels = np.asarray(self.inputs.labels[rows], np.bool_)
+        if AUROC in names or R_OF_LOG_ODDS in names:
+            scores, tested = self._scores(labels)
+            own = Scores(scores[None], scores[None], tested[None])
+            found[AUROC] = value_of("auroc", own, labels, 0.5)
+            if R_OF_LOG_ODDS in names:
+                left = self._left()[rows]
+                there = np.isfinite(left)
+                found[R_OF_LOG_ODDS] = _correlation(scores[there], left[there])
+        if R_SQUARED in names:
+            found[R_SQUARED] = self._r_squared(rows)
+        return {name: found[name] for name in names}
+
+    def _scores(self, labels: Bools) -> tuple[Floats, Ints]:
+        """(row,) out-of-fold log-odds of models of these labels, and the fold of each row."""
         scores, tested = np.full(len(labels), np.nan), np.full(len(labels), -1)
         for place, fold in enumerate(self.folds):
             tested[fold.test] = fold.number
@@ -163,11 +228,93 @@ class _Loop:
                     rows, rows.training, labels[fold.training], rows.test, self.seeds[place]
                 )
             else:
+                bare = Fold(fold.repeat, fold.number, fold.training, fold.test, ())
                 answer = self.contender.answer(
-                    self.inputs.relabelled(labels), fold, self.seeds[place], Progress()
+                    self.inputs.relabelled(labels), bare, self.seeds[place], Progress()
                 )
                 scores[fold.test] = answer.test
-        return value_of("auroc", Scores(scores[None], scores[None], tested[None]), labels, 0.5)
+        return scores, tested
+
+    def _left(self) -> Floats:
+        """(row,) improvement that the score before treatment leaves, over everybody."""
+        improvement, baseline = self.inputs.improvement, self.inputs.baseline
+        assert improvement is not None
+        return Adjustment.fit(improvement, baseline).left(improvement, baseline)
+
+    def _r_squared(self, rows: Ints) -> float:
+        """Share of what the score before treatment leaves, one repeat, out of fold."""
+        improvement, baseline = self.inputs.improvement, self.inputs.baseline
+        assert improvement is not None
+        left = self._left()
+        moved = improvement - left + left[rows]
+        off, whole = 0.0, 0.0
+        for place, fold in enumerate(self.folds):
+            known = known_rows(moved[fold.training], None if baseline is None
+                               else baseline[fold.training])  # fmt: skip
+            ready = (
+                self.regressions[place]
+                if self.regressions
+                else _regressions(self.prepared[place], fold, known)
+            )
+            answer = ready.answer(
+                moved[fold.training],
+                moved[fold.test],
+                None if baseline is None else baseline[fold.training],
+                None if baseline is None else baseline[fold.test],
+            )
+            off += float(np.nansum((answer.predicted - answer.target) ** 2))
+            whole += float(np.nansum(answer.target**2))
+        return 1.0 - off / max(whole, 1e-12)
+
+
+def _regressions(rows: Reduced, fold: Fold, known: Bools) -> Regressions:
+    place = {int(row): number for number, row in enumerate(fold.training)}
+    inner = [
+        (np.array([place[int(r)] for r in a]), np.array([place[int(r)] for r in b]))
+        for a, b in fold.inner
+    ]
+    return Regressions.of(
+        rows.training, rows.test, inner, known, standardise=rows.standardise
+    )  # fmt: skip
+
+
+def _correlation(one: Floats, other: Floats) -> float:
+    x, y = one - one.mean(), other - other.mean()
+    size = float(np.sqrt((x**2).sum() * (y**2).sum()))
+    return float((x * y).sum() / size) if size > 1e-12 else 0.0
+
+
+def permutation_figures(found: PermutationResult) -> dict[str, Any]:
+    """What may be shown of the labels' test."""
+    low, high = np.percentile(found.permuted, [2.5, 97.5])
+    return {
+        "p_value": found.p_value,
+        "permutations": len(found.permuted),
+        "auroc_one_repeat": found.auroc,
+        "permuted_mean": float(found.permuted.mean()),
+        "permuted_range": [float(low), float(high)],
+        "exchangeable_people": found.exchangeable,
+        "within": "arm and site",
+        "words": WORDS,
+    }
+
+
+def change_figures(found: PermutationResult) -> dict[str, Any] | None:
+    """What may be shown of the continuous outcome's test; None where there was none."""
+    change = found.change
+    if change is None:
+        return None
+    low, high = np.percentile(change.permuted, [2.5, 97.5])
+    return {
+        "p_value": change.p_value,
+        "permutations": len(change.permuted),
+        "statistic": change.statistic,
+        "value_one_repeat": change.value,
+        "permuted_mean": float(change.permuted.mean()),
+        "permuted_range": [float(low), float(high)],
+        "within": "arm and site",
+        "words": WORDS,
+    }
 
 
 def p_value(true: float, permuted: Floats) -> float:

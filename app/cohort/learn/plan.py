@@ -36,6 +36,8 @@ Metric = Literal[
     "calibration_intercept",
 ]
 METRICS: tuple[Metric, ...] = get_args(Metric)
+# Table, field and the value that plans had before there was the field: locks keep their hash.
+LATER_FIELDS = (("outcome", "primary", None), ("protocol", "calibration", "platt"))
 # Spellings under which a table may hold what models and checks need, lower case.
 ALIASES = {
     "session": ("session_id", "session", "visit"),
@@ -57,6 +59,7 @@ class OutcomePlan(Part):
     direction: Literal["lower_is_better", "higher_is_better"] = "lower_is_better"
     baseline_column: Text | None = None  # the same scale before treatment
     check_column: Text | None = None  # percent improvement that must agree with a label column
+    primary: Literal["continuous", "responder"] | None = None  # None = continuous where possible
     lowest: float | None = None  # ends of the scale, of scores before and after treatment
     highest: float | None = None
 
@@ -68,7 +71,19 @@ class OutcomePlan(Part):
             raise ValueError("check_column belongs to a label, not to a score")
         if self.lowest is not None and self.highest is not None and self.lowest >= self.highest:
             raise ValueError("lowest must be below highest")
+        if self.primary == "continuous" and not self.tells_change:
+            raise ValueError(
+                "primary = 'continuous' needs a column of change, or the score after treatment "
+                "with baseline_column"
+            )
         return self
+
+    @property
+    def tells_change(self) -> bool:
+        """Whether the columns hold how much somebody changed."""
+        if self.kind == "post":
+            return self.baseline_column is not None
+        return self.kind in ("percent_improvement", "points_improvement")
 
 
 class ResponderPlan(Part):
@@ -114,6 +129,7 @@ class ProtocolPlan(Part):
     learning_curve: bool = True
     conformal_level: Annotated[float, Field(gt=0.5, lt=1.0)] = 0.9
     refits: Annotated[int, Field(ge=0, le=1000)] = 100  # on resampled people, for the interval
+    calibration: Literal["platt", "temperature"] = "platt"  # on log-odds of the inner folds
     fewest_at_a_site: Annotated[int, Field(ge=1)] = 2  # smaller sites are pooled for splitting
 
 
@@ -163,9 +179,18 @@ class Plan(Part):
         return tuple(parse_definition(text) for text in self.responder.secondary)
 
     @property
+    def primary(self) -> Literal["continuous", "responder"]:
+        """The primary outcome: change where the columns tell it, unless the plan says otherwise."""
+        return self.outcome.primary or ("continuous" if self.outcome.tells_change else "responder")
+
+    @property
     def sha256(self) -> str:
-        """Hash over the content."""
-        return record_sha256(self.model_dump(mode="json"))
+        """Hash over the content; fields of later versions count only where they are used."""
+        values = self.model_dump(mode="json")
+        for table, name, unused in LATER_FIELDS:
+            if values[table][name] == unused:
+                del values[table][name]
+        return record_sha256(values)
 
     def card_responder(self) -> Responder:
         """The primary definition as a card states it."""

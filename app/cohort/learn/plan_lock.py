@@ -72,6 +72,7 @@ def lock_plan(plan: Plan, table: Path, folder: Path) -> LockedPlan:
         "plan_sha256": sha256,
         "locked_utc": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "table_sha256": table_sha256,
+        "primary_outcome": plan.primary,
         "plan": plan.model_dump(mode="json"),
     }
     with storage_errors():

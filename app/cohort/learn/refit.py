@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from app.cohort.calibration import fit_platt
+from app.cohort.calibration import FITS, Method
 from app.cohort.learn.contender import AnyModel, Inputs
 from app.cohort.learn.fast_logistic import solve_logistic
 from app.cohort.training import folds_of
@@ -44,6 +44,7 @@ def refit_heads(
     repeats: int,
     seed: int,
     progress: Progress,
+    calibration: Method = "platt",
 ) -> Refits:
     """Refit a fitted model's head on resampled people.
 
@@ -57,6 +58,8 @@ def refit_heads(
         How many refits, and where the draws come from.
     progress
         Told after each.
+    calibration
+        How each refit's out-of-fold log-odds become probabilities.
     """
     assert model.linear is not None
     rows = model.features_of(people)
@@ -77,7 +80,7 @@ def refit_heads(
             inside, outside = fold[drawn] != place, fold[drawn] == place
             inner, moved = _solved(kind, small[drawn[inside]], labels[drawn[inside]], strength)
             scores[outside] = small[drawn[outside]] @ inner + moved
-        found = fit_platt(scores, labels[drawn])
+        found = FITS[calibration](scores, labels[drawn])
         calibrations.append((found.slope, found.intercept))
         progress.step((number + 1) / len(draws), f"refit {number + 1} of {len(draws)}")
     heads = np.stack(weights)

@@ -51,14 +51,17 @@ class Learnt:
 
 
 def find_table(cohort: Path) -> Path:
-    """``participants.tsv`` in the folder or beside it.
+    """``participants.tsv`` in the folder or beside it; of derivatives, in their data set.
 
     Raises
     ------
     AppError
         ``cohort.table``.
     """
-    for place in (cohort, cohort.parent):
+    places = [cohort, cohort.parent]
+    if cohort.absolute().parent.name == "derivatives":
+        places.append(cohort.absolute().parent.parent)
+    for place in places:
         if (place / TABLE).is_file():
             return place / TABLE
     raise AppError(

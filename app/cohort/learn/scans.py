@@ -14,6 +14,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
+from app.cohort.rows import blocking_words
 from app.core.arrays import Bools, Floats, frozen
 from app.core.errors import AppError, StorageError
 from app.core.progress import Progress
@@ -49,6 +50,7 @@ class PreparedScan:
     sex: str = ""
     baseline_pain: float = float("nan")
     site: str = ""
+    blocking: str = ""  # finding that forbids to use the scan, as of unknown orientation
 
 
 def scans_of(folder: Path, progress: Progress | None = None) -> tuple[PreparedScan, ...]:
@@ -158,6 +160,7 @@ def _of_file(path: Path) -> PreparedScan:
                 sex=str(archive["sex"]),
                 baseline_pain=float(archive["baseline_pain"]),
                 site=str(archive["site"]),
+                blocking=_text(archive, "blocking", ""),
             )
     except (KeyError, ValueError, OSError, EOFError, BadZipFile) as error:
         raise _unreadable(path.name) from error
@@ -209,6 +212,7 @@ def _of_case(folder: Path) -> PreparedScan | None:
             sex=person.sex or "",
             baseline_pain=float("nan") if person.baseline_pain is None else person.baseline_pain,
             site=person.site or "",
+            blocking=blocking_words(case),
         )
     )
 

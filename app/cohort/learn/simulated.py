@@ -1,4 +1,4 @@
-"""A labelled cohort of simulated people at parcel level: prepared scans and a participants table.
+"""Simulated cohorts to learn from: a ready plan for scanned ones, and cohorts at parcel level.
 
 The series are those that scan and recipe would give, without making the scan
 (`app.cohort.series_level`); the pain ratings are drawn so that a fall of at least 30 % is exactly
@@ -12,14 +12,19 @@ from pathlib import Path
 
 import numpy as np
 
+from app.cohort.learn.plan import Plan, parse_plan, plan_toml
 from app.cohort.series_level import UNSTEADY_FRAMES, measured_series
 from app.core.progress import Progress
 from app.core.provenance import array_sha256
+from app.simulation.bids import AFTER, BEFORE, SIMULATED_DRUG, write_text
 from app.simulation.cohort import CohortSettings, ParticipantTruth, draw_cohort
+from app.simulation.outcome import SIMULATED_ARM, SIMULATED_TIME_POINT, pain_ratings
 
-FALL_RESPONDER, FALL_OTHER, FALL_SD = 0.50, 0.08, 0.12  # share of the rating before treatment
-THRESHOLD = 0.30
 TABLE = "participants.tsv"
+PLAN_STAMP = "# SIMULATED PEOPLE, SIMULATED TREATMENT: this plan says nothing about any person."
+PLAN_REMARK = """\
+# Ready for `evaluate` and `train`. Slower rivals that a study would add: "tangent", "frozen-cls".
+"""
 
 
 def write_cohort(folder: Path, settings: CohortSettings, progress: Progress | None = None) -> Path:
@@ -39,7 +44,7 @@ def write_cohort(folder: Path, settings: CohortSettings, progress: Progress | No
     rows = ["participant_id\tage\tsex\tsite\tnrs_before\tnrs_after\tresponder"]
     people = draw_cohort(settings)
     for number, person in enumerate(people, start=1):
-        before, after = ratings(person)
+        before, after = pain_ratings(person)
         rows.append(
             f"{person.label}\t{person.age_years}\t{person.sex}\t{person.site}\t{before}\t{after}"
             f"\t{int(bool(person.responder))}"
@@ -58,15 +63,57 @@ def write_cohort(folder: Path, settings: CohortSettings, progress: Progress | No
     return prepared
 
 
-def ratings(person: ParticipantTruth) -> tuple[float, float]:
-    """Pain before and after treatment, 0 to 10, in hundredths."""
-    rng = np.random.default_rng([person.seed, person.index, 909])
-    before = max(round(person.baseline_pain, 1), 1.0)
-    middle = FALL_RESPONDER if person.responder else FALL_OTHER
-    fall = float(middle + FALL_SD * rng.standard_normal())
-    low, high = (THRESHOLD + 0.005, 1.0) if person.responder else (-0.5, THRESHOLD - 0.005)
-    after = before * (1.0 - float(np.clip(fall, low, high)))
-    return before, round(min(after, 10.0), 3)
+def study_plan(preset: str = "simple-highpass", atlas: str = "HCPEx") -> Plan:
+    """The analysis plan of a cohort that `simulate --cohort` has made; nobody in it is a person."""
+    return parse_plan(
+        {
+            "name": "SIMULATED people, simulated treatment X",
+            "outcome": {
+                "column": AFTER,
+                "kind": "post",
+                "scale": "VAS 0-10, simulated",
+                "baseline_column": BEFORE,
+                "lowest": 0.0,
+                "highest": 10.0,
+            },
+            "responder": {
+                "definition": "VAS fall >= 30 %",
+                "secondary": ["VAS fall >= 20 %", "VAS fall >= 50 %", "VAS < 4"],
+                "time_point": SIMULATED_TIME_POINT,
+            },
+            "treatment": {
+                "drug": SIMULATED_DRUG,
+                "dose": "none",
+                "route": "none",
+                "arm": SIMULATED_ARM,
+                "comparator": "none",
+                "control_arm_modelled": False,
+            },
+            "population": {
+                "description": "simulated people with simulated neuropathic pain",
+                "age_range_years": [20.0, 88.0],
+            },
+            "estimand": {
+                "statement": "Change and response at simulated week 4, as the simulator drew them",
+                "rescue_medication": "none is simulated",
+                "drop_out": "nobody drops out of the simulation",
+            },
+            "models": {
+                "headline": "linear",
+                "rivals": ["majority", "age", "age-sex", "motion", "age-sex-motion",
+                           "baseline-pain", "covariates"],
+            },
+            "recipe": {"preset": preset, "atlas": atlas},
+        }
+    )  # fmt: skip
+
+
+def write_study_plan(path: Path) -> bool:
+    """Write the plan with its stamp; False where a file that is not one of ours is there."""
+    if path.exists() and not path.read_text("utf-8", errors="replace").startswith(PLAN_STAMP):
+        return False
+    write_text(path, f"{PLAN_STAMP}\n{PLAN_REMARK}\n{plan_toml(study_plan())}")
+    return True
 
 
 def _write(

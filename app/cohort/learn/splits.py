@@ -16,6 +16,7 @@ from app.cohort.learn.labelled import LabelledCohort
 from app.core.arrays import Bools, Ints, frozen
 from app.core.errors import AppError
 from app.core.provenance import record_sha256
+from app.core.wording import counted
 from app.models.baselines.people import MINIMUM_PER_CLASS
 
 POOLED = "pooled small sites"
@@ -161,8 +162,9 @@ def refuse_too_few(labels: Bools, outer_folds: int, inner_folds: int) -> None:
         needed += 1
     if smallest < needed:
         raise AppError(
-            f"There are {int(labels.sum())} responders and {int((~labels).sum())} non-responders; "
-            f"{outer_folds} outer and {inner_folds} inner folds need at least {needed} of each.",
+            f"There are {counted(int(labels.sum()), 'responder')} and "
+            f"{counted(int((~labels).sum()), 'non-responder')}; {outer_folds} outer and "
+            f"{inner_folds} inner folds need at least {needed} of each.",
             "Add people, or plan fewer folds: after the lock that is listed as a deviation.",
             code="cohort.too_few",
         )

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from app.cohort.calibration import fit_platt
+from app.cohort.calibration import FITS
 from app.cohort.learn.bundle_card import Made, card_values, pooled_sites, site_groups
 from app.cohort.learn.contender import AnyModel, Contender, Inputs, LinearContender
 from app.cohort.learn.contenders import (
@@ -108,7 +108,7 @@ def train_bundle(
             code="cohort.bundle",
         )
     inputs, cohort = Inputs.of(evaluation.cohort), evaluation.cohort
-    seed = cohort.plan.protocol.seed
+    seed, calibrate = cohort.plan.protocol.seed, FITS[cohort.plan.protocol.calibration]
     with progress.stage("fit"):
         model = contender.fresh().fit(
             inputs.people.series, inputs.people.connectivity, inputs.people.covariates,
@@ -133,7 +133,7 @@ def train_bundle(
         model_id=model_id,
         architecture=architecture,
         atlas=atlas,
-        calibration=fit_platt(scores.ravel(), np.tile(inputs.labels, len(scores))),
+        calibration=calibrate(scores.ravel(), np.tile(inputs.labels, len(scores))),
         contract=contract,
         encoder=None if place is None else _encoder(model, place),
         sizes=sizes,
@@ -212,6 +212,7 @@ def _refits(
         found = refit_heads(
             model, inputs.people, inputs.labels, identifiers,
             repeats=plan.protocol.refits, seed=seed, progress=progress,
+            calibration=plan.protocol.calibration,
         )  # fmt: skip
         return found, None
     assert isinstance(contender, AnyModel)
@@ -238,7 +239,8 @@ def _covariate_rival(
         result = ResultFolder(evaluation.folder)
         judged = run_splits(contender, inputs, evaluation.splits, result, key, progress)
     scores = judged.scores.log_odds
-    calibration = fit_platt(scores.ravel(), np.tile(inputs.labels, len(scores)))
+    calibrate = FITS[evaluation.cohort.plan.protocol.calibration]
+    calibration = calibrate(scores.ravel(), np.tile(inputs.labels, len(scores)))
     model: Any = contender.fresh().fit(
         inputs.people.series, inputs.people.connectivity, inputs.people.covariates, inputs.labels
     )

@@ -29,8 +29,9 @@ class EvaluationPage(QWidget):
         self.messages = messages
         self.record: Record | None = None
         self._which = "roc"
-        self.sentence, self.plan, self.remarks = QLabel(), QLabel(), QLabel()
-        for label, name in ((self.sentence, "title"), (self.plan, "muted"),
+        self.sentence, self.secondary = QLabel(), QLabel()
+        self.plan, self.remarks = QLabel(), QLabel()
+        for label, name in ((self.sentence, "title"), (self.secondary, ""), (self.plan, "muted"),
                             (self.remarks, "stamp")):  # fmt: skip
             label.setObjectName(name)
             label.setWordWrap(True)
@@ -67,6 +68,7 @@ class EvaluationPage(QWidget):
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
         outer.addWidget(self.sentence)
+        outer.addWidget(self.secondary)
         outer.addWidget(self.remarks)
         outer.addWidget(self.models, 2)
         outer.addWidget(below, 3)
@@ -86,6 +88,8 @@ class EvaluationPage(QWidget):
         """Show an evaluation."""
         self.record = record
         self.sentence.setText("  ".join((*record.stamps, record.sentence())))
+        self.secondary.setText(record.secondary())
+        self.secondary.setVisible(bool(record.secondary()))
         self.plan.setText(record.plan_words())
         self.remarks.setText("\n".join(record.remarks()))
         self.remarks.setVisible(bool(record.remarks()))

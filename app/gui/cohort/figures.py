@@ -8,6 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from app.cohort.learn.primary_words import (
+    BASELINE_ONLY,
+    continuous_lines,
+    is_continuous,
+    responder_lines,
+)
 from app.core import wording
 from app.core.errors import StorageError
 from app.gui.widgets.tables import Table
@@ -23,6 +29,8 @@ METRICS = {
     "sensitivity": "Sensitivity",
     "specificity": "Specificity",
 }
+CHANGE = ("R\N{SUPERSCRIPT TWO}", "Correlation", "Absolute error",
+          "Headline minus this (R\N{SUPERSCRIPT TWO})")  # fmt: skip
 CURVES = {
     "roc": "ROC curve",
     "calibration": "Calibration",
@@ -83,24 +91,24 @@ class Record:
         return wording.stamps(simulated=bool(self.figures["simulated"]), research_only=False)
 
     def sentence(self) -> str:
-        """Headline, gain over covariates, permutation: the answer in one paragraph."""
-        one = self.figures["models"][self.headline]
-        cohort = self.figures["cohort"]
-        parts = [
-            f"{one['label']}: AUROC {spread(one, 'auroc')} in {cohort['people']} people, "
-            f"{cohort['responders']} responders (base rate {cohort['base_rate']:.2f})."
-        ]
-        gain = self.figures["gain_over_covariates"]
-        if gain["auroc_interval"]:
-            low, high = gain["auroc_interval"]
-            parts.append(
-                f"Gain over the best covariate-only rival ({gain['rival']}): {gain['auroc']:+.2f} "
-                f"({low:+.2f} to {high:+.2f})" + (": no gain is shown." if low <= 0 else ".")
-            )
-        test = self.figures["permutation"]
-        if test:
-            parts.append(f"Permutation p = {test['p_value']:.3f} ({test['words']}).")
-        return " ".join(parts)
+        """The answer in one paragraph: the primary outcome."""
+        if self.continuous_leads:
+            words = " ".join(continuous_lines(self.figures))
+            return f"Primary outcome: {self.figures['primary']['words']}. {words}"
+        return " ".join((f"{self._label(self.headline)}.", *responder_lines(self.figures)))
+
+    def secondary(self) -> str:
+        """The other outcome: every responder definition, or the continuous one beside them."""
+        if self.continuous_leads:
+            words = " ".join(responder_lines(self.figures))
+            return f"Secondary, responder definitions: {words}"
+        lines = continuous_lines(self.figures)
+        return f"Beside it, the continuous outcome: {' '.join(lines)}" if lines else ""
+
+    @property
+    def continuous_leads(self) -> bool:
+        """Whether change on the scale is primary."""
+        return is_continuous(self.figures)
 
     def remarks(self) -> tuple[str, ...]:
         """Flags, then every deviation from the locked plan."""
@@ -125,6 +133,7 @@ class Record:
         found = self.figures["models"]
         names = [self.headline, *(name for name in found if name != self.headline)]
         metrics = [name for name in METRICS if name in found[self.headline]]
+        change = self._change() if self.continuous_leads else {}
         differences = {
             name: entry.get("auroc", {}) for name, entry in self.figures["comparisons"].items()
         }
@@ -132,13 +141,31 @@ class Record:
             (
                 found[name]["label"],
                 "headline" if name == self.headline else "rival",
+                *change.get(name, ()),
                 *(spread(found[name], metric) for metric in metrics),
                 _difference(differences.get(name, {})),
             )
             for name in names
         ]
-        head = ("Model", "Role", *(METRICS[m] for m in metrics), "Headline minus this (AUROC)")
+        if change:
+            dashes = ("\N{EN DASH}",) * len(metrics)
+            alone = self.figures["continuous"]["models"][BASELINE_ONLY]["label"]
+            rows.append((alone, "rival", *change[BASELINE_ONLY], *dashes, ""))
+        head = ("Model", "Role", *(CHANGE if change else ()), *(METRICS[m] for m in metrics),
+                "Headline minus this (AUROC)")  # fmt: skip
         return Table(head, rows)
+
+    def _change(self) -> dict[str, tuple[str, ...]]:
+        """Figures of the continuous outcome by model, with the headline's difference in R2."""
+        found = self.figures["continuous"]
+        cells: dict[str, tuple[str, ...]] = {}
+        for name, one in found["models"].items():
+            compared = found["comparisons"].get(name, {}).get("r_squared", {})
+            cells[name] = (
+                spread(one, "r_squared"), spread(one, "r"), spread(one, "absolute_error"),
+                _difference(compared),
+            )  # fmt: skip
+        return cells
 
     def tables(self) -> dict[str, Table]:
         """The other questions, by title."""

@@ -21,7 +21,7 @@ from app.gui.cohort.evaluation import EvaluationPage
 from app.gui.cohort.state import CohortState
 from app.gui.cohort.work import CohortWork
 
-EVALUATIONS = "evaluations"
+EVALUATIONS, PLAN = "evaluations", "plan.toml"
 _WORDS = (
     "Who responded is read only once the plan is locked: outcome, definition, treatment, "
     "population, models and figures stand in a TOML file whose hash is recorded first and printed "
@@ -42,7 +42,7 @@ class LearningTab(QWidget):
         self.plan = QLineEdit()
         self.plan.setPlaceholderText("Analysis plan (plan.toml)")
         self.plan.setAccessibleName("Analysis plan")
-        self.plan.textChanged.connect(self._follow)
+        self.plan.textChanged.connect(self._plan_changed)
         browse = QPushButton("Browse\N{HORIZONTAL ELLIPSIS}")
         browse.clicked.connect(lambda _checked=False: self._browse())
         self.model_id = QLineEdit()
@@ -55,6 +55,12 @@ class LearningTab(QWidget):
         self.start.clicked.connect(lambda _checked=False: self.begin())
         self.earlier = QPushButton("Open evaluation\N{HORIZONTAL ELLIPSIS}")
         self.earlier.clicked.connect(lambda _checked=False: self._open_earlier())
+        self.take = QPushButton("Import and use")
+        self.take.setToolTip("Installs the trained model and chooses it for the next run")
+        self.take.clicked.connect(lambda _checked=False: self._take())
+        self.take.hide()
+        self._archive = ""
+        self._look = False  # outcomes are looked for once nothing runs
         self.said = QLabel()
         self.said.setObjectName("muted")
         self.said.setWordWrap(True)
@@ -73,13 +79,18 @@ class LearningTab(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 6, 0, 0)
         column.addLayout(head)
-        column.addWidget(self.said)
+        told = QHBoxLayout()
+        told.addWidget(self.said, 1)
+        told.addWidget(self.take)
+        column.addLayout(told)
         column.addWidget(self.stack, 1)
         work.evaluated.connect(self.show_answer)
         work.running_changed.connect(self._follow)
+        work.running_changed.connect(self._read_outcomes)
         for signal in (state.opened, state.rows_changed, state.excluded_changed):
             signal.connect(self._follow)
         state.opened.connect(lambda: self.stack.setCurrentIndex(0))
+        work.listed.connect(self._listed)
         self._follow()
 
     def _intro(self) -> QWidget:
@@ -122,9 +133,38 @@ class LearningTab(QWidget):
             )
             self.said.setText(f"The model was written to {answer['bundle']}.{earned}")
             self.said.show()
+            self._archive = str(answer.get("archive", ""))
+            self.take.setVisible(bool(self._archive))
             self.model_made.emit(answer["bundle"])
 
     # small things ----------------------------------------------------------------------
+
+    def _take(self) -> None:
+        self.take.hide()
+        self.work.import_model(Path(self._archive))
+
+    def _plan_changed(self, *_told: object) -> None:
+        """Outcomes follow the plan: shown where it is locked, sealed where it is not."""
+        self._look = True
+        self._read_outcomes()
+        self._follow()
+
+    def _read_outcomes(self) -> None:
+        if not self._look or self.work.running:
+            return
+        self._look = False
+        target, plan = self.target(), Path(self.plan.text())
+        if target is not None and plan.is_file():
+            self.work.read_outcomes(plan, target)
+        else:
+            self.state.put_outcomes({})
+
+    def _listed(self) -> None:
+        """A cohort was opened: the plan beside its table is proposed, if there is one."""
+        beside = None if self.state.bids_dir is None else self.state.bids_dir / PLAN
+        if not self.plan.text() and beside is not None and beside.is_file():
+            self.plan.setText(str(beside))
+        self._plan_changed()
 
     def _browse(self) -> None:
         name, _ = QFileDialog.getOpenFileName(self, "Analysis plan", "", "Plans (*.toml)")

@@ -13,6 +13,7 @@ from app.core import wording
 from app.core.arrays import Floats, Ints
 from app.core.colours import CORRELATION_LIMIT, SignedScale, display_order, signed_scale
 from app.core.errors import StorageError
+from app.core.wording import counted
 from app.gui.cohort.state import CohortState
 from app.gui.cohort.work import CohortWork
 from app.gui.widgets.colour_bar import ColourBar
@@ -106,7 +107,7 @@ class MatricesTab(QWidget):
         for number, (name, scans, people) in enumerate(answer["groups"]):
             key = f"mean-{number}"
             label = "all included" if number == 0 else str(name)
-            titles[key] = f"Mean of {label} (n = {scans}, {people} participants)"
+            titles[key] = f"Mean of {label} (n = {scans}, {counted(people, 'participant')})"
             self._matrices[key] = np.asarray(arrays["mean"][number], float)
             self._counts[key] = np.asarray(arrays["count"][number], np.int64)
         if "difference" in arrays:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
+    QComboBox,
     QHBoxLayout,
     QLabel,
     QPushButton,
@@ -15,6 +16,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from app.core import wording
 from app.core.progress import ProgressEvent
 from app.gui.cohort.folder_dialog import FolderDialog
 from app.gui.cohort.learning import LearningTab
@@ -54,6 +56,12 @@ class CohortPage(QWidget):
         self.other.clicked.connect(lambda _checked=False: self.ask_folder())
         self.card = QPushButton("Model card")
         self.card.clicked.connect(lambda _checked=False: self.model_asked.emit(self.work.model_id))
+        self.model = QComboBox()
+        self.model.setAccessibleName("Model that the queue asks")
+        self.model.setToolTip("Installed model that the next run asks; rows of another one are "
+                              "analysed again")  # fmt: skip
+        self.model.setMinimumWidth(160)
+        self.model.activated.connect(lambda _i: state.choose_model(self.model.currentText()))
         self.participants = ParticipantsTab(state, work)
         self.participants.case_asked.connect(self.case_asked)
         self.matrices = MatricesTab(state, work)
@@ -107,6 +115,7 @@ class CohortPage(QWidget):
         head = QHBoxLayout()
         head.setSpacing(8)
         head.addWidget(self.folder, 1)
+        head.addWidget(self.model)
         head.addWidget(self.card)
         head.addWidget(self.other)
         head.addWidget(self.run)
@@ -119,7 +128,8 @@ class CohortPage(QWidget):
 
     def _connect(self) -> None:
         jobs, state, work = self.work.jobs, self.state, self.work
-        for signal in (state.opened, state.rows_changed, state.excluded_changed):
+        changes = (state.opened, state.rows_changed, state.excluded_changed, state.models_changed)
+        for signal in changes:
             signal.connect(self._follow)
         work.running_changed.connect(self._follow)
         work.listed.connect(self._show_findings)
@@ -180,6 +190,12 @@ class CohortPage(QWidget):
         if state.bids_dir is not None:
             self.folder.set_full_text(f"{state.bids_dir.name}  \N{RIGHTWARDS ARROW}  "
                                       f"{state.out_dir}")  # fmt: skip
+        shown = [self.model.itemText(n) for n in range(self.model.count())]
+        if shown != list(state.models):
+            self.model.clear()
+            self.model.addItems(list(state.models))
+        self.model.setCurrentText(state.model_id)
+        self.model.setEnabled(not running)
         left, counts = len(state.left()), state.counts()
         some = bool(counts["done"] or counts["failed"])
         self.run.setText(f"Go on with {left}" if some and left else f"Run {left}" if left else
@@ -194,7 +210,8 @@ class CohortPage(QWidget):
         if running == RUN:
             self.state_changed.emit("running", "The cohort is being analysed.")
         elif counts["failed"]:
-            self.state_changed.emit("attention", f"{counts['failed']} rows could not be analysed.")
+            failed = wording.counted(counts["failed"], "row")
+            self.state_changed.emit("attention", f"{failed} could not be analysed.")
         elif counts["rows"] and not counts["waiting"]:
             self.state_changed.emit("done", "Every row is analysed.")
         else:

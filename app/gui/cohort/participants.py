@@ -175,6 +175,15 @@ class ParticipantsTab(QWidget):
         rows = [self.state.rows[key] for key in self.shown_keys()]
         lines = results_text(rows).splitlines()
         marks = ["included", *("false" if r.key in self.state.excluded else "true" for r in rows)]
+        if self.state.outcomes:  # of a locked plan; before that nobody has read any
+            sealed = ("n/a", "n/a")
+            told = [self.state.outcomes.get(r.key, sealed) for r in rows]
+            marks = [
+                f"{mark}\t{words}\t{text}"
+                for mark, (words, text) in zip(
+                    marks, [("measured_outcome", "outcome_definition"), *told], strict=True
+                )
+            ]
         stamps = (wording.RUO_LINE, *wording.stamps(simulated=self.state.simulated,
                                                     research_only=False))  # fmt: skip
         body = [f"{line}\t{mark}" for line, mark in zip(lines, marks, strict=True)]
@@ -222,7 +231,7 @@ class ParticipantsTab(QWidget):
     def _follow(self, *_told: object) -> None:
         """Counts below, and what can be done now."""
         counts = self.state.counts()
-        parts = [f"{counts['rows']} visits", f"{counts['done']} analysed"]
+        parts = [wording.counted(counts["rows"], "visit"), f"{counts['done']} analysed"]
         parts += [f"{counts[name]} {name}" for name in ("failed", "waiting", "excluded")
                   if counts[name]]  # fmt: skip
         if self.filter.rowCount() != counts["rows"]:

@@ -6,7 +6,7 @@ what the workers find out is not.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal
@@ -15,6 +15,7 @@ from PySide6.QtGui import QUndoCommand, QUndoStack
 from app.cohort.rows import FAILED, WAITING, CohortRow
 
 KEPT_ENTRIES = 200
+DELIVERED = "simulated-demo"
 
 
 class _Change(QUndoCommand):
@@ -41,6 +42,7 @@ class CohortState(QObject):
     opened = Signal()  # another folder, with its rows
     rows_changed = Signal(object)  # keys (tuple) whose rows are new or other
     excluded_changed = Signal(object)  # keys (tuple) that changed sides
+    models_changed = Signal()  # which are installed, or which is chosen
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -49,6 +51,9 @@ class CohortState(QObject):
         self.rows: dict[str, CohortRow] = {}
         self.excluded: frozenset[str] = frozenset()
         self.findings: tuple[str, ...] = ()
+        self.outcomes: dict[str, tuple[str, str]] = {}  # key -> outcome, definition; once locked
+        self.models: tuple[str, ...] = (DELIVERED,)
+        self.model_id = DELIVERED  # that the queue asks
         self.stack = QUndoStack(self)
         self.stack.setUndoLimit(KEPT_ENTRIES)
 
@@ -56,6 +61,7 @@ class CohortState(QObject):
         """Begin with another folder; its rows follow."""
         self.bids_dir, self.out_dir = bids_dir, out_dir
         self.rows, self.excluded, self.findings = {}, frozenset(), ()
+        self.outcomes = {}
         self.stack.clear()
         self.opened.emit()
 
@@ -64,6 +70,27 @@ class CohortState(QObject):
         new = {row.key: row for row in rows}
         self.rows.update(new)
         self.rows_changed.emit(tuple(new))
+
+    def put_outcomes(self, outcomes: Mapping[str, tuple[str, str]]) -> None:
+        """What a locked plan lets the table say; {} seals it again."""
+        if outcomes == self.outcomes:
+            return
+        changed = tuple(sorted(set(self.outcomes) | set(outcomes)))
+        self.outcomes = dict(outcomes)
+        self.rows_changed.emit(tuple(key for key in changed if key in self.rows))
+
+    def put_models(self, models: Sequence[str]) -> None:
+        """Which models are installed; a chosen one that is gone gives way to the delivered one."""
+        self.models = tuple(dict.fromkeys(models)) or (DELIVERED,)
+        if self.model_id not in self.models:
+            self.model_id = self.models[0]
+        self.models_changed.emit()
+
+    def choose_model(self, model_id: str) -> None:
+        """Which model the queue asks from now on."""
+        if model_id in self.models and model_id != self.model_id:
+            self.model_id = model_id
+            self.models_changed.emit()
 
     def exclude(self, keys: Sequence[str]) -> None:
         """Leave rows out of whatever is made of the cohort."""
@@ -78,8 +105,12 @@ class CohortState(QObject):
         return tuple(self.rows[key] for key in sorted(self.rows) if key not in self.excluded)
 
     def left(self) -> tuple[str, ...]:
-        """Keys of included rows that wait to be analysed."""
-        return tuple(row.key for row in self.included() if row.outcome == WAITING)
+        """Keys of included rows that wait to be analysed, or were so for another model."""
+        return tuple(
+            row.key
+            for row in self.included()
+            if row.outcome == WAITING or (row.finished and row.model not in ("", self.model_id))
+        )
 
     def runnable(self) -> tuple[str, ...]:
         """Keys of included rows that have a scan."""

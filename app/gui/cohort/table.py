@@ -23,9 +23,13 @@ _ROOT = QModelIndex()
 _ROLE = Qt.ItemDataRole
 SORT_ROLE = _ROLE.UserRole + 1
 KEY_ROLE = _ROLE.UserRole + 2
-NOT_READ = "not read"
+SEALED = "sealed until a plan is locked"
 SCORE = "Score, or why there is none"
-OUTCOME_HELP = "Who responded is read only once the plan of an evaluation is locked"
+OUTCOME, DEFINITION, MODEL = "Outcome", "Definition", "Model"
+OUTCOME_HELP = (
+    "Of participants.tsv, by the locked plan's column and definition. Before a plan is locked "
+    "nobody reads it: an analysis that has seen the outcome can be bent to it."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +88,7 @@ COLUMNS = (
     Column("Visit", lambda row: row.session.removeprefix("ses-") or "\N{EN DASH}", width=54),
     Column("Site", _or_dash("site"), width=72),
     Column("Arm", _or_dash("arm"), width=84),
-    Column("Outcome", lambda _row: NOT_READ, help=OUTCOME_HELP, width=72),
+    Column(OUTCOME, lambda _row: SEALED, help=OUTCOME_HELP, width=196),
     Column("Quality", _verdict, width=72),
     Column("FD mm", lambda row: _optional(row.mean_fd_mm, 2), lambda row: _high(row.mean_fd_mm),
            "Mean framewise displacement (Power)", number=True, width=58),
@@ -95,8 +99,10 @@ COLUMNS = (
            "Percentile among the model's training participants", number=True, width=62),
     Column("State", outcome_words, width=84),
     Column("Drug", _or_dash("drug"), width=150),
-    Column("Definition", _or_dash("responder_definition"), help="What a responder is", width=190),
-    Column("Model", _or_dash("model"), width=120),
+    Column(DEFINITION, _or_dash("responder_definition"), help="What a responder is: of the locked "
+           "plan, otherwise of the table or the model", width=190),
+    Column(MODEL, _or_dash("model"), help="That gave the score, or is chosen for the next run",
+           width=160),
 )  # fmt: skip
 
 
@@ -111,10 +117,20 @@ class CohortTable(QAbstractTableModel):
         state.opened.connect(self._start_again)
         state.rows_changed.connect(self._rows_changed)
         state.excluded_changed.connect(self._told)
+        state.models_changed.connect(lambda: self._told(tuple(self._keys)))
 
     def row(self, number: int) -> CohortRow:
         """The row at a place of this model."""
         return self.state.rows[self._keys[number]]
+
+    def words(self, row: CohortRow, column: Column) -> str:
+        """What a cell says; outcome, definition and model also depend on plan and choice."""
+        outcome = self.state.outcomes.get(row.key)
+        if outcome is not None and column.title in (OUTCOME, DEFINITION):
+            return outcome[0 if column.title == OUTCOME else 1]
+        if column.title == MODEL and not row.model:
+            return f"next run: {self.state.model_id}"
+        return column.text(row)
 
     def rowCount(self, parent: _AnyIndex = _ROOT) -> int:
         """Number of rows."""
@@ -128,15 +144,15 @@ class CohortTable(QAbstractTableModel):
         """Words of a cell, what it is sorted by, its tooltip."""
         row, column = self.row(index.row()), COLUMNS[index.column()]
         if role == _ROLE.DisplayRole:
-            return column.text(row)
+            return self.words(row, column)
         if role == SORT_ROLE:
-            return column.order(row) if column.order is not None else column.text(row).lower()
+            return column.order(row) if column.order else self.words(row, column).lower()
         if role == KEY_ROLE:
             return row.key
         if role == _ROLE.CheckStateRole and index.column() == 0:
             return Qt.CheckState.Unchecked if self._excluded(row) else Qt.CheckState.Checked
         if role == _ROLE.ToolTipRole:
-            return _tooltip(row, column)
+            return _tooltip(row, column, self.words(row, column))
         if role == _ROLE.TextAlignmentRole and column.number:
             return int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         if role == _ROLE.AccessibleTextRole and index.column() == 0:
@@ -193,10 +209,10 @@ class CohortTable(QAbstractTableModel):
             self.dataChanged.emit(self.index(min(places), 0), self.index(max(places), last))
 
 
-def _tooltip(row: CohortRow, column: Column) -> str:
+def _tooltip(row: CohortRow, column: Column, words: str) -> str:
     """The whole reason; beside a number, its base rate and definition."""
     if column.title != SCORE:
-        return column.text(row)
+        return f"{words}. {column.help}" if words == SEALED else words
     if row.probability is None:
         return score_words(row)
     base = "" if row.base_rate is None else f"base rate {row.base_rate:.2f}; "
@@ -243,5 +259,5 @@ class CohortFilter(QSortFilterProxyModel):
         }
         if not kinds[self._show]:
             return False
-        text = " ".join(column.text(row).lower() for column in COLUMNS)
+        text = " ".join(table.words(row, column).lower() for column in COLUMNS)
         return all(word in text for word in self._words)

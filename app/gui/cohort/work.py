@@ -15,26 +15,31 @@ from PySide6.QtCore import QObject, Signal
 from app.cohort.rows import CohortRow, row_of
 from app.core.errors import AppError, WorkerError
 from app.core.settings import Settings
+from app.core.wording import counted
 from app.gui.cohort.state import CohortState
 from app.gui.jobs import Jobs
 from app.gui.messages import Messages
+from app.worker.bundle_requests import bundle_import_job
 from app.worker.cohort_requests import (
     cohort_group_job,
     cohort_learn_job,
     cohort_list_job,
+    cohort_outcomes_job,
     cohort_reports_job,
     cohort_run_job,
 )
 from app.worker.protocol import Job
 
 RUN, LIST, GROUP, REPORTS = "cohort_run", "cohort_list", "cohort_group", "cohort_reports"
-LEARN = "cohort_learn"
+LEARN, OUTCOMES, IMPORT = "cohort_learn", "cohort_outcomes", "bundle_import"
 TITLES = {
     LIST: "Looking through the folder",
     RUN: "Analysing the cohort",
     GROUP: "Mean matrices",
     REPORTS: "Writing summaries",
     LEARN: "Train and evaluate",
+    OUTCOMES: "Reading outcomes of the locked plan",
+    IMPORT: "Checking and installing the model",
 }
 
 
@@ -54,13 +59,18 @@ class CohortWork(QObject):
         super().__init__(parent)
         self.state, self.jobs, self.messages = state, jobs, messages
         self.settings = Settings()
-        self.model_id = "simulated-demo"
+        self._plan: tuple[Path, Path] | None = None  # plan and result folder of what is judged
         self._names: dict[str, str] = {}  # job id -> name
         jobs.announced.connect(self._announced)
         jobs.succeeded.connect(self._succeeded)
         jobs.failed.connect(self._failed)
         jobs.cancelled.connect(self._cancelled)
         jobs.finished.connect(self._finished)
+
+    @property
+    def model_id(self) -> str:
+        """The model that the queue asks."""
+        return self.state.model_id
 
     @property
     def running(self) -> str:
@@ -104,6 +114,7 @@ class CohortWork(QObject):
         """Judge the plan's models on the included rows; with an id, train the headline too."""
         if self.state.bids_dir is None or self.state.out_dir is None:
             return
+        self._plan = (plan, target)
         keys = [row.key for row in self.state.included() if row.finished]
         table = self.state.bids_dir / "participants.tsv"
         self._start(
@@ -111,6 +122,21 @@ class CohortWork(QObject):
                 self.state.out_dir, keys, plan=plan, table=table, target=target, model_id=model_id
             )
         )
+
+    def read_outcomes(self, plan: Path, target: Path) -> None:
+        """Show the rows' outcomes if that plan is locked in that folder; seal them otherwise."""
+        if self.state.bids_dir is None or not plan.is_file():
+            return
+        if not (target / "plan.lock.json").is_file():
+            self.state.put_outcomes({})
+            return
+        people = [(row.key, row.participant, row.session) for row in self.state.rows.values()]
+        table = self.state.bids_dir / "participants.tsv"
+        self._start(cohort_outcomes_job(people, plan=plan, table=table, target=target))
+
+    def import_model(self, archive: Path) -> None:
+        """Install a model that was trained here; it is chosen once it is there."""
+        self._start(bundle_import_job(archive))
 
     def cancel(self) -> None:
         """Ask what runs to stop; what is done is kept."""
@@ -140,7 +166,17 @@ class CohortWork(QObject):
         name = self._names.get(job_id, "")
         if name == LIST:
             self.state.findings = tuple(result["findings"])
+            self.state.put_models(result.get("models", self.state.models))
             self.listed.emit()
+        elif name == OUTCOMES:
+            self.state.put_outcomes(
+                {key: (words, text) for key, (words, text) in result["outcomes"].items()}
+            )
+        elif name == IMPORT:
+            model_id = str(result["imported"])
+            self.state.put_models((*self.state.models, model_id))
+            self.state.choose_model(model_id)
+            self.said.emit(f"{model_id} is installed and chosen for the next run.")
         elif name == RUN:
             words = ", ".join(f"{n} {what}" for what, n in sorted(result["outcomes"].items()))
             self.said.emit(f"Done: {words}.")
@@ -149,12 +185,12 @@ class CohortWork(QObject):
         elif name == LEARN:
             self.evaluated.emit(result)
         elif name == REPORTS:
-            self.said.emit(f"{result['written']} summaries were written.")
+            written = counted(result["written"], "summary was", "summaries were")
+            self.said.emit(f"{written} written.")
             if result["refused"]:
                 shown = " ".join(result["refused"][:3])
-                self.messages.tell(
-                    WorkerError(f"{len(result['refused'])} summaries were not written.", shown)
-                )
+                refused = counted(len(result["refused"]), "summary was", "summaries were")
+                self.messages.tell(WorkerError(f"{refused} not written.", shown))
 
     def _failed(self, job_id: str, error: AppError) -> None:
         if job_id in self._names:
@@ -165,8 +201,10 @@ class CohortWork(QObject):
             self.said.emit("Stopped. What is done is kept; Run goes on where it stopped.")
 
     def _finished(self, job_id: str) -> None:
-        self._names.pop(job_id, None)
+        name = self._names.pop(job_id, None)
         self.running_changed.emit()
+        if name == LEARN and self._plan is not None:  # also after a failure the plan is locked
+            self.read_outcomes(*self._plan)
 
 
 def _rows_of(text: str) -> list[CohortRow]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from app.core import wording
 from app.core.explanation_wording import agreement_text, agrees_poorly
 from app.core.results import Severity, Verdict
 from app.gui.session import Session
@@ -88,7 +89,7 @@ def _predict_state(session: Session) -> State:
     if opened is None or opened.case.prediction is None:
         return "idle", "No prediction was computed."
     if opened.withheld:
-        return "attention", "Withheld. " + " ".join(opened.case.prediction.reasons)
+        return "attention", f"Withheld. {wording.sentences(opened.case.prediction.reasons)}"
     return "done", ""
 
 

@@ -26,6 +26,7 @@ from PySide6.QtWidgets import (
 )
 
 from app.core.errors import StorageError
+from app.core.wording import counted
 
 Cell = str | int | float | None
 _AnyIndex = QModelIndex | QPersistentModelIndex
@@ -129,7 +130,7 @@ class TableDialog(QDialog):
         self.view = QTableView()
         self.view.setModel(TableRows(table))
         self.view.setAlternatingRowColors(True)
-        self.view.setAccessibleName(f"{title} as a table, {len(table.rows)} rows")
+        self.view.setAccessibleName(f"{title} as a table, {counted(len(table.rows), 'row')}")
         self.view.horizontalHeader().setStretchLastSection(True)
         self.copy = QPushButton("Copy")
         self.copy.clicked.connect(self.copy_text)
@@ -137,7 +138,7 @@ class TableDialog(QDialog):
         self.save.clicked.connect(self._ask_save)
         close = QPushButton("Close")
         close.clicked.connect(self.close)
-        self.said = QLabel(f"{len(table.rows)} rows")
+        self.said = QLabel(counted(len(table.rows), "row"))
         self.said.setObjectName("muted")
         row = QHBoxLayout()
         row.addWidget(self.said, 1)
@@ -157,7 +158,7 @@ class TableDialog(QDialog):
     def copy_text(self) -> None:
         """Put the whole table on the clipboard."""
         QGuiApplication.clipboard().setText(self.text())
-        self.said.setText(f"{len(self.table.rows)} rows were copied.")
+        self.said.setText(f"{counted(len(self.table.rows), 'row was', 'rows were')} copied.")
 
     def save_to(self, path: Path) -> None:
         """Write the table.

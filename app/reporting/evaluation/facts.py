@@ -37,6 +37,7 @@ class Competitor:
     estimates: Mapping[str, Estimate]  # metric -> figure; see `METRICS`
     difference: Estimate | None = None  # headline metric of the main model minus this one's
     failed: str = ""  # why there are no figures
+    responder_difference: Estimate | None = None  # AUROC, where the headline is another metric
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +174,11 @@ class EvaluationFacts:
     answers: Mapping[str, str] = field(default_factory=dict)  # TRIPOD+AI item -> answer
     headline: Headline | None = None
     condition: str = ""  # stands on every page, such as "knee osteoarthritis"
+    primary: str = ""  # what the primary outcome is; "" = the headline says it
+    primary_lines: tuple[str, ...] = ()  # its other figures, under the headline
+    responder: Headline | None = None  # second headline, where the primary outcome is continuous
+    definitions: PlainTable | None = None  # every responder definition of the plan
+    responder_metric: str = ""  # of groups, learning curve; "" = the headline's
     summary: tuple[str, ...] = ()  # sentences under the headline
     calibration: CalibrationPlot | None = None
     confusion: Confusion | None = None
@@ -197,6 +203,11 @@ class EvaluationFacts:
     def base_rate(self) -> float:
         """Share of responders."""
         return self.responders / self.people if self.people else float("nan")
+
+    @property
+    def group_metric(self) -> str:
+        """What groups and learning curve show."""
+        return self.responder_metric or (self.headline.metric if self.headline else "auroc")
 
     def main(self) -> Competitor | None:
         """The model that the headline is about."""
@@ -234,9 +245,9 @@ METRICS: tuple[Metric, ...] = (
     Metric("log_loss", "Log-loss", "mean negative log-likelihood; less is better", None, 3),
     Metric("calibration_slope", "Calibration slope", "1 = neither over- nor underconfident", 1.0),
     Metric("calibration_intercept", "Calibration intercept", "0 = right on average", 0.0),
-    Metric("r2", "R²", "share of variance of the continuous outcome explained", 0.0),
-    Metric("correlation", "Correlation", "predicted with observed continuous outcome", 0.0),
-    Metric("mae", "Mean absolute error", "of the continuous outcome, in its own units"),
+    Metric("r2", "R²", "share explained of the change that the score before treatment leaves", 0.0),
+    Metric("correlation", "Correlation", "predicted with observed adjusted change", 0.0),
+    Metric("mae", "Mean absolute error", "of the adjusted change, in its own units"),
 )
 
 
@@ -262,6 +273,12 @@ def record_of(facts: EvaluationFacts) -> dict[str, Any]:
         return {"title": table.title, "header": list(table.header),
                 "rows": [list(row) for row in table.rows]}  # fmt: skip
 
+    def head(one: Headline | None) -> Any:
+        if one is None:
+            return None
+        return {"metric": one.metric, "model": one.model, "baseline": one.baseline,
+                "difference": estimate(one.difference), "method": one.method}  # fmt: skip
+
     return {
         "format": "neuroresponder-evaluation",
         "format_version": 1,
@@ -273,15 +290,11 @@ def record_of(facts: EvaluationFacts) -> dict[str, Any]:
         "question": dict(facts.question),
         "people": facts.people,
         "responders": facts.responders,
-        "headline": None
-        if facts.headline is None
-        else {
-            "metric": facts.headline.metric,
-            "model": facts.headline.model,
-            "baseline": facts.headline.baseline,
-            "difference": estimate(facts.headline.difference),
-            "method": facts.headline.method,
-        },
+        "primary": facts.primary,
+        "headline": head(facts.headline),
+        "primary_lines": list(facts.primary_lines),
+        "responder": head(facts.responder),
+        "definitions": plain(facts.definitions),
         "competitors": [
             {
                 "id": one.id,
@@ -289,6 +302,7 @@ def record_of(facts: EvaluationFacts) -> dict[str, Any]:
                 "role": one.role,
                 "failed": one.failed,
                 "difference": estimate(one.difference),
+                "responder_difference": estimate(one.responder_difference),
                 "estimates": {name: estimate(value) for name, value in one.estimates.items()},
             }
             for one in facts.competitors

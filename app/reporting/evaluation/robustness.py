@@ -47,7 +47,7 @@ def robustness(facts: EvaluationFacts) -> Section:
     if nothing is not None:
         return nothing
     blocks: list[Block] = []
-    metric = facts.headline.metric if facts.headline else "auroc"
+    metric = facts.group_metric
     if facts.learning:
         blocks.append(
             Picture(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from app.reporting.blocks import (
     Block,
@@ -24,6 +25,7 @@ from app.reporting.evaluation.facts import (
     EvaluationFacts,
     metric_of,
 )
+from app.reporting.evaluation.facts import Headline as Difference
 from app.reporting.evaluation.parts import WIDTH_MM, estimate_text, nothing_of, plain_blocks, why
 from app.reporting.evaluation.robustness import robustness, trials
 from app.reporting.figures.evaluation import (
@@ -60,50 +62,76 @@ def verdict_sentence(difference: Estimate, model: str, baseline: str) -> str:
 
 
 def result(facts: EvaluationFacts) -> Section:
-    """Headline, question, everybody side by side."""
-    blocks: list[Block] = []
-    head = facts.headline
-    if head is None:
-        blocks.append(Missing("Difference to the best baseline", why(facts, "headline")))
-    else:
-        kind = metric_of(head.metric)
-        blocks.append(
-            Headline(
-                f"Difference in {kind.label}",
-                head.sentence or verdict_sentence(head.difference, head.model, head.baseline),
-                estimate_text(head.difference, kind.digits, signed=True),
-                head.label,
-            )
-        )
-        blocks.append(Text(f"Interval: {head.method}", "caption"))
-    blocks += [Text(sentence) for sentence in facts.summary]
+    """The primary outcome, responder definitions, question, everybody side by side."""
+    blocks = _answer(facts)
     rate = (
         f"{facts.responders} of {facts.people} ({100 * facts.base_rate:.0f} %); a probability near "
         "it says little"
     )
     rows = (*facts.question, ("Base rate", rate))
     blocks += [Heading("Question"), Fields(rows, 2)]
-    metric = head.metric if head is not None else "auroc"
-    shown = [one for one in facts.competitors if metric in one.estimates]
-    if shown:
-        blocks += [
-            Heading("Everybody side by side", "same people, same folds"),
-            Picture(
-                comparison_figure(shown, metric, WIDTH_MM),
-                WIDTH_MM,
-                comparison_height_mm(len(shown)),
-                f"{metric_of(metric).label} with 95 % intervals of {len(shown)} models and "
-                "baselines, and the main model's difference to each; the numbers stand in the "
-                "next section.",
-                facts.colours,
-            ),
-        ]
+    metric = facts.headline.metric if facts.headline is not None else "auroc"
+    blocks += _side_by_side(facts, facts.competitors, metric)
     failed = [one for one in facts.competitors if one.failed]
     blocks += [Text(f"{one.label}: no figures. {one.failed}", "caption") for one in failed]
     if facts.limitations:
         blocks.append(Heading("Limits"))
         blocks += [Text(sentence) for sentence in facts.limitations]
     return Section("Result", tuple(blocks))
+
+
+def _answer(facts: EvaluationFacts) -> list[Block]:
+    """Headline of the primary outcome, then the responder definitions, then what to mind."""
+    blocks: list[Block] = []
+    if facts.primary:
+        blocks.append(Text(f"Primary outcome: {facts.primary}.", "strong"))
+    if facts.headline is None:
+        blocks.append(Missing("Difference to the best baseline", why(facts, "headline")))
+    else:
+        blocks += _headline(facts.headline)
+    blocks += [Text(sentence) for sentence in facts.primary_lines]
+    if facts.responder is not None:
+        blocks.append(Heading("Secondary: responder definitions"))
+        blocks += _headline(facts.responder)
+    if facts.definitions is not None:
+        table = facts.definitions
+        blocks.append(
+            Table(table.header, table.rows, table.widths, table.align, table.caption)
+        )  # fmt: skip
+    return blocks + [Text(sentence) for sentence in facts.summary]
+
+
+def _headline(head: Difference) -> list[Block]:
+    kind = metric_of(head.metric)
+    return [
+        Headline(
+            f"Difference in {kind.label}",
+            head.sentence or verdict_sentence(head.difference, head.model, head.baseline),
+            estimate_text(head.difference, kind.digits, signed=True),
+            head.label,
+        ),
+        Text(f"Interval: {head.method}", "caption"),
+    ]
+
+
+def _side_by_side(
+    facts: EvaluationFacts, competitors: Sequence[Competitor], metric: str
+) -> list[Block]:
+    shown = [one for one in competitors if metric in one.estimates]
+    if not shown:
+        return []
+    return [
+        Heading("Everybody side by side", f"{metric_of(metric).label}; same people, same folds"),
+        Picture(
+            comparison_figure(shown, metric, WIDTH_MM),
+            WIDTH_MM,
+            comparison_height_mm(len(shown)),
+            f"{metric_of(metric).label} with 95 % intervals of {len(shown)} models and "
+            "baselines, and the main model's difference to each; the numbers stand in the "
+            "section All metrics.",
+            facts.colours,
+        ),
+    ]
 
 
 def experiment(facts: EvaluationFacts) -> Section | None:
@@ -121,16 +149,21 @@ def metrics(facts: EvaluationFacts) -> Section | None:
     blocks: list[Block] = []
     if not any(one.estimates for one in facts.competitors):
         return None
-    for title, wanted in (
+    groups = (
         ("Ranking and decisions", RANKING),
         ("Probabilities", PROBABILITY),
-        ("Continuous outcome", CONTINUOUS),
-    ):
+    )
+    change = (("Continuous outcome", CONTINUOUS),)
+    for title, wanted in (*change, *groups) if facts.primary else (*groups, *change):
         used = [name for name in wanted if any(name in one.estimates for one in facts.competitors)]
         if not used:
             continue
         header = ("Model or baseline", *(metric_of(name).label for name in used))
-        rows = tuple(_metric_row(one, used) for one in facts.competitors if one.estimates)
+        rows = tuple(
+            _metric_row(one, used)
+            for one in facts.competitors
+            if any(name in one.estimates for name in used)
+        )
         meanings = "; ".join(
             f"{metric_of(name).label}: {metric_of(name).meaning}"
             for name in used
@@ -141,6 +174,9 @@ def metrics(facts: EvaluationFacts) -> Section | None:
             Table(header, rows, (1.7, *[1.25] * len(used)), "l" + "r" * len(used),
                   f"Main and other models first, marked •. {meanings}."),
         ]  # fmt: skip
+    if facts.responder is not None:
+        own = [replace(one, difference=one.responder_difference) for one in facts.competitors]
+        blocks += _side_by_side(facts, own, facts.responder.metric)
     return Section("All metrics", tuple(blocks), flows=True)
 
 

@@ -120,6 +120,8 @@ def metrics_tsv(facts: EvaluationFacts) -> str:
         estimates = dict(one.estimates)
         if one.difference is not None and facts.headline is not None:
             estimates[f"main_minus_this_{facts.headline.metric}"] = one.difference
+        if one.responder_difference is not None:
+            estimates[f"main_minus_this_{facts.group_metric}"] = one.responder_difference
         for name, figure in estimates.items():
             numbers = [_cell(v) for v in (figure.value, figure.low, figure.high)]
             lines.append("\t".join((one.id, one.label, one.role, name, *numbers, "")))
@@ -138,7 +140,8 @@ def table_tsv(table: PlainTable) -> str:
 
 
 def _tables(facts: EvaluationFacts) -> tuple[PlainTable, ...]:
-    more = [one for one in (facts.screening, facts.conformal) if one is not None]
+    parts = (facts.definitions, facts.screening, facts.conformal)
+    more = [one for one in parts if one is not None]
     return (*facts.tables, *more, *_curves(facts))
 
 
@@ -156,7 +159,7 @@ def _curves(facts: EvaluationFacts) -> Iterator[PlainTable]:
         )
         yield _numbers("Decision curve", header, rows)
     if facts.learning:
-        kind = metric_of(facts.headline.metric if facts.headline else "auroc")
+        kind = metric_of(facts.group_metric)
         found = [
             (one.label, *(_cell(float(v)) for v in row))
             for one in facts.learning

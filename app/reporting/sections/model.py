@@ -93,7 +93,7 @@ def _deviations(context: ReportContext) -> list[Block]:
     if prediction is not None and prediction.research_only:
         lines.append(
             "Override: computed in research mode although a requirement is not met. "
-            + " ".join(prediction.reasons)
+            + wording.sentences(prediction.reasons)
         )
     if context.case.scan.simulated:
         lines.append("The scan was written by this program's simulator; no person was scanned.")

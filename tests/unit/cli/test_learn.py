@@ -76,19 +76,74 @@ def test_that_train_without_a_cohort_is_still_the_demonstration(tmp_path):
         train.run(arguments, None)
 
 
+def record():
+    return {
+        "statement": "S", "plan_sha256": "a" * 64, "plan_locked_utc": "T", "headline": "m",
+        "plan": {"responder": {"definition": "NRS fall >= 30 %"}},
+        "cohort": {"people": 20, "responders": 8, "base_rate": 0.4},
+        "models": {"m": {"label": "M", "auroc": 0.7, "auroc_interval": [0.6, 0.8]}},
+        "secondary_definitions": {
+            "NRS fall >= 50 %": {"auroc": 0.65, "auroc_interval": None, "responders": 1,
+                                 "people": 20, "note": "n"}},
+        "gain_over_covariates": {"auroc": 0.1, "auroc_interval": [-0.1, 0.3], "rival": "age"},
+        "permutation": {"p_value": 0.04, "words": "tests any association"},
+        "flags": ["F"], "deviations": [
+            {"what": "w", "planned": "p", "done": "d", "reason": "r"}],
+    }  # fmt: skip
+
+
 def test_that_the_summary_tells_intervals_flags_and_deviations():
-    lines = summary_lines(
-        {
-            "statement": "S", "plan_sha256": "a" * 64, "plan_locked_utc": "T",
-            "models": {"m": {"auroc": 0.7, "auroc_interval": [0.6, 0.8]}},
-            "gain_over_covariates": {"auroc": 0.1, "auroc_interval": [-0.1, 0.3], "rival": "age"},
-            "permutation": {"p_value": 0.04, "words": "tests any association"},
-            "flags": ["F"], "deviations": [
-                {"what": "w", "planned": "p", "done": "d", "reason": "r"}],
-        }
-    )  # fmt: skip
+    lines = [line.strip() for line in summary_lines(record())]
+    assert lines[2] == "Responder definitions"
+    assert (
+        "NRS fall >= 30 %: AUROC 0.70 (0.60 to 0.80) in 20 people, 8 responders (base rate 0.40)."
+        in lines
+    )
+    assert "NRS fall >= 50 %: AUROC 0.65, 1 of 20 responders." in lines
     assert "m: AUROC 0.70 (0.60 to 0.80)" in lines
-    assert "gain over age: +0.10 (-0.10 to +0.30)" in lines
-    assert "permutation p = 0.040 (tests any association)" in lines
+    assert (
+        "Gain in AUROC over the best covariate-only rival (age): +0.10 (-0.10 to +0.30): no gain "
+        "is shown." in lines
+    )
+    assert "Permutation p = 0.040 (tests any association)." in lines
     assert "! F" in lines
     assert "deviation: w: planned p, done d. r" in lines
+
+
+def test_that_the_summary_leads_with_the_change_where_it_is_primary():
+    compared = {"difference": 0.12, "interval": [-0.05, 0.25], "corrected_test": {"p_value": 0.03}}
+    error = {"difference": -0.1, "interval": None, "corrected_test": None}
+    one = {"label": "M", "by": "ridge regression", "r": 0.4, "r_interval": [0.1, 0.6],
+           "absolute_error": 1.3, "absolute_error_interval": [1.0, 1.6]}  # fmt: skip
+    figures = record() | {
+        "primary": {"outcome": "continuous", "words": "improvement, points (NRS)"},
+        "continuous": {
+            "headline": "m",
+            "models": {"m": one, "baseline-only": {"label": "Score before treatment alone",
+                                                   "absolute_error": 1.4}},
+            "comparisons": {"baseline-only": {"r_squared": compared, "absolute_error": error}},
+            "permutation": {"p_value": 0.02, "words": "tests any association"},
+            "gain_over_covariates": {"of": ["age"], "rival": "baseline-only",
+                                     "r_squared": compared},
+        },
+    }  # fmt: skip
+    lines = [line.strip() for line in summary_lines(figures)]
+    assert lines[2] == "Primary outcome: improvement, points (NRS)"
+    assert lines[3] == (
+        "M, ridge regression: R² +0.12 (-0.05 to +0.25) beyond the score before treatment alone: "
+        "nothing beyond it is shown."
+    )
+    assert "against 1.40, difference -0.10." in lines[4]
+    assert lines.index("Secondary: responder definitions") > 5
+
+
+def test_that_options_declare_the_customary_definitions_beforehand(tmp_path):
+    plan = plan_of(parsed(tmp_path, *GIVEN))
+    assert plan.responder.secondary == ["NRS fall >= 20 %", "NRS fall >= 50 %", "NRS < 4"]
+    assert plan.primary == "continuous"
+    one = plan_of(parsed(tmp_path, *GIVEN, "--secondary", "NRS fall >= 40 %"))
+    assert one.responder.secondary == ["NRS fall >= 40 %"]
+    other = plan_of(parsed(tmp_path, *GIVEN, "--primary", "responder",
+                           "--calibration", "temperature", "--scale", "NRS 0-100"))  # fmt: skip
+    assert (other.primary, other.protocol.calibration) == ("responder", "temperature")
+    assert other.responder.secondary == ["NRS fall >= 20 %", "NRS fall >= 50 %"]

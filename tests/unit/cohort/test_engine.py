@@ -44,6 +44,13 @@ def test_that_every_task_is_done_once(told: dict[str, Any]) -> None:
     assert told["squares"] == {str(n): n * n for n in range(50)}
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems place threads themselves")
+def test_that_each_worker_takes_one_core_with_all_its_threads(told: dict[str, Any]) -> None:
+    assert all(len(found) == 1 for found in told["cores"].values())
+    used = {found[0] for found in told["cores"].values()}
+    assert len(used) == min(2, len(os.sched_getaffinity(0)))
+
+
 def test_that_a_typed_error_of_a_task_arrives_as_it_was(told: dict[str, Any]) -> None:
     assert told["refused"] == {"a": "scan.broken"}
 

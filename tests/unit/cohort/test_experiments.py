@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from app.cohort.experiments.ablate import Extras, parts_of, run_ablate, verdict
-from app.cohort.experiments.compare import _with_choice, rivals_of, run_compare
+from app.cohort.experiments.compare import rivals_of, run_compare
 from app.cohort.experiments.other_inputs import RawSeries, Volumes, with_raw, with_volumes
 from app.cohort.experiments.record_facts import facts_of_record, headline_of, role_of
 from app.cohort.experiments.record_parts import exact_interval
 from app.cohort.experiments.reliance import variance_shares
-from app.cohort.experiments.running import DataSet, Run, workshop_of
+from app.cohort.experiments.running import DataSet, Run, with_choice, workshop_of
 from app.cohort.experiments.transfer import run_transfer
 from app.cohort.experiments.two_cohorts import joined, transfer_splits
 from app.cohort.learn.contender import Inputs
@@ -71,8 +71,9 @@ def test_that_compare_writes_report_tables_figures_and_command(compared: Path) -
         assert text in html, text
     assert "/data/cohort" not in html
     rows = (report / "metrics.tsv").read_text("utf-8").splitlines()
-    assert {row.split("\t")[0] for row in rows[1:]} == {"fmm-tc", "majority", "covariates",
-                                                        "pearson-logistic"}  # fmt: skip
+    assert {row.split("\t")[0] for row in rows[1:]} == {
+        "fmm-tc", "majority", "covariates", "pearson-logistic", "baseline-only"
+    }  # fmt: skip
     assert len(list((report / "figures").glob("*.png"))) >= 4
 
 
@@ -102,6 +103,30 @@ def test_that_the_report_can_be_written_again_from_the_record_alone(record: dict
     assert facts.answers["12"] and "17" not in facts.answers
 
 
+def test_that_change_leads_the_report_and_definitions_follow(compared: Path, record: dict) -> None:
+    facts = facts_of_record(record, title="again", command="x", finished_utc="")
+    assert facts.headline is not None
+    assert facts.headline.metric == "r2"
+    assert facts.headline.baseline == "Score before treatment alone"
+    assert facts.headline.difference.value == pytest.approx(
+        record["continuous"]["models"]["fmm-tc"]["r_squared"]
+    )
+    assert facts.responder is not None
+    assert facts.responder.metric == facts.group_metric == "auroc"
+    assert facts.definitions is not None
+    assert [row[0] for row in facts.definitions.rows] == [
+        "VAS fall ≥ 30 %", "VAS fall ≥ 50 %", "VAS < 4",
+    ]  # fmt: skip
+    html = (compared / "report" / "report.html").read_text("utf-8")
+    places = [html.index(text) for text in (
+        "Primary outcome: improvement, points", "Difference in R²",
+        "Secondary: responder definitions", "Difference in AUROC", "Base rate",
+    )]  # fmt: skip
+    assert places == sorted(places)
+    assert record["continuous"]["models"]["fmm-tc"]["by"].startswith("log-odds")
+    assert any("best of all baselines" in line for line in facts.primary_lines)
+
+
 def test_that_a_killed_experiment_goes_on_and_gives_the_same_figures(
     tmp_path: Path, record: dict
 ) -> None:
@@ -129,8 +154,9 @@ def test_that_models_chosen_beside_the_plan_are_deviations(tmp_path: Path) -> No
     made = make_cohort(tmp_path, 24)
     plan = small_plan(models={"headline": "linear", "rivals": ["majority", "covariates"]})
     cohort = labelled(tmp_path, made, plan)
-    assert _with_choice(cohort, ("pearson-logistic", "covariates", "majority")).deviations == ()
-    found = _with_choice(cohort, ("majority", "covariates")).deviations
+    same = ("pearson-logistic", "covariates", "majority")
+    assert with_choice(cohort, same, "why").deviations == ()
+    found = with_choice(cohort, ("majority", "covariates"), "why").deviations
     assert [(one.what, one.planned, one.done) for one in found] == [
         ("models.headline", "pearson-logistic", "majority"),
         ("models.rivals", "majority, covariates", "covariates"),

@@ -15,7 +15,7 @@ from sklearn.metrics import (
     log_loss as sklearn_log_loss,
 )
 
-from app.cohort.calibration import calibrated, fit_platt
+from app.cohort.calibration import calibrated, fit_platt, fit_temperature
 from app.cohort.logistic import fit_dual_logistic
 from app.cohort.metrics import (
     auroc,
@@ -91,6 +91,44 @@ def test_that_platt_stays_finite_when_classes_separate_and_flat_when_ranking_is_
     assert 0 < separated.slope < 10
     wrong = fit_platt(np.array([-2.0, -1.0, 1.0, 2.0]), labels)
     np.testing.assert_allclose(calibrated(wrong, np.array([-9.0, 9.0])), 0.5)
+
+
+def test_that_a_temperature_undoes_a_stretched_scale_and_keeps_the_base_rate():
+    rng = np.random.default_rng(11)
+    true = 1.3 * rng.standard_normal(200_000)
+    labels = rng.random(len(true)) < 1 / (1 + np.exp(-true))
+    fitted = fit_temperature(2.5 * true, labels)
+    assert 1 / fitted.slope == pytest.approx(2.5, rel=0.02)
+    assert fitted.intercept == pytest.approx(0.0, abs=0.02)
+    # one in five responds; log-likelihood ratios, as of a model that weighs both classes the same
+    rare = rng.random(200_000) < 0.2
+    ratio = 1.2 * rng.standard_normal(len(rare)) + 0.5 * 1.2**2 * np.where(rare, 1.0, -1.0)
+    told = fit_temperature(2.5 * ratio, rare)
+    assert 1 / told.slope == pytest.approx(2.5, rel=0.02)
+    assert told.intercept == pytest.approx(np.log(rare.mean() / (1 - rare.mean())))
+    assert calibrated(told, 2.5 * ratio).mean() == pytest.approx(rare.mean(), abs=0.01)
+
+
+def test_that_a_temperature_is_the_best_slope_and_finite_or_flat_where_it_must_be():
+    from scipy.optimize import minimize_scalar
+
+    rng = np.random.default_rng(12)
+    log_odds = rng.standard_normal(60)
+    labels = rng.random(60) < 1 / (1 + np.exp(-0.7 * log_odds))
+    n, p = int((~labels).sum()), int(labels.sum())
+    target = np.where(labels, (p + 1) / (p + 2), 1 / (n + 2))
+
+    def loss(slope: float) -> float:
+        x = slope * log_odds + np.log(p / n)
+        return float((np.logaddexp(0, x) - target * x).sum())
+
+    best = minimize_scalar(loss, bounds=(0, 20), method="bounded", options={"xatol": 1e-10}).x
+    assert fit_temperature(log_odds, labels).slope == pytest.approx(best, abs=1e-6)
+    separated = fit_temperature(np.array([2.0, 1.0, -1.0, -2.0]), np.array([1, 1, 0, 0], bool))
+    assert 0 < separated.slope < 100
+    wrong = fit_temperature(np.array([-2.0, -1.0, 1.0, 2.0, 3.0]), np.array([1, 1, 0, 0, 0], bool))
+    assert wrong.slope == 0.0
+    np.testing.assert_allclose(calibrated(wrong, np.array([-3.0, 4.0])), 0.4)
 
 
 def test_that_newcomers_of_the_same_population_are_rarely_strange():

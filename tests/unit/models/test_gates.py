@@ -272,6 +272,12 @@ def test_that_a_model_must_earn_the_right_to_a_number(gain: Any, words: str) -> 
     assert unearned_reason((0.01, 0.2)) == ""
 
 
+def test_that_a_gain_without_any_association_earns_nothing_and_a_small_p_alone_neither() -> None:
+    assert unearned_reason((0.01, 0.2), 0.05) == ""
+    assert "permuted labels did as well" in unearned_reason((0.01, 0.2), 0.06)
+    assert "includes 0" in unearned_reason((-0.01, 0.2), 0.001)
+
+
 def test_that_strong_motion_is_not_told_as_missing_coverage(bundle_dir: Path) -> None:
     scan, finding = mini_scan(), Finding(
         "scan.too_few_good_frames", Severity.WARNING, "Only 9 of 57 frames are good.", "Repeat it."

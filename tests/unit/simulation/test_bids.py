@@ -75,11 +75,16 @@ def test_that_the_anatomy_is_the_persons_own(on_disk: SimulatedParticipant) -> N
     assert values[0, 0, 0] < 100
 
 
-def test_that_the_tables_hold_covariates_and_not_the_response(
+def test_that_the_tables_hold_covariates_treatment_and_pain_and_not_the_response(
     on_disk: SimulatedParticipant,
 ) -> None:
     lines = (on_disk.paths.dataset / "participants.tsv").read_text().splitlines()
-    assert lines[0].split("\t") == ["participant_id", "age", "sex", "baseline_pain", "site"]
+    assert lines[0].split("\t") == [
+        "participant_id", "age", "sex", "baseline_pain", "site", "drug", "arm", "time_point",
+        "vas_before", "vas_after",
+    ]  # fmt: skip
+    described = json.loads((on_disk.paths.dataset / "participants.json").read_text())
+    assert set(described) == set(lines[0].split("\t")[1:])
     assert lines[1].startswith("sub-0001\t")
     description = json.loads((on_disk.paths.dataset / "dataset_description.json").read_text())
     assert description["BIDSVersion"]

@@ -201,6 +201,18 @@ def test_that_a_damaged_folder_is_found_refused_and_replaced(
     assert caught.value.code == "study.case_damaged"
 
 
+def test_that_a_renamed_folder_is_refused_with_the_name_that_it_must_have(
+    tmp_path: Path, small_case: Case
+) -> None:
+    folder = write_case(small_case, tmp_path)
+    folder.rename(tmp_path / "copy of it")
+    with pytest.raises(StorageError, match=small_case.case_id) as caught:
+        read_case(tmp_path / "copy of it")
+    assert caught.value.code == "study.renamed_case"
+    (tmp_path / "copy of it").rename(folder)
+    assert read_case(folder).case_id == small_case.case_id
+
+
 def test_that_an_ordinary_folder_is_no_case(tmp_path: Path) -> None:
     with pytest.raises(StorageError) as caught:
         read_case(tmp_path)

@@ -8,13 +8,15 @@ from pathlib import Path
 
 import pytest
 
+from app.cohort.learn.plan import read_plan
+from app.cohort.learn.plan_lock import lock_plan
 from app.cohort.learn.simulated import write_cohort
 from app.cohort.prepared import read_visit
 from app.cohort.rows import CohortRow, write_row
 from app.core.errors import AppError
 from app.core.progress import Progress
 from app.simulation.cohort import CohortSettings
-from app.worker.cohort_jobs import cohort_learn, cohort_list
+from app.worker.cohort_jobs import cohort_learn, cohort_list, cohort_outcomes
 
 PLAN = """
 name = "small"
@@ -88,6 +90,30 @@ def test_that_included_rows_are_judged_and_excluded_ones_are_not(cohort: Path) -
     assert set(figures["models"]) == {"age", "majority"}
     assert figures["simulated"] is True
     assert len(figures["plan_sha256"]) == 64
+    assert Path(answer["report"]).read_bytes().startswith(b"%PDF")
+
+
+def test_that_outcomes_are_read_of_the_locked_plan_alone(cohort: Path, tmp_path: Path) -> None:
+    score = PLAN.replace('column = "responder"', 'column = "nrs_after"').replace(
+        'kind = "label"', 'kind = "post"\nbaseline_column = "nrs_before"'
+    )
+    (tmp_path / "plan.toml").write_text(score)
+    asked = {"people": [["k0", "sub-0000", ""], ["k1", "sub-9999", ""]],
+             "plan": str(tmp_path / "plan.toml"), "table": str(cohort / "participants.tsv"),
+             "target": str(tmp_path / "result")}  # fmt: skip
+    assert cohort_outcomes(asked, Progress()) == {"locked": "", "outcomes": {}}
+    lock_plan(read_plan(tmp_path / "plan.toml"), cohort / "participants.tsv", tmp_path / "result")
+    found = cohort_outcomes(asked, Progress())
+    line = next(text for text in (cohort / "participants.tsv").read_text().splitlines()
+                if text.startswith("sub-0000"))  # fmt: skip
+    before, after, responder = line.split("\t")[-3:]
+    words, definition = found["outcomes"]["k0"]
+    assert words.startswith(f"{float(before):g} to {float(after):g} (")
+    assert words.endswith(": responder" if responder == "1" else "non-responder")
+    assert definition == "NRS fall >= 30 %"
+    assert found["outcomes"]["k1"][0] == "unknown"
+    (tmp_path / "plan.toml").write_text(score.replace('"week 4"', '"week 5"'))
+    assert cohort_outcomes(asked, Progress())["outcomes"] == {}  # another plan than the locked one
 
 
 def test_that_rows_of_two_drugs_are_refused_before_any_label_is_read(cohort: Path) -> None:

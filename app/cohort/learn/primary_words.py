@@ -1,0 +1,115 @@
+"""The answer of an evaluation in sentences, the primary outcome first: the same words everywhere.
+
+From the record alone, so that terminal, window and report say one thing; imports nothing heavy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from app.core.wording import counted
+
+Figures = Mapping[str, Any]
+CONTINUOUS, RESPONDER = "continuous", "responder"
+BASELINE_ONLY = "baseline-only"
+
+
+def is_continuous(figures: Figures) -> bool:
+    """Whether the continuous outcome leads; records of older versions lead with the responder."""
+    return (figures.get("primary") or {}).get("outcome") == CONTINUOUS
+
+
+def spread(value: float | None, interval: Any, form: str = ".2f") -> str:
+    """A figure with its interval, "0.12 (0.01 to 0.25)"; "n/a" where it is unknown."""
+    if value is None:
+        return "n/a"
+    if not interval:
+        return f"{value:{form}}"
+    return f"{value:{form}} ({interval[0]:{form}} to {interval[1]:{form}})"
+
+
+def continuous_lines(figures: Figures) -> list[str]:
+    """The continuous outcome of the headline model, in sentences; [] where there is none."""
+    found = figures.get("continuous")
+    if not found or "comparisons" not in found:
+        return []
+    one, alone = found["models"][found["headline"]], found["models"][BASELINE_ONLY]
+    gained = found["comparisons"][BASELINE_ONLY]
+    explained = gained["r_squared"]
+    beyond = f"beyond the {alone['label'][:1].lower()}{alone['label'][1:]}"
+    shown = explained["interval"] and explained["interval"][0] > 0.0
+    lines = [
+        f"{one['label']}, {one['by']}: R\N{SUPERSCRIPT TWO} "
+        f"{spread(explained['difference'], explained['interval'], '+.2f')} {beyond}"
+        + ("." if shown else ": nothing beyond it is shown."),
+        f"Correlation {spread(one['r'], one['r_interval'], '+.2f')}; mean absolute error "
+        f"{spread(one['absolute_error'], one['absolute_error_interval'])} against "
+        f"{alone['absolute_error']:.2f}, difference "
+        + spread(gained["absolute_error"]["difference"], gained["absolute_error"]["interval"],
+                 "+.2f") + ".",
+    ]  # fmt: skip
+    test = explained["corrected_test"]
+    lines.append(
+        f"Corrected repeated-CV test of R\N{SUPERSCRIPT TWO}: p = {test['p_value']:.3f}."
+        if test
+        else "Corrected repeated-CV test: not possible with so few folds."
+    )
+    permuted = found.get("permutation")
+    if permuted:
+        lines.append(
+            f"Permutation over the whole loop: p = {permuted['p_value']:.3f} ({permuted['words']})."
+        )
+    lines += _over_covariates(found, beyond)
+    return lines
+
+
+def _over_covariates(found: Figures, beyond: str) -> list[str]:
+    rival = found["gain_over_covariates"]
+    if not rival["of"]:
+        return []
+    if rival["rival"] == BASELINE_ONLY:
+        return [f"No covariate-only rival ({', '.join(rival['of'])}) explains anything {beyond}."]
+    gain, named = rival["r_squared"], found["models"][rival["rival"]]["label"]
+    return [
+        f"Over the best covariate-only rival ({named}): R\N{SUPERSCRIPT TWO} "
+        f"{spread(gain['difference'], gain['interval'], '+.2f')}."
+    ]
+
+
+def secondary_of(figures: Figures) -> list[tuple[str, Mapping[str, Any]]]:
+    """Definitions beside the primary one in the order of the plan; a record sorts its keys."""
+    planned = list(figures["plan"]["responder"].get("secondary", ()))
+    found = figures["secondary_definitions"]
+    return [(text, found[text]) for text in dict.fromkeys([*planned, *found]) if text in found]
+
+
+def responder_lines(figures: Figures) -> list[str]:
+    """The headline model by every responder definition, then its gain and the permutation test."""
+    one = figures["models"][figures["headline"]]
+    cohort, gain = figures["cohort"], figures["gain_over_covariates"]
+    definition = figures["plan"]["responder"]["definition"]
+    lines = [
+        f"{definition}: AUROC {spread(one['auroc'], one['auroc_interval'])} in "
+        f"{counted(cohort['people'], 'person', 'people')}, "
+        f"{counted(cohort['responders'], 'responder')} (base rate "
+        f"{cohort['base_rate']:.2f}).",
+    ]
+    for text, other in secondary_of(figures):
+        figure = (
+            f"AUROC {spread(other['auroc'], other['auroc_interval'])}"
+            if other.get("auroc") is not None
+            else other["note"]
+        )
+        lines.append(f"{text}: {figure}, {other['responders']} of {other['people']} responders.")
+    if gain["auroc_interval"]:
+        low = gain["auroc_interval"][0]
+        lines.append(
+            f"Gain in AUROC over the best covariate-only rival ({gain['rival']}): "
+            f"{spread(gain['auroc'], gain['auroc_interval'], '+.2f')}"
+            + (": no gain is shown." if low <= 0 else ".")
+        )
+    test = figures["permutation"]
+    if test:
+        lines.append(f"Permutation p = {test['p_value']:.3f} ({test['words']}).")
+    return lines
