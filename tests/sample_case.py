@@ -26,6 +26,7 @@ from app.core.explanation_health import (
     Repeat,
     SanityCheck,
     Sensitivity,
+    Spread,
     UnivariateRow,
     Variant,
 )
@@ -151,10 +152,11 @@ def with_health(case: Case) -> Case:
         for name in names:
             values = shown + spread * shown.std() * rng.standard_normal(count)
             likeness = float(np.corrcoef(values, shown)[0, 1])
+            kept = _baseline_maps(found, values, len(repeats)) if kind == BASELINES else {}
             repeats.append(
                 Repeat(
                     kind, name, values.astype(np.float32), likeness, 0.9 * likeness,
-                    float(values.sum()), 0.0021, 3,
+                    float(values.sum()), 0.0021, 3, **kept,
                 )
             )  # fmt: skip
     spread = 0.5 * shown.std()
@@ -175,6 +177,11 @@ def with_health(case: Case) -> Case:
         ),
         "Each feature alone, in the training participants.",
         (),
+        elsewhere=Spread(
+            frozen(np.full(count, 3 * spread**2), np.float32),
+            frozen(np.full(count * (count - 1) // 2, pairs.var()), np.float32),
+            4,
+        ),
     )
     made = prediction.log_odds or 0.0
     variants = (
@@ -190,6 +197,21 @@ def with_health(case: Case) -> Case:
         Variant("Split halves", "connectivity of the second half", made + 0.19),
     )
     return replace(case, health=health, sensitivity=Sensitivity(made, made - 0.3, variants))
+
+
+def _baseline_maps(found: Attribution, values: Any, number: int) -> dict[str, Any]:
+    """Connections and frames of one reference alone that add up to its parcels."""
+    rng = np.random.default_rng([21, number])
+    pairs = np.asarray(found.scan.per_connection)
+    own = pairs + np.triu(rng.normal(0, pairs.std(), pairs.shape), 1)
+    own = np.triu(own, 1)
+    frames = rng.normal(0, 1e-3, np.asarray(found.scan.per_parcel_frame).shape)
+    touching = 0.5 * (own + own.T).sum(axis=1)
+    frames[:, -1] += values - touching - frames.sum(axis=1)
+    return {
+        "per_pair": frozen(own[np.triu_indices(len(own), 1)], np.float32),
+        "per_parcel_frame": frozen(frames, np.float32),
+    }
 
 
 @cache

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from app.core.errors import AppError, ModelError
+from app.core.explanation_health import keeps_baselines
 from app.core.folders import private_prefix
 from app.core.model_wording import NO_EXPLANATION
 from app.core.progress import Progress
@@ -100,7 +101,9 @@ def explain_case(folder: Path, wanted: Wanted, progress: Progress | None = None)
 def _todo(case: Case, wanted: Wanted) -> list[str]:
     explain = case.attribution is None or wanted.again
     todo = ["explain"] if explain else []
-    if wanted.health and (case.health is None or explain):
+    # Health of older cases keeps no map of a baseline that could be drawn.
+    judged = case.health is not None and keeps_baselines(case.health)
+    if wanted.health and (not judged or explain):
         todo.append("health")
     if wanted.sensitivity and (case.sensitivity is None or wanted.again):
         todo.append("sensitivity")

@@ -82,6 +82,7 @@ def health_of(case: Case, bundle: Bundle, device: str, progress: Progress) -> Ex
             rows,
             UNIVARIATE_TEXT if rows else NO_UNIVARIATE,
             tuple(missing),
+            elsewhere=judged.elsewhere,
         )
 
     starts = window_starts(len(signals.cleaned), bundle.contract.window_frames)
@@ -168,7 +169,8 @@ def _halves(model: ScanModel, case: Case, missing: list[str]) -> Iterator[Altere
         half = replace(signals, good_frames=frozen(mask))
         functions = model.scan_functions(half, connectome_of_frames(half, mask, connectome.kind))
         if functions is not None:
-            yield Altered(HALVES, f"connectivity of the {name} half", functions)
+            # the halves' masks touch neither series nor references
+            yield Altered(HALVES, f"connectivity of the {name} half", functions, same_series=True)
 
 
 def _altered(model: ScanModel, case: Case, kind: str, missing: list[str]) -> Iterator[Altered]:

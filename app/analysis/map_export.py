@@ -15,6 +15,7 @@ from app.analysis.outputs import nifti_bytes
 from app.attribution.brain_maps import parcels_to_vertices, parcels_to_volume
 from app.core.arrays import Floats
 from app.core.errors import StorageError
+from app.core.explanation_wording import baseline_words
 from app.core.images import Image3D
 from app.core.results import Case
 from app.core.sides import UNKNOWN_SENTENCE, without_unknown_sides
@@ -41,7 +42,8 @@ def export_parcel_map(
     facts
         ``desc`` (letters and digits, for the names), ``title``, ``unit``, ``threshold``
         (magnitude below which the window hides parcels) and ``hidden`` (how many), and
-        ``causal_note`` (whether the map is an attribution).
+        ``causal_note`` (whether the map is an attribution). ``baseline`` names the one that a
+        map (b) was drawn from, where it is not the answer's own.
 
     Raises
     ------
@@ -95,6 +97,9 @@ def _record(case: Case, space: str, facts: Mapping[str, Any]) -> bytes:
     }
     if facts["causal_note"]:
         record["Meaning"] = NON_CAUSAL_CAPTION
+        if facts.get("baseline"):
+            record["Baseline"] = facts["baseline"]
+            record["AnswersOwnMap"] = False
         prediction = case.prediction
         if prediction is not None and prediction.model is not None:
             record["Model"] = prediction.model.model_id
@@ -112,9 +117,13 @@ def _volume(
     painted = parcels_to_volume(np.nan_to_num(values), np.asarray(view.labels))
     image = Image3D(painted, view.affine, view.template_name)
     stem = _stem(case, view.template_name, facts)
-    description = f"{facts['unit']}; {RUO_LINE}"
+    baseline = baseline_words(str(facts.get("baseline", "")))
+    # The header's field holds 79 characters: which baseline it is, the comment says.
+    other = "other baseline" if baseline else ""
+    description = "; ".join(part for part in (str(facts["unit"]), other, RUO_LINE) if part)
+    comment = f"{facts['title']}. {RUO_LINE}" if baseline else ""
     return {
-        f"{stem}_map.nii.gz": nifti_bytes(image, description=description),
+        f"{stem}_map.nii.gz": nifti_bytes(image, description=description, comment=comment),
         f"{stem}_map.json": _record(case, view.template_name, facts),
     }
 
@@ -139,6 +148,8 @@ def _surfaces(
                 "Stamps": "; ".join([*case_stamps(case), RUO_LINE]),
             }
         )
+        if facts.get("baseline"):
+            meta["Baseline"] = str(facts["baseline"])
         array = gifti.GiftiDataArray(
             painted, intent="NIFTI_INTENT_NONE", datatype="NIFTI_TYPE_FLOAT32", meta=meta
         )
@@ -153,7 +164,9 @@ def _table(case: Case, values: Floats, facts: Mapping[str, Any]) -> dict[str, by
     """One row a parcel: number in the atlas, name, network, side, value."""
     signals = without_unknown_sides(case).signals
     assert signals is not None
-    lines = ["index\tname\tnetwork\themisphere\tvalue"]
+    baseline = baseline_words(str(facts.get("baseline", "")))
+    value = f"value ({baseline})" if baseline else "value"
+    lines = [f"index\tname\tnetwork\themisphere\t{value}"]
     for parcel, value in enumerate(values):
         text = repr(float(value)) if np.isfinite(value) else "n/a"
         lines.append(

@@ -159,10 +159,11 @@ def transform(spatial_map: SpatialMap) -> dict[str, NDArray[Any]]:
     return arrays
 
 
-def nifti_bytes(image: Image3D, *, description: str = "") -> bytes:
+def nifti_bytes(image: Image3D, *, description: str = "", comment: str = "") -> bytes:
     """A gzipped NIfTI-1 of the image; the same image gives the same bytes.
 
-    `description` goes into the header's field of 79 characters.
+    `description` goes into the header's field of 79 characters, `comment` whole into an extension
+    of the header.
     """
     import nibabel
 
@@ -173,6 +174,10 @@ def nifti_bytes(image: Image3D, *, description: str = "") -> bytes:
     made.header.set_xyzt_units("mm", "sec")
     if description:
         made.header["descrip"] = description.encode("ascii", "replace")[:79]
+    if comment:
+        made.header.extensions.append(
+            nibabel.nifti1.Nifti1Extension("comment", comment.encode("utf-8"))
+        )
     made.set_sform(image.affine, code=code)
     made.set_qform(image.affine, code=code)
     buffer = io.BytesIO()

@@ -10,7 +10,7 @@ as the gradient with respect to the matrix times the matrix's own motion along t
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,6 +47,7 @@ class ScanAttribution:
     converged: bool
     change: float | None  # of both maps together since the rule before; None = there was none
     by_reference: tuple[tuple[Tensor, Tensor], ...]  # series and connections from each alone
+    differences: tuple[float, ...]  # f(x) - f(reference), of each
 
 
 def expected_gradients(
@@ -58,6 +59,8 @@ def expected_gradients(
     *,
     node_counts: tuple[int, ...] = NODE_COUNTS,
     told: Told = silent,
+    kept: Sequence[Kept] | None = None,
+    measured: bool = True,
 ) -> ScanAttribution:
     """Average over references of the path attributions of both routes.
 
@@ -76,14 +79,22 @@ def expected_gradients(
         times as many nodes, Gauss-Legendre ones.
     told
         Told the fraction done; may raise to cancel.
+    kept
+        (reference,) the series route's share at each place of the path: taken from here where it
+        is there, and put there. Another matrix score may use what the same series score left.
+    measured
+        Ask for the log-odds at the ends of the paths; without, difference and error are NaN.
     """
+
+    def both(one: Tensor) -> tuple[float, float]:
+        if not measured:
+            return float("nan"), float("nan")
+        return float(series_score(one)), float(matrix_score(correlation_of(one)))
+
     with torch.no_grad():
-        top = (float(series_score(inputs)), float(matrix_score(correlation_of(inputs))))
-        lows = [
-            (float(series_score(one)), float(matrix_score(correlation_of(one))))
-            for one in references
-        ]
+        top, lows = both(inputs), [both(one) for one in references]
     difference = sum(top) - float(np.mean([sum(low) for low in lows]))
+    each = tuple(sum(top) - sum(low) for low in lows)
 
     def walk(reference: Tensor, nodes: int, kept: Kept, told: Told) -> tuple[Tensor, Tensor]:
         step = inputs - reference
@@ -100,7 +111,9 @@ def expected_gradients(
             )
         return series, matrix
 
-    return averaged_paths(walk, inputs, references, difference, node_counts, told)
+    return averaged_paths(
+        walk, inputs, references, difference, node_counts, told, each=each, kept=kept
+    )
 
 
 def averaged_paths(
@@ -110,6 +123,9 @@ def averaged_paths(
     difference: float,
     node_counts: tuple[int, ...],
     told: Told,
+    *,
+    each: tuple[float, ...],
+    kept: Sequence[Kept] | None = None,
 ) -> ScanAttribution:
     """Average of path attributions over references, with more nodes until it has converged.
 
@@ -122,9 +138,13 @@ def averaged_paths(
         As `expected_gradients`.
     difference
         What the sum of both attributions should be.
+    each
+        (reference,) the same from each reference alone.
+    kept
+        As `expected_gradients`; None begins with nothing.
     """
     found = None
-    kept: list[Kept] = [{} for _ in references]
+    kept = [{} for _ in references] if kept is None else kept
     for nodes in node_counts:
         parts = []
         for index, reference in enumerate(references):
@@ -141,7 +161,7 @@ def averaged_paths(
         change = map_change(_one(series, matrix), old)
         done = converged(error, difference, change)
         found = ScanAttribution(
-            series, matrix, difference, error, nodes, done, change, tuple(parts)
+            series, matrix, difference, error, nodes, done, change, tuple(parts), each
         )
         if done:
             break

@@ -12,16 +12,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from app.attribution.agreement import spearman
 from app.attribution.determinism import deterministic_torch
-from app.attribution.expected_gradients import ScanAttribution, expected_gradients
+from app.attribution.expected_gradients import Kept, ScanAttribution, expected_gradients
 from app.attribution.explain import ExplainableModel, JointlyExplainable
 from app.attribution.integrated_gradients import Told
 from app.attribution.pathways import joint_expected_gradients
 from app.core.arrays import Bools, Floats
-from app.core.explanation_health import BASELINES, Repeat, SanityCheck
+from app.core.explanation_health import (
+    BASELINES,
+    OWN_BASELINE,
+    Repeat,
+    SanityCheck,
+    Spread,
+)
 from app.core.progress import Progress
 from app.core.results import Attribution
 
@@ -36,6 +43,8 @@ class Altered:
     kind: str  # of REPEAT_KINDS, or RANDOM_WEIGHTS, SHUFFLED_LABELS
     name: str
     model: ExplainableModel
+    same_series: bool = False  # model, series and references are the scan's own: only the matrix
+    # differs, so the series route is what was computed for the scan as it is
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +55,7 @@ class Judged:
     stability: Floats
     connection_stability: Floats
     sanity: tuple[SanityCheck, ...]
+    elsewhere: Spread
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +88,16 @@ def judge(
     present = np.asarray(model.present.cpu().numpy(), np.bool_)
     total = 2 + len(repeats) + len(ignorant)
     done = 0
+    kept: list[Kept] = [{} for _ in model.references]  # of the scan as it is
 
-    def drawn(one: ExplainableModel, count: int | None, name: str) -> _Map:
+    def drawn(
+        one: ExplainableModel,
+        count: int | None,
+        name: str,
+        kept: Sequence[Kept] | None = None,
+        *,
+        measured: bool = True,
+    ) -> _Map:
         nonlocal done
         start = done
 
@@ -87,24 +105,26 @@ def judge(
             progress.step((start + share) / total, name)
 
         told(0.0)
-        found = _map(one, count, told)
+        found = _map(one, count, told, kept, measured=measured)
         done += 1
         return found
 
     with deterministic_torch():
-        every = drawn(model, None, "baselines")
+        every = drawn(model, None, "baselines", kept)
         done += 1  # four references take as long as two repeats
         pieces = [_folded(series, matrix) for series, matrix in every.found.by_reference]
         alike = _mean(pieces[:REFERENCES])
         rows, deviations = _baselines(shown, every, pieces, present)
         for one in repeats:
-            found = drawn(one.model, REFERENCES, f"{one.kind}: {one.name}")
+            own = kept[:REFERENCES] if _same_series(one, model) else None
+            found = drawn(one.model, REFERENCES, f"{one.kind}: {one.name}", own)
             rows.append(_repeat(one.kind, one.name, found, alike, present))
             away = (found.parcels - alike[0], found.connections - alike[1])
             deviations.setdefault(one.kind, []).append(away)
         similar: dict[str, list[float]] = {}
         for one in ignorant:
-            found = drawn(one.model, REFERENCES, f"{one.kind}: {one.name}")
+            # of a model that knows nothing the map alone is looked at, never its number
+            found = drawn(one.model, REFERENCES, f"{one.kind}: {one.name}", measured=False)
             similar.setdefault(one.kind, []).append(
                 spearman(np.abs(found.parcels[present]), np.abs(alike[0][present]))
             )
@@ -117,10 +137,27 @@ def judge(
             SanityCheck(kind, f"{len(values)} models", float(np.mean(values)), len(values))
             for kind, values in similar.items()
         ),
+        _elsewhere(deviations),
     )
 
 
-def _map(model: ExplainableModel, count: int | None, told: Told) -> _Map:
+def _same_series(one: Altered, model: ExplainableModel) -> bool:
+    """Whether the series route of an alteration is, to the bit, that of the scan as it is."""
+    return (
+        one.same_series
+        and torch.equal(one.model.series, model.series)
+        and torch.equal(one.model.references[:REFERENCES], model.references[:REFERENCES])
+    )
+
+
+def _map(
+    model: ExplainableModel,
+    count: int | None,
+    told: Told,
+    kept: Sequence[Kept] | None = None,
+    *,
+    measured: bool = True,
+) -> _Map:
     references = model.references if count is None else model.references[:count]
     if isinstance(model, JointlyExplainable):
         found = joint_expected_gradients(
@@ -130,7 +167,7 @@ def _map(model: ExplainableModel, count: int | None, told: Told) -> _Map:
     else:
         found = expected_gradients(
             model.series_log_odds, model.connectivity_log_odds, model.correlation_of, model.series,
-            references, node_counts=NODES, told=told,
+            references, node_counts=NODES, told=told, kept=kept, measured=measured,
         )  # fmt: skip
     return _Map(*_folded(found.series, found.connections), found)
 
@@ -162,16 +199,20 @@ def _baselines(
     found, against = every.found, (every.parcels, every.connections)
     rows, deviations = [], []
     if len(pieces) > 1:
+        upper = np.triu_indices(len(pieces[0][1]), 1)
         for number, (parcels, pairs) in enumerate(pieces, start=1):
+            series, difference = found.by_reference[number - 1][0], found.differences[number - 1]
             row = Repeat(
                 BASELINES,
                 f"reference {number} of {len(pieces)} alone",
                 np.asarray(parcels, np.float32),
                 spearman(parcels[present], against[0][present]),
                 _alike(pairs, against[1]),
-                float(parcels.sum()),
-                found.error,
+                difference,
+                abs(float(parcels.sum()) - difference),
                 found.nodes,
+                np.asarray(pairs[upper], np.float32),
+                np.ascontiguousarray(series.numpy().T, np.float32),
             )
             rows.append(row)
             deviations.append((parcels - against[0], pairs - against[1]))
@@ -179,7 +220,7 @@ def _baselines(
     rows.append(
         Repeat(
             BASELINES,
-            "zero series and mean matrix (a)",
+            OWN_BASELINE,
             np.asarray(branches.per_parcel, np.float32),
             spearman(branches.per_parcel[present], shown.scan.per_parcel[present]),
             _alike(branches.per_connection, shown.scan.per_connection),
@@ -213,6 +254,20 @@ def _repeat(
 def _alike(first: Floats, second: Floats) -> float:
     upper = np.triu_indices(len(first), 1)
     return spearman(np.asarray(first)[upper], np.asarray(second)[upper])
+
+
+def _elsewhere(deviations: dict[str, list[tuple[Floats, Floats]]]) -> Spread:
+    """What the repeats of all kinds but the baselines deviate by."""
+    others = [found for kind, found in deviations.items() if kind != BASELINES]
+    parcels, pairs = deviations[BASELINES][0]
+    upper = np.triu_indices(len(pairs), 1)
+    squares, pair_squares = np.zeros(len(parcels)), np.zeros(len(upper[0]))
+    for found in others:
+        squares += np.mean([np.square(one) for one, _ in found], axis=0)
+        pair_squares += np.mean([np.square(both[upper]) for _, both in found], axis=0)
+    return Spread(
+        np.asarray(squares, np.float32), np.asarray(pair_squares, np.float32), len(deviations)
+    )
 
 
 def _stability(shown: Floats, kinds: Sequence[Sequence[Floats]]) -> Floats:

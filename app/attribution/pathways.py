@@ -68,7 +68,7 @@ def joint_expected_gradients(
     """
     with torch.no_grad():
         top = float(score(inputs, correlation_of(inputs)))
-        low = float(np.mean([float(score(one, correlation_of(one))) for one in references]))
+        lows = [float(score(one, correlation_of(one))) for one in references]
 
     def walk(reference: Tensor, nodes: int, kept: Kept, told: Told) -> tuple[Tensor, Tensor]:
         step = inputs - reference
@@ -90,4 +90,6 @@ def joint_expected_gradients(
             slopes = torch.autograd.grad(score(start, beside), (start, beside))
         return (slopes[0] * step).cpu(), (slopes[1] * motion).detach().cpu()
 
-    return averaged_paths(walk, inputs, references, top - low, node_counts, told)
+    low = float(np.mean(lows))
+    each = tuple(top - one for one in lows)
+    return averaged_paths(walk, inputs, references, top - low, node_counts, told, each=each)

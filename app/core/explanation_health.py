@@ -24,6 +24,7 @@ WINDOWS = "windows"
 TOKEN_ORDERS = "token orders"
 HALVES = "split halves"
 REPEAT_KINDS = (BASELINES, WINDOWS, TOKEN_ORDERS, HALVES)
+OWN_BASELINE = "zero series and mean matrix (a)"  # method (a)'s; its map stands with (a)
 RANDOM_WEIGHTS = "random weights"
 SHUFFLED_LABELS = "shuffled labels"
 
@@ -40,6 +41,18 @@ class Repeat:
     output_difference: float  # f(x) - f(baseline), log-odds
     completeness_error: float  # |sum - (f(x) - f(baseline))|, log-odds
     nodes: int
+    # Of a reference alone, whose map can be drawn; None where it is not kept (older cases).
+    per_pair: Floats | None = None  # (pair,) connections, the upper triangle row by row
+    per_parcel_frame: Floats | None = None  # (parcel, frame), of the series
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """What repeats other than the baselines' deviate by: whichever baseline is drawn, it stays."""
+
+    per_parcel: Floats  # (parcel,), sum over the other kinds of their mean squares, log-odds²
+    per_pair: Floats  # (pair,), the same of connections
+    kinds: int  # how many kinds of repeats there are, the baselines included
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +91,7 @@ class ExplanationHealth:
     univariate_text: str  # what the ranking is, or why there is none
     missing: tuple[str, ...]  # what could not be computed, with the reason
     limit: float = STABILITY_LIMIT
+    elsewhere: Spread | None = None  # None in older cases: the maps of baselines are not kept
 
     @property
     def unstable(self) -> Bools:
@@ -92,6 +106,11 @@ class ExplanationHealth:
     def of_kind(self, kind: str) -> tuple[Repeat, ...]:
         """The repeats of one kind."""
         return tuple(one for one in self.repeats if one.kind == kind)
+
+
+def keeps_baselines(health: ExplanationHealth) -> bool:
+    """Whether the map of every baseline is there to be drawn; older cases kept figures only."""
+    return health.elsewhere is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from app.core.colours import (
     SignedScale,
     signed_scale,
 )
+from app.core.explanation_wording import titled
 from app.gui.session import OpenCase, Session
 
 KINDS = {
@@ -45,6 +46,7 @@ class Shown:
     thresholded: bool  # by the user; otherwise the matrix shows all of them
     over: int  # connections over the threshold, of which at most MOST are in `edges`
     unstable: Bools | None = None  # (edge,) below the stability limit; None: not computed
+    baseline: str = ""  # of attribution (b), where it is not the answer's own
 
     @property
     def words(self) -> str:
@@ -73,7 +75,9 @@ def is_gram(opened: OpenCase | None) -> bool:
 
 
 def matrix_title(opened: OpenCase | None, kind: str) -> str:
-    """What a matrix of that kind is called."""
+    """What a matrix of that kind is called; with the baseline of `opened`, where it has one."""
+    if kind == "scan" and opened is not None:
+        return titled(KINDS[kind], opened.baseline)
     return GRAM_TITLE if kind == "correlation" and is_gram(opened) else KINDS[kind]
 
 
@@ -109,13 +113,19 @@ def scale_of(matrix: Floats, kind: str, *, gram: bool) -> SignedScale | Magnitud
     return MagnitudeScale(limit or 1.0, GRAM_TITLE)
 
 
+def matrix_case(session: Session, kind: str) -> OpenCase | None:
+    """The case whose matrix of a kind is drawn: another baseline changes attribution (b) only."""
+    return session.drawn if kind == "scan" else session.case
+
+
 _Key = tuple[int, str, float, int, bool]
 _SHOWN: WeakKeyDictionary[Session, tuple[_Key, OpenCase, Shown | None]] = WeakKeyDictionary()
 
 
 def shown_connections(session: Session) -> Shown | None:
     """The connections that are shown now; None where there is no matrix."""
-    opened, plots, kind = session.case, session.state.plots, session.display.matrix
+    plots, kind = session.state.plots, session.display.matrix
+    opened = matrix_case(session, kind)
     if opened is None:
         return None
     correlation = kind == "correlation"
@@ -156,4 +166,4 @@ def _shown(
     if health is not None:
         unstable = health.unstable_connections[edges.first, edges.second]
     by_user = bool(count or threshold > 0.0)
-    return Shown(kind, matrix, edges, scale, unit, by_user, over, unstable)
+    return Shown(kind, matrix, edges, scale, unit, by_user, over, unstable, opened.baseline)

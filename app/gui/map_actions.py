@@ -11,6 +11,7 @@ import numpy as np
 from PySide6.QtCore import QObject, Signal
 
 from app.core.errors import AppError
+from app.core.explanation_wording import baseline_words
 from app.gui.jobs import Jobs
 from app.gui.messages import Messages
 from app.gui.opened_maps import OpenedMap
@@ -29,6 +30,7 @@ _ATTRIBUTIONS = {
     "branches": "attribution",
     "series": "attributionseries",
     "connectivity": "attributionconnectivity",
+    "scan_series": "attributionscanseries",
 }
 
 
@@ -69,7 +71,9 @@ class MapActions(QObject):
         if not grids:
             self.messages.tell(AppError("There is no picture to lay a map on.", "Open a case."))
             return
-        self._start(open_maps_job(paths, grids, self._scratch()))
+        surfaces = self.session.case.view.surfaces if self.session.case is not None else {}
+        vertices = {side: len(mesh.labels) for side, mesh in surfaces.items()}
+        self._start(open_maps_job(paths, grids, self._scratch(), vertices))
 
     def open_volumes(self, path: Path, series: str = "") -> None:
         """Decode the scan of the case that is open, so that its volumes can be shown."""
@@ -169,27 +173,37 @@ class MapActions(QObject):
         layers = list(session.state.slices.layers)
         notes = []
         for facts in found:
-            values = np.load(facts["values"], mmap_mode="r", allow_pickle=False)
-            session.maps.add(
-                OpenedMap(
-                    facts["sha256"],
-                    facts["name"],
-                    facts["space"],
-                    values,
-                    facts["unit"],
-                    facts["kind"],
-                    tuple(facts["notes"]),
-                )
-            )
+            opened = _opened(facts)
+            session.maps.add(opened)
             notes += facts["notes"]
             key = f"file:{facts['sha256']}"
             if facts["path"]:
                 session.files[facts["sha256"]] = Path(facts["path"])
             if not any(layer.key == key for layer in layers):
+                values = opened.values
+                if values is None:
+                    values = np.concatenate([one for _, one in opened.vertices])
                 layers.append(new_layer(key, facts["name"], facts["kind"], values))
         words = "Layer added" if len(found) == 1 else f"{len(found)} layers added"
         session.change(words, "slices", layers=tuple(layers))
         self.said.emit(notes[0] if notes else f"{words}.")
+
+
+def _opened(facts: Mapping[str, Any]) -> OpenedMap:
+    """A map as the worker decoded it; arrays of a volume stay on disk until they are shown."""
+    loaded = np.load(facts["values"], mmap_mode="r", allow_pickle=False)
+    surface = facts["kind"] == "surface"
+    return OpenedMap(
+        facts["sha256"],
+        facts["name"],
+        facts["space"],
+        None if surface else loaded,
+        facts["unit"],
+        facts["kind"],
+        tuple(facts["notes"]),
+        tuple((side, loaded[f"arr_{n}"]) for n, side in enumerate(facts.get("sides", ()))),
+        bool(facts.get("labels", False)),
+    )
 
 
 def new_layer(key: str, name: str, kind: str, values: Any) -> Layer:
@@ -198,8 +212,8 @@ def new_layer(key: str, name: str, kind: str, values: Any) -> Layer:
         return Layer(key, key, name, high=1.0)
     shown = name if len(name) <= _NAME_LENGTH else name[: _NAME_LENGTH - 1] + "…"
     signed = bool((values < 0).any())
-    dense = np.count_nonzero(values) > _DENSE * values.size
-    mask = kind == "mask"
+    dense = np.count_nonzero(np.nan_to_num(values)) > _DENSE * values.size
+    mask = kind in ("mask", "labels")
     return Layer(
         key,
         key,
@@ -217,7 +231,9 @@ def _facts(drawn: DrawnLayer) -> dict[str, Any]:
     assert overlay is not None
     seed = re.sub("[^A-Za-z0-9]", "", drawn.title.removeprefix("Seed: ").title())
     return {
-        "desc": _ATTRIBUTIONS.get(overlay.kind, f"seed{seed}"),
+        "desc": _ATTRIBUTIONS.get(overlay.kind, f"seed{seed}")
+        + re.sub("[^A-Za-z0-9]", "", baseline_words(overlay.baseline).title()),
+        "baseline": overlay.baseline,
         "title": drawn.title,
         "unit": drawn.scale.unit,
         "threshold": float(drawn.scale.threshold),

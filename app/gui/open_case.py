@@ -9,10 +9,20 @@ from typing import Any
 
 import numpy as np
 
+from app.attribution.baselines import seen_from
 from app.core.arrays import Bools, Floats, Ints
 from app.core.colours import display_order
-from app.core.explanation_health import ExplanationHealth, Sensitivity
-from app.core.results import CENSORED, Attribution, Case, Finding, Outcome, Scan
+from app.core.explanation_health import BASELINES, ExplanationHealth, Sensitivity
+from app.core.results import (
+    CENSORED,
+    Attribution,
+    Case,
+    Finding,
+    Outcome,
+    Scan,
+    Verdict,
+    overrides_quality,
+)
 from app.core.sides import without_unknown_sides
 from app.study.case_store import read_case
 from app.study.case_view import CaseView, open_view
@@ -55,6 +65,7 @@ class OpenCase:
     view: CaseView
     stale: str = ""  # why its results may not be shown until the scan is analysed again
     original: OpenCase | None = None  # as it lies in the folder, where this one was edited since
+    baseline: str = ""  # which one its map (b) was drawn from; "" = the answer's own map
 
     @classmethod
     def read(cls, folder: Path) -> OpenCase:
@@ -91,6 +102,32 @@ class OpenCase:
             )
             case = replace(case, prediction=hidden, attribution=None, health=None, sensitivity=None)
         return self._with(case=case, stale=reason)
+
+    def from_baseline(self, index: int) -> OpenCase:
+        """The case with its map (b) as seen from another baseline; nothing else differs.
+
+        Parameters
+        ----------
+        index
+            0 the answer's own map, then the baselines of explanation health. Where the case does
+            not keep that map, it is the case itself.
+        """
+        found, health = self.attribution, self.health
+        if index <= 0 or found is None or health is None:
+            return self
+        if index not in self._seen:
+            seen = seen_from(found, health, index - 1)
+            if seen is None:
+                return self
+            case = replace(self.case, attribution=seen[0], health=seen[1])
+            name = health.of_kind(BASELINES)[index - 1].name
+            self._seen[index] = self._with(case=case, baseline=name)
+        return self._seen[index]
+
+    @cached_property
+    def _seen(self) -> dict[int, OpenCase]:
+        """What `from_baseline` made, so that who asks twice gets the same object."""
+        return {}
 
     @property
     def is_edited(self) -> bool:
@@ -133,6 +170,13 @@ class OpenCase:
         """Whether no number may be shown anywhere."""
         prediction = self.case.prediction
         return prediction is None or prediction.outcome is Outcome.WITHHELD
+
+    @property
+    def may_be_overruled(self) -> bool:
+        """Whether its verdict withholds the number and was not overruled yet."""
+        quality = self.case.quality
+        withheld = quality is not None and quality.verdict is Verdict.WITHHELD
+        return withheld and not overrides_quality(self.case)
 
     @property
     def attribution(self) -> Attribution | None:
@@ -227,6 +271,11 @@ class OpenCase:
         with np.load(paths[0], allow_pickle=False) as stored:
             field, grid = stored.get("displacement_mm"), stored.get("displacement_affine")
             return stored["affine"], field, grid
+
+    def parcels_of(self, network: str) -> tuple[int, ...]:
+        """0-based parcels of a network, in atlas order."""
+        networks = () if self.case.signals is None else self.case.signals.networks
+        return tuple(parcel for parcel, name in enumerate(networks) if name == network)
 
     def parcel_at(self, mm: Point) -> int | None:
         """0-based parcel under a template point, None outside the atlas."""

@@ -24,9 +24,10 @@ class OpenedMap:
     space: str  # the template, or "scanner"
     values: Floats | None  # (x, y, z) on the picture's grid; None for a surface map
     unit: str
-    kind: str  # "map", "mask" or "surface"
+    kind: str  # "map", "mask", "labels", "seed" or "surface"
     notes: tuple[str, ...] = ()  # how it was brought here; shown with the layer
-    vertices: tuple[tuple[str, Floats], ...] = ()  # ("left" or "right", (vertex,))
+    vertices: tuple[tuple[str, Floats], ...] = ()  # ("left" or "right", (vertex,)); NaN: none
+    labels: bool = False  # numbers are names: they are not averaged
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -15,7 +15,6 @@ import numpy as np
 from PySide6.QtCore import QObject, Signal
 
 from app.core import wording
-from app.core.results import Verdict, overrides_quality
 from app.core.sides import ORIENTATION_UNKNOWN
 from app.gui.bindings import KeyMap
 from app.gui.diagnostics import note_action
@@ -23,7 +22,16 @@ from app.gui.history import History
 from app.gui.open_case import OpenCase, ScanPreview, grid_centre_mm, voxel_of
 from app.gui.opened_maps import OpenedMaps, ScanVolumes
 from app.gui.turns import Turns
-from app.gui.view_state import OVERLAYS, PARTS, Display, Point, Review, Selection, ViewState
+from app.gui.view_state import (
+    OVERLAYS,
+    PARTS,
+    SERIES_OVERLAYS,
+    Display,
+    Point,
+    Review,
+    Selection,
+    ViewState,
+)
 
 __all__ = [
     "OVERLAYS",
@@ -33,7 +41,6 @@ __all__ = [
     "ScanPreview",
     "Session",
     "grid_centre_mm",
-    "may_overrule",
     "voxel_of",
 ]
 
@@ -86,6 +93,14 @@ class Session(QObject):
         return self.state.selection.edge
 
     @property
+    def selected_parcels(self) -> tuple[int, ...]:
+        """The selected parcel, or those of the selected network."""
+        network, parcel = self.state.selection.network, self.parcel
+        if network is not None and self.case is not None:
+            return self.case.parcels_of(network)
+        return () if parcel is None else (parcel,)
+
+    @property
     def frame(self) -> int:
         """Index into the case's frames, first = 0."""
         return self.state.selection.frame
@@ -104,6 +119,17 @@ class Session(QObject):
     def display(self) -> Display:
         """How things are drawn."""
         return self.state.display
+
+    @property
+    def drawn(self) -> OpenCase | None:
+        """The open case as its explanation is drawn: from the baseline that was chosen.
+
+        Maps, tables and their exports show this one; the card, the report and whatever is
+        written into the case folder belong to the answer's own map, `case`.
+        """
+        if self.case is None:
+            return None
+        return self.case.from_baseline(self.state.explain.baseline)
 
     # what is open -----------------------------------------------------------
 
@@ -210,7 +236,12 @@ class Session(QObject):
     # the selection ----------------------------------------------------------
 
     def select(self, **changes: Any) -> None:
-        """Change fields of `Selection` together and tell each once; no entry of the history."""
+        """Change fields of `Selection` together and tell each once; no entry of the history.
+
+        A parcel or a connection takes the place of a network.
+        """
+        if changes.get("parcel") is not None or changes.get("edge") is not None:
+            changes.setdefault("network", None)
         selection = replace(self.state.selection, **changes)
         state = replace(self.state, selection=selection)
         self.history.note(state)
@@ -247,8 +278,17 @@ class Session(QObject):
         self.select(frames=(ends[0], ends[1]))
 
     def select_network(self, network: str | None) -> None:
-        """Select a network everywhere."""
-        self.select(network=network)
+        """Select a network everywhere, in place of parcel and connection: one entry to undo."""
+        self._replace_selection(f"Network: {network}", network=network)
+
+    def clear_selection(self) -> None:
+        """Select nothing any more; crosshair and frame cursor stay. One entry to undo."""
+        self._replace_selection("Selection cleared", network=None, frames=None)
+
+    def _replace_selection(self, words: str, **changes: Any) -> None:
+        selection = replace(self.state.selection, parcel=None, edge=None, **changes)
+        if selection != self.state.selection:
+            self.history.push(words, replace(self.state, selection=selection))
 
     def select_point(self, mm: Point) -> None:
         """Move the crosshair in template space; the parcel under it becomes selected."""
@@ -299,24 +339,13 @@ class Session(QObject):
 
     def restore(self, state: ViewState) -> None:
         """Show a saved state of what is open; the history starts anew from it."""
-        state = replace(state, selection=self._inside(state.selection))
+        signals = self.case.case.signals if self.case is not None else None
+        networks = () if signals is None else signals.networks
+        inside = state.selection.within(networks, self.frame_count)
+        state = replace(state, selection=inside)
         state = state.with_settings_of(self.state)
         self.history.clear(state)
         self._show(state)
-
-    def _inside(self, selection: Selection) -> Selection:
-        """A selection without what the open case does not have."""
-        signals = self.case.case.signals if self.case is not None else None
-        parcels = 0 if signals is None else len(signals.parcel_names)
-        last = max(self.frame_count - 1, 0)
-        parcel, edge, frames = selection.parcel, selection.edge, selection.frames
-        return replace(
-            selection,
-            parcel=parcel if parcel is not None and 0 <= parcel < parcels else None,
-            edge=edge if edge is not None and all(0 <= p < parcels for p in edge) else None,
-            frame=min(max(selection.frame, 0), last),
-            frames=frames if frames is not None and 0 <= frames[0] <= frames[1] <= last else None,
-        )
 
     def _go_to(self, state: ViewState) -> None:
         """What the history shows: the application's preferences stay as they are."""
@@ -334,29 +363,26 @@ class Session(QObject):
         before, after = old.selection, new.selection
         if (before.crosshair_mm, before.native_mm) != (after.crosshair_mm, after.native_mm):
             self.crosshair_changed.emit()
-        framed = old.selection.frames != new.selection.frames and new.display.overlay == "series"
+        framed = old.selection.frames != new.selection.frames
+        framed = framed and new.display.overlay in SERIES_OVERLAYS
+        rebased = old.explain.baseline != new.explain.baseline
         for part in PARTS:
-            # the series map is of the selected frames: whoever draws it hears of them here
-            if getattr(old, part) != getattr(new, part) or (framed and part == "display"):
+            # the series map is of the selected frames, and every map (b) of the chosen baseline:
+            # whoever draws them hears of it here
+            redrawn = part == "display" and (framed or rebased)
+            if redrawn or getattr(old, part) != getattr(new, part):
                 getattr(self, f"{part}_changed").emit()
         self.state_changed.emit()
 
     # how new runs start -------------------------------------------------------
+
+    @property
+    def may_overrule(self) -> bool:
+        """Whether overruling is offered: research mode, and a verdict that can be overruled."""
+        return self.research_wanted and self.case is not None and self.case.may_be_overruled
 
     def set_research_wanted(self, wanted: bool) -> None:
         """Whether new runs start in research mode; each run can still say otherwise."""
         if wanted != self.research_wanted:
             self.research_wanted = wanted
             self.research_wanted_changed.emit()
-
-
-def may_overrule(session: Session) -> bool:
-    """Whether overruling is offered: research mode, a verdict that withholds, not overruled yet."""
-    case = session.case.case if session.case is not None else None
-    return (
-        session.research_wanted
-        and case is not None
-        and case.quality is not None
-        and case.quality.verdict is Verdict.WITHHELD
-        and not overrides_quality(case)
-    )

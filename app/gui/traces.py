@@ -1,41 +1,27 @@
 """Time series of parcels, voxels and masks over the volumes of the file; nothing here draws.
 
 A trace is named by its key: "parcel:<n>" (0-based, atlas order), "voxel:<i>,<j>,<k>" (of the
-scan's own grid) or "mask:<sha256>" (the mean inside a mask on that grid).
+scan's own grid), "network:<name>" (the mean over a network's parcels), "mask:<sha256>" (the mean
+inside a mask), "mask:<sha256>:<label>" (inside one label of an image) or
+"sphere:<space>,<x>,<y>,<z>,<radius>" (in mm; the space is "template" or "scanner").
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable
 from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from app.connectome.roi import moved_voxels, sphere_inside
 from app.core.arrays import Floats, Ints
-from app.core.errors import AppError
-from app.core.results import CleanSignals
-from app.gui.open_case import OpenCase
+from app.core.explanation_wording import headed
 from app.gui.opened_maps import OpenedMap
-from app.gui.session import Session, voxel_of
-from app.gui.view_state import Plots
-from app.study.files import replace_file, storage_errors
-from app.study.tables import table
+from app.gui.session import Point, Session, voxel_of
+from app.gui.trace_values import Trace
+from app.gui.view_state import SCAN_OVERLAYS, SERIES_OVERLAYS
 
 MOST_HELD = 6
-
-
-@dataclass(frozen=True, slots=True)
-class Trace:
-    """One time series; `raw` may begin before the first frame of the case."""
-
-    key: str
-    name: str
-    raw: Floats  # (volume,), scanner units, of `volumes`
-    volumes: Floats  # (volume,), in the file, first = 0
-    cleaned: Floats | None  # (frame,), percent or scanner units; None for voxels
-    first_frame: int  # volume in the file of `cleaned`'s first row
 
 
 def parcel_key(parcel: int) -> str:
@@ -49,13 +35,16 @@ def voxel_key(voxel: tuple[int, int, int]) -> str:
 
 
 def current_key(session: Session, *, native: bool = False) -> str:
-    """The trace that follows the selection: parcel or voxel; "" where there is none.
+    """The trace that follows the selection: parcel, network or voxel; "" where there is none.
 
     The voxel is the one under the template's crosshair, or with `native` under the scan's own.
     """
     if native or session.case is None or session.state.plots.trace == "voxel":
         voxel = _voxel_here(session, native=native)
         return "" if voxel is None else voxel_key(voxel)
+    network = session.state.selection.network
+    if network is not None:
+        return f"network:{network}"
     return "" if session.parcel is None else parcel_key(session.parcel)
 
 
@@ -72,6 +61,16 @@ def _voxel_here(session: Session, *, native: bool) -> tuple[int, int, int] | Non
     voxel = voxel_of(np.asarray(volumes.affine), mm)
     inside = zip(voxel, volumes.stored.shape[:3], strict=True)
     return voxel if all(0 <= index < size for index, size in inside) else None
+
+
+def more(session: Session, trace: Trace) -> str:
+    """What is said of the selected parcel's trace beside its name: network and coverage."""
+    signals = session.case.case.signals if session.case is not None else None
+    parcel = session.parcel
+    if not trace.key.startswith("parcel") or signals is None or parcel is None:
+        return ""
+    share = signals.coverage[parcel] * 100
+    return f"  \N{MIDDLE DOT}  {signals.networks[parcel]}  \N{MIDDLE DOT}  coverage {share:.0f} %"
 
 
 def hold(session: Session, *, native: bool = False) -> None:
@@ -102,7 +101,9 @@ def trace_of(session: Session, key: str) -> Trace | None:
             return _voxel(session, key, (i, j, k))
     except ValueError:
         return None
-    return _mask(session, key, what) if kind == "mask" else None
+    if kind == "network":
+        return _network(session, key, what)
+    return _region(session, key) if kind in ("mask", "sphere") else None
 
 
 def _parcel(session: Session, key: str, parcel: int) -> Trace | None:
@@ -117,7 +118,56 @@ def _parcel(session: Session, key: str, parcel: int) -> Trace | None:
         signals.first_frame + np.arange(len(raw), dtype=float),
         np.asarray(signals.cleaned[:, parcel], dtype=np.float64),
         signals.first_frame,
+        _moved(session, [parcel]),
     )
+
+
+def _network(session: Session, key: str, network: str) -> Trace | None:
+    """The mean over the parcels of a network that the scan covers, each counting the same."""
+    opened = session.case
+    signals = opened.case.signals if opened is not None else None
+    if opened is None or signals is None:
+        return None
+    parcels = [p for p in opened.parcels_of(network) if signals.coverage[p] > 0.0]
+    if not parcels:
+        return None
+    raw = np.asarray(signals.raw[:, parcels], dtype=np.float64).mean(axis=1)
+    return Trace(
+        key,
+        f"{network} network, mean of {len(parcels)} parcels",
+        raw,
+        signals.first_frame + np.arange(len(raw), dtype=float),
+        np.asarray(signals.cleaned[:, parcels], dtype=np.float64).mean(axis=1),
+        signals.first_frame,
+        _moved(session, parcels),
+    )
+
+
+def _moved(session: Session, parcels: list[int]) -> Floats | None:
+    """(frame,) what each frame of these parcels moved together, while a series map is drawn."""
+    kind = session.display.overlay
+    opened = session.drawn if kind in SCAN_OVERLAYS else session.case
+    found = opened.attribution if opened is not None else None
+    if kind not in SERIES_OVERLAYS or found is None:
+        return None
+    branch = found.scan if kind in SCAN_OVERLAYS else found.branches
+    return np.asarray(np.asarray(branch.per_parcel_frame)[parcels].sum(axis=0), dtype=np.float64)
+
+
+def moved_words(session: Session) -> str:
+    """What the plot of `Trace.moved` is called; "" while no series map is drawn."""
+    kind, opened = session.display.overlay, session.drawn
+    if kind not in SERIES_OVERLAYS or opened is None or opened.attribution is None:
+        return ""
+    letter = "(b)" if kind in SCAN_OVERLAYS else "(a)"
+    return headed(f"Moved {letter}, log-odds", moved_baseline(session))
+
+
+def moved_baseline(session: Session) -> str:
+    """Which baseline the frames of a series map (b) are of, where it is not the answer's own."""
+    drawn = session.drawn
+    shows = session.display.overlay in SCAN_OVERLAYS
+    return drawn.baseline if shows and drawn is not None else ""
 
 
 def _voxel(session: Session, key: str, voxel: tuple[int, int, int]) -> Trace | None:
@@ -132,38 +182,88 @@ def _voxel(session: Session, key: str, voxel: tuple[int, int, int]) -> Trace | N
 
 
 def mask_key(session: Session) -> str:
-    """The trace of the mask in the uppermost visible layer that holds one; "" without."""
+    """The trace of the uppermost visible layer that holds a mask, or the label at the crosshair.
+
+    "" without such a layer, and where the crosshair stands on no label.
+    """
     for layer in reversed(session.state.slices.layers):
         opened = session.maps.find(layer.source)
-        if layer.visible and opened is not None and opened.kind == "mask":
+        if not layer.visible or opened is None or opened.values is None:
+            continue
+        if opened.kind == "mask":
             return f"mask:{opened.sha256}"
+        if opened.kind == "labels":
+            label = _label_here(session, opened)
+            return f"mask:{opened.sha256}:{label}" if label else ""
     return ""
 
 
-def _mask(session: Session, key: str, sha256: str) -> Trace | None:
-    """The mean inside a mask, once `mask_values` was computed and kept by `keep_mask`."""
-    values = _MASKS.get(session, {}).get(_mask_id(session, key))
-    opened = session.maps.find(f"file:{sha256}")
-    if values is None or opened is None:
+def _label_here(session: Session, opened: OpenedMap) -> int:
+    view = session.case.view if session.case is not None else None
+    native = opened.space == "scanner"
+    affine = None if view is None else view.native_affine if native else view.affine
+    if affine is None and native and session.preview is not None:
+        affine = session.preview.scan.affine
+    if affine is None or opened.values is None:
+        return 0
+    voxel = voxel_of(np.asarray(affine), session.native_mm if native else session.crosshair_mm)
+    inside = all(0 <= i < n for i, n in zip(voxel, opened.values.shape, strict=True))
+    return int(opened.values[voxel]) if inside else 0
+
+
+def sphere_key(session: Session, *, native: bool = False) -> str:
+    """The trace of a sphere at the crosshair, of the radius that was chosen last."""
+    native = native or session.case is None
+    space, mm = ("scanner", session.native_mm) if native else ("template", session.crosshair_mm)
+    numbers = ",".join(f"{value:.2f}" for value in (*mm, session.state.plots.sphere_mm))
+    return f"sphere:{space},{numbers}"
+
+
+def sphere_of(key: str) -> tuple[str, Point, float] | None:
+    """Space, centre in mm and radius in mm of a sphere's key; None for any other key."""
+    kind, _, what = key.partition(":")
+    space, *numbers = what.split(",")
+    if kind != "sphere" or len(numbers) != 4:
         return None
+    x, y, z, radius = (float(number) for number in numbers)
+    return space, (x, y, z), radius
+
+
+def _region(session: Session, key: str) -> Trace | None:
+    """The mean inside a mask or sphere, once `mask_work` was computed and kept by `keep_mask`."""
+    values = _MASKS.get(session, {}).get(_mask_id(session, key))
+    if values is None:
+        return None
+    ball = sphere_of(key)
+    if ball is not None:
+        space, (x, y, z), radius = ball
+        name = f"sphere of {radius:g} mm at {x:g} {y:g} {z:g} mm ({space})"
+    else:
+        _, sha256, *label = key.split(":")
+        opened = session.maps.find(f"file:{sha256}")
+        if opened is None:
+            return None
+        name = f"mask {opened.name}" + "".join(f", label {one}" for one in label)
     volumes = np.arange(len(values), dtype=float)
-    return Trace(key, f"mask {opened.name}", values, volumes, None, _first(session))
+    return Trace(key, name, values, volumes, None, _first(session))
 
 
 def mask_missing(session: Session, key: str) -> bool:
-    """Whether a mask's mean can be computed and was not yet."""
-    there = session.volumes is not None and key.startswith("mask:")
-    there = there and session.maps.find(f"file:{key.removeprefix('mask:')}") is not None
+    """Whether the mean in a mask or sphere can be computed and was not yet."""
+    kind, _, what = key.partition(":")
+    there = session.volumes is not None
+    if kind == "mask":
+        there = there and session.maps.find(f"file:{what.partition(':')[0]}") is not None
+    elif kind != "sphere":
+        return False
     return there and _mask_id(session, key) not in _MASKS.get(session, {})
 
 
 def mask_work(session: Session, key: str) -> Callable[[], Floats]:
     """The computation for a thread: it reads all volumes. What it needs is taken now."""
-    volumes, opened = session.volumes, session.maps.find(f"file:{key.removeprefix('mask:')}")
-    case = session.case
+    volumes = session.volumes
     assert volumes is not None
-    assert opened is not None
-    voxels = _mask_voxels(opened, case, volumes.stored.shape[:3], np.asarray(volumes.affine))
+    voxels = _voxels_inside(session, key, volumes.stored.shape[:3], np.asarray(volumes.affine))
 
     def work() -> Floats:
         if not voxels.size:
@@ -178,6 +278,32 @@ def mask_work(session: Session, key: str) -> Callable[[], Floats]:
     return work
 
 
+def _voxels_inside(session: Session, key: str, shape: tuple[int, ...], affine: Floats) -> Ints:
+    """(voxel, 3) voxels of the scan inside a mask or sphere, each once."""
+    none = np.zeros((0, 3), dtype=int)
+    case, ball = session.case, sphere_of(key)
+    view = case.view if case is not None else None
+    if ball is not None:
+        space, centre, radius = ball
+        if space == "scanner":
+            return np.argwhere(sphere_inside(centre, radius, affine, shape))
+        if view is None or view.affine is None or view.labels is None:
+            return none
+        inside = sphere_inside(centre, radius, view.affine, view.labels.shape)
+    else:
+        _, sha256, *label = key.split(":")
+        opened = session.maps.find(f"file:{sha256}")
+        if opened is None or opened.values is None:
+            return none
+        values = np.asarray(opened.values)
+        inside = values == float(label[0]) if label else values > 0
+        if opened.space == "scanner":
+            return np.argwhere(inside) if values.shape == shape else none
+    if case is None or view is None or view.affine is None:
+        return none
+    return moved_voxels(inside, view.affine, case.scanner_point, shape, affine)
+
+
 def keep_mask(session: Session, key: str, values: Floats) -> None:
     """Keep what `mask_work` gave as long as the session lives."""
     _MASKS.setdefault(session, {})[_mask_id(session, key)] = values
@@ -190,27 +316,6 @@ def _mask_id(session: Session, key: str) -> str:
     return f"{key} of {session.scan_sha256}"
 
 
-def _mask_voxels(
-    opened: OpenedMap, case: OpenCase | None, shape: tuple[int, ...], affine: Floats
-) -> Ints:
-    """(voxel, 3) voxels of the scan inside a mask, each once."""
-    none = np.zeros((0, 3), dtype=int)
-    if opened.values is None:
-        return none
-    inside = np.argwhere(np.asarray(opened.values) > 0)
-    if opened.space == "scanner":
-        return inside if opened.values.shape == shape else none
-    if case is None or case.view.affine is None:
-        return none
-    grid = np.asarray(case.view.affine)
-    points = inside @ grid[:3, :3].T + grid[:3, 3]
-    moved = [case.scanner_point((x, y, z)) for x, y, z in points.tolist()]
-    found = [voxel_of(affine, mm) for mm in moved if mm is not None]
-    voxels = np.unique(np.array(found, dtype=int).reshape(-1, 3), axis=0)
-    kept: Ints = voxels[((voxels >= 0) & (voxels < np.array(shape))).all(axis=1)]
-    return kept
-
-
 def _first(session: Session) -> int:
     signals = session.case.case.signals if session.case is not None else None
     return 0 if signals is None else signals.first_frame
@@ -221,105 +326,3 @@ def repetition_time_s(session: Session) -> float:
     if session.case is not None:
         return session.case.case.scan.repetition_time_s
     return session.preview.scan.repetition_time_s if session.preview is not None else 1.0
-
-
-def percent_change(values: Floats) -> Floats:
-    """Percent of the mean over time; NaN where the mean is 0."""
-    mean = float(np.nanmean(values)) if np.isfinite(values).any() else 0.0
-    if mean == 0.0:
-        return np.full(np.shape(values), np.nan)
-    changed: Floats = 100.0 * (np.asarray(values, dtype=np.float64) / mean - 1.0)
-    return changed
-
-
-def spectrum(values: Floats, seconds: float) -> tuple[Floats, Floats]:
-    """One-sided amplitude over frequency in Hz, without the mean.
-
-    A Hann window keeps slow drifts from leaking; amplitudes are corrected for it, so a sine of
-    amplitude A on a bin shows A. NaN counts as the mean.
-    """
-    series = np.asarray(values, dtype=np.float64)
-    centred = (
-        np.nan_to_num(series - np.nanmean(series)) if np.isfinite(series).any() else series * 0
-    )
-    window = np.hanning(series.size)
-    amplitude = 2.0 * np.abs(np.fft.rfft(centred * window)) / max(float(window.sum()), 1e-12)
-    return np.fft.rfftfreq(series.size, seconds), np.asarray(amplitude)
-
-
-def drawn_points(trace: Trace, plots: Plots, seconds: float) -> dict[str, tuple[Floats, Floats]]:
-    """ "raw" and "cleaned" -> frames (or Hz) and values, as the view's state wants them drawn."""
-    raw = percent_change(trace.raw) if plots.percent else trace.raw
-    series = {"raw": raw} | ({} if trace.cleaned is None else {"cleaned": trace.cleaned})
-    if plots.series == "spectrum":
-        return {name: spectrum(values, seconds) for name, values in series.items()}
-    frames = np.arange(len(raw), dtype=float)
-    across = {"raw": trace.volumes - trace.first_frame, "cleaned": frames}
-    return {name: (across[name][: len(values)], values) for name, values in series.items()}
-
-
-def axis_words(signals: CleanSignals | None, plots: Plots) -> str:
-    """What the axis below the traces counts."""
-    if plots.series == "spectrum":
-        return "Frequency, Hz"
-    unused = 0 if signals is None else int((~np.asarray(signals.good_frames)).sum())
-    return "Volume in the file (first = 0)" + f"; {unused} not used" * bool(unused)
-
-
-def traces_tsv(traces: Sequence[Trace], seconds: float) -> bytes:
-    """One row a volume of the file: volume, time in s, and each trace as it is stored.
-
-    Raw values are in scanner units whatever is shown; ``n/a`` where a trace has no value.
-    """
-    first = int(min((trace.volumes[0] for trace in traces), default=0))
-    last = int(max((trace.volumes[-1] for trace in traces), default=-1))
-    volumes = np.arange(first, last + 1)
-    header, columns = ["volume", "time_s"], [volumes, volumes * seconds]
-    for trace in traces:
-        header.append(f"{trace.name}, raw")
-        columns.append(_over(volumes, trace.volumes, trace.raw))
-        if trace.cleaned is not None:
-            rows = trace.first_frame + np.arange(len(trace.cleaned))
-            header.append(f"{trace.name}, cleaned")
-            columns.append(_over(volumes, rows, trace.cleaned))
-    return table(tuple(header), *columns)
-
-
-def save_traces(path: Path, traces: Sequence[Trace], seconds: float) -> str:
-    """Write `traces_tsv`, whole or not at all; says how it went."""
-    try:
-        with storage_errors():
-            replace_file(path, traces_tsv(traces, seconds))
-    except AppError as error:
-        return f"{error.message} {error.hint}".strip()
-    return f"Time series exported: {len(traces)}."
-
-
-def drawn_rows(
-    drawn: Mapping[str, tuple[Floats, Floats]], first_frame: int | None
-) -> tuple[tuple[str, ...], list[tuple[int | float, ...]]]:
-    """Names of columns, and one row for each place of what is drawn.
-
-    Parameters
-    ----------
-    drawn
-        Name -> places along the axis and values there.
-    first_frame
-        Volume in the file of frame 0; None where the places are frequencies.
-    """
-    grid = np.unique(np.concatenate([across for across, _ in drawn.values()]))
-    made = np.full((len(grid), len(drawn)), np.nan)
-    for column, (across, up) in enumerate(drawn.values()):
-        made[np.searchsorted(grid, across), column] = up
-    head = "frequency, Hz" if first_frame is None else "volume"
-    rows: list[tuple[int | float, ...]] = [
-        (float(at) if first_frame is None else int(at) + first_frame, *values)
-        for at, values in zip(grid.tolist(), made.tolist(), strict=True)
-    ]
-    return (head, *drawn), rows
-
-
-def _over(volumes: Ints, own: Floats | Ints, values: Floats) -> Floats:
-    made = np.full(len(volumes), np.nan)
-    made[np.asarray(own, dtype=int) - int(volumes[0])] = values
-    return made

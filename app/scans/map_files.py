@@ -25,6 +25,7 @@ _SCANNER_NAMES = ("scanner", "native", "individual", "boldref", "bold", "func", 
 _ENTITY = re.compile(r"(?:^|_)space-([A-Za-z0-9]+)")
 _MAXIMUM_SIDECAR_BYTES = 1 << 20
 _SCANNER_CODE, _TALAIRACH_CODE, _MNI_CODE = 1, 3, 4
+_MOST_LABELS = 2000
 _SAME_MM = 0.01  # grids whose corners differ less are the same
 
 
@@ -45,7 +46,7 @@ class PlacedMap:
     name: str  # the file's name without its ending
     space: str
     values: NDArray[np.float32]  # (x, y, z) on the grid; 0 outside and where there was no number
-    kind: str  # "map" or "mask"
+    kind: str  # "map", "mask" (0 and one other value) or "labels" (whole positive numbers)
     unit: str
     notes: tuple[str, ...]  # how it was brought here, for the reader
 
@@ -68,7 +69,8 @@ def read_map(path: Path, grids: tuple[Grid, ...]) -> PlacedMap:
         data = np.where(there, data, 0.0)
     distinct = np.unique(data[data != 0])
     mask = distinct.size == 1
-    labels = mask or (np.issubdtype(stored.data.dtype, np.integer) and distinct.size < 2000)
+    whole = np.issubdtype(stored.data.dtype, np.integer)
+    labels = mask or (whole and distinct.size < _MOST_LABELS)
     if not _same_grid(stored, grid):
         way = "nearest neighbour" if labels else "linear interpolation"
         mm = " x ".join(f"{s:g}" for s in np.round(_size_mm(stored.affine), 2))
@@ -90,7 +92,7 @@ def read_map(path: Path, grids: tuple[Grid, ...]) -> PlacedMap:
         re.sub(r"\.nii(\.gz)?$", "", path.name),
         grid.space,
         values,
-        "mask" if mask else "map",
+        "mask" if mask else "labels" if labels and (distinct > 0).all() else "map",
         unit[:24] if isinstance(unit, str) else "no unit stated",
         tuple(notes),
     )

@@ -14,6 +14,7 @@ def open_maps(arguments: Mapping[str, Any], progress: Progress) -> dict[str, Any
     import numpy as np
 
     from app.scans.map_files import Grid, read_map
+    from app.scans.surface_maps import is_surface_map
     from app.study.files import storage_errors
 
     grids = tuple(
@@ -25,6 +26,9 @@ def open_maps(arguments: Mapping[str, Any], progress: Progress) -> dict[str, Any
     found = []
     with progress.stage("Open"):
         for index, path in enumerate(paths):
+            if is_surface_map(path):
+                found.append(_open_surface(path, arguments))
+                continue
             placed = read_map(path, grids)
             target = Path(arguments["scratch"]) / f"map-{placed.sha256[:16]}-{placed.space}.npy"
             with storage_errors():
@@ -43,6 +47,31 @@ def open_maps(arguments: Mapping[str, Any], progress: Progress) -> dict[str, Any
             )
             progress.step((index + 1) / len(paths))
     return {"maps": found}
+
+
+def _open_surface(path: Path, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """One surface map with its partner beside it; ``values`` is an ``.npz`` of both sides."""
+    import numpy as np
+
+    from app.scans.surface_maps import MESH, read_surface_map
+    from app.study.files import storage_errors
+
+    placed = read_surface_map(path, arguments["vertices"])
+    target = Path(arguments["scratch"]) / f"map-{placed.sha256[:16]}-surface.npz"
+    with storage_errors():
+        np.savez(target, *(values for _, values in placed.sides))
+    return {
+        "sha256": placed.sha256,
+        "name": placed.name,
+        "space": MESH,
+        "kind": "surface",
+        "unit": placed.unit,
+        "labels": placed.labels,
+        "sides": [side for side, _ in placed.sides],
+        "notes": list(placed.notes),
+        "values": str(target),
+        "path": str(path),
+    }
 
 
 def seed_map(arguments: Mapping[str, Any], progress: Progress) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +15,21 @@ from app.worker.requests import new_job_id
 MAP_LIMIT_S = 300.0
 
 
-def open_maps_job(paths: list[Path], grids: list[dict[str, Any]], scratch: Path) -> Job:
+def open_maps_job(
+    paths: list[Path],
+    grids: list[dict[str, Any]],
+    scratch: Path,
+    vertices: Mapping[str, int] | None = None,
+) -> Job:
     """Decode maps and bring them onto pictures; answers ``maps``, a list of facts.
 
-    `grids` are made by `grid_of`.
+    `grids` are made by `grid_of`; `vertices` says how many the drawn surface has on each side.
     """
     arguments = {
         "paths": [str(path.absolute()) for path in paths],
         "grids": grids,
         "scratch": str(scratch),
+        "vertices": dict(vertices or {}),
     }
     return Job("open_maps", arguments, new_job_id(), time_limit_s=MAP_LIMIT_S)
 

@@ -226,7 +226,7 @@ def test_that_outcomes_are_sealed_until_their_plan_is_locked(
     page, state = opened.cohort.page(), opened.cohort.state
     plan = tmp_path / "plan.toml"
     plan.write_text("")
-    words = {"sub-01": ["7 to 4.2 (\N{MINUS SIGN}40 %): responder", "NRS fall >= 30 %"],
+    words = {"sub-01": ["responder: 7 to 4.2 (\N{MINUS SIGN}40 %)", "NRS fall >= 30 %"],
              "sub-02": ["unknown", "NRS fall >= 30 %"]}  # fmt: skip
     worker.answers["cohort_outcomes"] = lambda _job, _event: {"locked": "a", "outcomes": words}
     page.learning.plan.setText(str(plan))
@@ -244,7 +244,7 @@ def test_that_outcomes_are_sealed_until_their_plan_is_locked(
     asked = worker.jobs[-1].arguments
     assert asked["people"][0] == ["sub-01", "sub-01", ""]
     assert asked["table"] == str(tmp_path / "bids" / "participants.tsv")
-    assert _cell(opened, 0, "Outcome").endswith("responder")
+    assert _cell(opened, 0, "Outcome").startswith("responder: 7")
     assert _cell(opened, 0, "Definition") == "NRS fall >= 30 %"
     assert "unknown\tNRS fall >= 30 %" in page.participants.export_text()
     page.participants.search.setText("responder 40")

@@ -14,8 +14,9 @@ import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QLabel, QWidget
 
-from app.core.explanation_wording import frames_map
-from app.core.progress import Progress
+from app.core.errors import CancelledError
+from app.core.explanation_wording import frames_map, health_estimate
+from app.core.progress import Progress, ProgressEvent
 from app.core.results import Outcome
 from app.gui.connections import shown_connections
 from app.gui.main_window.states import step_states
@@ -181,15 +182,15 @@ def test_that_another_baseline_brings_its_own_figures_and_undo_brings_them_back(
 ) -> None:
     view = find(judged, "explain", HealthView)
     before = view.figures.text()
-    assert view.baseline.count() == 3
-    view.baseline.setCurrentIndex(2)
-    view.baseline.activated.emit(2)
+    assert view.baseline_box.count() == 3
+    view.baseline_box.setCurrentIndex(2)
+    view.baseline_box.activated.emit(2)
     assert view.figures.text() != before
-    assert "agreement with the map as shown" in view.figures.text()
+    assert "agreement with the answer's own map" in view.figures.text()
     assert judged.session.state.explain.baseline == 2
     judged.session.history.stack.undo()
     assert view.figures.text() == before
-    assert view.baseline.currentIndex() == 0
+    assert view.baseline_box.currentIndex() == 0
 
 
 def test_that_unstable_parcels_are_hatched_and_leave_the_lists(judged: MainWindow) -> None:
@@ -241,12 +242,52 @@ def test_that_the_button_asks_the_worker_and_the_answer_fills_the_page(
     view = find(window, "explain", HealthView)
     assert "not computed yet" in words_of(view)
     qtbot.mouseClick(view.compute, Qt.MouseButton.LeftButton)
-    qtbot.waitUntil(lambda: view.compute.isHidden(), timeout=5000)
+    qtbot.waitUntil(lambda: view.work.isHidden(), timeout=5000)
     (job,) = [one for one in worker.jobs if one.name == "explain"]
     assert job.arguments["health"] is True
     assert job.arguments["sensitivity"] is False
     assert "Token orders (2)" in words_of(view)
     assert window.step == "explain"  # the page that asked stays
+
+
+def test_that_health_says_how_long_it_takes_shows_how_far_it_is_and_can_be_cancelled(
+    window: MainWindow, worker: FakeWorker, case_folders: dict[str, Path], qtbot: Any
+) -> None:
+    told: list[Callable[[Any], None]] = []
+
+    def answer(job: Job, tell: Callable[[Any], None]) -> dict[str, Any]:
+        told.append(tell)
+        assert worker._event(job.job_id).wait(20)
+        raise CancelledError("health")
+
+    worker.answers["explain"] = answer
+    window.actions_.open_case(case_folders["result"])
+    view = find(window, "explain", HealthView)
+    opened = window.session.case
+    assert opened is not None
+    assert opened.case.provenance is not None
+    maps = opened.case.provenance.stage_seconds.get("explain", 0.0)
+    assert view.work.told.full_text() == health_estimate({"explain": maps} if maps else {})
+    assert health_estimate({}) == "Takes some minutes."
+    assert health_estimate({"explain": 30.0}) == (
+        "About 50 s: the maps took 30 s where the case was made."
+    )
+    assert "About 3 min" in health_estimate({"explain": 110.0})
+    qtbot.mouseClick(view.compute, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: bool(told))
+    (job,) = [one for one in worker.jobs if one.name == "explain"]
+    assert not view.compute.isEnabled()
+    qtbot.mouseClick(view.compute, Qt.MouseButton.LeftButton)  # nothing is begun twice
+    window.jobs.progressed.emit(
+        job.job_id, ProgressEvent("health", 0, 2, 0.4, "token orders: 1", 60.0, 90.0)
+    )
+    assert view.work.bar.value() == 400
+    assert view.work.told.full_text() == "40 %, about 2 min left, token orders: 1"
+    window.progress.seconds_elapsed = 3.0
+    qtbot.mouseClick(view.work.cancel, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(view.compute.isEnabled, timeout=5000)
+    assert view.work.cancel.isHidden()
+    assert len([one for one in worker.jobs if one.name == "explain"]) == 1
 
 
 def test_that_the_strip_shows_each_variant_and_says_that_it_is_no_answer(

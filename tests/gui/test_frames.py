@@ -18,7 +18,7 @@ from app.core.results import CENSORED
 from app.gui.main_window.window import MainWindow
 from app.gui.opened_maps import OpenedMap, ScanVolumes
 from app.gui.session import OpenCase, ScanPreview
-from app.gui.traces import spectrum
+from app.gui.trace_values import spectrum
 from app.gui.view_state import Layer
 from app.gui.views import (
     CardView,

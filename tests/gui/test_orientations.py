@@ -106,7 +106,7 @@ def test_that_space_is_never_mirrored(
     assert opened is not None
     assert opened.case.signals is not None
     left = np.array([side == "L" for side in opened.case.signals.hemispheres])
-    scene.set_outline(None)
+    scene.set_outline(())
     scene.set_cursor(None)
     scene.set_colours(np.tile(np.array([[255, 0, 0]], np.uint8), (len(left), 1)), left)
     # Standing before a face, its left is on one's right; from behind, on one's left.

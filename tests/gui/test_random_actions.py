@@ -113,6 +113,7 @@ class Actions(RuleBasedStateMachine):
     """Rules are what a person can do; invariants are what must hold after each of them."""
 
     bench: Bench
+    done = 0  # by all examples together
 
     def __init__(self) -> None:
         super().__init__()
@@ -267,6 +268,7 @@ class Actions(RuleBasedStateMachine):
     @invariant()
     def all_show_the_same_participant_and_selection(self) -> None:
         """Once all is drawn; checked before the other invariants, which come by name."""
+        type(self).done += 1
         self.hurried = max(self.hurried - 1, 0)
         settle(None if self.hurried else self.window)
         if self.hurried:
@@ -345,12 +347,12 @@ def bench(
 
 
 def test_that_no_order_of_actions_breaks_the_window(bench: Bench) -> None:
-    Actions.bench = bench
+    Actions.bench, Actions.done = bench, 0
     many = COUNT > 1000
     run_state_machine_as_test(
         Actions,
         settings=settings(
-            max_examples=max(COUNT // STEPS_EACH, 1),
+            max_examples=int(1.1 * COUNT) // STEPS_EACH + 2,  # some end early
             stateful_step_count=STEPS_EACH,
             deadline=None,
             derandomize=not many,
@@ -360,3 +362,4 @@ def test_that_no_order_of_actions_breaks_the_window(bench: Bench) -> None:
             suppress_health_check=list(HealthCheck),
         ),
     )
+    assert Actions.done >= COUNT

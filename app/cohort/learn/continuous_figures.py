@@ -25,7 +25,10 @@ from app.core.arrays import Floats, Ints
 
 BASELINE_LABEL = "Score before treatment alone"
 MEAN_LABEL = "Mean improvement alone"
-RIDGE, MAPPED = "ridge regression", "log-odds of the responder model, mapped by the inner folds"
+RIDGE, MAPPED = (
+    "ridge regression on the same features",
+    "log-odds of the responder model, mapped by the inner folds",
+)
 MOST_DRAWS = 2000
 
 

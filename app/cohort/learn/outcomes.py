@@ -28,7 +28,7 @@ RESPONDER, OTHER = "responder", "non-responder"
 class MeasuredOutcome:
     """What the table says of one person at one visit."""
 
-    words: str  # "7.0 to 4.2 (−40 %): responder"
+    words: str  # "responder: 7 to 4.2 (−40 %)"
     definition: str  # of the plan that was locked
 
 
@@ -101,10 +101,10 @@ def outcome_words(plan: Plan, cell: str, row: Mapping[str, str]) -> str:
     if wanted.kind == "label":
         return answer
     if wanted.kind == "percent_improvement":
-        return f"improvement {value:g} %: {answer}"
+        return f"{answer}: improvement {value:.3g} %"
     if wanted.kind == "points_improvement":
-        return f"improvement {value:g}: {answer}"
+        return f"{answer}: improvement {value:.3g}"
     if not np.isfinite(before):
-        return f"{value:g}: {answer}"
+        return f"{answer}: {value:.3g}"
     change = f" ({signed(100.0 * (value - before) / before, 0)} %)" if before else ""
-    return f"{before:g} to {value:g}{change}: {answer}"
+    return f"{answer}: {before:.3g} to {value:.3g}{change}"

@@ -40,7 +40,7 @@ def continuous_lines(figures: Figures) -> list[str]:
     beyond = f"beyond the {alone['label'][:1].lower()}{alone['label'][1:]}"
     shown = explained["interval"] and explained["interval"][0] > 0.0
     lines = [
-        f"{one['label']}, {one['by']}: R\N{SUPERSCRIPT TWO} "
+        f"{one['label']} ({one['by']}): R\N{SUPERSCRIPT TWO} "
         f"{spread(explained['difference'], explained['interval'], '+.2f')} {beyond}"
         + ("." if shown else ": nothing beyond it is shown."),
         f"Correlation {spread(one['r'], one['r_interval'], '+.2f')}; mean absolute error "

@@ -41,6 +41,7 @@ from app.models.card import read_card
 from app.models.card_text import model_id_problem
 from app.models.device import torch_device
 from app.models.differentiable_normalisation import UNCENTRED
+from app.models.earned import unearned_reason
 from app.models.fmm_tc_network import FmmTcNetwork
 from app.models.installed import CARD_FILE, STATISTICS_FILE, WEIGHTS_FILE
 from app.models.novelty_depths import IN_TIME, EncodedResponse, novelty_vector
@@ -145,8 +146,9 @@ def train_bundle(
     statistics |= {f"covariates.{key}": covariates[key] for key in ("mean", "weight", "bias")}
     with progress.stage("write"):
         folder = write_bundle(model, statistics, card_values(evaluation, made), out_dir, model_id)
-    interval = evaluation.figures["gain_over_covariates"]["auroc_interval"]
-    return Trained(folder, model_id, bool(interval and interval[0] > 0.0))
+    fields = read_card(folder).fields
+    reason = unearned_reason(fields.gain_interval, fields.permutation_p)
+    return Trained(folder, model_id, not reason)
 
 
 def write_bundle(

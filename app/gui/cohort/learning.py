@@ -125,17 +125,18 @@ class LearningTab(QWidget):
         """Show the evaluation that the worker has written."""
         if self.page.show_file(Path(answer["evaluation"])):
             self.stack.setCurrentWidget(self.page)
+        told = []
+        self._archive = str(answer.get("archive", ""))
         if "bundle" in answer:
-            earned = (
-                ""
-                if answer["shows_numbers"]
-                else (" It has not earned an individual number: its answers are withheld.")
-            )
-            self.said.setText(f"The model was written to {answer['bundle']}.{earned}")
-            self.said.show()
-            self._archive = str(answer.get("archive", ""))
-            self.take.setVisible(bool(self._archive))
+            told.append(f"The model was written to {answer['bundle']}.")
+            if not answer["shows_numbers"]:
+                told.append("It has not earned an individual number: its answers are withheld.")
             self.model_made.emit(answer["bundle"])
+        if "report" in answer:
+            told.append(f"Report: {answer['report']}")
+        self.said.setText(" ".join(told))
+        self.said.setVisible(bool(told))
+        self.take.setVisible(bool(self._archive))
 
     # small things ----------------------------------------------------------------------
 

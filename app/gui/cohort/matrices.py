@@ -18,7 +18,8 @@ from app.gui.cohort.state import CohortState
 from app.gui.cohort.work import CohortWork
 from app.gui.widgets.colour_bar import ColourBar
 from app.gui.widgets.fields import choice
-from app.gui.widgets.matrix_canvas import MatrixCanvas, MatrixContent
+from app.gui.widgets.matrix_canvas import MatrixCanvas
+from app.gui.widgets.matrix_content import MatrixContent
 
 _GROUPS = {
     "": "No groups",

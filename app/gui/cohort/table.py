@@ -88,7 +88,7 @@ COLUMNS = (
     Column("Visit", lambda row: row.session.removeprefix("ses-") or "\N{EN DASH}", width=54),
     Column("Site", _or_dash("site"), width=72),
     Column("Arm", _or_dash("arm"), width=84),
-    Column(OUTCOME, lambda _row: SEALED, help=OUTCOME_HELP, width=196),
+    Column(OUTCOME, lambda _row: SEALED, help=OUTCOME_HELP, width=216),
     Column("Quality", _verdict, width=72),
     Column("FD mm", lambda row: _optional(row.mean_fd_mm, 2), lambda row: _high(row.mean_fd_mm),
            "Mean framewise displacement (Power)", number=True, width=58),

@@ -59,6 +59,13 @@ def _working(window: MainWindow) -> str:
     return "" if window.jobs.running() else "No work is running."
 
 
+def _escape(window: MainWindow) -> None:
+    if _working(window):
+        window.session.clear_selection()
+    else:
+        window.job_line.cancel()
+
+
 def _undo_words(window: MainWindow) -> str:
     return f"&Undo {window.cohort.undo_stack().undoText().lower()}".strip()
 
@@ -139,7 +146,8 @@ ACTIONS: tuple[Command, ...] = (
     Command(
         "file.maps", "Add &maps as layers…", "Ctrl+Shift+A", "file",
         lambda w: w.exports.maps.ask_open(), _anything,
-        help="NIfTI maps and masks in the template or in the scan's own space.",
+        help="NIfTI maps and masks in the template or in the scan's own space, GIfTI maps on "
+        "the surface.",
     ),
     Command("file.settings", "Se&ttings…", "Ctrl+,", "file", lambda w: w.tools.show_settings()),
     Command("file.quit", "&Quit", "Ctrl+Q", "file", lambda w: w.close()),
@@ -161,6 +169,12 @@ ACTIONS: tuple[Command, ...] = (
         "edit.region", "&Find region…", "Ctrl+F", "edit", lambda w: w.palettes.find_region(), _case,
         line=True,
     ),
+    Command(
+        "edit.escape", "C&lear the selection", "Esc", "edit", _escape,
+        say=lambda w: "C&lear the selection" if _working(w) else "&Cancel work",
+        help="While work runs, Esc cancels it; otherwise no region, connection, network or frames "
+        "are selected any more. Undo brings the selection back.",
+    ),
     Command("edit.palette", "&Command palette…", "Ctrl+K", "edit", lambda w: w.palettes.show()),
     # analysis
     Command(
@@ -168,7 +182,7 @@ ACTIONS: tuple[Command, ...] = (
         _runnable, say=lambda w: f"&{w.resume.wish}",
     ),
     Command(
-        "analysis.cancel", "&Cancel work", "Esc; Ctrl+.", "analysis", lambda w: w.job_line.cancel(),
+        "analysis.cancel", "&Cancel work", "Ctrl+.", "analysis", lambda w: w.job_line.cancel(),
         _working, help="Asks when more than a minute of work would be lost.",
     ),
     Command(

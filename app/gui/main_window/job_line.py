@@ -39,6 +39,13 @@ class JobLine(QObject):
 
         ask_cancel(self._parent, panel.title.text(), seconds, stop)
 
+    def cancel_job(self, job_id: str) -> None:
+        """The same for one job, whether it is the one that is shown or not."""
+        if job_id == self._panel.job_id:
+            self.cancel()
+        else:
+            self._jobs.cancel(job_id)
+
     def _started(self, job_id: str) -> None:
         running = self._jobs.find(job_id)
         if running is not None:

@@ -12,6 +12,8 @@ from app.gui.map_actions import MapActions
 if TYPE_CHECKING:
     from app.gui.main_window.window import MainWindow
 
+_MAP_FILES = "Maps (*.nii *.nii.gz *.gii);;All (*)"
+
 
 class Maps:
     """The window's questions about maps."""
@@ -26,9 +28,7 @@ class Maps:
 
     def ask_open(self) -> None:
         """Choose maps or masks; all of them become layers at once."""
-        names, _ = QFileDialog.getOpenFileNames(
-            self.window, "Add maps as layers", "", "NIfTI maps (*.nii *.nii.gz);;All (*)"
-        )
+        names, _ = QFileDialog.getOpenFileNames(self.window, "Add maps as layers", "", _MAP_FILES)
         self.actions.open_maps([Path(name) for name in names])
 
     def ask_export(self, key: str) -> None:

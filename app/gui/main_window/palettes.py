@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from app.core.colours import network_names
 from app.core.sides import side_word, without_side
 from app.gui.dialogs.palette import Choice, Palette
 from app.gui.main_window.commands import ACTIONS
@@ -51,7 +52,7 @@ class Palettes:
         return found
 
     def regions(self) -> list[Choice]:
-        """Every parcel with side and network."""
+        """Every parcel with side and network, then every network."""
         session = self.window.session
         signals = session.case.case.signals if session.case is not None else None
         if signals is None:
@@ -65,6 +66,13 @@ class Palettes:
             for parcel, (name, side, network) in enumerate(
                 zip(signals.parcel_names, signals.hemispheres, signals.networks, strict=True)
             )
+        ] + [
+            Choice(
+                f"{network} (network)",
+                f"{signals.networks.count(network)} regions",
+                partial(session.select_network, network),
+            )
+            for network in network_names(signals.networks)
         ]
 
     def _open(self, palette: Palette) -> None:

@@ -21,7 +21,6 @@ from app.gui.dialogs.settings import SettingsDialog
 from app.gui.dialogs.shortcuts import ShortcutsDialog
 from app.gui.main_window.key_list import all_bindings, all_gestures
 from app.gui.main_window.rerun import analyse_again
-from app.gui.session import may_overrule
 from app.gui.widgets.surface_canvas import SurfaceCanvas
 from app.worker.bundle_requests import (
     bundle_card_job,
@@ -149,7 +148,7 @@ class Tools(QObject):
         """Ask for the reason to overrule the open case's quality verdict; research mode only."""
         session = self.window_.session
         quality = session.case.case.quality if session.case is not None else None
-        if quality is None or not may_overrule(session):
+        if quality is None or not session.may_overrule:
             return
         dialog = OverrideDialog(wording.failed_gates(quality), self.window_)
         dialog.confirmed.connect(self.overrule)
@@ -158,7 +157,7 @@ class Tools(QObject):
     def overrule(self, reason: str) -> None:
         """Analyse the open case's scan again in research mode, against its quality verdict."""
         session = self.window_.session
-        if session.case is None or not may_overrule(session):
+        if session.case is None or not session.may_overrule:
             return
         analyse_again(
             self.window_,

@@ -17,6 +17,7 @@ from app.gui.views import (
     SummaryView,
 )
 from app.gui.widgets.view import View
+from app.gui.widgets.work_row import WorkRow
 
 if TYPE_CHECKING:
     from app.gui.main_window.window import MainWindow
@@ -53,8 +54,16 @@ def connect(view: View, window: MainWindow) -> None:
         view.preview_asked.connect(lambda: window.reports.preview(view))
     elif isinstance(view, HealthView):
         view.health_asked.connect(lambda: window.reports.explain(health=True))
+        _watch(view.work, window, "health")
     elif isinstance(view, SensitivityView):
         view.sensitivity_asked.connect(lambda: window.reports.explain(sensitivity=True))
+        _watch(view.work, window, "sensitivity")
+
+
+def _watch(row: WorkRow, window: MainWindow, part: str) -> None:
+    """Let a row follow the jobs that compute its part of the explanation."""
+    row.watch(window.jobs, lambda job: job.name == "explain" and bool(job.arguments.get(part)))
+    row.cancel_asked.connect(window.job_line.cancel_job)
 
 
 def _only_before_analysis(form: IntakeView) -> None:

@@ -30,7 +30,7 @@ are not in a saved session.
 
 from __future__ import annotations
 
-from app.gui.view_state.display import OVERLAYS, Display
+from app.gui.view_state.display import OVERLAYS, SCAN_OVERLAYS, SERIES_OVERLAYS, Display
 from app.gui.view_state.explain import Explain
 from app.gui.view_state.plots import Plots
 from app.gui.view_state.review import Annotation, Review
@@ -41,6 +41,8 @@ from app.gui.view_state.state import PARTS, ViewState
 __all__ = [
     "OVERLAYS",
     "PARTS",
+    "SCAN_OVERLAYS",
+    "SERIES_OVERLAYS",
     "Annotation",
     "Display",
     "Explain",

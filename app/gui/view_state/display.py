@@ -14,9 +14,13 @@ OVERLAYS = {
     "branches": "(a) each branch",
     "series": "(a) time series part",
     "connectivity": "(a) connectivity part",
+    "scan_series": "(b) time series part",
     "seed": "Correlation with the selected parcel",
     "none": "No overlay",
 }
+
+SCAN_OVERLAYS = ("scan", "scan_series")  # parts of (b): what another baseline changes
+SERIES_OVERLAYS = ("series", "scan_series")  # have a time: selected frames change them
 
 
 @dataclass(frozen=True, slots=True)

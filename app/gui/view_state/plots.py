@@ -14,11 +14,12 @@ class Plots:
     threshold: float = 0.0  # magnitude, in the measure's own unit, below which none is drawn
     attribution_threshold: float = 0.0  # the same where an attribution is shown, log-odds
     edge_count: int = 0  # so many strongest connections are drawn; 0 leaves it to the threshold
-    held: tuple[str, ...] = ()  # traces: "parcel:<n>", "voxel:<i>,<j>,<k>" or "mask:<name>"
+    held: tuple[str, ...] = ()  # traces: as `gui.traces` names them: "parcel:<n>", …
     series: str = "time"  # a key of CHOICES["series"]
     trace: str = "parcel"  # a key of CHOICES["trace"]: what the trace that follows shows
     percent: bool = False  # traces before cleaning in percent of their mean
     sums: str = "scan"  # of which attribution the networks' sums are
+    sphere_mm: float = 6.0  # radius of the sphere whose mean is held next
     carpet_share: float = 1.0  # 0 the carpet before cleaning, 1 after; between: blended
 
     # A saved session with any other value is refused.

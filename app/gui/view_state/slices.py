@@ -24,8 +24,9 @@ class Layer:
 
     `source` says where it comes from: "shared" (the overlay that all views share: its kind,
     top share and opacity stand in `Display`), an attribution of its own ("scan", "branches",
-    "series", "connectivity"), a seed map ("seed:<parcel>", 0-based), or "file:<sha256>" for a map
-    that was opened; the file's path is kept by the saved session, not here.
+    "series", "connectivity", "scan_series"), a seed map ("seed:<parcel>", 0-based), or
+    "file:<sha256>" for a map that was opened; the file's path is kept by the saved session, not
+    here.
     """
 
     key: str  # unique among the layers

@@ -6,6 +6,7 @@ from PySide6.QtCore import QModelIndex, QSortFilterProxyModel, Qt
 from PySide6.QtGui import QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QComboBox, QTableView, QWidget
 
+from app.core.explanation_wording import titled
 from app.core.sides import side_word, without_side
 from app.gui.session import Point, Session
 from app.gui.widgets.cluster_table import COLUMNS, ClusterTable, NamedCluster
@@ -67,6 +68,11 @@ class ClustersView(View):
             return
         self._list_now()
 
+    def baseline(self) -> str:
+        """Of the layer that is listed."""
+        overlay = self._listed.overlay if self._listed is not None else None
+        return overlay.baseline if overlay is not None else ""
+
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Leave out columns where names could not be read: they come back with the room."""
         super().resizeEvent(event)
@@ -106,6 +112,7 @@ class ClustersView(View):
         unit = listed.scale.unit
         stated = f", {unit}" if unit.startswith("no ") else f" in {unit}"
         self._show(named, f"{count}{stated}; {listed.hidden_text}")
+        self._show_stamps()
 
     def _show(self, named: tuple[NamedCluster, ...], words: str) -> None:
         self._following = True
@@ -149,7 +156,8 @@ class ClustersView(View):
             for row in range(self.proxy.rowCount())
         ]
         unit = self._listed.scale.unit if self._listed is not None else ""
-        names = {"Peak": f"Peak, {unit}", "Mean": f"Mean, {unit}", "x": "x, mm", "y": "y, mm",
+        peak, mean = (titled(f"{what}, {unit}", self.baseline()) for what in ("Peak", "Mean"))
+        names = {"Peak": peak, "Mean": mean, "x": "x, mm", "y": "y, mm",
                  "z": "z, mm"}  # fmt: skip
         return Table(tuple(names.get(name, name) for name in COLUMNS), rows)
 

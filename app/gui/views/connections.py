@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QModelIndex, QSortFilterProxyModel, Qt
+from PySide6.QtCore import QModelIndex, Qt
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QLineEdit, QTableView, QWidget
 
-from app.gui.connections import matrix_title, shown_connections
+from app.gui.connections import matrix_case, matrix_title, shown_connections
 from app.gui.session import Session
 from app.gui.widgets.connection_rows import COLUMNS, ConnectionRows, connection_table
-from app.gui.widgets.parcel_table import SORT_ROLE, set_up_rows
+from app.gui.widgets.network_filter import NetworkChip, NetworkFilter
+from app.gui.widgets.parcel_table import set_up_rows
 from app.gui.widgets.tables import Table
 from app.gui.widgets.threshold_row import ThresholdRow
 from app.gui.widgets.view import View
@@ -34,16 +35,15 @@ class ConnectionsView(View):
         self.search.setClearButtonEnabled(True)
         self.search.setMaximumWidth(220)
         self.search.setMinimumWidth(70)
+        self.chip = NetworkChip(session)
+        self.tools.addWidget(self.chip)
         self.tools.addWidget(self.search)
         self.threshold = ThresholdRow(session)
         self.body.addWidget(self.threshold)
         self.rows = ConnectionRows(self)
-        self.proxy = QSortFilterProxyModel(self)
+        self._filtering = False
+        self.proxy = NetworkFilter(self)
         self.proxy.setSourceModel(self.rows)
-        self.proxy.setSortRole(SORT_ROLE)
-        self.proxy.setFilterKeyColumn(-1)
-        self.proxy.setFilterCaseSensitivity(Qt.CaseSensitivity.CaseInsensitive)
-        self.proxy.setSortCaseSensitivity(Qt.CaseSensitivity.CaseInsensitive)
         self.search.textChanged.connect(self.proxy.setFilterFixedString)
         self.table = QTableView()
         self.table.setModel(self.proxy)
@@ -52,6 +52,7 @@ class ConnectionsView(View):
         self.body.addWidget(self.table, 1)
         self.table.selectionModel().currentRowChanged.connect(self._row_changed)
         self.listen(session.edge_changed, self._edge_changed, soon=True)
+        self.listen(session.network_changed, self._network_changed)
         self.listen(session.display_changed, self._state_changed)
         self.listen(session.plots_changed, self._state_changed)
         self.listen(session.explain_changed, self._state_changed)
@@ -64,7 +65,9 @@ class ConnectionsView(View):
         signals = opened.case.signals if opened is not None else None
         self.rows.show_connections(shown, signals)
         self.threshold.follow()
-        kind = matrix_title(opened, shown.kind) if shown is not None else ""
+        kind = (
+            "" if shown is None else matrix_title(matrix_case(self.session, shown.kind), shown.kind)
+        )
         self.title_label.setText(f"Connections by {kind}" if kind else self.title)
         header = self.table.horizontalHeader()
         for column, name in enumerate(COLUMNS):
@@ -75,7 +78,12 @@ class ConnectionsView(View):
                 longest = _LONGEST.get(name, "not computed ")
                 header.resizeSection(column, self.fontMetrics().horizontalAdvance(longest) + 14)
         self._fit_columns()
-        self._edge_changed()
+        self._network_changed()
+
+    def baseline(self) -> str:
+        """Of the connections that are listed."""
+        shown = shown_connections(self.session)
+        return shown.baseline if shown is not None else ""
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Leave out columns where names could not be read: they come back with the room."""
@@ -112,6 +120,14 @@ class ConnectionsView(View):
             self.table.setCurrentIndex(index)
             self.table.scrollTo(index, QAbstractItemView.ScrollHint.PositionAtCenter)
 
+    def _network_changed(self) -> None:
+        """List what touches the selected network; the row under the keyboard selects nothing."""
+        self.chip.follow()
+        self._filtering = True
+        self.proxy.set_network(self.session.state.selection.network)
+        self._filtering = False
+        self._edge_changed()
+
     def _row_changed(self, current: QModelIndex, _previous: QModelIndex) -> None:
-        if current.isValid() and self.table.hasFocus():
+        if current.isValid() and not self._filtering and self.table.hasFocus():
             self.session.select_edge(*self.rows.edge(self.proxy.mapToSource(current).row()))

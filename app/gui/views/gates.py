@@ -22,7 +22,7 @@ from app.core.results import (
     Verdict,
     overrides_quality,
 )
-from app.gui.session import Session, may_overrule
+from app.gui.session import Session
 from app.gui.widgets.fields import muted
 from app.gui.widgets.frame_table import telling_frame
 from app.gui.widgets.icons import VERDICT_STATES, icon, state_colour
@@ -168,7 +168,7 @@ class GatesView(View):
                 self.table.scrollTo(self.table.model().index(rows[0], 0))
 
     def _follow_research(self) -> None:
-        self.override.setVisible(may_overrule(self.session))
+        self.override.setVisible(self.session.may_overrule)
 
     def _gate(self, metric: QualityMetric, *, judged: bool) -> QWidget:
         """The gate's name over its limit and where that comes from."""

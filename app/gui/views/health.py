@@ -3,22 +3,38 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QLabel, QPushButton, QWidget
+from PySide6.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QLabel, QWidget
 
 from app.core import wording
-from app.core.explanation_health import BASELINES, ExplanationHealth, Repeat
+from app.core.explanation_health import (
+    BASELINES,
+    ExplanationHealth,
+    Repeat,
+    keeps_baselines,
+)
 from app.core.explanation_wording import (
     SUPPRESSOR_CAPTION,
+    headed,
+    health_estimate,
     health_rows,
     stability_text,
+    titled,
     univariate_lines,
 )
 from app.gui.session import Session
 from app.gui.widgets.facts import FactsArea, wrapped
 from app.gui.widgets.tables import Cell, Table
 from app.gui.widgets.view import View
+from app.gui.widgets.work_row import WorkRow
 
-AS_SHOWN = "As shown: mean over all references"
+AS_SHOWN = "The answer's own: mean over all references"
+_COMPUTE = "Compute explanation health"
+_AGAIN = "Compute again, to draw baselines"
+_REPORT = "Card, report and case folder keep the answer's own map."
+_NOT_KEPT = (
+    "Its map is not kept in this older case, so the answer's own stays drawn; compute the health "
+    "again to see it."
+)
 
 
 class HealthView(View):
@@ -31,33 +47,33 @@ class HealthView(View):
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(session, parent)
-        self.compute = QPushButton("Compute explanation health")
+        self.work = WorkRow(_COMPUTE)
+        self.compute = self.work.button
         self.compute.setToolTip(
             "Draws the map again from other baselines, windows, token orders and halves, and by "
-            "models that know nothing; some minutes"
+            "models that know nothing"
         )
-        self.compute.clicked.connect(self.health_asked)
+        self.work.asked.connect(self.health_asked)
         self.unstable = QCheckBox("Unstable in the lists")
         self.unstable.setToolTip("Lists name parcels and connections under the stability limit too")
         self.unstable.toggled.connect(self._unstable_toggled)
         row = QHBoxLayout()
-        row.addWidget(self.compute)
-        row.addStretch(1)
+        row.addWidget(self.work, 1)
         row.addWidget(self.unstable)
         self.body.addLayout(row)
-        self.baseline = QComboBox()
-        self.baseline.setAccessibleName("Baseline of the explanation")
-        self.baseline.setSizeAdjustPolicy(
+        self.baseline_box = QComboBox()
+        self.baseline_box.setAccessibleName("Baseline of the explanation")
+        self.baseline_box.setSizeAdjustPolicy(
             QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
         )
-        self.baseline.activated.connect(self._baseline_chosen)
+        self.baseline_box.activated.connect(self._baseline_chosen)
         self.figures = wrapped("")
         self.figures.setAccessibleName("Figures of the chosen baseline")
         label = QLabel("&Baseline")
-        label.setBuddy(self.baseline)
+        label.setBuddy(self.baseline_box)
         second = QHBoxLayout()
         second.addWidget(label)
-        second.addWidget(self.baseline, 1)
+        second.addWidget(self.baseline_box, 1)
         self.body.addLayout(second)
         self.body.addWidget(self.figures)
         self.facts = FactsArea()
@@ -71,14 +87,20 @@ class HealthView(View):
         opened = self.session.case
         found = opened.attribution if opened is not None else None
         health = opened.health if opened is not None else None
-        self.compute.setEnabled(found is not None)
-        self.compute.setVisible(health is None)
+        made = opened.case.provenance if opened is not None else None
+        estimate = "" if made is None else health_estimate(made.stage_seconds)
+        old = health is not None and not keeps_baselines(health)
+        self.work.set_offer(
+            enabled=found is not None, estimate=estimate if found is not None else ""
+        )
+        self.compute.setText(_AGAIN if old else _COMPUTE)
+        self.work.setVisible(health is None or old)
         self.unstable.setVisible(health is not None)
-        self.baseline.clear()
-        self.baseline.addItem(AS_SHOWN)
+        self.baseline_box.clear()
+        self.baseline_box.addItem(AS_SHOWN)
         for repeat in self._baselines():
-            self.baseline.addItem(repeat.name)
-        self.baseline.setEnabled(self.baseline.count() > 1)
+            self.baseline_box.addItem(repeat.name)
+        self.baseline_box.setEnabled(self.baseline_box.count() > 1)
         if found is None:
             self.facts.show_facts((("", self.empty_reason()),))
         else:
@@ -99,10 +121,11 @@ class HealthView(View):
         """Show what the state says: the chosen baseline with its own figures."""
         state = self.session.state.explain
         self.unstable.setChecked(state.show_unstable)
-        chosen = min(max(state.baseline, 0), self.baseline.count() - 1)
-        self.baseline.setCurrentIndex(chosen)
-        opened, repeats = self.session.case, self._baselines()
+        chosen = min(max(state.baseline, 0), self.baseline_box.count() - 1)
+        self.baseline_box.setCurrentIndex(chosen)
+        opened, drawn, repeats = self.session.case, self.session.drawn, self._baselines()
         found = opened.attribution if opened is not None else None
+        self.title_label.setText(headed(self.title, self.baseline()))
         if found is None:
             self.figures.setText("")
         elif chosen == 0 or chosen > len(repeats):
@@ -115,12 +138,26 @@ class HealthView(View):
             )
         else:
             one = repeats[chosen - 1]
-            self.figures.setText(
+            words = (
                 f"Completeness error {wording.number(one.completeness_error, 2)} log-odds of "
                 f"{wording.signed(one.output_difference)}, {one.nodes} nodes; agreement with the "
-                f"map as shown: Spearman {wording.signed(one.agreement)} over parcels, "
+                f"answer's own map: Spearman {wording.signed(one.agreement)} over parcels, "
                 f"{wording.signed(one.connections_agreement)} over connections."
             )
+            if drawn is not None and drawn.baseline and drawn.attribution is not None:
+                correlation = wording.signed(drawn.attribution.agreement)
+                words += (
+                    f" Drawn now in every view: Spearman {correlation} with (a). "
+                    f"{stability_text(drawn.health)} {_REPORT}"
+                )
+            else:
+                words += f" {_NOT_KEPT}"
+            self.figures.setText(words)
+
+    def baseline(self) -> str:
+        """Which baseline is drawn, where it is not the answer's own."""
+        drawn = self.session.drawn
+        return drawn.baseline if drawn is not None else ""
 
     def _baseline_chosen(self, index: int) -> None:
         self.session.change("Baseline of the explanation", "explain", baseline=index)
@@ -130,7 +167,8 @@ class HealthView(View):
 
     def as_table(self) -> Table | None:
         """Every parcel's stability; each repeat's agreement stands in the case's JSON."""
-        opened, health = self.session.case, self._health()
+        opened = self.session.drawn
+        health = opened.health if opened is not None else None
         signals = opened.case.signals if opened is not None else None
         if health is None or signals is None:
             return None
@@ -140,8 +178,12 @@ class HealthView(View):
                 signals.parcel_names, signals.networks, health.stability.tolist(), strict=True
             )
         ]
-        return Table(("region", "network", "stability (0 to 1)", "verdict"), rows)
+        stability = titled("stability (0 to 1)", self.baseline())
+        return Table(("region", "network", stability, "verdict"), rows)
 
     def sentence(self) -> str:
-        """Stability in words."""
-        return stability_text(self._health())
+        """Stability in words, and the baseline that is drawn."""
+        drawn = self.session.drawn
+        words = stability_text(drawn.health if drawn is not None else None)
+        name = self.baseline()
+        return f"Baseline: {name}. {words}" if name else words

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar, overload
@@ -12,9 +13,11 @@ from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QVBoxLayout, QWidget
 from app.connectome.orders import ORDERS, Ranks, parcel_order
 from app.core.arrays import Floats, Ints
 from app.core.errors import AppError
+from app.core.explanation_wording import baseline_words, titled
 from app.gui.connections import (
     KINDS,
     is_gram,
+    matrix_case,
     matrix_of,
     matrix_title,
     scale_of,
@@ -26,7 +29,8 @@ from app.gui.jobs import Reader
 from app.gui.session import OpenCase, Session
 from app.gui.widgets.colour_bar import ColourBar
 from app.gui.widgets.fields import choice, set_choice
-from app.gui.widgets.matrix_canvas import MatrixCanvas, MatrixContent
+from app.gui.widgets.matrix_canvas import MatrixCanvas
+from app.gui.widgets.matrix_content import MatrixContent
 from app.gui.widgets.matrix_export import FORMATS, matrix_bytes, matrix_sidecar, write_matrix
 from app.gui.widgets.tables import Cell, Table
 from app.gui.widgets.threshold_row import ThresholdRow
@@ -65,6 +69,7 @@ class MatrixView(View):
     )
     gestures: ClassVar[tuple[tuple[str, str], ...]] = (
         ("Click", "Select the connection everywhere"),
+        ("Click a network's name or strip", "Select the network everywhere"),
         ("Wheel", "Zoom about the pointer"),
         ("Middle drag, Shift+drag", "Move the zoomed matrix"),
     )
@@ -102,8 +107,10 @@ class MatrixView(View):
         self.body.addWidget(self.read_out)
         self.canvas.hovered.connect(self._hovered)
         self.canvas.clicked.connect(session.select_edge)
+        self.canvas.network_clicked.connect(session.select_network)
         self.listen(session.parcel_changed, self._selection_changed, soon=True)
         self.listen(session.edge_changed, self._selection_changed, soon=True)
+        self.listen(session.network_changed, self._selection_changed, soon=True)
         self.listen(session.display_changed, self._state_changed)
         self.listen(session.plots_changed, self._state_changed)
         self.listen(session.explain_changed, self._state_changed)
@@ -131,8 +138,8 @@ class MatrixView(View):
 
     def refresh(self) -> None:
         """Draw the case's matrix."""
-        opened = self.session.case
         kind = self._kind()
+        opened = matrix_case(self.session, kind)
         self._matrix = matrix_of(opened, kind)
         self._drawn = self._what_is_drawn()
         if self._matrix is not None and self._matrix is not self._ranks.matrix:
@@ -141,7 +148,8 @@ class MatrixView(View):
             set_choice(self.kind_box, self.session.display.matrix)
             set_choice(self.order_box, self.session.state.plots.order)
             self.threshold.follow()
-        self.title_label.setText(matrix_title(opened, kind) if is_gram(opened) else self.title)
+        whole = titled(self.title, self.baseline())
+        self.title_label.setText(matrix_title(opened, kind) if is_gram(opened) else whole)
         if opened is None or opened.case.signals is None or self._matrix is None:
             self.canvas.show_content(None, self.empty_reason())
             self.bar.set_scale(None)
@@ -156,13 +164,18 @@ class MatrixView(View):
         self.canvas.show_content(
             MatrixContent(self._matrix, order, networks, scale, by_network, pairs)
         )
-        clipped = kind != "correlation" or self._gram()
-        self.bar.set_scale(scale, clipped=clipped and scale.clipped(self._matrix))
+        clipped = (kind != "correlation" or self._gram()) and scale.clipped(self._matrix)
+        self.bar.set_scale(scale, clipped=clipped, note=baseline_words(self.baseline()))
         self._selection_changed()
 
     def restyle(self) -> None:
         """Names take the theme's colour."""
         self.canvas.update()
+
+    def baseline(self) -> str:
+        """Of attribution (b), while the matrix shows it."""
+        opened = matrix_case(self.session, self._kind())
+        return opened.baseline if opened is not None else ""
 
     def _kind(self) -> str:
         return "correlation" if self.compact else self.session.display.matrix
@@ -216,6 +229,7 @@ class MatrixView(View):
             plots.attribution_threshold,
             plots.edge_count,
             self.session.state.explain.show_unstable,
+            self.baseline(),
         )
 
     def _state_changed(self) -> None:
@@ -245,7 +259,8 @@ class MatrixView(View):
         """Title, what is pointed at or selected, and what the threshold leaves."""
         if self._matrix is None:
             return self.empty_reason()
-        parts = [matrix_title(self.session.case, self._kind()), self.read_out.full_text()]
+        title = matrix_title(matrix_case(self.session, self._kind()), self._kind())
+        parts = [title, self.read_out.full_text()]
         return ". ".join(part for part in parts if part)
 
     def as_table(self) -> Table | None:
@@ -271,7 +286,9 @@ class MatrixView(View):
             self.canvas.setAccessibleDescription(self.read_out.full_text())
 
     def _selection_changed(self) -> None:
-        self.canvas.set_selection(self.session.parcel, self.session.edge)
+        session = self.session
+        network = () if session.parcel is not None else session.selected_parcels
+        self.canvas.set_selection(session.parcel, session.edge, network)
         self._hovered(-1, -1)
 
     # keys ------------------------------------------------------------------------
@@ -309,6 +326,7 @@ class MatrixView(View):
             return
         measure = {"correlation": "pearsoncorrelation"}.get(self._kind(), self._kind())
         measure = "gram" if self._gram() else measure
+        measure += re.sub("[^A-Za-z0-9]", "", baseline_words(self.baseline()).title())
         proposed = f"{opened.case.stem()}_stat-{measure}_relmat.tsv"
         name, _ = QFileDialog.getSaveFileName(
             self, "Export the matrix", proposed, ";;".join(FORMATS.values())
@@ -331,7 +349,7 @@ class MatrixView(View):
         kind = self._kind()
         sidecar = matrix_sidecar(
             signals,
-            measure=matrix_title(opened, kind),
+            measure=matrix_title(matrix_case(self.session, kind), kind),
             unit=self._unit(),
             frames=frames,
             stamps=self.stamp_text(),

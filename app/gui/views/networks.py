@@ -8,6 +8,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QScrollArea, QWidget
 
 from app.core import wording
+from app.core.explanation_wording import titled
 from app.core.network_sums import NetworkSum, network_sums
 from app.gui.session import Session
 from app.gui.widgets.fields import choice, muted, set_choice
@@ -59,12 +60,16 @@ class NetworksView(View):
         self.bars.chosen.connect(session.select_network)
         self.listen(session.network_changed, self._network_changed)
         self.listen(session.plots_changed, self._plots_changed)
-        self._summed = ""
+        self.listen(session.explain_changed, self._plots_changed)
+        self._summed = self._baseline = ""
         self.refresh()
 
     def refresh(self) -> None:
         """Sum the case's attribution."""
-        opened, self._summed = self.session.case, self.session.state.plots.sums
+        self._summed = self.session.state.plots.sums
+        opened = self.session.drawn if self._summed == "scan" else self.session.case
+        self._baseline = opened.baseline if opened is not None else ""
+        self.title_label.setText(titled(self.title, self._baseline))
         set_choice(self.method_box, self._summed)
         found = opened.attribution if opened is not None else None
         signals = opened.case.signals if opened is not None else None
@@ -74,6 +79,10 @@ class NetworksView(View):
             self._rows = network_sums(branch.per_parcel, signals.networks, signals.hemispheres)
         self.bars.show_rows(self._rows, self.empty_reason())
         self._network_changed()
+
+    def baseline(self) -> str:
+        """Of what is summed."""
+        return self._baseline
 
     def restyle(self) -> None:
         """Names take the theme's colour."""
@@ -87,14 +96,10 @@ class NetworksView(View):
         """One row a network and side."""
         if not self._rows:
             return None
-        columns = (
-            "network",
-            "hemisphere",
-            "parcels",
-            "positive, log-odds",
-            "negative, log-odds",
-            "sum, log-odds",
-        )
+        signed = [
+            titled(f"{what}, log-odds", self._baseline) for what in ("positive", "negative", "sum")
+        ]
+        columns = ("network", "hemisphere", "parcels", *signed)
         rows = [
             (row.network, row.side, row.parcels, row.positive, row.negative, row.net)
             for row in self._rows
@@ -102,7 +107,9 @@ class NetworksView(View):
         return Table(columns, rows)
 
     def _plots_changed(self) -> None:
-        if self._summed != self.session.state.plots.sums:
+        drawn = self.session.drawn
+        now = drawn.baseline if drawn is not None and self._summed == "scan" else ""
+        if self._summed != self.session.state.plots.sums or now != self._baseline:
             self.refresh()
 
     def _network_changed(self) -> None:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import numpy as np
-from PySide6.QtCore import QModelIndex, QSortFilterProxyModel, Qt
+from PySide6.QtCore import QModelIndex, Qt
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QAbstractItemView, QLineEdit, QTableView, QWidget
 
+from app.core.explanation_wording import headed, titled
 from app.gui.session import Session
-from app.gui.widgets.parcel_table import SORT_ROLE, set_up_rows, set_widths
+from app.gui.widgets.network_filter import NetworkChip, NetworkFilter
+from app.gui.widgets.parcel_table import set_up_rows, set_widths
 from app.gui.widgets.region_table import RegionTable
 from app.gui.widgets.tables import Cell, Table
 from app.gui.widgets.view import View
@@ -25,6 +28,10 @@ class RegionsView(View):
     name = "regions"
     title = "Regions"
     takes_turns = True
+    gestures: ClassVar[tuple[tuple[str, str], ...]] = (
+        ("Click", "Select the region everywhere"),
+        ("Double click its network", "Select the network everywhere"),
+    )
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(session, parent)
@@ -34,13 +41,13 @@ class RegionsView(View):
         self.search.setClearButtonEnabled(True)
         self.search.setMaximumWidth(220)
         self.search.setMinimumWidth(70)
+        self.chip = NetworkChip(session)
+        self.tools.addWidget(self.chip)
         self.tools.addWidget(self.search)
+        self._filtering = False
         self.regions = RegionTable(self)
-        self.proxy = QSortFilterProxyModel(self)
+        self.proxy = NetworkFilter(self)
         self.proxy.setSourceModel(self.regions)
-        self.proxy.setSortRole(SORT_ROLE)
-        self.proxy.setFilterKeyColumn(-1)
-        self.proxy.setFilterCaseSensitivity(Qt.CaseSensitivity.CaseInsensitive)
         self.search.textChanged.connect(self.proxy.setFilterFixedString)
         self.table = QTableView()
         self.table.setModel(self.proxy)
@@ -49,32 +56,39 @@ class RegionsView(View):
         self.body.addWidget(self.table, 1)
         self.table.selectionModel().currentRowChanged.connect(self._row_changed)
         self.listen(session.parcel_changed, self._parcel_changed, soon=True)
+        self.table.doubleClicked.connect(self._double_clicked)
+        self.listen(session.network_changed, self._network_changed)
         self.listen(session.explain_changed, self._explain_changed)
         self.refresh()
 
     def refresh(self) -> None:
-        """Fill the table for the case that is open."""
-        opened = self.session.case
+        """Fill the table for the case that is open, by the map (b) that is drawn."""
+        opened = self.session.drawn
         signals = opened.case.signals if opened is not None else None
         health = opened.health if opened is not None else None
         unstable = None
         if health is not None and not self.session.state.explain.show_unstable:
             unstable = health.unstable
-        self._everything = self.session.state.explain.show_unstable
+        self._made = (self.session.state.explain.show_unstable, self.baseline())
         found = opened.attribution if opened is not None else None
         self.regions.show_case(signals, found, unstable)
         explained = opened is not None and opened.attribution is not None
-        self.title_label.setText("Regions by (b), log-odds" if explained else "Regions")
+        title = headed("Regions by (b), log-odds", self.baseline()) if explained else "Regions"
+        self.title_label.setText(title)
         self.setAccessibleName(self.title_label.text())
         set_widths(self.table, self.regions.columns, self._width)
         self._fit_columns()
-        self.proxy.setSortCaseSensitivity(Qt.CaseSensitivity.CaseInsensitive)
         self.table.sortByColumn(0, Qt.SortOrder.AscendingOrder)
-        self._parcel_changed()
+        self._network_changed()
 
     def _explain_changed(self) -> None:
-        if self._everything != self.session.state.explain.show_unstable:
+        if self._made != (self.session.state.explain.show_unstable, self.baseline()):
             self.refresh()
+
+    def baseline(self) -> str:
+        """Of the map that ranks the regions."""
+        opened = self.session.drawn
+        return opened.baseline if opened is not None else ""
 
     def sentence(self) -> str:
         """The selected region with its row's values."""
@@ -91,7 +105,7 @@ class RegionsView(View):
 
     def as_table(self) -> Table | None:
         """One row a region in atlas order, in full digits."""
-        opened = self.session.case
+        opened = self.session.drawn
         signals = opened.case.signals if opened is not None else None
         if opened is None or signals is None:
             return None
@@ -103,7 +117,9 @@ class RegionsView(View):
         }
         found, health = opened.attribution, opened.health
         if found is not None:
-            columns["(b) whole scan, log-odds"] = np.asarray(found.scan.per_parcel).tolist()
+            columns[titled("(b) whole scan, log-odds", opened.baseline)] = np.asarray(
+                found.scan.per_parcel
+            ).tolist()
             columns["(a) each branch, log-odds"] = np.asarray(found.branches.per_parcel).tolist()
             columns["(a) and (b)"] = ["disagree" if d else "agree" for d in found.disagreeing]
         if health is not None:
@@ -132,15 +148,31 @@ class RegionsView(View):
 
     def _parcel_changed(self) -> None:
         parcel = self.session.parcel
-        if parcel is None or parcel >= self.regions.rowCount():
+        if parcel is None:
+            self.table.setCurrentIndex(QModelIndex())
+            return
+        if parcel >= self.regions.rowCount():
             return
         row = self.proxy.mapFromSource(self.regions.index(parcel, 0))
         if row.isValid() and row.row() != self.table.currentIndex().row():
             self.table.setCurrentIndex(row)
             self.table.scrollTo(row, QAbstractItemView.ScrollHint.PositionAtCenter)
 
+    def _network_changed(self) -> None:
+        """List the selected network's rows only; the row under the keyboard selects nothing."""
+        self.chip.follow()
+        self._filtering = True
+        self.proxy.set_network(self.session.state.selection.network)
+        self._filtering = False
+        self._parcel_changed()
+
+    def _double_clicked(self, index: QModelIndex) -> None:
+        if self.regions.columns[index.column()] == "Network":
+            row = self.proxy.mapToSource(index).row()
+            self.session.select_network(self.regions.networks_of(row)[0])
+
     def _row_changed(self, current: QModelIndex, _previous: QModelIndex) -> None:
-        if not current.isValid():
+        if not current.isValid() or self._filtering:
             return
         parcel = self.proxy.mapToSource(current).row()
         if self.table.hasFocus():

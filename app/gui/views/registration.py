@@ -144,6 +144,7 @@ class RegistrationView(SliceView):
             if self.overlay is None
             else (overlay_paint(self.overlay, _COVERAGE_OPACITY),),
             selected=self.session.parcel,
+            network=self.session.selected_parcels,
             convention_word=self.session.convention_word,
             orientation_known=self.session.orientation_known,
             secondary_letters=display.secondary_letters,

@@ -6,7 +6,8 @@ from typing import ClassVar
 
 from PySide6.QtWidgets import QHBoxLayout, QWidget
 
-from app.gui.connections import matrix_title, shown_connections, value_text
+from app.core.explanation_wording import baseline_words, titled
+from app.gui.connections import matrix_case, matrix_title, shown_connections, value_text
 from app.gui.session import Session
 from app.gui.widgets.colour_bar import ColourBar
 from app.gui.widgets.connection_rows import connection_table
@@ -31,6 +32,7 @@ class RingView(View):
     gestures: ClassVar[tuple[tuple[str, str], ...]] = (
         ("Click a curve", "Select the connection everywhere"),
         ("Click the rim", "Select the region everywhere"),
+        ("Click a network's name, double click its rim", "Select the network everywhere"),
     )
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
@@ -51,8 +53,10 @@ class RingView(View):
         self.canvas.hovered.connect(self._hovered)
         self.canvas.clicked.connect(session.select_edge)
         self.canvas.parcel_clicked.connect(session.select_parcel)
+        self.canvas.network_clicked.connect(session.select_network)
         self.listen(session.parcel_changed, self._selection_changed, soon=True)
         self.listen(session.edge_changed, self._selection_changed, soon=True)
+        self.listen(session.network_changed, self._selection_changed, soon=True)
         self.listen(session.display_changed, self._state_changed)
         self.listen(session.plots_changed, self._state_changed)
         self.listen(session.explain_changed, self._state_changed)
@@ -73,8 +77,15 @@ class RingView(View):
         self.canvas.show_content(
             RingContent(shown.edges, opened.order, networks, shown.scale, shown.unstable)
         )
-        self.bar.set_scale(shown.scale, clipped=shown.scale.clipped(shown.matrix))
+        self.title_label.setText(titled(self.title, shown.baseline))
+        clipped, note = shown.scale.clipped(shown.matrix), baseline_words(shown.baseline)
+        self.bar.set_scale(shown.scale, clipped=clipped, note=note)
         self._selection_changed()
+
+    def baseline(self) -> str:
+        """Of the connections that are drawn."""
+        shown = shown_connections(self.session)
+        return shown.baseline if shown is not None else ""
 
     def restyle(self) -> None:
         """Curves and names take the theme's colours."""
@@ -89,7 +100,7 @@ class RingView(View):
         shown = shown_connections(self.session)
         if shown is None:
             return self.empty_reason()
-        title = matrix_title(self.session.case, shown.kind)
+        title = matrix_title(matrix_case(self.session, shown.kind), shown.kind)
         return f"Ring, {title}. {self.read_out.full_text()}"
 
     def as_table(self) -> Table | None:
@@ -123,7 +134,8 @@ class RingView(View):
         self.canvas.setAccessibleDescription(words)
 
     def _selection_changed(self) -> None:
-        self.canvas.set_selection(self.session.parcel, self.session.edge)
+        session = self.session
+        self.canvas.set_selection(session.parcel, session.edge, session.state.selection.network)
         self._hovered(-1, -1)
 
     def next_edge(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QPushButton, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QScrollArea, QVBoxLayout, QWidget
 
 from app.core.explanation_wording import VARIANTS_NOTE, sensitivity_text
 from app.gui.session import Session
@@ -11,6 +11,7 @@ from app.gui.widgets.facts import wrapped
 from app.gui.widgets.tables import Cell, Table
 from app.gui.widgets.variant_strip import VariantStrip
 from app.gui.widgets.view import View
+from app.gui.widgets.work_row import WorkRow
 
 
 class SensitivityView(View):
@@ -23,12 +24,13 @@ class SensitivityView(View):
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(session, parent)
-        self.compute = QPushButton("Compute the variants")
+        self.work = WorkRow("Compute the variants")
+        self.compute = self.work.button
         self.compute.setToolTip(
             "Global signal, filter, censoring, repetition time, windows, token orders, halves"
         )
-        self.compute.clicked.connect(self.sensitivity_asked)
-        self.body.addWidget(self.compute, 0, Qt.AlignmentFlag.AlignLeft)
+        self.work.asked.connect(self.sensitivity_asked)
+        self.body.addWidget(self.work)
         self.area = QScrollArea()
         self.area.setWidgetResizable(True)
         self.area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
@@ -42,8 +44,8 @@ class SensitivityView(View):
         opened = self.session.case
         found = opened.sensitivity if opened is not None else None
         shows = opened is not None and not opened.withheld
-        self.compute.setEnabled(shows)
-        self.compute.setVisible(found is None)
+        self.work.set_offer(enabled=shows, estimate="")
+        self.work.setVisible(found is None)
         content = QWidget()
         column = QVBoxLayout(content)
         column.setContentsMargins(0, 0, 6, 0)

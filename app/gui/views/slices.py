@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
 from PySide6.QtCore import QPoint, Qt, Signal
 from PySide6.QtGui import QHideEvent
 from PySide6.QtWidgets import QHBoxLayout, QToolButton, QWidget
@@ -12,6 +11,7 @@ from PySide6.QtWidgets import QHBoxLayout, QToolButton, QWidget
 from app.core import wording
 from app.core.arrays import Floats, Ints
 from app.gui.session import OVERLAYS, Point, Session
+from app.gui.traces import hold, hold_key, parcel_key
 from app.gui.view_state.slices import SHARED
 from app.gui.widgets.bar_row import BarRow
 from app.gui.widgets.crosshair_panel import CrosshairPanel
@@ -20,6 +20,7 @@ from app.gui.widgets.layer_panel import LayerPanel
 from app.gui.widgets.layer_stack import DrawnLayer, add_seed_layer, stack_of, toggle_layers
 from app.gui.widgets.layer_window import LayerWindow, bring_forward, open_menu
 from app.gui.widgets.overlay import name_method
+from app.gui.widgets.roi_outlines import held_spheres
 from app.gui.widgets.slice_content import SliceContent
 from app.gui.widgets.slice_keys import HELD_COMMANDS, PLANE_COMMANDS
 from app.gui.widgets.slice_view import NO_IMAGE, SliceView
@@ -102,6 +103,7 @@ class SlicesView(SliceView):
         self.stage.menu_asked.connect(self._open_menu)
         self.listen(session.frame_changed, self._frame_changed)
         self.listen(session.volumes_changed, self._draw)
+        self.listen(session.plots_changed, self._plots_changed)
         self.listen(session.maps.changed, self._draw)
         self.refresh()
 
@@ -221,6 +223,7 @@ class SlicesView(SliceView):
             labels=opened.view.labels if opened is not None and inside else None,
             paints=tuple(drawn.paint for drawn in self._drawn),
             selected=self.session.parcel if inside else None,
+            network=self.session.selected_parcels if inside else (),
             convention_word=self.session.convention_word,
             secondary_letters=display.secondary_letters,
             box=opened.brain_box if opened is not None and inside else None,
@@ -228,6 +231,7 @@ class SlicesView(SliceView):
             caption=self.volume_text(),
             window_text=self.levels_text(data),
             crosshair=self.crosshair(),
+            outlines=held_spheres(self.session, self.space_key(), affine, data.shape),
         )
 
     def show_scale(self, data: Ints | Floats) -> None:
@@ -248,6 +252,8 @@ class SlicesView(SliceView):
             return ""
         if not any(layer.visible for layer in slices.stack):
             return "layers hidden"
+        if self.session.display.overlay == "seed" and self.session.parcel is None:
+            return "no overlay: no parcel is selected"
         withheld = self.session.case is not None and self.session.case.withheld
         return "no overlay: withheld" if withheld else "no overlay: not computed"
 
@@ -297,6 +303,13 @@ class SlicesView(SliceView):
         super().hideEvent(event)
         self.player.stop()
         self.layers_button.setChecked(False)
+
+    def _plots_changed(self) -> None:
+        found, content = self.volume(), self.stage.content
+        if found is not None and content is not None:
+            held = held_spheres(self.session, self.space_key(), found[1], found[0].shape)
+            if [id(one) for one in held] != [id(one) for one in content.outlines]:
+                self._draw()
 
     def _frame_changed(self) -> None:
         if self.source == "native" and self.session.volumes is not None:
@@ -363,21 +376,13 @@ class SlicesView(SliceView):
 
     def hold_here(self) -> None:
         """Hold the trace under the crosshair, or let it go."""
-        parcel, volumes = self._parcel_here(), self.session.volumes
+        parcel = self._parcel_here()
         if parcel is not None:
-            wanted = f"parcel:{parcel}"
-        elif not self.in_template() and volumes is not None:
-            exact = np.linalg.solve(volumes.affine, np.append(self.session.native_mm, 1.0))[:3]
-            wanted = "voxel:" + ",".join(str(round(float(v))) for v in exact)
+            hold_key(self.session, parcel_key(parcel))
+        elif not self.in_template() and self.session.volumes is not None:
+            hold(self.session, native=True)
         else:
             self.said.emit("No trace to hold: there is no series under the crosshair.")
-            return
-        held = self.session.state.plots.held
-        if wanted in held:
-            left = tuple(one for one in held if one != wanted)
-            self.session.change("Trace let go", "plots", held=left)
-        else:
-            self.session.change("Trace held", "plots", held=(*held, wanted))
 
     def _open_menu(self, at: QPoint) -> None:
         """What can be done at the crosshair."""
@@ -385,7 +390,7 @@ class SlicesView(SliceView):
         more = {
             "Copy position and values": self._copy,
             "Keep this place…": self._keep_place,
-            "Crosshair…": self._ask_crosshair,
+            "Crosshair…": lambda: CrosshairPanel(self.session, self).show(),
         }
         open_menu(self, at, keys, more)
 
@@ -393,6 +398,3 @@ class SlicesView(SliceView):
         self.place.show_places()
         assert self.place.panel is not None
         self.place.panel.keep_place()
-
-    def _ask_crosshair(self) -> None:
-        CrosshairPanel(self.session, self).show()

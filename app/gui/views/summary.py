@@ -16,6 +16,7 @@ from PySide6.QtWidgets import (
 )
 
 from app.core import wording
+from app.core.explanation_wording import ANSWER_BASELINE
 from app.core.results import overrides_quality
 from app.core.signing import LONGEST_NAME, ReaderNote
 from app.gui.session import OpenCase, Session
@@ -209,7 +210,8 @@ def contents(opened: OpenCase) -> tuple[tuple[bool, str, str], ...]:
         (
             explained,
             "Explanation",
-            "slices and surface with letters, bar, threshold and hidden count"
+            "slices and surface with letters, bar, threshold and hidden count; always the "
+            f"answer's own map ({ANSWER_BASELINE})"
             if explained
             else left_out,
         ),

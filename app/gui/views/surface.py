@@ -9,16 +9,19 @@ from PySide6.QtCore import QTimer
 from PySide6.QtGui import QPixmap, QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QWidget
 
+from app.core.explanation_wording import baseline_words, headed, titled
 from app.gui.connections import Shown, shown_connections
 from app.gui.open_case import BRAIN_GREY
 from app.gui.session import Session
+from app.gui.widgets.camera_keys import CameraKeys
 from app.gui.widgets.colour_bar import ColourBar
 from app.gui.widgets.fields import choice, muted, set_choice
-from app.gui.widgets.layer_stack import top_overlay
+from app.gui.widgets.layer_stack import DrawnLayer, top_overlay
 from app.gui.widgets.overlay import Overlay, follows_frames, name_method
 from app.gui.widgets.space_content import connections_in_space, legend_of
 from app.gui.widgets.surface_canvas import Legend, SurfaceCanvas
 from app.gui.widgets.tables import Table
+from app.gui.widgets.vertex_values import vertex_table
 from app.gui.widgets.view import View
 from app.gui.widgets.view_keys import ViewCommand
 
@@ -29,10 +32,9 @@ _SHAPES = {"pial": "Pial", "inflated": "Inflated", "glass": "Glass, connections"
 _SIDES = {"both": "Both sides", "left": "Left side", "right": "Right side"}
 _VIEWS = {name: name for name in ("Left", "Right", "Front", "Back", "Top", "Bottom")}
 _UNKNOWN = {"left": "One side", "right": "Other side", "Left": "One side", "Right": "Other side"}
-_TURN_DEG = 10.0
 
 
-class SurfaceView(View):
+class SurfaceView(CameraKeys, View):
     """The only view that needs VTK, which is loaded when it is first shown."""
 
     name = "surface"
@@ -63,7 +65,8 @@ class SurfaceView(View):
         self._sides = "both"
         self._loaded: object = None  # the view files that the scene was made from
         self._shape = "pial"
-        self.overlay: Overlay | None = None
+        self.overlay: Overlay | None = None  # of parcels
+        self.vertex_map: DrawnLayer | None = None  # in its place: a map of vertices from a file
         self.shown: Shown | None = None  # the connections, while they are drawn
         self._drawn: object = None  # the connections that the scene holds
         self._later = QTimer(self)
@@ -89,9 +92,15 @@ class SurfaceView(View):
         self.canvas.picked.connect(session.select_parcel)
         self.canvas.edge_picked.connect(session.select_edge)
         self.listen(session.parcel_changed, self._selection_changed, soon=True)
-        self.listen(session.edge_changed, self._selection_changed, soon=True)
+        for signal in (session.edge_changed, session.network_changed):
+            self.listen(signal, self._selection_changed, soon=True)
         self.listen(session.crosshair_changed, self._crosshair_changed, soon=True)
-        for signal in (session.display_changed, session.slices_changed, session.plots_changed):
+        for signal in (
+            session.display_changed,
+            session.slices_changed,
+            session.plots_changed,
+            session.maps.changed,
+        ):
             self.listen(signal, self._draw)
         self.listen(session.frames_changed, self._frames_changed)
         self.refresh()
@@ -158,77 +167,6 @@ class SurfaceView(View):
         self.canvas.draw_now()
         return super().picture()
 
-    # camera ------------------------------------------------------------------------
-
-    def look_from(self, name: str) -> None:
-        """Go to a standard view."""
-        set_choice(self.view_box, name)
-        if self.canvas.scene is not None:
-            self.canvas.scene.look_from(name)
-            self.canvas.redraw()
-
-    def from_left(self) -> None:
-        """The participant's left."""
-        self.look_from("Left")
-
-    def from_right(self) -> None:
-        """The participant's right."""
-        self.look_from("Right")
-
-    def from_front(self) -> None:
-        """The face."""
-        self.look_from("Front")
-
-    def from_back(self) -> None:
-        """The back of the head."""
-        self.look_from("Back")
-
-    def from_top(self) -> None:
-        """From above."""
-        self.look_from("Top")
-
-    def from_bottom(self) -> None:
-        """From below."""
-        self.look_from("Bottom")
-
-    def turn_left(self) -> None:
-        """A step to the left."""
-        self._turn(-_TURN_DEG, 0.0)
-
-    def turn_right(self) -> None:
-        """A step to the right."""
-        self._turn(_TURN_DEG, 0.0)
-
-    def turn_up(self) -> None:
-        """A step up."""
-        self._turn(0.0, -_TURN_DEG)
-
-    def turn_down(self) -> None:
-        """A step down."""
-        self._turn(0.0, _TURN_DEG)
-
-    def nearer(self) -> None:
-        """Zoom in."""
-        self._zoom(1.15)
-
-    def farther(self) -> None:
-        """Zoom out."""
-        self._zoom(1.0 / 1.15)
-
-    def reset(self) -> None:
-        """The standard view that is chosen, as it was."""
-        self.look_from(str(self.view_box.currentData()))
-
-    def _turn(self, across_deg: float, up_deg: float) -> None:
-        if self.canvas.scene is not None:
-            self.canvas.scene.rotate(across_deg, up_deg)
-            self.canvas.redraw()
-
-    def _zoom(self, factor: float) -> None:
-        if self.canvas.scene is not None:
-            self.canvas.scene.zoom(factor)
-            self.canvas.redraw()
-
     # drawing -------------------------------------------------------------------------
 
     def _load(self) -> None:
@@ -250,7 +188,9 @@ class SurfaceView(View):
 
     def _draw(self) -> None:
         scene, shape = self.canvas.scene, self.shape()
-        self.overlay = top_overlay(self.session)
+        top = top_overlay(self.session)
+        self.overlay = top if isinstance(top, Overlay) else None
+        self.vertex_map = top if isinstance(top, DrawnLayer) else None
         self.shown = shown_connections(self.session) if shape == "glass" else None
         set_choice(self.shape_box, shape)
         self._show_legend(shape)
@@ -277,12 +217,21 @@ class SurfaceView(View):
     def _show_legend(self, shape: str) -> None:
         """Title, bar and the words below: of the connections or of the parcels."""
         if shape == "glass":
-            self.title_label.setText("Connections")
             self.title_label.setToolTip("")
-            self.bar.set_scale(None if self.shown is None else self.shown.scale, title="Connection")
+            note = baseline_words(self.baseline())
+            self.title_label.setText(headed("Connections", self.baseline()))
+            of_shown = None if self.shown is None else self.shown.scale
+            self.bar.set_scale(of_shown, title="Connection", note=note)
             self.words.setText(self.shown.words if self.shown is not None else "")
             return
         self.canvas.legend = Legend()
+        if self.vertex_map is not None:
+            drawn = self.vertex_map
+            self.title_label.setText(self.title)
+            self.title_label.setToolTip("")
+            self.bar.set_scale(drawn.scale, clipped=drawn.clipped, title=drawn.title)
+            self.words.setText(". ".join([f"{drawn.title}: {drawn.hidden_text}", *drawn.notes]))
+            return
         name_method(self.title_label, self.title, self.overlay)
         if self.overlay is None:
             self.bar.set_scale(None)
@@ -290,8 +239,15 @@ class SurfaceView(View):
             return
         scale = self.overlay.scale
         clipped = scale.clipped(self.overlay.values)
-        self.bar.set_scale(scale, clipped=clipped, title=self.overlay.title)
+        note = baseline_words(self.overlay.baseline)
+        self.bar.set_scale(scale, clipped=clipped, title=self.overlay.title, note=note)
         self.words.setText(f"{self.overlay.title}: {self.overlay.hidden_text}")
+
+    def baseline(self) -> str:
+        """Of the parcels' map, or of the connections."""
+        if self.shape() == "glass":
+            return self.shown.baseline if self.shown is not None else ""
+        return self.overlay.baseline if self.overlay is not None else ""
 
     def _change_shape(self, scene: SurfaceScene, shape: str) -> None:
         opened = self.session.case
@@ -310,7 +266,12 @@ class SurfaceView(View):
             scene.look_from(str(self.view_box.currentData()))
 
     def _colour(self, scene: SurfaceScene) -> None:
-        if self.overlay is None:
+        if self.vertex_map is not None:
+            drawn = self.vertex_map
+            scene.set_vertex_values(
+                dict(drawn.vertices), drawn.scale, drawn.layer.opacity, labels=drawn.labels
+            )
+        elif self.overlay is None:
             count = self._parcel_count()
             scene.set_colours(np.zeros((count, 3), np.uint8), np.zeros(count, dtype=bool))
         else:
@@ -322,8 +283,8 @@ class SurfaceView(View):
             return
         self._selected = True
         glass = self._shape == "glass"
-        scene.set_outline(None if glass else session.parcel)
-        scene.set_chosen(session.parcel, session.edge)
+        scene.set_outline(() if glass else session.selected_parcels)
+        scene.set_chosen(session.selected_parcels, session.edge)
         # The inflated surface has no place of its own for a point of the template.
         scene.set_cursor(session.crosshair_mm if self._shape != "inflated" else None)
 
@@ -360,13 +321,17 @@ class SurfaceView(View):
             edges = self.shown.edges
             pairs = zip(edges.pairs(), edges.value.tolist(), strict=True)
             rows = [(names[a], names[b], value) for (a, b), value in pairs]
-            return Table(("Region", "Other region", self.shown.unit or "Value"), rows)
+            unit = titled(self.shown.unit or "Value", self.shown.baseline)
+            return Table(("Region", "Other region", unit), rows)
+        if self.vertex_map is not None and self.shape() != "glass":
+            return vertex_table(self.vertex_map)
         if self.overlay is None:
             return None
         values = (float(v) for v in self.overlay.values)
         shown = ("yes" if s else "no" for s in self.overlay.shown)
         found = list(zip(names, networks, values, shown, strict=True))
-        return Table(("Region", "Network", self.overlay.scale.unit, "Over threshold"), found)
+        unit = titled(self.overlay.scale.unit, self.overlay.baseline)
+        return Table(("Region", "Network", unit, "Over threshold"), found)
 
     def _parcel_count(self) -> int:
         opened = self.session.case

@@ -6,26 +6,33 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar
 
-import numpy as np
 import pyqtgraph as pg
 from PySide6.QtCore import QSignalBlocker
 from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QCheckBox, QFileDialog, QWidget
 
 from app.core.arrays import Floats
+from app.core.explanation_wording import titled
 from app.core.results import CleanSignals
 from app.gui.session import Session
-from app.gui.traces import (
+from app.gui.trace_values import (
     Trace,
     axis_words,
-    current_key,
     drawn_points,
     drawn_rows,
+    save_traces,
+    spoken,
+)
+from app.gui.traces import (
+    current_key,
     hold,
     hold_key,
     mask_key,
+    more,
+    moved_baseline,
+    moved_words,
     repetition_time_s,
-    save_traces,
+    sphere_key,
     trace_of,
 )
 from app.gui.widgets import plots
@@ -34,6 +41,7 @@ from app.gui.widgets.frame_marks import FrameMarks
 from app.gui.widgets.frame_mouse import FrameMouse
 from app.gui.widgets.mask_reader import MaskReader
 from app.gui.widgets.motion_traces import draw_displacement
+from app.gui.widgets.roi_button import RoiButton
 from app.gui.widgets.tables import Table
 from app.gui.widgets.trace_legend import Look, TraceLegend, look_of, plain_look
 from app.gui.widgets.view import View
@@ -41,7 +49,7 @@ from app.gui.widgets.view_keys import ViewCommand
 
 _KINDS = {"time": "Over time", "spectrum": "Spectrum"}
 _SOURCES = {"parcel": "Parcel", "voxel": "Voxel"}
-_NO_MASK = "Add a mask as a layer of the slices first."
+_NO_MASK = "Add a mask as a layer first; of an image of labels, put the crosshair on one."
 _NO_VOXELS = "Open the scan itself (File, Open scan) to read its voxels."
 
 
@@ -57,6 +65,7 @@ class TimeSeriesView(View):
     commands: ClassVar[tuple[ViewCommand, ...]] = (
         ViewCommand("hold", "Hold this time series", "T", "hold"),
         ViewCommand("hold_mask", "Hold the mean inside the uppermost mask", "", "hold_mask"),
+        ViewCommand("hold_sphere", "Hold the mean in a sphere here (ROI)", "R", "hold_sphere"),
         ViewCommand("release", "Let all held time series go", "Shift+T", "release"),
         ViewCommand("back", "Volume before", ",", "volume_before"),
         ViewCommand("on", "Next volume", ".", "volume_after"),
@@ -92,7 +101,10 @@ class TimeSeriesView(View):
             state.series,
             lambda key: session.change("Time or spectrum", "plots", series=key),
         )
-        for widget in (self.source_box, self.percent_box, self.kind_box):
+        self.roi_button = RoiButton(session)
+        self.roi_button.sphere_asked.connect(self.hold_sphere)
+        self.roi_button.mask_asked.connect(self.hold_mask)
+        for widget in (self.source_box, self.roi_button, self.percent_box, self.kind_box):
             self.tools.addWidget(widget)
         self.graphics = pg.GraphicsLayoutWidget()
         self.graphics.ci.layout.setSpacing(2)
@@ -113,12 +125,14 @@ class TimeSeriesView(View):
         self.mouse.clicked.connect(self._clicked)
         self.mouse.dragging.connect(self._marks.shade)
         self.mouse.dragged.connect(lambda first, last, _shift: session.select_frames(first, last))
-        self.listen(session.parcel_changed, self._selection_changed, soon=True)
+        for signal in (session.parcel_changed, session.network_changed):
+            self.listen(signal, self._selection_changed, soon=True)
         self.listen(session.crosshair_changed, self._crosshair_changed, soon=True)
-        self.listen(session.frame_changed, self._frame_changed)
+        self.listen(session.frame_changed, self._frames_changed)
         self.listen(session.volumes_changed, self.refresh)
         self.listen(session.frames_changed, self._frames_changed)
-        self.listen(session.plots_changed, self._plots_changed)
+        for signal in (session.plots_changed, session.display_changed):
+            self.listen(signal, self._plots_changed)
         self.refresh()
 
     # drawing ---------------------------------------------------------------------
@@ -147,7 +161,7 @@ class TimeSeriesView(View):
         self.source_box.setVisible(opened is not None and not self.native)
         with QSignalBlocker(self.percent_box):
             self.percent_box.setChecked(state.percent)
-        self._made = (state.series, state.percent)
+        self._made = (state.series, state.percent, moved_words(self.session))
         time = state.series == "time"
         if signals is None and not self._has_voxels():
             self.parcel_label.show_words("")
@@ -159,6 +173,9 @@ class TimeSeriesView(View):
         if signals is not None:
             if not self.native:  # voxels are not cleaned
                 self._add("cleaned", "Cleaned, %" if signals.units == "percent" else "Cleaned")
+                yield
+            if time and moved_words(self.session) and not self.native:
+                self._add("moved", moved_words(self.session))
                 yield
             if time and opened is not None and "framewise_displacement" in signals.confounds:
                 draw_displacement(self._add("motion", "FD, mm"), opened.case, colours)
@@ -213,7 +230,7 @@ class TimeSeriesView(View):
             return
         current, held = current_key(self.session, native=self.native), self.session.state.plots.held
         keys = [current] * bool(current) + [key for key in held if key != current]
-        shown = (tuple(keys), held, id(self.session.case), self._made)
+        shown = (tuple(keys), held, id(self.session.drawn), self._made)
         if shown == self._shown:
             return  # a slice was stepped inside the parcel
         self._shown = shown
@@ -254,7 +271,7 @@ class TimeSeriesView(View):
         for name, curves in spare.items():
             for curve in curves:
                 self._plots[name].removeItem(curve)
-        for name in ("raw", "cleaned"):
+        for name in ("raw", "cleaned", "moved"):
             if name in self._plots:
                 self._plots[name].enableAutoRange(axis="y")
                 self._plots[name].getViewBox().updateAutoRange()
@@ -278,7 +295,7 @@ class TimeSeriesView(View):
 
     def _tell(self, current: str) -> None:
         entries = [
-            (trace.name + self._more(trace) * (trace.key == current), self._look(trace.key))
+            (trace.name + more(self.session, trace) * (trace.key == current), self._look(trace.key))
             for trace in self._traces
         ]
         self.parcel_label.show_entries(tuple(entries))
@@ -286,26 +303,17 @@ class TimeSeriesView(View):
             parcel = self.session.state.plots.trace == "parcel" and self.session.case is not None
             voxel = self.native or not parcel
             none = voxel and not self._has_voxels()
-            self.parcel_label.show_words(_NO_VOXELS if none else "Click a parcel.")
-
-    def _more(self, trace: Trace) -> str:
-        signals, parcel = self._signals(), self.session.parcel
-        if not trace.key.startswith("parcel") or signals is None or parcel is None:
-            return ""
-        share = signals.coverage[parcel] * 100
-        return f"  ·  {signals.networks[parcel]}  ·  coverage {share:.0f} %"
+            self.parcel_label.show_words(_NO_VOXELS if none else "Click a parcel or a network.")
 
     # frames ----------------------------------------------------------------------
 
-    def _frame_changed(self) -> None:
-        self._marks.move(self.session.frame)
-
     def _frames_changed(self) -> None:
+        self._marks.move(self.session.frame)
         self._marks.select(self.session.state.selection.frames)
 
     def _plots_changed(self) -> None:
         state = self.session.state.plots
-        if self._made != (state.series, state.percent):
+        if self._made != (state.series, state.percent, moved_words(self.session)):
             self.refresh()
         else:
             set_choice(self.source_box, state.trace)
@@ -321,12 +329,19 @@ class TimeSeriesView(View):
         hold(self.session, native=self.native)
 
     def hold_mask(self) -> None:
-        """Hold the mean of the mask that lies uppermost among the layers."""
+        """Hold the mean of the mask that lies uppermost among the layers, or of a label."""
         key = mask_key(self.session)
+        self._hold_region(key, _NO_VOXELS if key else _NO_MASK)
+
+    def hold_sphere(self) -> None:
+        """Hold the mean in a sphere at the crosshair."""
+        self._hold_region(sphere_key(self.session, native=self.native), _NO_VOXELS)
+
+    def _hold_region(self, key: str, trouble: str) -> None:
         if key and self._has_voxels():
             hold_key(self.session, key)
         else:
-            self.parcel_label.show_words(_NO_VOXELS if key else _NO_MASK)
+            self.parcel_label.show_words(trouble)
 
     def release(self) -> None:
         """Keep none."""
@@ -346,13 +361,11 @@ class TimeSeriesView(View):
         """Which traces are drawn and their values at the cursor."""
         if not self._traces:
             return self.empty_reason()
-        volume = self.session.frame + self._traces[0].first_frame
-        parts = []
-        for trace in self._traces:
-            at = np.flatnonzero(trace.volumes == volume)
-            value = f" {trace.raw[at[0]]:.6g}" if at.size else ""
-            parts.append(f"{trace.name}{value}")
-        return f"Time series at volume {volume} (first = 0): {', '.join(parts)}"
+        return spoken(self._traces, self.session.frame + self._traces[0].first_frame)
+
+    def baseline(self) -> str:
+        """Of what the frames moved, while it is drawn of (b)."""
+        return moved_baseline(self.session) if "moved" in self._plots else ""
 
     def as_table(self) -> Table | None:
         """One row a volume, or a frequency: what is drawn."""
@@ -361,7 +374,7 @@ class TimeSeriesView(View):
         spectral = self.session.state.plots.series == "spectrum"
         first = None if spectral else self._traces[0].first_frame
         drawn = {
-            f"{trace.name}, {name}": points
+            titled(f"{trace.name}, {name}", self.baseline() * (name == "moved")): points
             for trace in self._traces
             for name, points in self._points(trace).items()
         }

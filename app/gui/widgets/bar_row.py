@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
-from app.gui.widgets.colour_bar import ColourBar
+from app.core.explanation_wording import baseline_words
+from app.gui.widgets.colour_bar import NOTE_PX, ColourBar
 from app.gui.widgets.layer_stack import DrawnLayer
 from app.gui.widgets.theme import font
 from app.gui.widgets.view import ElidedLabel
@@ -35,7 +36,11 @@ class BarRow(QWidget):
             column.setVisible(index < len(layers))
         several = len(layers) > 1
         for index, drawn in enumerate(layers):
-            self.bars[index].set_scale(drawn.scale, clipped=drawn.clipped, title=drawn.title)
+            note = baseline_words("" if drawn.overlay is None else drawn.overlay.baseline)
+            self._columns[index].setFixedWidth(_WIDTH_PX + NOTE_PX * bool(note))
+            self.bars[index].set_scale(
+                drawn.scale, clipped=drawn.clipped, title=drawn.title, note=note
+            )
             self._names[index].set_full_text(drawn.title)
             self._counts[index].set_full_text(drawn.hidden_text)
             for label in (self._names[index], self._counts[index]):

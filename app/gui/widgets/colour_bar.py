@@ -15,6 +15,7 @@ from app.core.colours import MagnitudeScale, SignedScale
 from app.gui.widgets.theme import font, tokens
 
 _BAR_PX = 12
+NOTE_PX = 16  # width of the note along the bar
 _ROWS = 33  # of the colour table that the gradient is made from
 
 
@@ -25,6 +26,7 @@ class ColourBar(QWidget):
         super().__init__(parent)
         self.scale: LayerScale | None = None
         self.clipped = (False, False)  # values lie below the low end, above the high one
+        self.note = ""
         self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Expanding)
         self.setAccessibleName("Colour bar")
 
@@ -34,11 +36,15 @@ class ColourBar(QWidget):
         *,
         clipped: bool | tuple[bool, bool] = False,
         title: str = "",
+        note: str = "",
     ) -> None:
         """Show a scale; `clipped` draws arrow heads, at both ends or at (low, high).
 
-        `title` says which layer the bar belongs to.
+        `title` says which layer the bar belongs to; `note` is written along the bar.
         """
+        if note != self.note:
+            self.note = note
+            self.updateGeometry()
         self.scale = None if scale is None else as_layer_scale(scale)
         both = clipped if isinstance(clipped, tuple) else (clipped, clipped)
         signed = self.scale is not None and self.scale.low < 0.0
@@ -47,16 +53,19 @@ class ColourBar(QWidget):
         if self.scale is not None:
             self.setAccessibleName(f"Colour bar, {title}" if title else "Colour bar")
             self.setAccessibleDescription(_spoken(self.scale))
-            self.setToolTip("\n".join(part for part in (title, _spoken(self.scale)) if part))
+            self.setToolTip("\n".join(part for part in (title, note, _spoken(self.scale)) if part))
         self.update()
 
     def sizeHint(self) -> QSize:
         """Room for the bar and its numbers."""
-        return QSize(66, 140)
+        return QSize(66 + self._note_px(), 140)
 
     def minimumSizeHint(self) -> QSize:
         """Room for the bar and its numbers."""
-        return QSize(66, 90)
+        return QSize(66 + self._note_px(), 90)
+
+    def _note_px(self) -> int:
+        return NOTE_PX if self.note else 0
 
     def paintEvent(self, _event: QPaintEvent) -> None:
         """Draw the bar; the numbers stand right of it."""
@@ -87,7 +96,7 @@ class ColourBar(QWidget):
         painter.drawRect(bar)
         self._arrows(painter, bar)
         painter.setPen(QColor(colours.text))
-        room = self.width() - 6
+        room = self.width() - 6 - self._note_px()
         unit = metrics.elidedText(scale.unit, Qt.TextElideMode.ElideRight, room)
         painter.drawText(QPointF(4, metrics.ascent() + 1), unit)
         taken: list[float] = []
@@ -99,6 +108,12 @@ class ColourBar(QWidget):
             painter.setPen(QPen(QColor(colours.text), 1))
             painter.drawLine(QPointF(bar.right(), y), QPointF(bar.right() + 3, y))
             painter.drawText(QPointF(bar.right() + 5, y + metrics.ascent() / 2.0 - 1), text)
+        if self.note:
+            painter.setPen(QColor(colours.text))
+            painter.translate(self.width() - 3.0, bar.bottom())
+            painter.rotate(-90.0)
+            words = metrics.elidedText(self.note, Qt.TextElideMode.ElideRight, int(bar.height()))
+            painter.drawText(QPointF(0.0, -float(metrics.descent())), words)
         painter.end()
 
     def _arrows(self, painter: QPainter, bar: QRectF) -> None:

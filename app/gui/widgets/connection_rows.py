@@ -9,6 +9,7 @@ from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersisten
 from PySide6.QtGui import QColor
 
 from app.core.colours import NETWORK_SHORT, network_colour
+from app.core.explanation_wording import titled
 from app.core.results import CleanSignals
 from app.gui.connections import Shown, shown_connections, value_text
 from app.gui.session import Session
@@ -37,7 +38,7 @@ def connection_table(session: Session) -> Table | None:
     signals = opened.case.signals if opened is not None else None
     if shown is None or signals is None:
         return None
-    value = f"value, {shown.unit}" if shown.unit else "value"
+    value = titled(f"value, {shown.unit}" if shown.unit else "value", shown.baseline)
     columns = ("region 1", "region 2", "network 1", "network 2", value, "stability")
     rows: list[tuple[Cell, ...]] = []
     for index, (first, second) in enumerate(shown.edges.pairs()):
@@ -62,6 +63,12 @@ class ConnectionRows(QAbstractTableModel):
         self.beginResetModel()
         self.shown, self._signals = shown, signals
         self.endResetModel()
+
+    def networks_of(self, row: int) -> tuple[str, ...]:
+        """The networks of both ends."""
+        if self._signals is None:
+            return ()
+        return tuple(self._signals.networks[end] for end in self.edge(row))
 
     def edge(self, row: int) -> tuple[int, int]:
         """The parcels of a row."""

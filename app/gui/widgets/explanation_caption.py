@@ -5,8 +5,15 @@ from __future__ import annotations
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QWidget
 
-from app.core.explanation_wording import agrees_poorly, caption, frames_text, limits_text
+from app.core.explanation_wording import (
+    agrees_poorly,
+    caption,
+    frames_text,
+    limits_text,
+    other_baseline_text,
+)
 from app.gui.session import Session
+from app.gui.view_state import SERIES_OVERLAYS
 from app.gui.widgets.icons import StateSign
 from app.gui.widgets.theme import font
 
@@ -33,7 +40,7 @@ class ExplanationCaption(QWidget):
 
     def refresh(self) -> None:
         """Follow the case; without an explanation there is nothing to say."""
-        opened = self.session.case
+        opened = self.session.drawn
         found = opened.attribution if opened is not None else None
         self.setVisible(found is not None)
         words = ""
@@ -42,7 +49,11 @@ class ExplanationCaption(QWidget):
             limits = limits_text(prediction.model if prediction is not None else None)
             words = f"{caption(found)} {limits}".strip()
             frames, signals = self.session.state.selection.frames, opened.case.signals
-            if self.session.display.overlay == "series" and frames and signals is not None:
+            by_frame = self.session.display.overlay in SERIES_OVERLAYS
+            if by_frame and frames and signals is not None:
                 words = f"{frames_text(found, signals, *frames)} {words}"
+            if opened.baseline:
+                words = f"{other_baseline_text(opened.baseline)} {words}"
         self.words.setText(words)
-        self.sign.setVisible(found is not None and agrees_poorly(found))
+        other = opened is not None and bool(opened.baseline)
+        self.sign.setVisible(other or (found is not None and agrees_poorly(found)))

@@ -25,7 +25,7 @@ from app.core.colour_maps import COLOUR_MAPS, SIGNED_MAPS
 from app.gui.session import Session
 from app.gui.view_state.slices import SHARED, Layer
 from app.gui.widgets.fields import choice, muted, pass_undo, set_choice
-from app.gui.widgets.layer_stack import LayerStack
+from app.gui.widgets.layer_stack import DrawnLayer, LayerStack
 from app.gui.widgets.tied_number import TiedNumber
 
 _PERCENT = 100.0
@@ -174,7 +174,7 @@ class LayerPanel(QScrollArea):
             self.key = SHARED
         self._filling = True
         self._fill_list()
-        layer, drawn = self.layer(), self.stack.find(self.key, self.space)
+        layer, drawn = self.layer(), self._found(self.key)
         signed = layer.colour_map in SIGNED_MAPS
         set_choice(self.colour_map, layer.colour_map)
         self.symmetric.setChecked(layer.symmetric and signed)
@@ -209,7 +209,7 @@ class LayerPanel(QScrollArea):
         keys = [one.key for one in slices.layers]
         self.up.setEnabled(self.key in keys[:-1])
         self.down.setEnabled(self.key in keys[1:])
-        self.export.setEnabled(drawn is not None)
+        self.export.setEnabled(drawn is not None and drawn.overlay is not None)
         self._filling = False
 
     def _fill_list(self) -> None:
@@ -232,10 +232,14 @@ class LayerPanel(QScrollArea):
                 self.list.setCurrentRow(row)
 
     def _title(self, layer: Layer) -> str:
-        drawn = self.stack.find(layer.key, self.space)
+        drawn = self._found(layer.key)
         if drawn is not None:
             return drawn.title
         return layer.name or "No overlay"
+
+    def _found(self, key: str) -> DrawnLayer | None:
+        """A layer as it is drawn on this picture, or on the surface."""
+        return self.stack.find(key, self.space) or self.stack.find(key, "surface")
 
     def _fill_clip(self, layer: Layer) -> None:
         self.clip.clear()
@@ -265,14 +269,14 @@ class LayerPanel(QScrollArea):
         self._change("Colour map", colour_map=key, low=None, high=None)
 
     def _set_automatic(self, on: bool) -> None:
-        scale = self.stack.find(self.key, self.space)
+        scale = self._found(self.key)
         if on or scale is None:
             self._change("Automatic range", low=None, high=None)
         else:
             self._change("Range", low=scale.scale.low, high=scale.scale.high)
 
     def _set_by(self, key: str) -> None:
-        drawn = self.stack.find(self.key, self.space)
+        drawn = self._found(self.key)
         cut = drawn.scale.threshold if drawn is not None else 0.0
         self._change("Threshold", threshold=cut if key == "value" else None)
 

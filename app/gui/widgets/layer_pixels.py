@@ -123,10 +123,10 @@ def _parcel_pixels(
     return np.ascontiguousarray(pixels)
 
 
-def selected_pixels(label: NDArray[Any], parcel: int, thick: int) -> Pixels:
-    """The rim of the selected 0-based parcel."""
-    pixels = np.zeros(label.shape, dtype=np.uint32)
-    pixels[_rim(label == parcel + 1, 2 * thick)] = argb(*_SELECTED, 1.0)
+def selected_pixels(inside: Bools, thick: int) -> Pixels:
+    """The rim of what is selected: a parcel, or a network as a whole."""
+    pixels = np.zeros(inside.shape, dtype=np.uint32)
+    pixels[_rim(inside, 2 * thick)] = argb(*_SELECTED, 1.0)
     return pixels
 
 

@@ -21,7 +21,7 @@ from app.core.colours import ROBUST_PERCENTILE
 from app.core.explanation_wording import DEFAULT_METHOD
 from app.gui.session import OpenCase, Session
 from app.gui.view_state.slices import SHARED, Layer
-from app.gui.widgets.layer_pixels import Paint, overlay_paint, voxel_paint
+from app.gui.widgets.layer_pixels import Paint, VoxelPaint, overlay_paint, voxel_paint
 from app.gui.widgets.overlay import (
     Overlay,
     current_overlay,
@@ -31,6 +31,7 @@ from app.gui.widgets.overlay import (
     styled,
 )
 
+_NO_PAINT = VoxelPaint(np.zeros((0, 0, 0), np.uint32))  # of what lies on no slice
 _KEPT = 24  # layers whose values are kept
 _STACKS: WeakKeyDictionary[Session, LayerStack] = WeakKeyDictionary()
 
@@ -50,6 +51,8 @@ class DrawnLayer:
     overlay: Overlay | None = None  # of a parcel map
     notes: tuple[str, ...] = ()
     masked: bool = False  # smaller clusters or another layer take something away
+    vertices: tuple[tuple[str, Floats], ...] = ()  # of a surface map, whose `values` are all of it
+    labels: bool = False  # numbers are names
 
     def value_at(self, voxel: tuple[int, int, int]) -> float:
         """The value under a voxel."""
@@ -78,13 +81,18 @@ class LayerStack:
         return tuple(layer for layer in found if layer is not None)
 
     def find(self, key: str, space: str, seen: tuple[str, ...] = ()) -> DrawnLayer | None:
-        """One layer, whether visible or not; None where it has nothing to show in this space."""
+        """One layer, whether visible or not; None where it has nothing to show in this space.
+
+        `space` may also be "surface", for maps of vertices.
+        """
         layers = {layer.key: layer for layer in self._session.state.slices.stack}
         layer = layers.get(key)
         if layer is None or key in seen:
             return None
         clip = self.find(layer.clip_by, space, (*seen, key)) if layer.clip_by else None
         if layer.source.startswith("file:"):
+            if space == "surface":
+                return self._of_vertices(layer)
             return self._of_map(layer, space, clip)
         return self._of_parcels(layer, clip) if space == "template" else None
 
@@ -109,7 +117,7 @@ class LayerStack:
             overlay = current_overlay(session)
             opacity = session.display.opacity
         else:
-            overlay = layer_overlay(opened, layer)
+            overlay = layer_overlay(session, layer)
             opacity = layer.opacity
         if overlay is None:
             return None
@@ -190,6 +198,32 @@ class LayerStack:
 
         return self._keep(key, make)
 
+    def _of_vertices(self, layer: Layer) -> DrawnLayer | None:
+        found = self._session.maps.find(layer.source)
+        if found is None or not found.vertices:
+            return None
+
+        def make() -> DrawnLayer:
+            values = np.concatenate([np.asarray(one, np.float32) for _, one in found.vertices])
+            scale = map_scale(values, layer, found.unit)
+            shown = np.asarray(scale.shown(values)) & np.isfinite(values)
+            there = int(np.count_nonzero(np.nan_to_num(values)))
+            return DrawnLayer(
+                layer,
+                layer.name or found.name,
+                scale,
+                values,
+                shown,
+                _NO_PAINT,
+                scale.clipped_ends(values),
+                wording.hidden_text(there - int(shown.sum()), there, "vertices"),
+                notes=found.notes,
+                vertices=found.vertices,
+                labels=found.labels,
+            )
+
+        return self._keep((found, replace(layer, visible=True), "surface"), make)
+
     def _keep(self, key: tuple[Any, ...], make: Any) -> DrawnLayer:
         if key not in self._kept:
             while len(self._kept) >= _KEPT:
@@ -205,10 +239,17 @@ def stack_of(session: Session) -> LayerStack:
     return _STACKS[session]
 
 
-def top_overlay(session: Session) -> Overlay | None:
-    """The highest visible parcel map: what surfaces are coloured by."""
-    for drawn in reversed(stack_of(session).drawn("template")):
-        if drawn.overlay is not None:
+def top_overlay(session: Session) -> Overlay | DrawnLayer | None:
+    """What surfaces are coloured by: the highest visible map of parcels or of vertices."""
+    stack = stack_of(session)
+    for layer in reversed(session.state.slices.stack):
+        if not layer.visible:
+            continue
+        found = stack.find(layer.key, "surface") if layer.source.startswith("file:") else None
+        if found is not None:
+            return found
+        drawn = stack.find(layer.key, "template")
+        if drawn is not None and drawn.overlay is not None:
             return replace(drawn.overlay, title=drawn.title, scale=drawn.scale)
     return None
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QPointF, QRectF, Qt, Signal
@@ -19,8 +16,9 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QToolTip, QWidget
 
-from app.core.arrays import Floats, Ints
-from app.core.colours import NETWORK_SHORT, MagnitudeScale, SignedScale, network_colour
+from app.core.arrays import Ints
+from app.core.colours import NETWORK_SHORT, network_colour
+from app.gui.widgets.matrix_content import MatrixContent
 from app.gui.widgets.ring_layout import spread
 from app.gui.widgets.theme import font, tokens
 
@@ -31,23 +29,12 @@ _LEAST_MARK_PX = 4.0  # a connection is never drawn smaller, where few are shown
 _FEW = 400
 
 
-@dataclass(frozen=True, slots=True)
-class MatrixContent:
-    """A matrix in atlas order with the permutation in which it is drawn."""
-
-    matrix: Floats  # (parcel, parcel)
-    order: Ints  # (parcel,)
-    networks: tuple[str, ...]  # one a parcel, atlas order
-    scale: SignedScale | MagnitudeScale
-    by_network: bool = True  # rows of one network stand together: names and separators
-    shown: tuple[tuple[int, int], ...] | None = None  # connections over the threshold; None: all
-
-
 class MatrixCanvas(QWidget):
     """Draws the matrix; hovering and clicking speak in atlas order, whatever the drawing order."""
 
     hovered = Signal(int, int)  # atlas indices; (-1, -1) outside
     clicked = Signal(int, int)
+    network_clicked = Signal(str)
 
     def __init__(self, parent: QWidget | None = None, *, short_names: bool = False) -> None:
         super().__init__(parent)
@@ -55,6 +42,7 @@ class MatrixCanvas(QWidget):
         self.reason = ""
         self.selected: int | None = None
         self.edge: tuple[int, int] | None = None
+        self.network: tuple[int, ...] = ()  # parcels of the selected one
         self._always_short = short_names
         self._image: QImage | None = None
         self._pixels: NDArray[np.uint8] | None = None
@@ -91,9 +79,14 @@ class MatrixCanvas(QWidget):
             )
         self.update()
 
-    def set_selection(self, parcel: int | None, edge: tuple[int, int] | None) -> None:
-        """Mark a row and column, and one connection."""
-        self.selected, self.edge = parcel, edge
+    def set_selection(
+        self,
+        parcel: int | None,
+        edge: tuple[int, int] | None,
+        network: tuple[int, ...] = (),
+    ) -> None:
+        """Mark a row and column, one connection, and the rows and columns of a network."""
+        self.selected, self.edge, self.network = parcel, edge, network
         self.cursor_cell = None
         self.update()
 
@@ -134,6 +127,26 @@ class MatrixCanvas(QWidget):
         last = len(self.content.order) - 1
         order = self.content.order
         return int(order[min(int(row), last)]), int(order[min(int(column), last)])
+
+    def network_at(self, at: QPointF) -> str | None:
+        """The network whose strip or name, beside or below the matrix, lies under a point."""
+        square, window = self.square(), self._window()
+        if self.content is None or square.contains(at):
+            return None
+        beside = at.x() < square.left() and square.top() <= at.y() < square.bottom()
+        below = at.y() > square.bottom() and square.left() <= at.x() < square.right()
+        if not (beside or below):
+            return None
+        scale = window.width() / square.width()
+        place = window.top() + (at.y() - square.top()) * scale
+        if below:
+            place = window.left() + (at.x() - square.left()) * scale
+        row = min(int(place), len(self.content.order) - 1)
+        return self.content.networks[int(self.content.order[row])]
+
+    def network_runs(self) -> list[tuple[int, int]]:
+        """(first row, row after the last) of the selected network's rows, in drawing order."""
+        return [] if self.content is None else self.content.runs(self.network)
 
     # painting -----------------------------------------------------------------
 
@@ -178,20 +191,13 @@ class MatrixCanvas(QWidget):
                 painter.fillRect(box, QColor(*(int(c) for c in colour)))
         painter.restore()
 
-    def _blocks(self) -> list[tuple[str, int, int]]:
-        """(network, first row, row after the last) in drawing order."""
-        assert self.content is not None
-        names = [self.content.networks[parcel] for parcel in self.content.order]
-        starts = [0, *(i for i in range(1, len(names)) if names[i] != names[i - 1]), len(names)]
-        return [(names[a], a, b) for a, b in itertools.pairwise(starts)]
-
     def _paint_networks(self, painter: QPainter, square: QRectF, window: QRectF) -> None:
         assert self.content is not None
         scale = square.width() / window.width()
         line = QPen(QColor(20, 24, 30, 150), 1) if self.content.by_network else None
         rows: list[tuple[float, str]] = []
         columns: list[tuple[float, str]] = []
-        for name, first, after in self._blocks():
+        for name, first, after in self.content.blocks():
             colour = QColor(*network_colour(name))
             for along, low, high, found in (
                 ("row", window.top(), window.bottom(), rows),
@@ -255,6 +261,7 @@ class MatrixCanvas(QWidget):
         scale = square.width() / window.width()
         painter.save()
         painter.setClipRect(square)
+        self._paint_network(painter, square, window)
         if self.selected is not None and self.selected < len(place):
             at = (place[self.selected] + 0.5 - window.top()) * scale
             across = (place[self.selected] + 0.5 - window.left()) * scale
@@ -274,6 +281,20 @@ class MatrixCanvas(QWidget):
                 painter.setPen(QPen(colour, width))
                 painter.drawRect(QRectF(x - size / 2, y - size / 2, size, size))
         painter.restore()
+
+    def _paint_network(self, painter: QPainter, square: QRectF, window: QRectF) -> None:
+        """Lines round the network's rows and columns; they cross at its block."""
+        scale = square.width() / window.width()
+        for first, after in self.network_runs():
+            y, x = (first - window.top()) * scale, (first - window.left()) * scale
+            size = (after - first) * scale
+            rows = QRectF(square.left() - 4, square.top() + y, square.width() + 8, size)
+            columns = QRectF(square.left() + x, square.top() - 4, size, square.height() + 8)
+            painter.setBrush(Qt.BrushStyle.NoBrush)
+            for colour, width in ((QColor(0, 0, 0, 160), 3), (QColor(255, 235, 59), 1)):
+                painter.setPen(QPen(colour, width))
+                painter.drawRect(rows)
+                painter.drawRect(columns)
 
     # mouse and keys -------------------------------------------------------------
 
@@ -299,9 +320,13 @@ class MatrixCanvas(QWidget):
         if event.button() == Qt.MouseButton.MiddleButton or shift:
             self._pressed = event.position()
             return
-        cell = self.cell_at(event.position())
-        if cell is not None and event.button() == Qt.MouseButton.LeftButton:
+        if event.button() != Qt.MouseButton.LeftButton:
+            return
+        cell, network = self.cell_at(event.position()), self.network_at(event.position())
+        if cell is not None:
             self.clicked.emit(*cell)
+        elif network is not None:
+            self.network_clicked.emit(network)
 
     def mouseReleaseEvent(self, _event: QMouseEvent) -> None:
         """End a drag."""

@@ -12,9 +12,10 @@ from app.core import wording
 from app.core.arrays import Bools, Floats
 from app.core.colour_maps import SIGNED_MAPS, LayerScale, as_layer_scale
 from app.core.colours import CORRELATION_LIMIT, MagnitudeScale, SignedScale, signed_scale
-from app.core.explanation_wording import METHOD_LETTERS, METHOD_NAMES, frames_map
+from app.core.explanation_wording import METHOD_LETTERS, METHOD_NAMES, frames_map, headed, titled
 from app.core.sides import side_word, without_side
 from app.gui.session import OVERLAYS, OpenCase, Session
+from app.gui.view_state import SCAN_OVERLAYS, SERIES_OVERLAYS
 from app.gui.view_state.slices import Layer
 from app.preprocessing.quality import PARCEL_COVERAGE_LIMIT
 
@@ -29,6 +30,7 @@ class Overlay:
     scale: SignedScale | MagnitudeScale | LayerScale
     shown: Bools  # (parcel,) at or above the threshold
     disagreeing: Bools  # (parcel,) hatched
+    baseline: str = ""  # of a map (b) that is not the answer's own
 
     @property
     def hidden_text(self) -> str:
@@ -59,6 +61,8 @@ def parcel_values(opened: OpenCase, kind: str, parcel: int | None) -> Floats | N
         return None
     if kind == "scan":
         return np.asarray(found.scan.per_parcel, dtype=float)
+    if kind == "scan_series":
+        return np.asarray(found.scan.per_parcel_series, dtype=float)
     if kind == "series":
         return np.asarray(found.branches.per_parcel_series, dtype=float)
     if kind == "connectivity":
@@ -69,27 +73,36 @@ def parcel_values(opened: OpenCase, kind: str, parcel: int | None) -> Floats | N
 
 def current_overlay(session: Session) -> Overlay | None:
     """The overlay that the session's display asks for, or None."""
-    opened, display = session.case, session.display
+    display, kind = session.display, session.display.overlay
+    opened = drawn_case(session, kind)
     if opened is None:
         return None
-    values = parcel_values(opened, display.overlay, session.parcel)
+    values = parcel_values(opened, kind, session.parcel)
     if values is None:
         return None
-    kind, title = display.overlay, OVERLAYS[display.overlay]
+    title = OVERLAYS[kind]
     frames = session.state.selection.frames
-    if kind == "series" and frames is not None:
-        values, title = _of_frames(opened, *frames)
+    if kind in SERIES_OVERLAYS and frames is not None:
+        values, title = _of_frames(opened, kind, *frames)
     if kind == "seed" and session.parcel is not None:
         title = seed_title(opened, session.parcel)
     layer = replace(session.state.slices.shared, top_share=1.0 - display.hidden_share)
     return _overlay(opened, kind, title, values, layer)
 
 
-def layer_overlay(opened: OpenCase, layer: Layer) -> Overlay | None:
+def drawn_case(session: Session, kind: str) -> OpenCase | None:
+    """The case whose map of a kind is drawn: another baseline changes maps (b) only."""
+    return session.drawn if kind in SCAN_OVERLAYS else session.case
+
+
+def layer_overlay(session: Session, layer: Layer) -> Overlay | None:
     """A parcel map of its own: an attribution, or the correlation of every parcel with one."""
     kind, _, number = layer.source.partition(":")
     parcel = int(number) if number.isdecimal() else None
-    values = parcel_values(opened, kind, parcel) if kind in OVERLAYS else None
+    opened = drawn_case(session, kind)
+    if opened is None or kind not in OVERLAYS:
+        return None
+    values = parcel_values(opened, kind, parcel)
     if values is None:
         return None
     title = seed_title(opened, parcel) if parcel is not None else OVERLAYS[kind]
@@ -114,7 +127,15 @@ def _overlay(opened: OpenCase, kind: str, title: str, values: Floats, layer: Lay
         scale = SignedScale(max(scale.limit, layer.threshold), layer.threshold, scale.unit)
     agreed = np.zeros(len(values), dtype=bool)
     hatched = agreed if opened.hatched is None or kind == "seed" else opened.hatched
-    made = Overlay(kind, title, values, scale, scale.shown(values), np.asarray(hatched, dtype=bool))
+    made = Overlay(
+        kind,
+        titled(title, opened.baseline),
+        values,
+        scale,
+        scale.shown(values),
+        np.asarray(hatched, dtype=bool),
+        opened.baseline,
+    )
     return replace(made, scale=styled(made, layer))
 
 
@@ -143,10 +164,10 @@ def ranged(scale: LayerScale, layer: Layer) -> LayerScale:
 
 def follows_frames(session: Session) -> bool:
     """Whether the overlay that all views share is of the selected frames."""
-    return session.display.overlay == "series" and session.case is not None
+    return session.display.overlay in SERIES_OVERLAYS and session.case is not None
 
 
-def _of_frames(opened: OpenCase, first: int, last: int) -> tuple[Floats, str]:
+def _of_frames(opened: OpenCase, kind: str, first: int, last: int) -> tuple[Floats, str]:
     """The series map of some frames, and its title with them and their resolution.
 
     Frames that the model did not read have no part in it.
@@ -154,23 +175,26 @@ def _of_frames(opened: OpenCase, first: int, last: int) -> tuple[Floats, str]:
     found, signals = opened.attribution, opened.case.signals
     assert found is not None
     assert signals is not None
-    start, count = signals.first_frame, found.branches.per_parcel_frame.shape[1]
-    title = f"(a) time series, volumes {start + first} to {start + last} (first = 0)"
+    branch, letter = (found.branches, "(a)") if kind == "series" else (found.scan, "(b)")
+    start, count = signals.first_frame, branch.per_parcel_frame.shape[1]
+    title = f"{letter} time series, volumes {start + first} to {start + last} (first = 0)"
     if found.patch_frames:
         title += f", in patches of {found.patch_frames}"
     if first >= count:
         return np.zeros(len(signals.parcel_names)), f"{title}: not read by the model"
     if last >= count:
         title += f"; the model read up to {start + count - 1}"
-    return frames_map(found.branches, first, min(last, count - 1)), title
+    return frames_map(branch, first, min(last, count - 1)), title
 
 
 def name_method(label: QLabel, title: str, overlay: Overlay | None) -> None:
     """Write a view's title with the method that its colours come from, in full when hovered."""
     kind = overlay.kind if overlay is not None else "none"
     method = "branches" if kind in ("series", "connectivity") else kind
+    method = "scan" if kind in SCAN_OVERLAYS else method
     letter = METHOD_LETTERS.get(method, "")
-    label.setText(f"{title} {letter}".strip())
+    baseline = overlay.baseline if overlay is not None else ""
+    label.setText(headed(f"{title} {letter}".strip(), baseline))
     label.setToolTip(METHOD_NAMES.get(method, ""))
 
 

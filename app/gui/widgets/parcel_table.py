@@ -36,6 +36,10 @@ class ParcelTable(QAbstractTableModel):
         """What stands in a column beside name and network: words, or a value to sort by."""
         raise NotImplementedError
 
+    def networks_of(self, row: int) -> tuple[str, ...]:
+        """The network of a parcel."""
+        return () if self._signals is None else (self._signals.networks[row],)
+
     def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008  Qt's own signature
         """One row a parcel."""
         if parent.isValid() or self._signals is None:

@@ -68,7 +68,7 @@ class ProgressPanel(QWidget):
         name = stage_words(event.stage)
         words = f"{name} ({count})" if event.stage_count > 1 else name
         self.stage.set_full_text(f"{words}: {event.message}" if event.message else words)
-        self.left.setText(_left(event.seconds_left))
+        self.left.setText(left_words(event.seconds_left))
         self.bar.setAccessibleName(f"{words}, {event.fraction * 100:.0f} percent")
 
     def cancelling(self) -> None:
@@ -88,7 +88,8 @@ class ProgressPanel(QWidget):
             self.cancel_asked.emit(self.job_id)
 
 
-def _left(seconds: float | None) -> str:
+def left_words(seconds: float | None) -> str:
+    """How long it still takes, such as "about 40 s left"; "" where nothing is known."""
     if seconds is None:
         return ""
     if seconds < 5:

@@ -46,6 +46,7 @@ class RingCanvas(QWidget):
     hovered = Signal(int, int)  # a connection; (parcel, -1) a parcel; (-1, -1) nothing
     clicked = Signal(int, int)
     parcel_clicked = Signal(int)
+    network_clicked = Signal(str)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -55,6 +56,8 @@ class RingCanvas(QWidget):
         self._curves: Floats = np.zeros((0, 2, 2))
         self._parcel: int | None = None
         self._edge: tuple[int, int] | None = None
+        self._network: str | None = None
+        self._name_boxes: dict[str, QRectF] = {}  # where the names were painted
         self._under: int | None = None  # index of the connection under pointer or keys
         self.setMouseTracking(True)
         self.setMinimumSize(140, 140)
@@ -70,9 +73,11 @@ class RingCanvas(QWidget):
             self._curves = self._layout.curves(content.edges.first, content.edges.second)
         self.update()
 
-    def set_selection(self, parcel: int | None, edge: tuple[int, int] | None) -> None:
-        """Bring a parcel's connections and one connection forward."""
-        self._parcel, self._edge = parcel, edge
+    def set_selection(
+        self, parcel: int | None, edge: tuple[int, int] | None, network: str | None = None
+    ) -> None:
+        """Bring the connections of a parcel or a network, and one connection, forward."""
+        self._parcel, self._edge, self._network = parcel, edge, network
         self.update()
 
     def edge_point(self, index: int) -> QPointF:
@@ -141,6 +146,17 @@ class RingCanvas(QWidget):
             start = 90.0 - np.degrees(segment.first_rad)  # Qt: from three o'clock, anticlockwise
             span = -np.degrees(segment.last_rad - segment.first_rad)
             painter.drawArc(box, round(start * 16), round(span * 16))
+            if segment.network == self._network:
+                self._paint_chosen(painter, start, span)
+
+    def _paint_chosen(self, painter: QPainter, start_deg: float, span_deg: float) -> None:
+        """A line outside the selected network's part of the band."""
+        out = _RIM[1] * self._radius() + 2.5
+        centre = self._centre()
+        box = QRectF(centre.x() - out, centre.y() - out, 2 * out, 2 * out)
+        for colour, width in ((QColor(0, 0, 0), 4.0), (QColor(_SELECTED), 2.5)):
+            painter.setPen(QPen(colour, width))
+            painter.drawArc(box, round(start_deg * 16), round(span_deg * 16))
 
     def _paint_names(self, painter: QPainter) -> None:
         assert self._layout is not None
@@ -152,6 +168,7 @@ class RingCanvas(QWidget):
         high = metrics.height()
         room = self.height() / 2.0 - high / 2.0
         places = label_places(angles, radius * 1.15, high * 0.95, room)
+        self._name_boxes = {}
         for segment, (x, y), angle in zip(segments, places, angles, strict=True):
             name = segment.network
             words = name if self._whole_names() else NETWORK_SHORT.get(name, name)
@@ -167,6 +184,7 @@ class RingCanvas(QWidget):
             left = at.x() + 3.0 if x >= 0 else at.x() - 3.0 - wide
             left = min(max(left, 0.0), self.width() - wide)
             box = QRectF(left, at.y() - high / 2.0, wide, high)
+            self._name_boxes[name] = box
             side = Qt.AlignmentFlag.AlignLeft if x >= 0 else Qt.AlignmentFlag.AlignRight
             painter.drawText(box, int(side | Qt.AlignmentFlag.AlignVCenter), words)
 
@@ -177,9 +195,9 @@ class RingCanvas(QWidget):
         strongest = max(float(np.abs(edges.value).max(initial=0.0)), 1e-30)
         thin = min(1.0, (_MANY / max(len(edges), 1)) ** 0.5)
         widths = thin * (1.0 + 2.2 * np.abs(edges.value) / strongest)
-        touching = (edges.first == self._parcel) | (edges.second == self._parcel)
+        touching = self.forward()
         chosen = self._index_of(self._edge)
-        dim = self._parcel is not None and bool(touching.any())
+        dim = bool(touching.any())
         # Weak ones below, the selected parcel's above them.
         for index in (*np.flatnonzero(~touching)[::-1], *np.flatnonzero(touching)[::-1]):
             faded = dim and not touching[index]
@@ -192,6 +210,15 @@ class RingCanvas(QWidget):
                 painter.drawPath(path)
                 painter.setPen(QPen(QColor(_SELECTED), width))
                 painter.drawPath(path)
+
+    def forward(self) -> Bools:
+        """(edge,) the connections that touch the selected parcel or network."""
+        assert self.content is not None
+        edges, networks = self.content.edges, self.content.networks
+        if self._network is None:
+            return np.asarray((edges.first == self._parcel) | (edges.second == self._parcel))
+        inside = np.array([name == self._network for name in networks])
+        return np.asarray(inside[edges.first] | inside[edges.second])
 
     def _draw_edge(
         self, painter: QPainter, index: int, colour: Ints, width: float, faded: bool
@@ -267,9 +294,21 @@ class RingCanvas(QWidget):
         if index is not None:
             self._choose(index)
             return
+        for name, box in self._name_boxes.items():
+            if box.contains(event.position()):
+                self.network_clicked.emit(name)
+                return
         parcel = self._layout.parcel_near(*self._plane(event.position()))
         if parcel is not None:
             self.parcel_clicked.emit(parcel)
+
+    def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
+        """Left, at the rim: select the network of the parcel there."""
+        if event.button() != Qt.MouseButton.LeftButton or self._layout is None:
+            return
+        parcel = self._layout.parcel_near(*self._plane(event.position()))
+        if parcel is not None and self.content is not None:
+            self.network_clicked.emit(self.content.networks[parcel])
 
     def _choose(self, index: int) -> None:
         assert self.content is not None

@@ -34,6 +34,7 @@ class SliceContent:
     labels: Ints | None = None  # (x, y, z) 1-based parcels on the same grid
     paints: tuple[Paint, ...] = ()  # from the lowest to the highest
     selected: int | None = None  # 0-based parcel
+    network: tuple[int, ...] = ()  # 0-based parcels of the selected network
     convention_word: str = "Radiological"
     secondary_letters: bool = True
     orientation_known: bool = True

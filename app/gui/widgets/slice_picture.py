@@ -172,21 +172,25 @@ class SlicePicture(QWidget):
         )
 
     def _paint_selected(self, painter: QPainter) -> None:
-        """The rim of the selected parcel, over whatever is kept."""
+        """The rim of the selected parcel or network, over whatever is kept."""
         content = self.content
         assert content is not None
-        if content.labels is None or content.selected is None:
+        parcels = content.network if content.selected is None else (content.selected,)
+        if content.labels is None or not parcels:
             return
-        shown = (id(content.labels), content.selected, self._geometry())
+        shown = (id(content.labels), parcels, self._geometry())
         if shown != self._rim_kept:
             self._rim_kept = shown
-            self._rim = self._selected_rim(np.asanyarray(content.labels), content.selected)
+            self._rim = self._selected_rim(np.asanyarray(content.labels), parcels)
         if self._rim is not None:
             painter.drawImage(*self._rim)
 
-    def _selected_rim(self, labels: NDArray[Any], parcel: int) -> tuple[QPointF, QImage] | None:
-        """The parcel's rim as a small picture, and where it lies; None if it is not here."""
-        inside = self.cut(labels) == parcel + 1
+    def _selected_rim(
+        self, labels: NDArray[Any], parcels: tuple[int, ...]
+    ) -> tuple[QPointF, QImage] | None:
+        """The parcels' rim as a small picture, and where it lies; None if none of them is here."""
+        numbers = np.asarray(parcels) + 1
+        inside = np.isin(self.cut(labels), numbers)
         rows, columns = np.flatnonzero(inside.any(axis=1)), np.flatnonzero(inside.any(axis=0))
         if rows.size == 0:
             return None
@@ -204,7 +208,7 @@ class SlicePicture(QWidget):
         left, top = round(around.left() * ratio) / ratio, round(around.top() * ratio) / ratio
         around = QRectF(left, top, around.width(), around.height())
         thick = max(1, round(ratio))
-        pixels = selected_pixels(self._at_pixels(labels, around), parcel, thick)
+        pixels = selected_pixels(np.isin(self._at_pixels(labels, around), numbers), thick)
         return around.topLeft(), self._as_image(pixels).copy()
 
     def _paint_anatomy(self, painter: QPainter) -> None:

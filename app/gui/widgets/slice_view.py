@@ -13,6 +13,7 @@ from PySide6.QtWidgets import QHBoxLayout, QWidget
 
 from app.core import wording
 from app.core.arrays import Floats, Ints
+from app.core.explanation_wording import titled
 from app.core.sides import UNKNOWN_SENTENCE, side_word
 from app.gui.session import Point, Session
 from app.gui.view_state.slices import CROSSHAIR_COLOURS
@@ -155,7 +156,8 @@ class SliceView(View):
         shown = ("yes" if one else "no" for one in self.overlay.shown)
         values = (float(value) for value in self.overlay.values)
         rows = zip(signals.parcel_names, signals.networks, values, shown, strict=True)
-        return Table(("Region", "Network", self.overlay.scale.unit, "Painted"), list(rows))
+        unit = titled(self.overlay.scale.unit, self.overlay.baseline)
+        return Table(("Region", "Network", unit, "Painted"), list(rows))
 
     @contextmanager
     def _for_picture(self) -> Iterator[None]:
@@ -170,6 +172,10 @@ class SliceView(View):
             self.place.hide_controls(False)
             if content is not None:
                 self.stage.set_letters(content.secondary_letters)
+
+    def baseline(self) -> str:
+        """Of the map that is painted."""
+        return self.overlay.baseline if self.overlay is not None else ""
 
     def in_template(self) -> bool:
         """Whether the picture lies in the template, where the parcels are."""

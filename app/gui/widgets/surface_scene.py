@@ -6,6 +6,8 @@ screenshot. The surface is never mirrored: letters stand where the hemispheres a
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 import vtkmodules.vtkRenderingOpenGL2
 from numpy.typing import NDArray
@@ -15,6 +17,7 @@ from vtkmodules.vtkCommonDataModel import vtkCellArray, vtkPolyData
 from vtkmodules.vtkRenderingCore import vtkActor, vtkCellPicker, vtkRenderer, vtkRenderWindow
 
 from app.core.arrays import Bools, Floats, Ints
+from app.core.colour_maps import LayerScale
 from app.core.colours import HATCH
 from app.gui.widgets.connectome_mesh import (
     Connections,
@@ -33,6 +36,7 @@ from app.gui.widgets.scene_actors import (
     to_vtk_ids,
     with_normals,
 )
+from app.gui.widgets.vertex_values import face_values, painted
 from app.study.case_view import Surface
 
 __all__ = ["VIEWS", "SurfaceScene"]
@@ -104,21 +108,34 @@ class _Hemisphere:
         bounded = np.where(self.face_label < len(table), self.face_label, 0)
         colours = np.where(shown[bounded][:, None], table[bounded], grey).astype(np.uint8)
         colours[hatched[bounded] & shown[bounded] & self.stripe] = HATCH
+        self._paint(colours)
+
+    def set_values(
+        self, values: Floats | None, scale: LayerScale, opacity: float, *, labels: bool
+    ) -> None:
+        """Colour faces by what lies at their vertices; None leaves the side grey."""
+        colours = np.repeat(self.grey[:, None], 3, axis=1).astype(np.uint8)
+        if values is not None:
+            found = face_values(values, self.faces, labels=labels)
+            colours = painted(found, self.grey, scale, opacity)
+        self._paint(colours)
+
+    def _paint(self, colours: NDArray[np.uint8]) -> None:
         array = to_vtk(np.ascontiguousarray(colours))
         array.SetName("colour")
         self.mesh.GetCellData().SetScalars(array)
         self.mesh.Modified()
 
-    def set_outline(self, parcel: int | None) -> None:
-        """Draw the border of one 0-based parcel."""
+    def set_outline(self, parcels: Sequence[int]) -> None:
+        """Draw the border of 0-based parcels as a whole."""
         ends = np.zeros((0, 2), dtype=np.int64)
-        if parcel is not None:
-            inside = self.face_label == parcel + 1
+        if len(parcels):
+            inside = np.isin(self.face_label, np.asarray(parcels) + 1)
             sides = np.concatenate(
                 [self.faces[inside][:, pair] for pair in ([0, 1], [1, 2], [2, 0])]
             )
             keys, counts = np.unique(np.sort(sides, axis=1), axis=0, return_counts=True)
-            ends = keys[counts == 1]  # a side that only one face of the parcel has
+            ends = keys[counts == 1]  # a side that only one face inside has
         points = vtkPoints()
         # A hair outside the surface, or the lines would sink into it.
         centre = self.points.mean(axis=0)
@@ -220,17 +237,18 @@ class SurfaceScene:
         self._nodes.show(nodes, shown.node_rgb[nodes.owner])
         self._edges.show(edges, shown.edge_rgb[edges.owner])
 
-    def set_chosen(self, parcel: int | None, edge: tuple[int, int] | None) -> None:
-        """Mark the selected parcel and connection among the connections."""
+    def set_chosen(self, parcels: Sequence[int], edge: tuple[int, int] | None) -> None:
+        """Mark the selected parcels and connection among the connections."""
         shown = self.connections
         self._chosen.clear()
         if shown is None:
             return
         parts = []
-        if parcel is not None and np.isfinite(shown.centres_mm[parcel]).all():
+        there = [p for p in parcels if np.isfinite(shown.centres_mm[p]).all()]
+        if there:
             among = np.maximum(shown.degree, 1)
-            radius = node_radius(among)[[parcel]] + 0.6
-            parts.append(spheres(shown.centres_mm[[parcel]], radius, owner=np.zeros(1, int)))
+            radius = node_radius(among)[there] + 0.6
+            parts.append(spheres(shown.centres_mm[there], radius, owner=np.zeros(len(there), int)))
         if edge is not None and np.isfinite(shown.centres_mm[list(edge)]).all():
             begin, end = shown.centres_mm[[edge[0]]], shown.centres_mm[[edge[1]]]
             parts.append(tubes(begin, end, np.array([1.7]), owner=np.zeros(1, int)))
@@ -262,10 +280,17 @@ class SurfaceScene:
         for side in self._sides:
             side.set_colours(table, wanted, striped)
 
-    def set_outline(self, parcel: int | None) -> None:
-        """Outline one parcel."""
+    def set_vertex_values(
+        self, values: Mapping[str, Floats], scale: LayerScale, opacity: float, *, labels: bool
+    ) -> None:
+        """Colour the surface by (vertex,) values of each side; a side without any stays grey."""
         for side in self._sides:
-            side.set_outline(parcel)
+            side.set_values(values.get(side.side), scale, opacity, labels=labels)
+
+    def set_outline(self, parcels: Sequence[int]) -> None:
+        """Outline a parcel, or those of a network as a whole."""
+        for side in self._sides:
+            side.set_outline(parcels)
 
     # camera --------------------------------------------------------------------
 

@@ -22,6 +22,7 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QApplication, QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
 from app.core import wording
+from app.core.explanation_wording import baseline_words
 from app.gui.session import Session
 from app.gui.widgets.pictures import Band, pixmap_of, write_svg
 from app.gui.widgets.tables import Table
@@ -129,6 +130,9 @@ class View(QWidget):
         self._dark = self.tokens().dark
         self._stale = False
         self._shown_case = ""
+        self._baseline_later = QTimer(self)  # once the view has drawn it
+        self._baseline_later.setSingleShot(True)
+        self._baseline_later.timeout.connect(self._show_stamps)
         self._cover = QLabel(self)
         self._cover.setObjectName("cover")
         self._cover.setGeometry(0, 0, _COVER_PX, _COVER_PX)
@@ -142,7 +146,12 @@ class View(QWidget):
         self._describe_later.timeout.connect(self._describe)
         session.case_changed.connect(self._case_changed)
         session.state_changed.connect(self._describe_later.start)
+        for signal in (session.explain_changed, session.display_changed, session.slices_changed):
+            signal.connect(self._baseline_later.start)
+        self._beginning = True  # what a subclass draws is not there yet
         self._show_stamps()
+        self._beginning = False
+        self._baseline_later.start()
 
     def listen(
         self, signal: SignalInstance, handler: Callable[[], None], *, soon: bool = False
@@ -195,6 +204,10 @@ class View(QWidget):
 
     def footnote(self) -> str:
         """Words that stand in the last line beside the stamps, such as the convention."""
+        return ""
+
+    def baseline(self) -> str:
+        """Which baseline a drawn map (b) comes from, where it is not the answer's own."""
         return ""
 
     def empty_reason(self) -> str:
@@ -335,5 +348,7 @@ class View(QWidget):
         self.stamp_label.set_full_text(self._stamp_text())
 
     def _stamp_text(self, *more: str) -> str:
-        footnote = self.footnote()
-        return "  ·  ".join([*[footnote] * bool(footnote), *self.session.stamps(), *more])
+        baseline = "" if self._beginning else self.baseline()
+        footnote, other = self.footnote(), baseline_words(baseline)
+        own = [text for text in (footnote, other and f"Map (b), {other}") if text]
+        return "  ·  ".join([*own, *self.session.stamps(), *more])

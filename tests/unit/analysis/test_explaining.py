@@ -20,10 +20,12 @@ from app.core.errors import AppError, CancelledError
 from app.core.explanation_health import (
     BASELINES,
     HALVES,
+    OWN_BASELINE,
     RANDOM_WEIGHTS,
     SHUFFLED_LABELS,
     TOKEN_ORDERS,
     WINDOWS,
+    keeps_baselines,
 )
 from app.core.progress import Progress
 from app.core.results import Case, Provenance
@@ -297,3 +299,45 @@ def test_that_another_edition_of_the_model_is_refused(
     with pytest.raises(AppError) as refusal:
         explain_case(folder, Wanted())
     assert refusal.value.code == "explain.other_model"
+
+
+def test_that_each_baseline_is_kept_with_its_own_completeness(
+    judged: Case, full_bundle: Bundle
+) -> None:
+    health = judged.health
+    assert health is not None
+    assert keeps_baselines(health)
+    assert judged.signals is not None
+    assert judged.connectome is not None
+    functions = full_bundle.differentiable(judged.signals, judged.connectome, device="cpu")
+
+    def log_odds(series: torch.Tensor) -> float:
+        with torch.no_grad():
+            matrix = functions.correlation_of(series)
+            both = functions.series_log_odds(series) + functions.connectivity_log_odds(matrix)
+        return float(both)
+
+    top = log_odds(functions.series)
+    first, second, own = health.of_kind(BASELINES)
+    for one, reference in zip((first, second), functions.references, strict=True):
+        assert one.output_difference == pytest.approx(top - log_odds(reference), abs=1e-5)
+        total = float(np.sum(one.per_parcel, dtype=np.float64))
+        assert one.completeness_error == pytest.approx(abs(total - one.output_difference), abs=1e-5)
+        assert one.per_pair is not None
+        assert one.per_parcel_frame is not None
+        assert one.per_parcel_frame.shape == (PARCELS, FRAMES)
+        parts = float(one.per_parcel_frame.sum() + one.per_pair.sum())
+        assert parts == pytest.approx(total, abs=1e-4)
+    assert own.name == OWN_BASELINE
+    assert own.per_pair is None  # it stands with (a)
+
+
+def test_that_halves_take_the_series_route_of_the_whole_scan_to_the_same_bits(
+    judged: Case, full_bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.attribution.health._same_series", lambda _one, _model: False)
+    slow = health_of(judged, full_bundle, "cpu", Progress())
+    assert judged.health is not None
+    for one, other in zip(judged.health.repeats, slow.repeats, strict=True):
+        np.testing.assert_array_equal(one.per_parcel, other.per_parcel)
+        assert one.completeness_error == other.completeness_error

@@ -130,7 +130,7 @@ def test_that_the_summary_leads_with_the_change_where_it_is_primary():
     lines = [line.strip() for line in summary_lines(figures)]
     assert lines[2] == "Primary outcome: improvement, points (NRS)"
     assert lines[3] == (
-        "M, ridge regression: R² +0.12 (-0.05 to +0.25) beyond the score before treatment alone: "
+        "M (ridge regression): R² +0.12 (-0.05 to +0.25) beyond the score before treatment alone: "
         "nothing beyond it is shown."
     )
     assert "against 1.40, difference -0.10." in lines[4]

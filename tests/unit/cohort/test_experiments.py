@@ -184,6 +184,10 @@ def test_that_each_part_has_its_variants_beside_the_fused_model(ablated: Path) -
     table = (ablated / "report" / "what-each-part-of-the-fused-model-adds.tsv").read_text("utf-8")
     rows = [line.split("\t") for line in table.splitlines()]
     words = [row[1] for row in rows[1:]]
+    record = json.loads((ablated / "evaluation.json").read_text("utf-8"))
+    beside = [one for one in record["deviations"] if one["what"] == "models.rivals"]
+    assert len(beside) == 1  # told as `compare` tells it
+    assert "fmm-tc-series" in beside[0]["done"]
     assert words[:2] == ["time series only", "connectivity only"]
     assert "encoder trained from scratch, fused" in words
     for row in rows[1:7]:

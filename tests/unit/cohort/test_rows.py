@@ -10,8 +10,15 @@ import numpy as np
 import pytest
 
 from app.cohort.batch import BatchRequest, known_rows, plan_batch
-from app.cohort.group import chosen_rows, group_result, quality_overview, refuse_mixed_rows
+from app.cohort.group import (
+    chosen_rows,
+    group_result,
+    poolable_rows,
+    quality_overview,
+    refuse_mixed_rows,
+)
 from app.cohort.group_files import assemble
+from app.cohort.learn.scans import scans_of
 from app.cohort.prepared import prepared_case_id, read_visit, read_visits, write_prepared
 from app.cohort.results_table import COLUMNS, results_text, sidecar
 from app.cohort.rows import (
@@ -25,7 +32,7 @@ from app.cohort.rows import (
 )
 from app.cohort.visit_run import PREPARED
 from app.core.errors import AppError, ScanError, StorageError
-from app.core.results import Case, Connectome, Outcome
+from app.core.results import Case, Connectome, Finding, Outcome, Severity
 from tests.sample_case import sample_case
 
 
@@ -53,6 +60,44 @@ def test_that_a_result_brings_its_number_and_a_withheld_case_none(
     cells = dict(zip((name for name, *_ in COLUMNS), results_text([withheld]).splitlines()[1]
                      .split("\t"), strict=True))  # fmt: skip
     assert {cells[n] for n in ("probability", "interval_low", "interval_high")} == {"n/a"}
+
+
+def test_that_several_reasons_are_told_apart(cases: dict[Outcome, Case]) -> None:
+    case = cases[Outcome.WITHHELD]
+    assert case.prediction is not None
+    two = replace(case, prediction=replace(case.prediction, reasons=("Withheld: one. Do this.",
+                                                                     "Withheld: two")))  # fmt: skip
+    row = row_of_case(_row("sub-01"), two)
+    assert row.reason == "Withheld: one. Do this; Withheld: two"
+
+
+def test_that_a_scan_of_unknown_left_and_right_is_in_no_mean_and_no_model(
+    cases: dict[Outcome, Case], tmp_path: Path
+) -> None:
+    """Its number is withheld; what it measured must not be pooled either."""
+    case = cases[Outcome.RESULT]
+    finding = Finding("scan.orientation", Severity.BLOCKING, "Left and right are unknown.", "")
+    note = Finding("scan.note", Severity.WARNING, "A column is odd.", "")
+    lost = replace(case, findings=(finding, note))
+    row = row_of_case(_row("sub-01", arm="a"), lost)
+    assert row.blocking == "Left and right are unknown"
+    assert row_of_case(_row("sub-02"), replace(case, findings=(note,))).blocking == ""
+    fine = replace(row, key="sub-02", blocking="", scan_sha256="b" * 64)
+    kept, why = poolable_rows([row, fine])
+    assert [one.key for one in kept] == ["sub-02"]
+    assert why == ("1 row with a blocking finding, such as unknown left and right",)
+    path = tmp_path / "sub-01_task-rest.npz"
+    write_prepared(lost, path)
+    (scan,) = scans_of(tmp_path)
+    assert scan.blocking == "Left and right are unknown"
+    cells = dict(zip((name for name, *_ in COLUMNS), results_text([row]).splitlines()[1]
+                     .split("\t"), strict=True))  # fmt: skip
+    assert cells["blocking_finding"] == "Left and right are unknown"
+    with np.load(path) as archive:  # as an older version wrote it
+        older = {name: archive[name] for name in archive.files if name != "blocking"}
+    assert prepared_case_id(path) == case.case_id
+    np.savez(path, **older)
+    assert prepared_case_id(path) == ""  # made anew with the next run
 
 
 def test_that_a_number_computed_against_a_gate_is_in_no_row(cases: dict[Outcome, Case]) -> None:

@@ -142,3 +142,17 @@ def test_that_the_sidecar_gives_space_and_unit(tmp_path: Path) -> None:
     (tmp_path / "map.json").write_text(json.dumps(facts))
     found = read_map(path, BOTH)
     assert (found.unit, found.notes) == ("log-odds", ())
+
+
+def test_that_whole_positive_numbers_are_labels_and_others_are_not(tmp_path: Path) -> None:
+    numbers = np.zeros((7, 8, 9), np.int16)
+    numbers[1:3, 2, 3], numbers[5, 6, 7] = 4, 11
+    path = saved(tmp_path / "space-MNI152NLin2009cAsym_dseg.nii.gz", numbers, TEMPLATE.affine)
+    found = read_map(path, BOTH)
+    assert found.kind == "labels"
+    assert set(np.unique(found.values).tolist()) == {0.0, 4.0, 11.0}
+    signed = saved(tmp_path / "space-MNI152NLin2009cAsym_map.nii.gz", -numbers, TEMPLATE.affine)
+    assert read_map(signed, BOTH).kind == "map"
+    one = saved(tmp_path / "space-MNI152NLin2009cAsym_mask.nii.gz", (numbers > 0).astype(np.int16),
+                TEMPLATE.affine)  # fmt: skip
+    assert read_map(one, BOTH).kind == "mask"

@@ -108,8 +108,8 @@ def test_that_outcomes_are_read_of_the_locked_plan_alone(cohort: Path, tmp_path:
                 if text.startswith("sub-0000"))  # fmt: skip
     before, after, responder = line.split("\t")[-3:]
     words, definition = found["outcomes"]["k0"]
-    assert words.startswith(f"{float(before):g} to {float(after):g} (")
-    assert words.endswith(": responder" if responder == "1" else "non-responder")
+    answer = "responder" if responder == "1" else "non-responder"
+    assert words.startswith(f"{answer}: {float(before):.3g} to {float(after):.3g} (")
     assert definition == "NRS fall >= 30 %"
     assert found["outcomes"]["k1"][0] == "unknown"
     (tmp_path / "plan.toml").write_text(score.replace('"week 4"', '"week 5"'))

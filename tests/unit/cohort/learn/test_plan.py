@@ -198,11 +198,13 @@ def test_that_mixed_definitions_in_the_table_are_refused(tmp_path, made):
 def test_that_a_selection_and_bad_quality_are_told(made, tmp_path):
     series = np.random.default_rng(5).standard_normal((60, 12))
     write_scan(made.folder, "sub-000", series, verdict="withheld")
+    write_scan(made.folder, "sub-002", series[::-1], blocking="Left and right are unknown")
     found = read_cohort(made.folder, made.table, small_plan(select={"site": ["s0"]}))
-    assert len(found) == 11
+    assert len(found) == 10
     reasons = {one.identifier: one.reason for one in found.excluded}
     assert reasons["sub-000"] == "quality withholds a number"
     assert reasons["sub-001"] == "not selected by the plan"
+    assert reasons["sub-002"] == "not usable: Left and right are unknown"
 
 
 @pytest.mark.parametrize(

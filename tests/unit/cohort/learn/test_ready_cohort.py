@@ -32,7 +32,7 @@ def test_that_the_plan_reads_the_simulators_responders_from_the_table(tmp_path: 
     assert recorded_lock(plan, table, tmp_path / "result") is None
     locked = lock_plan(plan, table, tmp_path / "result")
     found = outcomes_of(locked, table, [(one.label, "") for one in people])
-    assert [found[(one.label, "")].words.endswith(": responder") for one in people] == [
+    assert [found[(one.label, "")].words.startswith("responder: ") for one in people] == [
         bool(one.responder) for one in people
     ]
     # the treatment is the demonstration model's, so that its gates let the table through

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from app.cohort.calibration import calibrated
+from app.cohort.calibration import calibrated, fit_temperature
 from app.cohort.learn.bundle_card import pooled_sites, site_groups
 from app.cohort.learn.contender import Inputs
 from app.cohort.learn.contenders import Workshop
@@ -35,11 +35,11 @@ ATLAS = SimpleNamespace(
 )
 
 
-def made(place, headline):
+def made(place, headline, **protocol):
     plan = small_plan(
         models={"headline": headline, "rivals": ["covariates", "age"]},
         protocol={"repeats": 1, "permutations": 0, "refits": 30, "learning_curve": False,
-                  "leave_one_site_out": False},
+                  "leave_one_site_out": False, **protocol},
     )  # fmt: skip
     cohort = labelled(place, make_cohort(place, 50, seed=3), plan)
     workshop = Workshop(cohort.covariate_names, 2.0)
@@ -145,6 +145,26 @@ def test_that_refits_scatter_around_the_delivered_head(linear):
     assert cosine.mean() > 0.6
     assert cosine.max() < 1.0
     assert (tensors["refits.calibration"][:, 0] >= 0).all()
+
+
+def test_that_a_temperature_of_the_plan_travels_in_the_bundle(tmp_path):
+    evaluation, _, done, _ = made(tmp_path, "linear", calibration="temperature")
+    card = load_bundle(done.folder).card.fields
+    assert card.calibration.method.startswith("temperature scaling")
+    scores, labels = evaluation.headline.scores.log_odds, evaluation.cohort.labels
+    expected = fit_temperature(scores.ravel(), np.tile(labels, len(scores)))
+    assert card.calibration.slope == pytest.approx(expected.slope)
+    rate = labels.mean()
+    assert card.calibration.intercept == pytest.approx(np.log(rate / (1 - rate)))
+    # of the evaluation, fold by fold, and of each refit, its own people's
+    fold = evaluation.splits.folds[0]
+    assert evaluation.headline.calibrations[0] == fit_temperature(
+        evaluation.headline.inner[0], labels[fold.training]
+    )
+    refits = read_tensors(done.folder / STATISTICS_FILE)["refits.calibration"].numpy()
+    draws = person_draws(evaluation.cohort.identifiers, labels, len(refits), 7)
+    rates = np.array([labels[drawn].mean() for drawn in draws])
+    np.testing.assert_allclose(refits[:, 1], np.log(rates / (1 - rates)))
 
 
 def test_that_a_bundle_that_does_not_load_is_not_left_behind(linear, tmp_path, monkeypatch):

@@ -1,0 +1,38 @@
+"""What a matrix canvas draws, and where networks lie in its rows; nothing here draws."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from app.core.arrays import Floats, Ints
+from app.core.colours import MagnitudeScale, SignedScale
+
+
+@dataclass(frozen=True, slots=True)
+class MatrixContent:
+    """A matrix in atlas order with the permutation in which it is drawn."""
+
+    matrix: Floats  # (parcel, parcel)
+    order: Ints  # (parcel,)
+    networks: tuple[str, ...]  # one a parcel, atlas order
+    scale: SignedScale | MagnitudeScale
+    by_network: bool = True  # rows of one network stand together: names and separators
+    shown: tuple[tuple[int, int], ...] | None = None  # connections over the threshold; None: all
+
+    def blocks(self) -> list[tuple[str, int, int]]:
+        """(network, first row, row after the last) in drawing order."""
+        names = [self.networks[parcel] for parcel in self.order]
+        starts = [0, *(i for i in range(1, len(names)) if names[i] != names[i - 1]), len(names)]
+        return [(names[a], a, b) for a, b in itertools.pairwise(starts)]
+
+    def runs(self, parcels: Sequence[int]) -> list[tuple[int, int]]:
+        """(first row, row after the last) where these parcels stand together, in drawing order."""
+        rows = np.flatnonzero(np.isin(self.order, np.asarray(parcels, dtype=np.int64)))
+        if not rows.size:
+            return []
+        parts = np.split(rows, np.flatnonzero(np.diff(rows) > 1) + 1)
+        return [(int(run[0]), int(run[-1]) + 1) for run in parts]
