@@ -201,6 +201,7 @@ def test_that_a_withheld_number_is_in_no_file_table_tooltip_or_clipboard(
     assert case.prediction is not None
     assert case.quality is not None
     assert case.prediction.outcome is Outcome.WITHHELD
+    assert case.prediction.novelty is not None  # how unlike the others it is, is told all the same
     failed = [m for m in case.quality.metrics if m.verdict is Verdict.WITHHELD]
     assert "mean_fd_power_mm" in {metric.name for metric in failed}
     card = window.page("predict").findChildren(CardView)[0]
