@@ -36,6 +36,7 @@ from app.core.results import (
     BranchAttribution,
     Case,
     CleanSignals,
+    ConformalSet,
     Connectome,
     Finding,
     ModelSummary,
@@ -450,6 +451,7 @@ def _prediction(rng: np.random.Generator, outcome: Outcome) -> Prediction:
         covariate_probability=0.44,
         contributions={"series": 0.5, "connectivity": log_odds - 0.1, "bias": -0.4},
         novelty=Novelty(61.0, 99.0, "simulated participants, site A", Verdict.PASS),
+        conformal=ConformalSet(True, not result, 0.9, (0.85, 0.95), 160),
     )
 
 

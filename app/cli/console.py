@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Self
 
 from app.core import wording
+from app.core.conformal_wording import conformal_text
 from app.core.errors import AppError
 from app.core.progress import ProgressEvent, stage_words
 from app.core.results import Case, Outcome, Prediction
@@ -101,6 +102,9 @@ def case_lines(case: Case, folder: Path) -> list[str]:
                 if prediction.outcome is Outcome.INCONCLUSIVE
                 else wording.cutoff_sentence(prediction)
             )
+            if model.interval_method:
+                lines.append(f"Interval: {model.interval_method.rstrip('.')}.")
+            lines.append(conformal_text(prediction))
             lines.append(wording.base_rate_text(model))
             lines.append(wording.question_text(model))
     reasons = _reasons(prediction)

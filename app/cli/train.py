@@ -48,7 +48,7 @@ def train_cohort(arguments: Namespace) -> int:
     """Evaluate under the locked plan, fit on everybody, write the bundle, print the figures."""
     from app.cohort.experiments.running import Run, report_of
     from app.cohort.learn.run import learn
-    from app.cohort.learn.train import train_bundle
+    from app.cohort.learn.train import refuse_bundle, train_bundle
     from app.models.archive import SUFFIX, pack_folder
 
     if not arguments.model_id or model_id_problem(arguments.model_id):
@@ -58,6 +58,7 @@ def train_cohort(arguments: Namespace) -> int:
         )  # fmt: skip
     out = arguments.out or Path("trained") / arguments.model_id
     request = learn_request(arguments, out / "evaluation")
+    refuse_bundle(request.plan, request.plan.models.headline, arguments.model_id)
     with StageLines() as lines:
         progress = Progress(lines.show)
         found = learn(request, progress, {"fit": 5.0, "refits": 20.0, "novelty": 5.0, "write": 2.0})

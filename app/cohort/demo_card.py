@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ from app.cohort.calibration import calibrated
 from app.cohort.demo_settings import MODEL_ID, REPETITION_TIME_S, DemoSettings
 from app.cohort.evaluation import Evaluated, score_histogram
 from app.cohort.features import FeatureExtractor
+from app.cohort.learn.conformal import coverage_interval
 from app.cohort.metrics import auroc, bootstrap_interval
 from app.cohort.novelty import NoveltyFit, stopped
 from app.cohort.prepared import PreparedParticipant
@@ -21,6 +22,7 @@ from app.connectome.atlases import Atlas
 from app.core.arrays import Floats
 from app.core.provenance import array_sha256, software_versions
 from app.models.card import FORMAT, sha256_of_names
+from app.models.conformal_set import thresholds_of_histogram
 from app.models.fmm_tc import ENCODER as ENCODER_PREFIX
 from app.models.installed import WEIGHTS_FILE
 from app.simulation.outcome import SIMULATED_ARM, SIMULATED_TIME_POINT
@@ -142,6 +144,9 @@ def bundle_card(
             "limit_percentile": settings.novelty_limit,
             "held_out_share_beyond_limit": float(np.mean(_beyond(fitted))),
         },
+        "conformal": conformal_table(
+            edges.tolist(), responders.tolist(), others.tolist(), settings.conformal_level
+        ),
         "references": WORDS["references"],
         "metrics": {name: one.figures for name, one in fitted.results.items()}
         | {"null_cohort": dict(fitted.null), "oracle": _oracle(fitted)},
@@ -243,6 +248,24 @@ def encoder(
 def golden_indices(fitted: Fitted) -> list[int]:
     """The first two held-out people that get a number."""
     return [index for index, beyond in enumerate(_beyond(fitted)) if not beyond][:2]
+
+
+def conformal_table(
+    edges: Sequence[float], responder: Sequence[float], non_responder: Sequence[float], level: float
+) -> dict[str, Any]:
+    """Table [conformal], from the table [histogram] of held-out probabilities alone."""
+    low, high = thresholds_of_histogram(edges, responder, non_responder, level)
+    counts = int(sum(responder)), int(sum(non_responder))
+    return {
+        "level": level,
+        "responder_from": round(low, 6),
+        "non_responder_to": round(high, 6),
+        "calibration_responders": counts[0],
+        "calibration_non_responders": counts[1],
+        "coverage_range": coverage_interval(min(counts), level),
+        "source": "held-out probabilities as the histogram counts them, rounded outwards to its "
+        "bins",
+    }
 
 
 def _window(fitted: Fitted) -> int:

@@ -51,6 +51,7 @@ class DemoSettings:
     random_encoder_seed: int = 1007
     cutoff: float = 0.5
     novelty_limit: float = 99.0
+    conformal_level: float = 0.9
     reference_count: int = 4
 
     @property

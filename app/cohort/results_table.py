@@ -35,6 +35,8 @@ COLUMNS: tuple[tuple[str, str, str, str], ...] = (
      "in people like the training cohort", ""),
     ("interval_low", "interval_low", "Lower end of its 95 % interval", ""),
     ("interval_high", "interval_high", "Upper end of its 95 % interval", ""),
+    ("conformal_set", "conformal_set", "Classes that the probability leaves open at the model's "
+     "nominal level: {R}, {NR}, {both} or {}", ""),
     ("base_rate", "base_rate", "Share of responders among the training cohort", ""),
     ("quality", "quality", "Verdict of the quality table: pass, attention or withheld", ""),
     ("mean_fd", "mean_fd_mm", "Mean framewise displacement (Power)", "mm"),

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from app.core.conformal_wording import set_name
 from app.core.errors import AppError, StorageError
 from app.core.results import Case, Outcome, Severity
 from app.study.files import replace_file, storage_errors
@@ -47,6 +48,7 @@ class CohortRow:
     probability: float | None = None
     interval_low: float | None = None
     interval_high: float | None = None
+    conformal_set: str = ""  # "{R}", "{NR}", "{both}" or "{}"
     base_rate: float | None = None
     quality: str = ""  # verdict
     mean_fd_mm: float | None = None
@@ -108,6 +110,9 @@ def row_of_case(row: CohortRow, case: Case) -> CohortRow:
         probability=_finite(prediction.probability) if shown and prediction is not None else None,
         interval_low=_finite(interval[0]) if interval else None,
         interval_high=_finite(interval[1]) if interval else None,
+        conformal_set=set_name(prediction.conformal)
+        if shown and prediction is not None and prediction.conformal is not None
+        else "",
         base_rate=_finite(model.base_rate) if model else None,
         quality=quality.verdict.value if quality is not None else "",
         mean_fd_mm=_finite(metrics.get("mean_fd_power_mm")),

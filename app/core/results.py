@@ -227,6 +227,17 @@ class ModelSummary:
 
 
 @dataclass(frozen=True, slots=True)
+class ConformalSet:
+    """Which classes a probability leaves open, at a nominal level; goes with a number only."""
+
+    responder: bool
+    non_responder: bool
+    level: float
+    coverage_range: tuple[float, float]  # 95 %, of the coverage that the calibration allows
+    calibration_people: int  # of the smaller class
+
+
+@dataclass(frozen=True, slots=True)
 class Prediction:
     """The answer of one model, or the reasons why there is none."""
 
@@ -242,6 +253,7 @@ class Prediction:
     novelty: Novelty | None
     research_only: bool = False  # computed by override: stamp every view and export
     contributions_exact: bool = True  # False: Shapley values, since the inputs interact
+    conformal: ConformalSet | None = None  # None when withheld, and for models without one
 
 
 @dataclass(frozen=True, slots=True)

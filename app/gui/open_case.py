@@ -98,6 +98,7 @@ class OpenCase:
                 log_odds_windows=None,
                 covariate_probability=None,
                 contributions=None,
+                conformal=None,
                 novelty=None,
             )
             case = replace(case, prediction=hidden, attribution=None, health=None, sensitivity=None)

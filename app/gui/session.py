@@ -279,7 +279,8 @@ class Session(QObject):
 
     def select_network(self, network: str | None) -> None:
         """Select a network everywhere, in place of parcel and connection: one entry to undo."""
-        self._replace_selection(f"Network: {network}", network=network)
+        words = f"Network: {network}" if network is not None else "Selection cleared"
+        self._replace_selection(words, network=network)
 
     def clear_selection(self) -> None:
         """Select nothing any more; crosshair and frame cursor stay. One entry to undo."""

@@ -38,6 +38,7 @@ from app.core.wording import percent
 from app.models.answer import Answer, ScanModel, withheld
 from app.models.architectures import Architecture, find_architecture
 from app.models.card import Card, Contract, card_error, read_card
+from app.models.conformal_set import conformal_set
 from app.models.covariates import covariate_probability, scan_covariates
 from app.models.device import (
     Attempt,
@@ -340,6 +341,7 @@ class Bundle:
             contributions=answer.contributions,
             contributions_exact=answer.contributions_exact,
             novelty=answer.novelty,
+            conformal=conformal_set(self.card.fields.conformal, answer.probability),
             research_only=outcome is Outcome.WITHHELD,
         )
 

@@ -137,8 +137,22 @@ def _figures(card: Card) -> tuple[Line, ...]:
             f"intercept {wording.number(fields.calibration.intercept)}",
         ),
         ("Interval", fields.uncertainty.method),
+        ("Conformal set", _conformal(card)),
         ("Protocol", fields.protocol.description),
         ("Split", fields.protocol.split),
+    )
+
+
+def _conformal(card: Card) -> str:
+    found = card.fields.conformal
+    if found is None:
+        return "none: the card holds no calibration scores for one"
+    low, high = found.coverage_range
+    return (
+        f"level {found.level:g}; responder from {found.responder_from:.2f}, non-responder to "
+        f"{found.non_responder_to:.2f}; {found.calibration_responders} and "
+        f"{found.calibration_non_responders} people; coverage {low:.2f} to {high:.2f} (95 %); "
+        f"{found.source}"
     )
 
 

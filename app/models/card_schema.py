@@ -24,6 +24,7 @@ from app.models.card_text import (
     check_figures,
     check_finite,
 )
+from app.models.conformal_set import ConformalFields
 
 FORMAT = 2
 COVARIATES = ("age_years", "sex_female", "mean_fd_mm", "baseline_pain")
@@ -305,6 +306,7 @@ class CardFields(Part):
     uncertainty: Uncertainty
     covariates: Covariates
     novelty: NoveltyFields
+    conformal: ConformalFields | None = None
     references: References
     metrics: Annotated[dict[str, Any], AfterValidator(check_figures)]
     attribution_truth: Annotated[dict[str, Any], AfterValidator(check_finite)] = Field(
@@ -380,6 +382,8 @@ def _people_problems(card: CardFields) -> list[str]:
         for site in card.training.sites
         if site.count is None or site.count < FEWEST_AT_A_SITE
     ]
+    if card.conformal is not None and not card.conformal.whole_steps:
+        problems.append("conformal: values of people must be whole hundredths, nobody's own score")
     quantiles = card.sizes.get("novelty_quantiles", 0)
     most = max(PEOPLE_PER_QUANTILE, card.training.count // PEOPLE_PER_QUANTILE)
     if quantiles > most:

@@ -3,8 +3,9 @@
 The model's own file (`weights.safetensors`) is read by the model itself, strictly. What a
 bundle adds lies in `statistics.safetensors`: the training mean of the matrix, which network a
 parcel belongs to, novelty statistics and the covariate-only rival. The interval comes from heads
-refitted on resampled people (`refits`) where the model is linear in features of its own; else it
-is the card's ``uncertainty.log_odds_sd`` (spread over such refits), the same for everybody.
+refitted on resampled people (`refits`) where the model is linear in features of its own, as FMM_TC
+is behind a frozen encoder, or from small networks stored whole; else, and in older bundles, it is
+the card's ``uncertainty.log_odds_sd`` (spread over such refits), the same for everybody.
 """
 
 from __future__ import annotations
@@ -34,7 +35,13 @@ from app.models.interface import (
 from app.models.network_statistics import made_up_scan
 from app.models.novelty import novelty_of, novelty_shapes
 from app.models.novelty_depths import EncodedResponse, novelty_feature_count, novelty_vector
-from app.models.refits import RefittableResponse, refit_interval, refit_shapes
+from app.models.refits import (
+    RefittableResponse,
+    WholeRefits,
+    refit_interval,
+    refit_shapes,
+    whole_interval,
+)
 from app.models.scan_functions import ScanFunctions
 
 NORMAL_95 = 1.959964
@@ -160,7 +167,11 @@ class FittedResponse:
         spread = NORMAL_95 * (self.card.fields.uncertainty.log_odds_sd or 0.0)
         ends = np.array([log_odds - spread, log_odds, log_odds + spread])
         low, middle, high = (float(one) for one in calibrated(self.card.calibration, ends))
-        if self.card.fields.sizes.get("refits", 0):
+        if self.card.fields.sizes.get("refit_values", 0):
+            if not isinstance(self.model, WholeRefits):
+                raise card_error("sizes.refit_values is above 0 for a model that is never whole")
+            low, high = whole_interval(self.statistics, self.model, cleaned, matrix, covariates)
+        elif self.card.fields.sizes.get("refits", 0):
             if not isinstance(self.model, RefittableResponse):
                 raise card_error("sizes.refits is above 0 for a model that has no linear head")
             features = self.model.centred_features(cleaned, matrix, covariates)

@@ -23,6 +23,7 @@ from app.models.fmm_tc_inputs import (
     normalised,
     training_window,
 )
+from app.models.fmm_tc_members import train_members
 from app.models.fmm_tc_module import FmmTcModule, made
 from app.models.fmm_tc_people import TrainingConnectivity, check_people, with_gaps
 from app.models.fmm_tc_people_ready import Inputs, TrainingPeople
@@ -30,7 +31,6 @@ from app.models.fmm_tc_settings import FmmTcSettings
 from app.models.fmm_tc_training import (
     MemberRecord,
     inner_fold_of,
-    train_member,
     train_released,
 )
 from app.models.fusion import Features
@@ -130,37 +130,13 @@ class _Fitting:
     def corrected(
         self, parcels: int, scaler: Floats | None, progress: Progress
     ) -> tuple[list[FmmTcModule], list[MemberRecord], tuple[int, str]]:
-        training = self.settings.training
         people = self._people(progress)
-        folds = inner_fold_of(self.labels.cpu().numpy() > 0.5, training.inner_folds, self.seed)
-        members, records = [], []
-        for number in range(training.members):
-            module = made(self.settings, parcels, self.source, self.seed + number).to(self.device)
-            module.fit_statistics(
-                None
-                if people.windows is None or module.trains_encoder
-                else torch.stack([rows.mean(dim=0) for rows in people.windows]),
-                people.connectivity,
-                scaler,
-            )
-
-            def told(epoch: int, _module: torch.nn.Module, number: int = number) -> None:
-                done = (number + epoch / training.epochs) / training.members
-                progress.step(0.5 + 0.5 * done, f"member {number + 1}, epoch {epoch}")
-
-            records.append(
-                train_member(
-                    module,
-                    people,
-                    np.flatnonzero(folds != number),
-                    np.flatnonzero(folds == number),
-                    training,
-                    inner_fold=number,
-                    seed=self.seed,
-                    after_epoch=told,
-                )
-            )
-            members.append(module.requires_grad_(False))
+        count = self.settings.training.inner_folds
+        folds = inner_fold_of(self.labels.cpu().numpy() > 0.5, count, self.seed)
+        members, records = train_members(
+            self.settings, self.source, parcels, people, folds, scaler,
+            seed=self.seed, progress=progress,
+        )  # fmt: skip
         return members, records, (0, "")
 
     def _people(self, progress: Progress) -> TrainingPeople:

@@ -23,6 +23,7 @@ from app.models.device import fixed_threads
 from app.models.differentiable_normalisation import SELF_SCALED
 from app.models.features import present_parcels
 from app.models.fmm_tc_fit import fit_people
+from app.models.fmm_tc_head import centre_of, has_linear_head, head_features
 from app.models.fmm_tc_inputs import check_series, evaluation_windows, normalised
 from app.models.fmm_tc_parts import NetworkParts, ResponseDetail
 from app.models.fusion import Gated
@@ -187,6 +188,23 @@ class FmmTcNetwork(NetworkParts):
         if networks is None:
             return np.asarray(vector)
         return np.asarray(vector.reshape(int(networks.max()) + 1, -1).mean(axis=1))
+
+    def centred_features(self, series: Floats, connectivity: Floats, covariates: Floats) -> Floats:
+        """See `RefittableResponse`: mean vector over windows and upper triangle.
+
+        Raises
+        ------
+        ModelError
+            ``model.refits`` for variants that are not linear in features of their own.
+        """
+        del covariates
+        if not has_linear_head(self.settings):
+            raise ModelError(
+                "This variant is not linear in features of its own.",
+                "Install the model again.",
+                code="model.refits",
+            )
+        return head_features(self, series, connectivity) - centre_of(self)
 
     def part_log_odds_of(self, branch: str, value: Tensor) -> Tensor:
         """What one branch adds, scalar with gradients; series or matrix as in `log_odds_of`.

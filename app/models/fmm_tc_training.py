@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from app.core.arrays import Bools, Ints
-from app.models.fmm_tc_condensed import FixedFeatures, condensed
+from app.models.fmm_tc_condensed import Condensed, FixedFeatures, condensed
 from app.models.fmm_tc_module import FmmTcModule
 from app.models.fmm_tc_people_ready import Inputs, TrainingPeople
 from app.models.fmm_tc_settings import FmmTcTraining
@@ -150,6 +150,7 @@ def train_member(
     inner_fold: int,
     seed: int,
     after_epoch: AfterEpoch = _nothing,
+    ready: Condensed | None = None,
 ) -> MemberRecord:
     """Train one member; the module ends with the weights of the best epoch.
 
@@ -168,9 +169,11 @@ def train_member(
     after_epoch
         Told the epoch (from 1) and what is trained (the module, or its condensed form); may
         raise to cancel.
+    ready
+        The untrained condensed form of this module, where it is known already.
     """
     rng = np.random.default_rng([seed, inner_fold + 1, 29])
-    small = condensed(module, people, training.momentum, seed + inner_fold)
+    small = ready or condensed(module, people, training.momentum, seed + inner_fold)
     work: FmmTcModule | FixedFeatures = module if small is None else small.module
     people = people if small is None else small.people
     optimisers = Optimisers.of(work, training)

@@ -55,5 +55,6 @@ def reportable(case: Case) -> Case:
         log_odds_windows=None,
         covariate_probability=None,
         contributions=None,
+        conformal=None,
     )
     return replace(case, prediction=bare, attribution=None, health=None, sensitivity=None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from app.core.conformal_wording import set_name
 from app.core.explanation_health import REPEAT_KINDS, ExplanationHealth
 from app.core.results import Attribution, Case, Outcome, Prediction, QualityReport
 from app.core.wording import RESEARCH_STAMP
@@ -20,7 +21,8 @@ def case_summary(case: Case) -> dict[str, Any]:
     stamp, so that a tool which knows only ``probability`` never takes it for an answer.
 
     Holds case_id, participant_uuid, scan_sha256, outcome, reasons, research_only, simulated,
-    probability, interval, base_rate, responder_definition, drug, model, atlas, quality, novelty,
+    probability, interval, conformal_set, base_rate, responder_definition, drug, model, atlas,
+    quality, novelty,
     attribution, provenance, findings.
     """
     prediction = case.prediction
@@ -36,6 +38,7 @@ def case_summary(case: Case) -> dict[str, Any]:
         "simulated": case.scan.simulated,
         "probability": _number(prediction.probability) if shown and prediction else None,
         "interval": _interval(prediction) if shown else None,
+        "conformal_set": _conformal(prediction) if shown else None,
         "research": _research(prediction),
         "base_rate": model.base_rate if model else None,
         "responder_definition": model.responder_definition if model else None,
@@ -68,6 +71,7 @@ def leaked_numbers(case: Case) -> tuple[str, ...]:
         "log_odds_windows",
         "covariate_probability",
         "contributions",
+        "conformal",
     )
     leaks = [name for name in names if getattr(prediction, name) is not None]
     leaks += [name for name in _EXPLAINING if getattr(case, name) is not None]
@@ -81,6 +85,19 @@ def _research(prediction: Prediction | None) -> dict[str, Any] | None:
         "stamp": RESEARCH_STAMP,
         "probability": _number(prediction.probability),
         "interval": _interval(prediction),
+        "conformal_set": _conformal(prediction),
+    }
+
+
+def _conformal(prediction: Prediction | None) -> dict[str, Any] | None:
+    if prediction is None or prediction.conformal is None:
+        return None
+    found = prediction.conformal
+    return {
+        "set": set_name(found),
+        "level": found.level,
+        "coverage_range": list(found.coverage_range),
+        "calibration_people": found.calibration_people,
     }
 
 

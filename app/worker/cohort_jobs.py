@@ -111,9 +111,12 @@ def cohort_reports(arguments: Mapping[str, Any], progress: Progress) -> dict[str
     from app.core.results import overrides_quality
     from app.reporting.report import write_summary
     from app.study.case_store import read_case
+    from app.study.files import storage_errors
 
     cases: Sequence[Sequence[str]] = arguments["cases"]
     target = Path(arguments["target"])
+    with storage_errors():
+        target.mkdir(parents=True, exist_ok=True)
     refused: list[str] = []
     progress.set_weights({"Report": 1.0})
     with progress.stage("Report"):
@@ -141,12 +144,10 @@ def cohort_learn(arguments: Mapping[str, Any], progress: Progress) -> dict[str, 
     from app.cohort.group import refuse_mixed_rows
     from app.cohort.learn.plan import read_plan
     from app.cohort.learn.run import LearnRequest, learn
-    from app.cohort.learn.train import train_bundle
+    from app.cohort.learn.train import refuse_bundle, train_bundle
     from app.cohort.rows import read_rows
     from app.cohort.selection import select_prepared
-    from app.core.errors import ModelError
     from app.models.archive import SUFFIX, pack_folder
-    from app.models.card_text import model_id_problem
 
     cohort, out = Path(arguments["out_dir"]), Path(arguments["target"])
     chosen = set(arguments["keys"])
@@ -155,8 +156,8 @@ def cohort_learn(arguments: Mapping[str, Any], progress: Progress) -> dict[str, 
     folder = select_prepared(cohort, rows, out / "scans")
     plan = read_plan(Path(arguments["plan"]))
     table, model_id = Path(arguments["table"]), str(arguments["model_id"])
-    if model_id and (problem := model_id_problem(model_id)):
-        raise ModelError(f"'{model_id[:40]}' {problem}.", "Choose another id.", code="model.id")
+    if model_id:
+        refuse_bundle(plan, plan.models.headline, model_id)
     found = learn(LearnRequest(folder, table, plan, out), progress)
     command = shlex.join(["python3", "main.py", "evaluate", str(folder), "--table", str(table),
                           "--plan", str(arguments["plan"]), "--out", str(out)])  # fmt: skip

@@ -290,3 +290,20 @@ def test_that_the_queue_asks_the_chosen_model_and_a_trained_one_is_a_click_away(
     page.model.setCurrentIndex(0)
     page.model.activated.emit(0)
     assert state.model_id == "simulated-demo"
+
+
+def test_that_summaries_are_asked_of_the_selection_or_of_all_that_count(
+    opened: MainWindow, worker: FakeWorker, qtbot: Any, tmp_path: Path
+) -> None:
+    page, state = opened.cohort.page(), opened.cohort.state
+    said: list[str] = []
+    opened.cohort.work.said.connect(said.append)
+    worker.answers["cohort_reports"] = lambda _job, _event: {"written": 1, "refused": []}
+    state.exclude(["sub-02"])
+    keys = page.participants.selected() or tuple(row.key for row in state.included())
+    opened.cohort.work.write_reports(keys, tmp_path / "pdf")
+    _idle(opened, qtbot)
+    cases = worker.jobs[-1].arguments["cases"]
+    assert [key for key, _ in cases] == ["sub-01"]  # the others have no case, or do not count
+    assert cases[0][1] == str(tmp_path / "out" / "cases" / "c1")
+    assert said == ["1 summary was written."]

@@ -67,7 +67,14 @@ def test_that_a_dropped_case_opens_at_the_prediction(
     assert window.session.case is not None
     assert window.steps.buttons["predict"].isChecked()
     text = all_words(window.page("predict"))
-    for words in ("71 %", "95 % interval 58 to 82 %", "base rate 42", "44 %", "pre-registered"):
+    for words in (
+        "71 %",
+        "95 % interval 58 to 82 %",
+        "base rate 42",
+        "44 %",
+        "pre-registered",
+        "Conformal set at 90 %: {R}",
+    ):
         assert words in text
     assert recent_files()[0] == case_folders["result"]
 
@@ -163,7 +170,16 @@ def test_that_a_withheld_number_is_nowhere(
     card = all_words(window.page("predict").findChild(CardView))  # type: ignore[arg-type]
     assert "Withheld" in text
     assert "Mean framewise displacement is 0.71 mm" in text
-    for number in ("71 %", "0.7100", "44 %", "interval", "log-odds)", "58 to 82", "+0.9"):
+    for number in (
+        "71 %",
+        "0.7100",
+        "44 %",
+        "interval",
+        "log-odds)",
+        "58 to 82",
+        "+0.9",
+        "onformal",
+    ):
         assert number not in text.replace("0.710 mm", "")
     assert "%" not in card.replace("At least 30 % less", "")
     assert QApplication.clipboard().text() == "" or "71" not in QApplication.clipboard().text()

@@ -61,6 +61,10 @@ def test_that_a_click_on_a_bar_selects_the_network_in_every_view(
     rims = [canvas._selected_rim(np.asanyarray(content.labels), content.network)
             for canvas in slices.stage.canvases.values()]  # fmt: skip
     assert any(rim is not None for rim in rims)
+    session.select_network("Default")  # from one network to another
+    assert list(slices.stage.content.network) == members(live, "Default")  # type: ignore[union-attr]
+    session.select_network(NETWORK)
+    assert list(slices.stage.content.network) == inside  # type: ignore[union-attr]
 
     matrix = view_of(live, "explain", MatrixView, qtbot).canvas
     assert matrix.content is not None
@@ -95,6 +99,13 @@ def test_that_a_click_on_a_bar_selects_the_network_in_every_view(
     rows = case_of(session).view.carpet_rows
     assert rows is not None
     assert sorted(int(row) for row in rows[low:high]) == inside
+    session.clear_selection()
+    box = motion._plots[-1].getViewBox()
+    strip = box.mapViewToScene(QPointF(-1.2, (low + high) / 2.0))
+    at = motion.graphics.mapFromScene(strip)
+    qtbot.mouseClick(motion.graphics.viewport(), LEFT, pos=at)
+    assert session.state.selection.network == NETWORK
+    assert session.frame == 0
 
 
 def test_that_the_surface_outlines_the_network_as_a_whole(live: MainWindow, qtbot: Any) -> None:

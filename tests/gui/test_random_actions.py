@@ -185,6 +185,13 @@ class Actions(RuleBasedStateMachine):
         if session.case is not None:
             (session.select_parcel(parcel) if parcel % 2 else session.select_edge(parcel, other))
 
+    @rule(network=st.sampled_from(["Default", "Visual", "Deep Nuclei", None]))
+    def select_network(self, network: str | None) -> None:
+        session = self.window.session
+        if session.case is not None:
+            session.clear_selection() if network is None else session.select_network(network)
+            assert session.parcel is session.edge is None
+
     @rule(frame=st.integers(0, FRAMES), last=st.integers(0, FRAMES))
     def select_frames(self, frame: int, last: int) -> None:
         self.window.session.select_frame(frame)
@@ -195,7 +202,7 @@ class Actions(RuleBasedStateMachine):
         self.window.session.select_point(mm)
 
     @rule(
-        overlay=st.sampled_from(["scan", "branches", "seed", "none"]),
+        overlay=st.sampled_from(["scan", "branches", "scan_series", "seed", "none"]),
         share=st.floats(0, 1), surface=st.sampled_from(["pial", "inflated"]),
     )  # fmt: skip
     def display(self, overlay: str, share: float, surface: str) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from app.core.arrays import frozen
 from app.core.progress import Progress
+from app.gui.main_window.asking import open_dropped
 from app.gui.main_window.window import MainWindow
 from app.gui.map_actions import MapActions
 from app.gui.open_case import ScanPreview
@@ -181,7 +182,8 @@ def test_that_gifti_maps_become_a_layer_of_the_surface(
     surface = view_of(live, "explain", SurfaceView, qtbot)
     surface.load_now()
     both = [tmp_path / f"hemi-{letter}_space-fsaverage5_y.func.gii" for letter in "LR"]
-    open_maps(live, both, qtbot)
+    open_dropped(live, both)
+    qtbot.waitUntil(lambda: bool(session.state.slices.layers), timeout=20_000)
     (layer,) = session.state.slices.layers  # both files are one map
     drawn = surface.vertex_map
     assert drawn is not None

@@ -26,6 +26,7 @@ from app.cohort.experiments.running import (
 )
 from app.cohort.learn.contender import Contender
 from app.cohort.learn.contenders import FMM_TC, Workshop
+from app.cohort.learn.primary_words import is_continuous
 from app.core.errors import AppError
 from app.core.progress import Progress
 from app.reporting.evaluation.facts import MODEL, PlainTable
@@ -138,7 +139,7 @@ def run_ablate(
         progress,
         refused=refused,
         roles={name: MODEL for name in evaluation.models if name in (FMM_TC, *variants)},
-        tables=(ablation_table(evaluation.figures, parts, refused),),
+        tables=ablation_tables(evaluation.figures, parts, refused),
         summary=(
             "A variant beside the fused model answers its part's question only where the interval "
             "of the difference leaves 0 out.",
@@ -158,14 +159,43 @@ def _special(
     return with_raw(workshop, extras.raw, identifiers)
 
 
-def ablation_table(
+def ablation_tables(
     figures: dict[str, Any], parts: Sequence[Part], refused: dict[str, str]
+) -> tuple[PlainTable, ...]:
+    """Part by part, the primary outcome first: a variant's figure, the fused model's minus it.
+
+    The continuous outcome is compared by R2, the responder definition by AUROC.
+    """
+    responder = _table(
+        "What each part of the fused model adds", "AUROC", parts, figures, refused,
+        figures["models"], {name: one["auroc"] for name, one in figures["comparisons"].items()},
+        "auroc",
+    )  # fmt: skip
+    if not is_continuous(figures):
+        return (responder,)
+    found = figures["continuous"]
+    change = _table(
+        "What each part adds to the primary outcome", "R\N{SUPERSCRIPT TWO}", parts, figures,
+        refused, found["models"],
+        {name: one["r_squared"] for name, one in found["comparisons"].items()}, "r_squared",
+    )  # fmt: skip
+    return change, responder
+
+
+def _table(
+    title: str,
+    metric: str,
+    parts: Sequence[Part],
+    figures: dict[str, Any],
+    refused: dict[str, str],
+    models: dict[str, Any],
+    compared: dict[str, Any],
+    key: str,
 ) -> PlainTable:
-    """Part by part: the variant's AUROC, and the fused model's minus it."""
     rows = []
     for part in parts:
         for name, words in part.variants:
-            model = figures["models"].get(name)
+            model = models.get(name)
             if model is None:
                 why = refused.get(name) or next(
                     (
@@ -177,15 +207,15 @@ def ablation_table(
                 )
                 rows.append((part.question, words, "–", "–", why))
                 continue
-            found = figures["comparisons"][name]["auroc"]
+            found = compared[name]
             rows.append(
-                (part.question, words, _interval(model["auroc"], model["auroc_interval"]),
+                (part.question, words, _interval(model[key], model[f"{key}_interval"]),
                  _interval(found["difference"], found["interval"], signed=True),
                  verdict(found["interval"]))
             )  # fmt: skip
     return PlainTable(
-        "What each part of the fused model adds",
-        ("Question", "Variant", "Its AUROC", "Fused minus it", "What follows"),
+        title,
+        ("Question", "Variant", f"Its {metric}", "Fused minus it", "What follows"),
         tuple(rows),
         align="llrrl",
         widths=(1.5, 1.9, 1.3, 1.4, 1.5),

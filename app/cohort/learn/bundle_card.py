@@ -11,8 +11,9 @@ import numpy as np
 
 from app.cohort.calibration import WORDS
 from app.cohort.learn.comparison import best_covariate_rival
-from app.cohort.learn.conformal import conformal_scores
+from app.cohort.learn.conformal import conformal_scores, coverage_interval
 from app.cohort.learn.evaluate import Evaluation
+from app.cohort.learn.primary_words import change_table
 from app.connectome.atlases import Atlas
 from app.core.arrays import Bools, Floats
 from app.core.provenance import software_versions
@@ -24,6 +25,7 @@ from app.models.installed import WEIGHTS_FILE
 POOLED = "pooled sites"
 BASE_RATE = "majority"
 BINS = 10
+FEW_REFITS = 20  # below, percentiles are little more than the extremes
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,8 @@ class Made:
     contract: Mapping[str, Any]  # window, normalisation, scale, policy, missing parcels
     encoder: Mapping[str, Any] | None
     sizes: Mapping[str, int]
-    log_odds_sd: float | None
+    log_odds_sd: float | None  # of whole refits, where no heads were refitted
+    whole_refits: int
     covariates: tuple[str, ...]
     beyond_limit: float  # share of training people beyond the novelty limit, leave-one-out
     novelty_limit: float
@@ -63,7 +66,7 @@ def card_values(evaluation: Evaluation, made: Made) -> dict[str, Any]:
             "simulated": cohort.simulated,
             "use": "Research use only - not for treatment decisions",
             "licence": made.licence,
-            "limitations": limitations(evaluation),
+            "limitations": limitations(evaluation, made.sizes.get("refits", 0)),
         },
         "treatment": plan.treatment.model_dump(mode="json"),
         "responder": plan.card_responder().model_dump(mode="json"),
@@ -102,6 +105,10 @@ def card_values(evaluation: Evaluation, made: Made) -> dict[str, Any]:
             "limit_percentile": made.novelty_limit,
             "held_out_share_beyond_limit": made.beyond_limit,
         },
+        "conformal": conformal_fields(
+            probability, cohort.labels, figures["conformal"]["level"],
+            f"out-of-fold probabilities, mean over {evaluation.splits.repeats} repeats",
+        ),
         "references": {"kind": "none", "text": "no series of anyone; zeros and the mean matrix"},
         "metrics": metrics(evaluation, rival),
         "histogram": {
@@ -109,7 +116,7 @@ def card_values(evaluation: Evaluation, made: Made) -> dict[str, Any]:
             "responder": [float(v) for v in counted[0]],
             "non_responder": [float(v) for v in counted[1]],
         },
-        "seeds": {"protocol": plan.protocol.seed},
+        "seeds": {"protocol": plan.protocol.seed, "refits": plan.protocol.seed},
         "weights": {"file": WEIGHTS_FILE, "sha256": "0" * 64, "statistics_sha256": "0" * 64},
         "canary": {"log_odds": 0.0, "tolerance": 1e-3},
         "reproducibility": {
@@ -151,24 +158,33 @@ def metrics(evaluation: Evaluation, rival: str) -> dict[str, Any]:
             "permutations": float(figures["permutation"]["permutations"]),
             "words": figures["permutation"]["words"],
         }
-    found["conformal"] = conformal_table(
-        evaluation.headline.scores.probability.mean(axis=0),
-        evaluation.cohort.labels,
-        figures["conformal"],
-    )
+    if change := change_table(figures):
+        found["continuous_outcome"] = change
+    found["conformal"] = conformal_table(figures["conformal"])
     return found
 
 
-def conformal_table(
-    probability: Floats, labels: Bools, judged: Mapping[str, Any]
+def conformal_fields(
+    probability: Floats, labels: Bools, level: float, source: str
 ) -> dict[str, Any]:
-    """Thresholds of the sets and how they did; summary of scores, nobody's own."""
-    scores = conformal_scores(probability, labels, judged["level"])
+    """Table [conformal]: thresholds rounded outwards to whole percent, nobody's own score."""
+    scores = conformal_scores(probability, labels, level)
+    return {
+        "level": level,
+        "responder_from": _percent_below(scores.responder_quantile),
+        "non_responder_to": round(1.0 - _percent_below(scores.non_responder_quantile), 2),
+        "calibration_responders": scores.responders,
+        "calibration_non_responders": scores.non_responders,
+        "coverage_range": coverage_interval(min(scores.responders, scores.non_responders), level),
+        "source": source,
+    }
+
+
+def conformal_table(judged: Mapping[str, Any]) -> dict[str, Any]:
+    """How the sets did in the evaluation, each person's from the other folds."""
     low, high = judged["coverage_expected_interval"]
     found = {
         "level": judged["level"],
-        "responder_from": _percent_below(scores.responder_quantile),
-        "non_responder_to": 1.0 - _percent_below(scores.non_responder_quantile),
         "coverage": judged["coverage"],
         "coverage_range": [low, high],
         "share_both": judged["share"]["{both}"],
@@ -212,7 +228,7 @@ def site_groups(sites: Sequence[str]) -> list[str]:
     return [name if name in named else rest for name in sites]
 
 
-def limitations(evaluation: Evaluation) -> list[str]:
+def limitations(evaluation: Evaluation, refits: int) -> list[str]:
     """What a reader must know first."""
     cohort, figures = evaluation.cohort, evaluation.figures
     found = []
@@ -220,6 +236,8 @@ def limitations(evaluation: Evaluation) -> list[str]:
         found.append("Made from simulated people only; says nothing about any person")
     people = counted(len(set(cohort.identifiers)), "person", "people")
     found.append(f"Trained on {people}; probabilities of small cohorts are uncertain")
+    if 0 < refits < FEW_REFITS:
+        found.append(f"Intervals come from {refits} refits only")
     found.append("Judged by cross-validation on the people it was made from; no external test")
     if not cohort.plan.treatment.control_arm_modelled:
         found.append("No control arm: cannot separate treatment from placebo or natural course")
@@ -244,10 +262,11 @@ def _uncertainty(made: Made) -> dict[str, Any]:
         return {
             "method": f"2.5 to 97.5 % of {made.sizes['refits']} models refitted on resampled "
             "training people, calibration included"
+            + (", each person once" if made.sizes.get("refit_values", 0) else "")
         }
     return {
-        "method": "spread of whole models refitted on resampled training people; the same for "
-        "everybody",
+        "method": f"spread of {made.whole_refits} whole models refitted on resampled training "
+        "people; the same for everybody",
         "log_odds_sd": made.log_odds_sd,
     }
 

@@ -64,6 +64,30 @@ def continuous_lines(figures: Figures) -> list[str]:
     return lines
 
 
+def change_table(figures: Figures) -> dict[str, Any]:
+    """The headline's figures of the continuous outcome for a card; {} where there is none."""
+    found = figures.get("continuous")
+    if not found:
+        return {}
+    one, gained = found["models"][found["headline"]], found["comparisons"][BASELINE_ONLY]
+    table = {
+        "outcome": figures["primary"]["words"] if is_continuous(figures) else found["outcome"],
+        "role": "primary" if is_continuous(figures) else "secondary",
+        "by": one["by"],
+        "r_squared": gained["r_squared"]["difference"],
+        "r_squared_interval": gained["r_squared"]["interval"],
+        "absolute_error": one["absolute_error"],
+        "absolute_error_interval": one["absolute_error_interval"],
+        "absolute_error_of_the_score_before_alone": found["models"][BASELINE_ONLY][
+            "absolute_error"
+        ],
+        "people": float(found["known"]),
+    }
+    if found.get("permutation"):
+        table["p_value"] = found["permutation"]["p_value"]
+    return {name: value for name, value in table.items() if value is not None}
+
+
 def _over_covariates(found: Figures, beyond: str) -> list[str]:
     rival = found["gain_over_covariates"]
     if not rival["of"]:

@@ -1,29 +1,37 @@
 """Refits on resampled people, calibration included: the interval of a person's own probability.
 
 People are drawn with replacement; the head is fitted on them, and its calibration on their
-out-of-fold log-odds, a person drawn twice lying in one fold with both copies. The penalty and the
-label-free features (tangent reference, encoder) stay as delivered.
+out-of-fold log-odds, a person drawn twice lying in one fold with both copies.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from app.cohort.calibration import FITS, Method
 from app.cohort.learn.contender import AnyModel, Inputs
-from app.cohort.learn.fast_logistic import solve_logistic
-from app.cohort.training import folds_of
+from app.cohort.learn.heads import Heads
+from app.cohort.learn.people_folds import person_draws, person_folds
 from app.core.arrays import Bools, Floats, Ints
+from app.core.errors import ModelError
 from app.core.progress import Progress
-from app.models.baselines.linear import Classifier, fit_scaling, solve
-from app.models.baselines.linear_response import LinearRival
-from app.models.baselines.people import MINIMUM_PER_CLASS, People
+from app.models.baselines.people import MINIMUM_PER_CLASS
+from app.models.card import Calibration
 
 FOLDS = 5
-MOST_TRIES = 50  # draws that leave too few of a class, for one refit
+WHOLE_FOLDS = 3  # of whole models, each of which takes minutes
+Arrays = Mapping[str, Any]
+Calibrate = Callable[[Floats, Bools], Calibration]
+Keep = Callable[[int, Callable[[], Arrays]], Arrays]  # number, how to compute it
+
+
+def keep_nothing(_number: int, compute: Callable[[], Arrays]) -> Arrays:
+    """For refits that take no time."""
+    return compute()
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,23 +44,23 @@ class Refits:
 
 
 def refit_heads(
-    model: LinearRival,
-    people: People,
+    heads: Heads,
     labels: Bools,
     identifiers: Sequence[str],
     *,
     repeats: int,
     seed: int,
     progress: Progress,
+    keep: Keep = keep_nothing,
     calibration: Method = "platt",
 ) -> Refits:
     """Refit a fitted model's head on resampled people.
 
     Parameters
     ----------
-    model
-        Fitted on all of these people.
-    people, labels, identifiers
+    heads
+        Of the model that was fitted on all of these people.
+    labels, identifiers
         Of the training; rows of one person are drawn together.
     repeats, seed
         How many refits, and where the draws come from.
@@ -60,63 +68,108 @@ def refit_heads(
         Told after each.
     calibration
         How each refit's out-of-fold log-odds become probabilities.
+    keep
+        Gives a finished refit back instead of computing it.
+
+    Raises
+    ------
+    ModelError
+        ``model.refits`` where too few people of a class are left in every draw.
     """
-    assert model.linear is not None
-    rows = model.features_of(people)
-    scaling = fit_scaling(rows, standardise=model.standardise)
-    scaled = scaling.apply(rows)
-    basis = _basis(scaled)
-    small = scaled if basis is None else scaled @ basis.T
-    strength, kind = model.linear.strength, model.classifier
-    draws = person_draws(identifiers, labels, repeats, seed)
+    draws = person_draws(identifiers, labels, repeats, seed, heads.fewest)
+    fold = person_folds(identifiers, labels, seed, FOLDS)
     weights, bias, calibrations = [], [], []
-    fold = person_folds(identifiers, labels, seed)
     for number, drawn in enumerate(draws):
-        head, shift = _solved(kind, small[drawn], labels[drawn], strength)
-        weights.append(head)
-        bias.append(shift)
-        scores = np.zeros(len(drawn))
-        for place in range(FOLDS):
-            inside, outside = fold[drawn] != place, fold[drawn] == place
-            inner, moved = _solved(kind, small[drawn[inside]], labels[drawn[inside]], strength)
-            scores[outside] = small[drawn[outside]] @ inner + moved
-        found = FITS[calibration](scores, labels[drawn])
-        calibrations.append((found.slope, found.intercept))
+
+        def compute(drawn: Ints = drawn, number: int = number) -> Arrays:
+            return _refit(
+                heads, drawn, labels[drawn], fold[drawn], seed + number, FITS[calibration]
+            )
+
+        found = keep(number, compute)
+        weights.append(np.asarray(found["weights"]))
+        bias.append(float(found["bias"]))
+        calibrations.append(np.asarray(found["calibration"], float))
         progress.step((number + 1) / len(draws), f"refit {number + 1} of {len(draws)}")
-    heads = np.stack(weights)
-    full = heads if basis is None else heads @ basis
-    return Refits(
-        np.asarray(full * scaling.factor, np.float32), np.array(bias), np.array(calibrations)
-    )
+    if not weights:
+        raise _too_few()
+    full = heads.whole(np.stack(weights))
+    return Refits(np.asarray(full, np.float32), np.array(bias), np.stack(calibrations))
 
 
-def person_draws(
-    identifiers: Sequence[str], labels: Bools, repeats: int, seed: int
-) -> tuple[Ints, ...]:
-    """Rows of people drawn with replacement; draws that hold too few of a class are drawn again."""
-    names = list(dict.fromkeys(identifiers))
-    rows = {name: [i for i, one in enumerate(identifiers) if one == name] for name in names}
-    rng = np.random.default_rng([seed, 707])
-    found = []
-    for _ in range(repeats):
-        for _ in range(MOST_TRIES):
-            taken = rng.integers(0, len(names), len(names))
-            drawn = np.array([row for person in taken for row in rows[names[int(person)]]])
-            kept = np.unique(drawn)
-            if min(labels[kept].sum(), (~labels[kept]).sum()) >= MINIMUM_PER_CLASS + 2:
-                found.append(drawn)
-                break
-    return tuple(found)
+def _refit(
+    heads: Heads, drawn: Ints, labels: Bools, fold: Ints, seed: int, calibrate: Calibrate
+) -> Arrays:
+    weights, bias = heads.fit(drawn, seed)
+    scores = np.zeros(len(drawn))
+    for place in range(FOLDS):
+        inside, outside = fold != place, fold == place
+        inner, moved = heads.fit(drawn[inside], seed)
+        scores[outside] = heads.rows[drawn[outside]] @ inner + moved
+    found = calibrate(scores, labels)
+    return {"weights": weights, "bias": bias, "calibration": [found.slope, found.intercept]}
 
 
-def person_folds(identifiers: Sequence[str], labels: Bools, seed: int) -> Ints:
-    """(row,) fold of each row's person, classes spread evenly."""
-    first: dict[str, int] = {}
-    for index, name in enumerate(identifiers):
-        first.setdefault(name, index)
-    own = np.array([bool(labels[index]) for index in first.values()])
-    fold = dict(zip(first, folds_of(own, FOLDS, seed), strict=True))
-    return np.array([int(fold[name]) for name in identifiers])
+@dataclass(frozen=True, slots=True)
+class WholeModels:
+    """Small models stored whole."""
+
+    values: Floats  # (refit, value), float32
+    calibration: Floats  # (refit, 2) slope and intercept
+
+
+def whole_refits(
+    contender: AnyModel,
+    inputs: Inputs,
+    identifiers: Sequence[str],
+    *,
+    repeats: int,
+    seed: int,
+    progress: Progress,
+    keep: Keep = keep_nothing,
+    calibration: Method = "platt",
+) -> WholeModels:
+    """Refit small models whole, each with a calibration of its own.
+
+    A person drawn twice counts once: such a model splits its people by itself, and a copy would
+    lie on both sides.
+    """
+    labels, values, calibrations = inputs.labels, [], []
+    fewest = MINIMUM_PER_CLASS + WHOLE_FOLDS
+    draws = person_draws(identifiers, labels, repeats, seed, fewest)
+    fold = person_folds(identifiers, labels, seed, WHOLE_FOLDS)
+
+    def fitted(rows: Ints, number: int) -> Any:
+        people = inputs.people.rows(rows)
+        return contender.fresh().fit(
+            people.series, people.connectivity, people.covariates, labels[rows],
+            seed=seed + number, progress=Progress(),
+        )  # fmt: skip
+
+    for number, drawn in enumerate(draws):
+        kept = np.unique(drawn)
+
+        def compute(kept: Ints = kept, number: int = number) -> Arrays:
+            scores = np.zeros(len(kept))
+            for place in range(WHOLE_FOLDS):
+                outside = fold[kept] == place
+                asked = inputs.people.rows(kept[outside])
+                scores[outside] = fitted(kept[~outside], number).predict_log_odds(
+                    asked.series, asked.connectivity, asked.covariates
+                )
+            found = FITS[calibration](scores, labels[kept])
+            return {
+                "values": fitted(kept, number).trained_values(),
+                "calibration": [found.slope, found.intercept],
+            }
+
+        one = keep(number, compute)
+        values.append(np.asarray(one["values"], np.float32))
+        calibrations.append(np.asarray(one["calibration"], float))
+        progress.step((number + 1) / len(draws), f"refit {number + 1} of {len(draws)}")
+    if not values:
+        raise _too_few()
+    return WholeModels(np.stack(values), np.stack(calibrations))
 
 
 def spread_of_refits(
@@ -127,6 +180,7 @@ def spread_of_refits(
     repeats: int,
     seed: int,
     progress: Progress,
+    keep: Keep = keep_nothing,
 ) -> float:
     """Standard deviation of a person's log-odds over whole refits, mean over people left out.
 
@@ -135,17 +189,22 @@ def spread_of_refits(
     """
     labels = inputs.labels
     found = np.full((repeats, len(labels)), np.nan)
-    for number, drawn in enumerate(person_draws(identifiers, labels, repeats, seed)):
+    fewest = MINIMUM_PER_CLASS + 2
+    for number, drawn in enumerate(person_draws(identifiers, labels, repeats, seed, fewest)):
         kept = np.unique(drawn)  # each once: a copy in an inner fold would be seen in training
         outside = np.setdiff1d(np.arange(len(labels)), kept)
-        people, asked = inputs.people.rows(kept), inputs.people.rows(outside)
-        model = contender.fresh().fit(
-            people.series, people.connectivity, people.covariates, labels[kept],
-            seed=seed + number, progress=Progress(),
-        )  # fmt: skip
-        found[number, outside] = model.predict_log_odds(
-            asked.series, asked.connectivity, asked.covariates
-        )
+
+        def compute(kept: Ints = kept, outside: Ints = outside, number: int = number) -> Arrays:
+            people, asked = inputs.people.rows(kept), inputs.people.rows(outside)
+            model = contender.fresh().fit(
+                people.series, people.connectivity, people.covariates, labels[kept],
+                seed=seed + number, progress=Progress(),
+            )  # fmt: skip
+            return {"log_odds": model.predict_log_odds(
+                asked.series, asked.connectivity, asked.covariates
+            )}  # fmt: skip
+
+        found[number, outside] = keep(number, compute)["log_odds"]
         progress.step((number + 1) / repeats, f"refit {number + 1} of {repeats}")
     there = np.isfinite(found)
     enough = there.sum(axis=0) >= 2
@@ -156,16 +215,9 @@ def spread_of_refits(
     return float(np.sqrt(np.mean(columns)))
 
 
-def _solved(kind: Classifier, rows: Floats, labels: Bools, strength: float) -> tuple[Floats, float]:
-    if kind.name in ("logistic", "plain"):
-        return solve_logistic(rows, labels, strength)
-    return solve(kind, rows, labels, strength)
-
-
-def _basis(scaled: Floats) -> Floats | None:
-    """(rank, feature) orthonormal rows that hold all people; None where nothing is gained."""
-    if scaled.shape[1] <= len(scaled):
-        return None
-    values, vectors = np.linalg.eigh(scaled @ scaled.T)
-    kept = values > 1e-12 * max(float(values[-1]), 1e-300)
-    return np.asarray((vectors[:, kept] / np.sqrt(values[kept])).T @ scaled)
+def _too_few() -> ModelError:
+    return ModelError(
+        "There are too few people of one class to resample.",
+        "Train on more people: intervals come from refits on resampled ones.",
+        code="model.refits",
+    )

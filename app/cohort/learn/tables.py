@@ -34,19 +34,7 @@ def tables_of(figures: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
             | _spread(one)
             for name, one in figures["models"].items()
         ],
-        "comparisons": [
-            {
-                "headline": figures["headline"],
-                "rival": rival,
-                "figure": name,
-                "difference": entry["difference"],
-                "low": (entry["interval"] or [None, None])[0],
-                "high": (entry["interval"] or [None, None])[1],
-                "corrected_p": (entry["corrected_test"] or {}).get("p_value"),
-            }
-            for rival, entries in figures["comparisons"].items()
-            for name, entry in entries.items()
-        ],
+        "comparisons": _compared(figures["headline"], figures["comparisons"]),
         "sites": [{"site": n} | _spread(one) for n, one in figures["by_site"].items()],
         "sexes": [{"sex": n} | _spread(one) for n, one in figures["by_sex"].items()],
         "left_out_sites": [
@@ -65,7 +53,27 @@ def tables_of(figures: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
         found["continuous"] = [
             {"model": n} | _spread(one) for n, one in figures["continuous"]["models"].items()
         ]
+        found["continuous_comparisons"] = _compared(
+            figures["headline"], figures["continuous"]["comparisons"]
+        )
     return {name: rows for name, rows in found.items() if rows}
+
+
+def _compared(headline: str, comparisons: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The headline minus each rival, one row a figure."""
+    return [
+        {
+            "headline": headline,
+            "rival": rival,
+            "figure": name,
+            "difference": entry["difference"],
+            "low": (entry["interval"] or [None, None])[0],
+            "high": (entry["interval"] or [None, None])[1],
+            "corrected_p": (entry["corrected_test"] or {}).get("p_value"),
+        }
+        for rival, entries in comparisons.items()
+        for name, entry in entries.items()
+    ]
 
 
 def as_tsv(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -15,16 +15,22 @@ from torch import Tensor
 
 from app.cohort.calibration import FITS
 from app.cohort.learn.bundle_card import Made, card_values, pooled_sites, site_groups
-from app.cohort.learn.contender import AnyModel, Contender, Inputs, LinearContender
+from app.cohort.learn.bundle_contract import (
+    contract_values,
+    encoder_values,
+    has_encoder,
+    says_what_it_sees,
+)
+from app.cohort.learn.bundle_refits import bundle_refits
+from app.cohort.learn.contender import Contender, Inputs
 from app.cohort.learn.contenders import (
     COVARIATE_RIVALS,
     VARIANTS,
-    EncoderPlace,
     Workshop,
     networks_of,
 )
 from app.cohort.learn.evaluate import Evaluation, run_splits
-from app.cohort.learn.refit import Refits, refit_heads, spread_of_refits
+from app.cohort.learn.plan import Plan
 from app.cohort.learn.result_folder import ResultFolder
 from app.cohort.novelty import fit_novelty, quantile_count, stopped
 from app.connectome.atlases import Atlas
@@ -34,22 +40,16 @@ from app.core.progress import Progress
 from app.core.provenance import file_sha256
 from app.models.architectures import find_architecture
 from app.models.baselines.connections import mean_correlation
-from app.models.baselines.encoder_logistic import EncoderLogistic
-from app.models.baselines.linear_response import LinearRival
 from app.models.bundle import load_bundle
 from app.models.card import read_card
 from app.models.card_text import model_id_problem
 from app.models.device import torch_device
-from app.models.differentiable_normalisation import UNCENTRED
 from app.models.earned import unearned_reason
-from app.models.fmm_tc_network import FmmTcNetwork
 from app.models.installed import CARD_FILE, STATISTICS_FILE, WEIGHTS_FILE
-from app.models.novelty_depths import IN_TIME, EncodedResponse, novelty_vector
-from app.models.series_encoder import FAMILY_13M, FAMILY_VIT
+from app.models.novelty_depths import IN_TIME, novelty_vector
+from app.models.refits import VALUES, WEIGHTS
 
 NOVELTY_LIMIT = 97.5  # percentile: about one newcomer of the same population in 40 is withheld
-WHOLE_REFITS = 8  # of models that cannot be refitted by their head
-MISSING_SHARE = 0.10  # of parcels
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,21 +93,8 @@ def train_bundle(
         ``model.id``; ``cohort.bundle`` for models that no bundle can hold; or as `load_bundle`.
     """
     progress = progress or Progress()
-    if problem := model_id_problem(model_id):
-        raise ModelError(f"'{model_id[:40]}' {problem}.", "Choose another --id.", code="model.id")
+    refuse_bundle(evaluation.cohort.plan, contender.id, model_id)
     architecture = "fmm-tc-network" if contender.id in VARIANTS else contender.id
-    if contender.id in COVARIATE_RIVALS or contender.id == "majority":
-        raise ModelError(
-            f"'{contender.id}' is a rival without a brain; it stands beside every answer anyway.",
-            "Name a model of series or connectivity first in the plan.",
-            code="cohort.bundle",
-        )
-    if evaluation.cohort.plan.recipe.harmonise != "none":
-        raise ModelError(
-            "A model of harmonised features cannot become a bundle: no new scanner can be served.",
-            "Plan recipe.harmonise = 'none' for a model that is to be used.",
-            code="cohort.bundle",
-        )
     inputs, cohort = Inputs.of(evaluation.cohort), evaluation.cohort
     seed, calibrate = cohort.plan.protocol.seed, FITS[cohort.plan.protocol.calibration]
     with progress.stage("fit"):
@@ -117,18 +104,14 @@ def train_bundle(
         )  # fmt: skip
         covariates = _covariate_rival(evaluation, workshop, inputs, progress)
     with progress.stage("refits"):
-        refits, spread = _refits(contender, model, inputs, evaluation, progress)
-    place = workshop.encoder if _has_encoder(model) else None
-    contract = _contract(model, place, len(atlas.parcel_names))
+        refits = bundle_refits(contender, model, inputs, evaluation, progress)
+    place = workshop.encoder if has_encoder(model) else None
+    contract = contract_values(model, place, len(atlas.parcel_names))
     scale = float(contract.get("series_scale_percent", 1.0))
     with progress.stage("novelty"):
         statistics, sizes, beyond = _novelty(model, inputs, evaluation, atlas, scale)
-    if refits is not None:
-        sizes |= {"refits": len(refits.bias), "refit_features": refits.weights.shape[1]}
-        statistics |= {
-            "refits.weights": refits.weights, "refits.bias": refits.bias,
-            "refits.calibration": refits.calibration,
-        }  # fmt: skip
+    sizes |= refits.sizes
+    statistics |= refits.statistics
     scores = evaluation.headline.scores.log_odds
     made = Made(
         model_id=model_id,
@@ -136,9 +119,10 @@ def train_bundle(
         atlas=atlas,
         calibration=calibrate(scores.ravel(), np.tile(inputs.labels, len(scores))),
         contract=contract,
-        encoder=None if place is None else _encoder(model, place),
+        encoder=None if place is None else encoder_values(model, place),
         sizes=sizes,
-        log_odds_sd=spread,
+        log_odds_sd=refits.log_odds_sd,
+        whole_refits=refits.whole_models,
         covariates=tuple(covariates["names"]),
         beyond_limit=beyond,
         novelty_limit=NOVELTY_LIMIT,
@@ -149,6 +133,36 @@ def train_bundle(
     fields = read_card(folder).fields
     reason = unearned_reason(fields.gain_interval, fields.permutation_p)
     return Trained(folder, model_id, not reason)
+
+
+def refuse_bundle(plan: Plan, headline: str, model_id: str) -> None:
+    """What no bundle can be made of; callers ask before an evaluation of hours, too.
+
+    Raises
+    ------
+    ModelError
+        ``model.id`` or ``cohort.bundle``.
+    """
+    if problem := model_id_problem(model_id):
+        raise ModelError(f"'{model_id[:40]}' {problem}.", "Choose another --id.", code="model.id")
+    if headline in (*COVARIATE_RIVALS, "majority"):
+        raise ModelError(
+            f"'{headline}' is a rival without a brain; it stands beside every answer anyway.",
+            "Name a model of series or connectivity first in the plan.",
+            code="cohort.bundle",
+        )
+    if plan.recipe.harmonise != "none":
+        raise ModelError(
+            "A model of harmonised features cannot become a bundle: no new scanner can be served.",
+            "Plan recipe.harmonise = 'none' for a model that is to be used.",
+            code="cohort.bundle",
+        )
+    if plan.protocol.refits == 0:
+        raise ModelError(
+            "A bundle needs refits on resampled people: its intervals come from them.",
+            "Plan protocol.refits = 100, or judge only: `evaluate`.",
+            code="cohort.bundle",
+        )
 
 
 def write_bundle(
@@ -198,30 +212,9 @@ def _tensor(key: str, value: Any) -> Tensor:
     kind: Any = np.float64
     if key == "network_of_parcel":
         kind = np.int64
-    elif key in ("mean_correlation", "refits.weights"):
+    elif key in ("mean_correlation", WEIGHTS, VALUES):
         kind = np.float32
     return torch.from_numpy(np.ascontiguousarray(value, kind))
-
-
-def _refits(
-    contender: Contender, model: Any, inputs: Inputs, evaluation: Evaluation, progress: Progress
-) -> tuple[Refits | None, float | None]:
-    plan = evaluation.cohort.plan
-    identifiers, seed = evaluation.cohort.identifiers, plan.protocol.seed
-    if isinstance(contender, LinearContender) and isinstance(model, LinearRival):
-        if plan.protocol.refits == 0:
-            return None, 0.0
-        found = refit_heads(
-            model, inputs.people, inputs.labels, identifiers,
-            repeats=plan.protocol.refits, seed=seed, progress=progress,
-            calibration=plan.protocol.calibration,
-        )  # fmt: skip
-        return found, None
-    assert isinstance(contender, AnyModel)
-    repeats = min(WHOLE_REFITS, plan.protocol.refits)
-    return None, spread_of_refits(
-        contender, inputs, identifiers, repeats=repeats, seed=seed, progress=progress
-    )
 
 
 def _covariate_rival(
@@ -269,7 +262,7 @@ def _novelty(
     tensors = {key: torch.from_numpy(np.asarray(value)) for key, value in shared.items()}
     rows, encoded = [], None
     for series, matrix in zip(people.series, people.connectivity, strict=True):
-        if _says_what_it_sees(model):
+        if says_what_it_sees(model):
             encoded = model.encoded(series)
         rows.append(
             novelty_vector(series, matrix, tensors, count, scale, in_time=True, encoded=encoded)
@@ -314,78 +307,3 @@ def left_out_beyond(features: Floats, limit: float, quantiles: int) -> float:
         fit = fit_novelty(features[rest], quantiles)
         beyond += [stopped(fit, row, len(rest), limit) for row in features[half]]
     return float(np.mean(beyond))
-
-
-def _has_encoder(model: Any) -> bool:
-    if isinstance(model, FmmTcNetwork):
-        return model.fitted is not None and model.fitted.encoder is not None
-    return isinstance(model, EncoderLogistic)
-
-
-def _says_what_it_sees(model: Any) -> bool:
-    """Whether its encoder is a depth of its own; one trained along moves with the labels."""
-    if isinstance(model, FmmTcNetwork) and model.settings.foundation == "scratch":
-        return False
-    return _has_encoder(model) and isinstance(model, EncodedResponse)
-
-
-def _contract(model: Any, place: EncoderPlace | None, parcels: int) -> dict[str, Any]:
-    most = int(MISSING_SHARE * parcels)
-    if isinstance(model, FmmTcNetwork):
-        settings = model.settings
-        if settings.normalisation in UNCENTRED and "series" in settings.branches:
-            most = 0
-        return {
-            "window_frames": settings.window_frames,
-            "normalisation": settings.normalisation,
-            "normalisation_origin": "as the encoder was trained",
-            "series_scale_percent": settings.series_scale_percent,
-            "repetition_time_policy": settings.repetition_time_policy,
-            "maximum_missing_parcels": most,
-        }
-    if place is not None:
-        contract = place.contract
-        return {
-            "window_frames": contract.window_frames,
-            "normalisation": contract.normalisation,
-            "normalisation_origin": "as the encoder was trained",
-            "series_scale_percent": contract.scale_percent,
-            "repetition_time_policy": contract.repetition_time_policy,
-            "maximum_missing_parcels": most,
-        }
-    own = {}
-    if window := getattr(model.settings, "window_frames", 0):
-        own["window_frames"] = window
-    return own | {"maximum_missing_parcels": most}
-
-
-def _encoder(model: Any, place: EncoderPlace) -> dict[str, Any]:
-    loaded = place.loaded
-    if isinstance(model, FmmTcNetwork):
-        assert model.fitted is not None
-        source = model.fitted.encoder
-        assert source is not None
-        sha256, third_party = source.sha256, source.third_party
-    else:
-        sha256, third_party = model.settings.reading.weights_sha256, True
-    orders = place.orders
-    pooled = isinstance(model, FmmTcNetwork) and loaded.name == "simulated-demo"
-    return {
-        "name": loaded.name,
-        "family": FAMILY_13M if loaded.family == "13m" else FAMILY_VIT,
-        "sha256": sha256,
-        "source": "installed" if third_party else "bundled",
-        "licence": "of its makers; its weights are not part of this model",
-        "token_order": "identity" if orders is None else "stored",
-        "permutations": 1 if orders is None else len(orders),
-        "cls_layer": "after the final LayerNorm",
-        "features": "log variance of patch tokens, network means" if pooled else "CLS",
-        "config": _config(loaded.module),
-    }
-
-
-def _config(module: Any) -> dict[str, Any]:
-    from dataclasses import asdict
-
-    config = module.config
-    return dict(config.as_mapping() if hasattr(config, "as_mapping") else asdict(config))

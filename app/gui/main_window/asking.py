@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 
 def open_dropped(window: MainWindow, paths: Sequence[Path]) -> None:
     """Open what was dropped: one thing, or the folder of files that may be one series."""
+    maps = [path for path in paths if path.name.lower().endswith(".gii")]
+    if maps and window.session.case is not None:
+        window.exports.maps.actions.open_maps(maps)  # GIfTI is never a scan here
+        return
     first = paths[0]
     together = len({path.parent for path in paths}) == 1
     if len(paths) > 1 and together and not first.name.lower().endswith((".nii", ".nii.gz")):

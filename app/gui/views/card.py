@@ -14,6 +14,7 @@ from PySide6.QtWidgets import (
 )
 
 from app.core import wording
+from app.core.conformal_wording import conformal_text
 from app.core.explanation_wording import card_health_lines
 from app.core.results import Case, ModelSummary, Prediction, Verdict
 from app.gui.session import OpenCase, Session
@@ -104,6 +105,7 @@ class CardView(View):
         column.addWidget(
             _text(wording.natural_frequency_text(found.probability, model), small=True)
         )
+        column.addWidget(_text(conformal_text(found), small=True, muted=True))
         column.addWidget(_rule())
         facts = QHBoxLayout()
         facts.setSpacing(18)

@@ -105,6 +105,8 @@ class CoverageView(View):
 
     def _parcel_changed(self) -> None:
         parcel = self.session.parcel
+        if parcel is None:
+            self.table.clearSelection()
         if parcel is None or parcel >= self.parcels.rowCount():
             return
         row = self.proxy.mapFromSource(self.parcels.index(parcel, 0))

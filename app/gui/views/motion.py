@@ -58,6 +58,7 @@ class MotionView(View):
         ("Click", "Show this volume in the slices; no frames are selected any more"),
         ("Drag", "Leave these frames out, or take them back"),
         ("Shift+drag", "Select frames"),
+        ("Click the strip of networks", "Select the network everywhere"),
     )
 
     run_again_asked = Signal()  # with the frames that are left out now
@@ -98,7 +99,7 @@ class MotionView(View):
     def _connect(self) -> None:
         session = self.session
         self.mouse.hovered.connect(self._hovered)
-        self.mouse.clicked.connect(lambda frame, _shift: session.select_only_frame(frame))
+        self.mouse.clicked.connect(self._clicked)
         self.mouse.dragging.connect(self._marks.shade)
         self.mouse.dragged.connect(self._dragged)
         self.censor_bar.back_asked.connect(lambda: take_back(session))
@@ -269,16 +270,29 @@ class MotionView(View):
 
     def _row_text(self, scene_position: object) -> str:
         """Region and network of the carpet's row under the pointer."""
-        opened = self.session.case
-        box = self._plots[-1].getViewBox()
-        if opened is None or not box.sceneBoundingRect().contains(scene_position):
+        parcel = self._parcel_at(scene_position)
+        signals = self.session.case.case.signals if self.session.case is not None else None
+        if parcel is None or signals is None:
             return ""
-        rows, signals = opened.view.carpet_rows, opened.case.signals
-        row = int(np.floor(float(box.mapSceneToView(scene_position).y())))
-        if rows is None or signals is None or not 0 <= row < len(rows):
-            return ""
-        parcel = int(rows[row])
         return f"{signals.parcel_names[parcel].replace('_', ' ')}, {signals.networks[parcel]}"
+
+    def _parcel_at(self, scene_position: object) -> int | None:
+        """The parcel of the carpet's row at a point of the scene."""
+        opened, box = self.session.case, self._plots[-1].getViewBox()
+        rows = opened.view.carpet_rows if opened is not None else None
+        if rows is None or not box.sceneBoundingRect().contains(scene_position):
+            return None
+        row = int(np.floor(float(box.mapSceneToView(scene_position).y())))
+        return int(rows[row]) if 0 <= row < len(rows) else None
+
+    def _clicked(self, frame: int, _shift: bool) -> None:
+        """Show a volume; left of the first one lies the strip of the networks."""
+        parcel = self._parcel_at(self.mouse.released_at) if frame < 0 else None
+        opened = self.session.case
+        if parcel is not None and opened is not None and opened.case.signals is not None:
+            self.session.select_network(opened.case.signals.networks[parcel])
+        else:
+            self.session.select_only_frame(frame)
 
     def _hovered(self, frame: int, scene_position: object) -> None:
         words = self.frame_text(frame) or self.frame_text(self.session.frame)

@@ -29,6 +29,7 @@ class FrameMouse(QObject):
         self._graphics = graphics
         self._pressed: QPointF | None = None
         self._drags = False
+        self.released_at: object = None  # where in the scene the button was let go last
         graphics.viewport().installEventFilter(self)
         graphics.viewport().setMouseTracking(True)
 
@@ -85,6 +86,7 @@ class FrameMouse(QObject):
         assert self._pressed is not None
         first, last = self._ends(at)
         pressed, self._pressed = self.frame_at(self._pressed), None
+        self.released_at = self._graphics.mapToScene(at.toPoint())
         if self._drags:
             self.dragged.emit(first, last, shift)
         elif pressed is not None:

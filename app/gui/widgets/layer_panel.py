@@ -76,7 +76,7 @@ class LayerPanel(QScrollArea):
     def _buttons(self) -> QHBoxLayout:
         row = QHBoxLayout()
         row.setSpacing(2)
-        self.add = _button("Add…", "Add a NIfTI map or mask as a layer")
+        self.add = _button("Add…", "Add a NIfTI map or mask, or a GIfTI map, as a layer")
         self.remove = _button("Remove", "Remove the chosen layer; undo brings it back")
         self.up = _button("↑", "Raise the chosen layer")
         self.down = _button("↓", "Lower the chosen layer")

@@ -76,7 +76,8 @@ class SliceView(View):
             self.body.addWidget(label)
         self.place.row.addWidget(self.hidden, 4)
         self.body.addWidget(self.place)
-        self.listen(session.parcel_changed, self._parcel_changed)
+        for signal in (session.parcel_changed, session.network_changed):
+            self.listen(signal, self._parcel_changed)
         self.listen(session.crosshair_changed, self._crosshair_changed)
         self.listen(session.display_changed, self._draw)
         self.listen(session.slices_changed, self._draw)

@@ -23,7 +23,7 @@ from app.core.errors import ModelError
 from app.core.progress import Progress
 from app.models.baselines.connections import fisher_pairs, fisher_pairs_of, missing_parcels
 from app.models.baselines.linear import LOGISTIC, fit_scaling, solve
-from app.models.baselines.people import People, inner_folds, log_loss
+from app.models.baselines.people import People, inner_folds, log_loss, people_of
 from app.models.baselines.rival import Rival, parcels_of
 from app.models.baselines.storage import Stored, to_tensor
 
@@ -54,6 +54,12 @@ class Networks:
         return float(
             _sums(np.where(np.isfinite(row), row, self.mean), self.signs) @ self.weights
         ) + (self.bias)
+
+    def head(self) -> tuple[Floats, float]:
+        """The same as one weight a pair, of Fisher z minus `mean`, and the bias."""
+        weights = np.where(self.signs > 0, self.weights[0], 0.0)
+        weights = np.where(self.signs < 0, self.weights[1], weights)
+        return weights, self.bias + float(weights @ self.mean)
 
 
 def _sums(row: Floats, signs: Floats) -> Floats:
@@ -136,6 +142,15 @@ class ConnectomePredictive(Rival):
         assert self.networks is not None
         parcels_of(person, self.settings.parcels)
         return self.networks.log_odds(fisher_pairs(person.connectivity)[0])
+
+    def centred_features(self, series: Floats, connectivity: Floats, covariates: Floats) -> Floats:
+        """(pair,) Fisher z of one person minus the training mean; unknown values are 0."""
+        self._refuse_unfitted()
+        assert self.networks is not None
+        people = people_of([series], connectivity[None], covariates[None], None)
+        parcels_of(people, self.settings.parcels)
+        row = fisher_pairs(people.connectivity)[0]
+        return np.where(np.isfinite(row), row - self.networks.mean, 0.0)
 
     def log_odds_of(self, series: Tensor, connectivity: Tensor) -> Tensor:
         """One person's log-odds, scalar; differentiable in the matrix, the series plays no part."""

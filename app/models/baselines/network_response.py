@@ -139,6 +139,27 @@ class NetworkRival(Rival):
     def _take_statistics(self, arrays: Mapping[str, Tensor]) -> None:
         """Take them from a file."""
 
+    def trained_values(self) -> Floats:
+        """(value,) weights and input statistics, float32, in the order of their names."""
+        tensors = self._tensors()
+        rows = [tensors[key].detach().cpu().double().numpy().ravel() for key in sorted(tensors)]
+        return np.asarray(np.concatenate(rows), np.float32)
+
+    def with_trained_values(self, values: Floats) -> Self:
+        """The same network as another training left it."""
+        tensors, start, found = self._tensors(), 0, dict[str, Tensor]()
+        for key in sorted(tensors):
+            old = tensors[key]
+            piece = torch.from_numpy(np.array(values[start : start + old.numel()], np.float64))
+            found[key], start = piece.reshape(old.shape).to(old.dtype), start + old.numel()
+        other = copy.copy(self)
+        other.network = copy.deepcopy(self.network)
+        assert other.network is not None
+        names = [key for key in found if key.startswith(NETWORK)]
+        other.network.load_state_dict({key[len(NETWORK) :]: found[key] for key in names})
+        other._take_statistics({key: found[key] for key in found if key not in names})
+        return other
+
     @classmethod
     def _from_settings(cls, stored: Stored) -> Self:
         return cls(stored.settings_as(NetworkSettings))

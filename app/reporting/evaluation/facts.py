@@ -245,9 +245,14 @@ METRICS: tuple[Metric, ...] = (
     Metric("log_loss", "Log-loss", "mean negative log-likelihood; less is better", None, 3),
     Metric("calibration_slope", "Calibration slope", "1 = neither over- nor underconfident", 1.0),
     Metric("calibration_intercept", "Calibration intercept", "0 = right on average", 0.0),
-    Metric("r2", "R²", "share explained of the change that the score before treatment leaves", 0.0),
-    Metric("correlation", "Correlation", "predicted with observed adjusted change", 0.0),
-    Metric("mae", "Mean absolute error", "of the adjusted change, in its own units"),
+    Metric(
+        "r2",
+        "R²",
+        "share of the change explained, beyond the score before treatment where it is known",
+        0.0,
+    ),
+    Metric("correlation", "Correlation", "predicted with observed change, so adjusted", 0.0),
+    Metric("mae", "Mean absolute error", "of the change, so adjusted, in its own units"),
 )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from app.core import wording
+from app.core.conformal_wording import conformal_text
 from app.core.results import Case, ModelSummary, Outcome, Participant, Prediction, Scan
 from app.core.sides import UNKNOWN_SENTENCE
 from app.reporting.blocks import (
@@ -145,6 +146,7 @@ def _with_number(context: ReportContext, prediction: Prediction) -> list[Block]:
         _question(model),
         plot,
         Text(wording.plain_paragraph(prediction), "lead"),
+        Text(conformal_text(prediction)),
         Text(wording.control_arm_sentence(model), "strong"),
         Gap(1.0),
         Columns(

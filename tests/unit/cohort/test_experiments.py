@@ -185,6 +185,8 @@ def test_that_each_part_has_its_variants_beside_the_fused_model(ablated: Path) -
     rows = [line.split("\t") for line in table.splitlines()]
     words = [row[1] for row in rows[1:]]
     record = json.loads((ablated / "evaluation.json").read_text("utf-8"))
+    change = ablated / "report" / "what-each-part-adds-to-the-primary-outcome.tsv"
+    assert change.read_text("utf-8").startswith("Question\tVariant\tIts R²\t")
     beside = [one for one in record["deviations"] if one["what"] == "models.rivals"]
     assert len(beside) == 1  # told as `compare` tells it
     assert "fmm-tc-series" in beside[0]["done"]

@@ -53,13 +53,15 @@ def test_that_a_result_brings_its_number_and_a_withheld_case_none(
     assert prediction is not None
     assert shown.probability == prediction.probability
     assert (shown.interval_low, shown.interval_high) == prediction.interval
+    assert shown.conformal_set == "{R}"
     withheld = row_of_case(_row("sub-01"), cases[Outcome.WITHHELD])
     assert withheld.outcome == "withheld"
     assert withheld.reason
     assert (withheld.probability, withheld.interval_low, withheld.interval_high) == (None,) * 3
     cells = dict(zip((name for name, *_ in COLUMNS), results_text([withheld]).splitlines()[1]
                      .split("\t"), strict=True))  # fmt: skip
-    assert {cells[n] for n in ("probability", "interval_low", "interval_high")} == {"n/a"}
+    names = ("probability", "interval_low", "interval_high", "conformal_set")
+    assert {cells[n] for n in names} == {"n/a"}
 
 
 def test_that_several_reasons_are_told_apart(cases: dict[Outcome, Case]) -> None:
@@ -104,7 +106,9 @@ def test_that_a_number_computed_against_a_gate_is_in_no_row(cases: dict[Outcome,
     case = cases[Outcome.RESULT]
     assert case.prediction is not None
     overruled = replace(case, prediction=replace(case.prediction, research_only=True))
-    assert row_of_case(_row("sub-01"), overruled).probability is None
+    row = row_of_case(_row("sub-01"), overruled)
+    assert row.probability is None
+    assert row.conformal_set == ""
 
 
 def test_that_rows_are_read_back_and_a_damaged_one_is_named(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from app.core.results import (
     BranchAttribution,
     Case,
     CleanSignals,
+    ConformalSet,
     Connectome,
     Finding,
     ModelSummary,
@@ -223,6 +224,7 @@ def small_case() -> Case:
             covariate_probability=0.3849,
             contributions={"series": 0.61394, "connectivity": 0.40615, "bias": -0.10182},
             novelty=Novelty(33.0, 95.0, "site-A", Verdict.PASS),
+            conformal=ConformalSet(True, True, 0.8725, (0.73195, 0.96417), 19),
         ),
         attribution=Attribution(
             "log-odds", branch, branch, 0.87, frozen(disagreeing), "mean of 8 references"
@@ -246,7 +248,8 @@ def small_case() -> Case:
 
 WITHHELD_NUMBERS = (
     "0.5791", "58 %", "0.4377", "44 to", "0.7163", "72 %", "0.91827", "0.92", "0.81726", "1.01928",
-    "0.3849", "38 %", "0.61394", "0.61", "0.40615", "0.41", "0.10182",
+    "0.8725", "87 %", "{both}", "0.73195", "0.96417", "0.3849",
+    "38 %", "0.61394", "0.61", "0.40615", "0.41", "0.10182",
 )  # fmt: skip
 
 

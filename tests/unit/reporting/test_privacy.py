@@ -60,6 +60,7 @@ def test_that_a_withheld_case_loses_its_numbers_and_an_override_keeps_them(case:
     assert bare.prediction is not None
     assert bare.prediction.probability is None
     assert bare.prediction.contributions is None
+    assert bare.prediction.conformal is None
     assert bare.attribution is None
     assert reportable(case) is case
     held = withheld(case)

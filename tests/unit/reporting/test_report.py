@@ -128,6 +128,7 @@ def test_that_a_number_never_stands_without_its_interval_or_base_rate(result_pdf
         if re.search(r"\b58 %", text):
             assert "58 % (95 % interval 44 to 72 %)" in text
             assert "ase rate 42" in text
+    assert "Conformal set at 87 %: {both}" in page_texts(result_pdf)[0]
 
 
 def test_that_the_explanation_names_regions_sides_health_and_limits(result_pdf: Path) -> None:

@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 from app.core.errors import StorageError
-from app.core.results import Case, Outcome
+from app.core.results import Case, ConformalSet, Outcome
 from app.study import files as storage
 from app.study.case_store import (
     case_id,
@@ -56,6 +56,9 @@ def test_that_case_json_has_the_agreed_keys_and_values(tmp_path: Path, full_case
     assert set(document) >= KEYS
     assert document["probability"] == 0.71
     assert document["interval"] == [0.58, 0.82]
+    assert document["conformal_set"] == {
+        "set": "{R}", "level": 0.9, "coverage_range": [0.85, 0.95], "calibration_people": 160,
+    }  # fmt: skip
     assert document["model"] == {"id": "simulated-demo", "weights_sha256": "ab" * 32}
     assert document["attribution"]["modality_contribution"]["series"] == 0.5
     assert document["quality"]["metrics"]["mean_fd_power_mm"]["value"] == 0.14
@@ -122,6 +125,7 @@ def test_that_the_table_of_parcels_names_no_side_where_the_scan_does_not(full_ca
         {"log_odds_windows": np.ones(2)},
         {"covariate_probability": 0.3},
         {"contributions": {"bias": 1.0}},
+        {"conformal": ConformalSet(True, False, 0.9, (0.8, 1.0), 17)},
     ],
 )
 def test_that_a_withheld_number_is_never_written(
@@ -139,6 +143,7 @@ def test_that_a_withheld_number_is_never_written(
     assert document["outcome"] == "withheld"
     assert document["probability"] is None
     assert document["interval"] is None
+    assert document["conformal_set"] is None
     assert document["record"]["prediction"]["log_odds"] is None
 
 

@@ -15,8 +15,10 @@ from app.cohort.prepared import read_visit
 from app.cohort.rows import CohortRow, write_row
 from app.core.errors import AppError
 from app.core.progress import Progress
+from app.core.results import Outcome
 from app.simulation.cohort import CohortSettings
-from app.worker.cohort_jobs import cohort_learn, cohort_list, cohort_outcomes
+from app.worker.cohort_jobs import cohort_learn, cohort_list, cohort_outcomes, cohort_reports
+from tests.sample_case import make_sample_case
 
 PLAN = """
 name = "small"
@@ -142,3 +144,15 @@ def test_that_a_listing_announces_every_visit(tmp_path: Path) -> None:
     rows = [row for facts in told for row in json.loads(facts["rows"])]
     assert [row["participant"] for row in rows] == ["sub-0", "sub-1", "sub-2"]
     assert not (tmp_path / "out").exists()
+
+
+def test_that_summaries_are_written_for_all_but_those_that_may_have_none(tmp_path: Path) -> None:
+    folder = make_sample_case(tmp_path, Outcome.WITHHELD, attribution=False)
+    asked = {"cases": [["sub-01", str(folder)], ["sub-02", str(tmp_path / "gone")]],
+             "target": str(tmp_path / "summaries")}  # fmt: skip
+    answer = cohort_reports(asked, Progress())
+    assert answer["written"] == 1, answer
+    assert [words.split(":")[0] for words in answer["refused"]] == ["sub-02"]
+    (made,) = (tmp_path / "summaries").iterdir()
+    assert made.name == "sub-01_desc-summary.pdf"
+    assert made.read_bytes().startswith(b"%PDF")

@@ -101,6 +101,11 @@ def test_that_tables_are_readable(found):
     assert {len(row) for row in rows} == {len(rows[0])}
     assert rows[1][:3] == ["pearson-logistic", "Pearson, logistic", "yes"]
     assert "auroc_low" in rows[0]
+    change = (folder / "continuous.tsv").read_text().splitlines()
+    assert change[1].startswith("baseline-only\tScore before treatment alone\t")
+    compared = (folder / "continuous_comparisons.tsv").read_text().splitlines()
+    assert compared[0].split("\t")[1:4] == ["rival", "figure", "difference"]
+    assert {row.split("\t")[2] for row in compared[1:]} == {"r_squared", "absolute_error"}
     assert (
         as_tsv([{"a": None, "b": 0.25}, {"c": True}]) == "a\tb\tc\nn/a\t0.25\tn/a\nn/a\tn/a\tyes\n"
     )

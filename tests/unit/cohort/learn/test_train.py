@@ -10,18 +10,22 @@ import pytest
 
 from app.cohort.calibration import calibrated, fit_temperature
 from app.cohort.learn.bundle_card import pooled_sites, site_groups
+from app.cohort.learn.conformal import coverage_interval, threshold_of
 from app.cohort.learn.contender import Inputs
 from app.cohort.learn.contenders import Workshop
 from app.cohort.learn.evaluate import evaluate
+from app.cohort.learn.heads import heads_of
 from app.cohort.learn.judge import judged
-from app.cohort.learn.refit import person_draws, person_folds
-from app.cohort.learn.train import train_bundle
+from app.cohort.learn.people_folds import person_draws, person_folds
+from app.cohort.learn.train import refuse_bundle, train_bundle
 from app.core.errors import ModelError
 from app.core.progress import Progress
 from app.core.results import CleanSignals, Connectome
 from app.models.archive import import_bundle, pack_folder
+from app.models.baselines.training_loop import Training
 from app.models.bundle import load_bundle
 from app.models.card import Calibration
+from app.models.conformal_set import conformal_set
 from app.models.installed import CARD_FILE, STATISTICS_FILE, WEIGHTS_FILE
 from app.models.strict_loading import read_tensors
 from tests.unit.cohort.learn.small import PARCELS, labelled, make_cohort, small_plan
@@ -42,7 +46,8 @@ def made(place, headline, **protocol):
                   "leave_one_site_out": False, **protocol},
     )  # fmt: skip
     cohort = labelled(place, make_cohort(place, 50, seed=3), plan)
-    workshop = Workshop(cohort.covariate_names, 2.0)
+    training = Training(epochs=2, patience=2, folds=2)
+    workshop = Workshop(cohort.covariate_names, 2.0, training=training, minimum_frames=30)
     contenders = [workshop.contender(name) for name in plan.models.names]
     evaluation = judged(evaluate(cohort, contenders, place / "result"), contenders)
     done = train_bundle(evaluation, contenders[0], workshop, ATLAS, place / "models", "mine")
@@ -120,6 +125,11 @@ def test_that_the_card_carries_plan_and_figures(trained):
     assert list(card.gain_interval) == pytest.approx(gain)
     assert done.shows_numbers == (gain[0] > 0)
     assert card.training.held_out_count == len(evaluation.cohort)
+    change = card.metrics["continuous_outcome"]
+    assert change["role"] == "primary"
+    assert change["outcome"].startswith("improvement, points (VAS 0-10), adjusted")
+    explained = evaluation.figures["continuous"]["models"][evaluation.headline.id]["r_squared"]
+    assert change["r_squared"] == pytest.approx(explained)
     assert 0.0 <= card.novelty.held_out_share_beyond_limit <= 0.2
 
 
@@ -162,9 +172,69 @@ def test_that_a_temperature_of_the_plan_travels_in_the_bundle(tmp_path):
         evaluation.headline.inner[0], labels[fold.training]
     )
     refits = read_tensors(done.folder / STATISTICS_FILE)["refits.calibration"].numpy()
-    draws = person_draws(evaluation.cohort.identifiers, labels, len(refits), 7)
+    draws = person_draws(evaluation.cohort.identifiers, labels, len(refits), 7, 5)
     rates = np.array([labels[drawn].mean() for drawn in draws])
     np.testing.assert_allclose(refits[:, 1], np.log(rates / (1 - rates)))
+
+
+def test_that_predictive_networks_have_rows_of_their_own_too(trained):
+    """A row reproduces the head: the delivered people, drawn once each, give the delivered row."""
+    evaluation, contender, done, _ = trained
+    if contender.id != "connectome-predictive":
+        return
+    inputs = Inputs.of(evaluation.cohort)
+    model = contender.fresh().fit(
+        inputs.people.series, inputs.people.connectivity, inputs.people.covariates, inputs.labels,
+        seed=7,
+    )  # fmt: skip
+    heads = heads_of(model, inputs.people, inputs.labels, evaluation.cohort.identifiers, Progress())
+    weights, bias = heads.fit(np.arange(len(inputs.labels)), 0)
+    expected = model.predict_log_odds(
+        inputs.people.series, inputs.people.connectivity, inputs.people.covariates
+    )
+    np.testing.assert_allclose(heads.rows @ weights + bias, expected, atol=1e-9)
+    assert load_bundle(done.folder).card.fields.sizes["refits"] == 30
+
+
+def test_that_small_networks_are_stored_whole_each_with_its_calibration(tmp_path):
+    evaluation, _, done, _ = made(tmp_path, "series-convolutional", refits=4)
+    bundle, tensors = load_bundle(done.folder), read_tensors(done.folder / STATISTICS_FILE)
+    assert bundle.card.fields.uncertainty.log_odds_sd is None
+    assert "4 models refitted" in bundle.summary.interval_method
+    assert "each person once" in bundle.summary.interval_method
+    values = tensors["refits.values"].numpy()
+    assert values.shape == (4, bundle.card.fields.sizes["refit_values"])
+    assert len(np.unique(values[:, -1])) == 4
+    calibration = tensors["refits.calibration"].numpy()
+    assert calibration.shape == (4, 2)
+    person, model = evaluation.cohort.people[2], bundle.scan_model().model
+    found = ask(bundle, person)
+    scan = person.scan
+    each = [
+        float(model.with_trained_values(row).predict_log_odds(
+            [scan.cleaned], scan.connectivity[None], person.covariates()[None])[0])
+        for row in values
+    ]  # fmt: skip
+    shares = 1 / (1 + np.exp(-(np.array(each) * calibration[:, 0] + calibration[:, 1])))
+    low, high = np.percentile(shares, [2.5, 97.5])
+    assert found.interval[0] == pytest.approx(min(low, found.probability), abs=1e-6)
+    assert found.interval[1] == pytest.approx(max(high, found.probability), abs=1e-6)
+
+
+def test_that_the_card_holds_coarse_conformal_values_and_says_what_they_allow(trained):
+    evaluation, _, done, _ = trained
+    bundle, labels = load_bundle(done.folder), evaluation.cohort.labels
+    stated = bundle.card.fields.conformal
+    probability = evaluation.headline.scores.probability.mean(axis=0)
+    exact = threshold_of(probability[labels], 0.9), threshold_of(1 - probability[~labels], 0.9)
+    assert 0 <= exact[0] - stated.responder_from < 0.01
+    assert 0 <= stated.non_responder_to - (1 - exact[1]) < 0.01
+    assert stated.calibration_responders == labels.sum()
+    smaller = min(labels.sum(), (~labels).sum())
+    assert list(stated.coverage_range) == coverage_interval(int(smaller), 0.9)
+    found = conformal_set(stated, 0.99)
+    assert found.responder and not found.non_responder
+    assert bundle.card.fields.seeds["refits"] == 7
 
 
 def test_that_a_bundle_that_does_not_load_is_not_left_behind(linear, tmp_path, monkeypatch):
@@ -189,6 +259,8 @@ def test_that_what_cannot_be_a_bundle_is_refused(linear, tmp_path):
         train_bundle(evaluation, contender, workshop, ATLAS, tmp_path, "../mine")
     cohort = evaluation.cohort
     plan = small_plan(recipe={"harmonise": "combat"})
+    with pytest.raises(ModelError, match="needs refits"):
+        refuse_bundle(small_plan(protocol={"refits": 0}), "linear", "mine")
     harmonised = replace(cohort, locked=replace(cohort.locked, plan=plan))
     with pytest.raises(ModelError, match="harmonised features"):
         train_bundle(
@@ -210,8 +282,11 @@ def test_that_small_sites_are_pooled_until_nobody_can_be_traced():
 def test_that_resampled_people_keep_their_rows_and_folds():
     people = [f"p{i // 2}" for i in range(60)]
     labels = np.repeat(np.arange(30) % 2 == 0, 2)
-    for drawn in person_draws(people, labels, 5, 1):
+    draws = person_draws(people, labels, 5, 1, 6)
+    for drawn in draws:
         counts = np.bincount(drawn, minlength=60)
         np.testing.assert_array_equal(counts[::2], counts[1::2])
-    fold = person_folds(people, labels, 1)
+    for one, same in zip(person_draws(people, labels, 3, 1, 6), draws, strict=False):
+        np.testing.assert_array_equal(one, same)  # however many follow
+    fold = person_folds(people, labels, 1, 5)
     np.testing.assert_array_equal(fold[::2], fold[1::2])

@@ -23,7 +23,9 @@ from tests.unit.models.bundled import install_encoder
 NETWORKS = np.array(["ABC".index(name) for name in ATLAS.networks])
 
 
-@pytest.fixture(scope="module", params=["frozen-cls", "fmm-tc", "fmm-tc-connectivity"])
+@pytest.fixture(
+    scope="module", params=["frozen-cls", "fmm-tc", "fmm-tc-connectivity", "fmm-tc-gated"]
+)
 def trained(request, tmp_path_factory):
     place = tmp_path_factory.mktemp("encoder")
     patch = pytest.MonkeyPatch()
@@ -70,13 +72,51 @@ def test_that_a_bundle_names_its_encoder_and_answers_as_before(trained, monkeypa
     expected = model.predict_log_odds(one.series, one.connectivity, one.covariates)[0]
     assert found.log_odds == pytest.approx(expected, abs=1e-5)
     assert found.interval[0] < found.probability < found.interval[1]
-    if contender.deep:
+    if contender.id == "fmm-tc-gated":
         assert bundle.card.fields.uncertainty.log_odds_sd > 0
+        assert "the same for everybody" in bundle.card.fields.uncertainty.method
     else:
+        assert bundle.card.fields.uncertainty.log_odds_sd is None
         assert bundle.card.fields.sizes["refits"] == 3
+        assert "3 refits only" in " ".join(bundle.card.fields.model.limitations)
+        spans = {round(float(np.ptp(logit(ask(bundle, one).interval))), 4)
+                 for one in evaluation.cohort.people[:4]}  # fmt: skip
+        assert len(spans) == 4  # a person's own
+    if contender.id == "fmm-tc-gated":
+        return  # its gate is as wide as the encoder
     # nothing of the encoder's weights lies in the bundle
     for tensor in read_tensors(done.folder / "weights.safetensors").values():
         assert tensor.shape != torch.Size([16, 16])
+
+
+def logit(shares):
+    values = np.clip(np.array(shares), 1e-9, 1 - 1e-9)
+    return np.log(values / (1 - values))
+
+
+def test_that_an_interrupted_run_keeps_its_finished_refits(trained, monkeypatch, tmp_path):
+    """Refits that are files are not computed again, and the bundle is the same to the bit."""
+    evaluation, contender, done, _, place = trained
+    monkeypatch.setenv("NEURORESPONDER_HOME", str(place / "home"))
+    kept = sorted((place / "result" / "private" / "refits").rglob("*.npz"))
+    if contender.id == "encoder-logistic":
+        assert not kept  # seconds for all
+        return
+    assert len(kept) == 3
+    stamps = [path.stat().st_mtime_ns for path in kept]
+    kept[1].unlink()  # killed while it was made
+    workshop = Workshop(
+        evaluation.cohort.covariate_names, 2.0,
+        EncoderPlace(open_encoder("tiny-13m"),
+                     agreed_contract(open_encoder("tiny-13m"), normalisation="demean"),
+                     PLACES, NETWORKS),
+        place / "cache", fmm_tc_training=FMM_TC_TRAINING,
+    )  # fmt: skip
+    again = train_bundle(evaluation, contender, workshop, ATLAS, tmp_path, "mine")
+    now = [path.stat().st_mtime_ns for path in kept]
+    assert [a == b for a, b in zip(now, stamps, strict=True)] == [True, False, True]
+    for name in ("weights.safetensors", "statistics.safetensors", "card.toml"):
+        assert (again.folder / name).read_bytes() == (done.folder / name).read_bytes()
 
 
 def test_that_without_the_encoder_the_bundle_says_what_to_install(trained, tmp_path, monkeypatch):

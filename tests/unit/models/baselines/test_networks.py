@@ -132,6 +132,20 @@ def test_that_another_seed_gives_another_network():
     assert not np.array_equal(people.asked(first), people.asked(second))
 
 
+@pytest.mark.parametrize("name", ["series-convolutional", "brain-network-transformer"])
+def test_that_trained_values_are_all_of_a_network(name):
+    """One network with the values of another answers as that one; the first stays as it was."""
+    people, others = cohort(16, 0), cohort(18, 3)
+    first, second = people.fit(make(name), 0), others.fit(make(name), 1)
+    before, wanted = people.asked(first), people.asked(second)
+    values = second.trained_values()
+    assert values.dtype == np.float32
+    found = people.asked(first.with_trained_values(values))
+    np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-5)
+    np.testing.assert_array_equal(people.asked(first), before)
+    assert np.abs(before - wanted).max() > 1e-3
+
+
 # ---------------------------------------------------------------------------- series
 
 
