@@ -211,7 +211,8 @@ def method_text(attribution: Attribution) -> str:
     """Both methods and what they start from, in one line."""
     return (
         f"Method (a) branches: {attribution.branches.method}. Method (b) scan: "
-        f"{attribution.scan.method}. Reference: {attribution.reference}. Convergence is numerical "
+        f"{attribution.scan.method}; the map is the {ANSWER_BASELINE}. Reference: "
+        f"{attribution.reference}. Convergence is numerical "
         "and says nothing about faithfulness."
     )
 

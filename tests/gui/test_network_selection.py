@@ -217,6 +217,18 @@ def test_that_escape_clears_and_undo_brings_the_selection_back(
     assert session.history.entries().count("Selection cleared") == 1
 
 
+@pytest.mark.parametrize("kind", [MatrixView, RingView, SurfaceView, TimeSeriesView, RegionsView])
+def test_that_escape_clears_wherever_the_keyboard_is(
+    kind: Any, live: MainWindow, qtbot: Any
+) -> None:
+    view = view_of(live, "explain", kind, qtbot)
+    live.session.select_parcel(17)
+    on = getattr(view, "canvas", getattr(view, "graphics", None)) or view.table
+    on.setFocus()
+    qtbot.keyClick(on, Key.Key_Escape)
+    assert live.session.parcel is None
+
+
 def test_that_escape_ends_the_arrows_window_first(live: MainWindow, qtbot: Any) -> None:
     slices = view_of(live, "explain", SlicesView, qtbot)
     live.session.select_parcel(17)

@@ -38,6 +38,8 @@ class Command:
         Whether a line stands above it in the menu.
     help
         One more sentence for the F1 list and the tooltip.
+    unclaimed
+        Whether its keys act only where nothing that has the focus wants them, as Esc does.
     """
 
     name: str
@@ -50,6 +52,7 @@ class Command:
     say: Callable[[MainWindow], str] | None = None
     line: bool = False
     help: str = ""
+    unclaimed: bool = False
 
     @property
     def binding(self) -> Binding:

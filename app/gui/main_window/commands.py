@@ -174,6 +174,7 @@ ACTIONS: tuple[Command, ...] = (
         say=lambda w: "C&lear the selection" if _working(w) else "&Cancel work",
         help="While work runs, Esc cancels it; otherwise no region, connection, network or frames "
         "are selected any more. Undo brings the selection back.",
+        unclaimed=True,
     ),
     Command("edit.palette", "&Command palette…", "Ctrl+K", "edit", lambda w: w.palettes.show()),
     # analysis

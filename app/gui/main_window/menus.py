@@ -6,7 +6,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtGui import QAction
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QAction, QKeyEvent
 from PySide6.QtWidgets import QMenu
 
 from app.gui.bindings import Binding
@@ -73,6 +74,18 @@ class Menus:
         for command in ACTIONS:
             self._follow(command)
 
+    def take_key(self, event: QKeyEvent) -> bool:
+        """Do what a key means that nothing with the focus wanted; tells whether it meant anything.
+
+        A shortcut of the whole window would come first, before a dialog or a mode of a view.
+        """
+        keys = self.window.session.keys
+        for command in ACTIONS:
+            if command.unclaimed and keys.matches(command.binding, event):
+                self.actions[command.name].trigger()
+                return True
+        return False
+
     def _follow(self, command: Command) -> None:
         action, window = self.actions[command.name], self.window
         reason = command.can(window) if command.can is not None else ""
@@ -88,6 +101,8 @@ class Menus:
         action = QAction(command.words, self.window)
         action.setCheckable(command.on is not None)
         action.triggered.connect(partial(self._do, command))
+        if command.unclaimed:
+            action.setShortcutContext(Qt.ShortcutContext.WidgetShortcut)
         self.actions[command.name] = action
         self.window.addAction(action)
         if command.menu:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QEvent, QPointF, QRectF, Qt, Signal
+from PySide6.QtCore import QPointF, QRectF, Qt, Signal
 from PySide6.QtGui import (
     QColor,
     QContextMenuEvent,
@@ -142,14 +142,6 @@ class SliceCanvas(SlicePicture):
         event.accept()
 
     # keys ---------------------------------------------------------------------------
-
-    def event(self, event: QEvent) -> bool:
-        """While the arrows set window and level, Escape ends that and nothing else."""
-        override = event.type() == QEvent.Type.ShortcutOverride and self.window_keys
-        if override and isinstance(event, QKeyEvent) and event.key() == Qt.Key.Key_Escape:
-            event.accept()
-            return True
-        return super().event(event)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """What the user's keys mean on this plane; see `slice_keys`."""

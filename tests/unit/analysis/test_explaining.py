@@ -341,3 +341,11 @@ def test_that_halves_take_the_series_route_of_the_whole_scan_to_the_same_bits(
     for one, other in zip(judged.health.repeats, slow.repeats, strict=True):
         np.testing.assert_array_equal(one.per_parcel, other.per_parcel)
         assert one.completeness_error == other.completeness_error
+
+
+def test_that_health_of_an_older_case_is_computed_again_for_its_baselines(judged: Case) -> None:
+    wanted = explaining.Wanted(health=True, write_pdf=False)
+    assert explaining._todo(judged, wanted) == []
+    assert judged.health is not None
+    older = replace(judged, health=replace(judged.health, elsewhere=None))
+    assert explaining._todo(older, wanted) == ["health"]
