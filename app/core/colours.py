@@ -66,6 +66,7 @@ NETWORK_SHORT: dict[str, str] = {
 UNKNOWN_NETWORK: Rgb = (150, 150, 150)
 NEUTRAL: Rgb = (226, 226, 226)  # a parcel below the threshold on a surface
 OUTLINE: Rgb = (40, 40, 40)  # parcel outlines
+LIGHT_OUTLINE: Rgb = (255, 255, 255)  # inside it on paper: moved the estimate down
 HATCH: Rgb = (120, 120, 120)  # parcels whose attribution is not stable
 
 # Text and marks on white (report) reach 4.5:1; none of them says good or bad.

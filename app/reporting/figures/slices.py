@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from app.core.arrays import Bools, Floats, Ints
-from app.core.colours import ACCENT, HATCH, INK, MUTED, OUTLINE, SignedScale
+from app.core.colours import ACCENT, HATCH, INK, LIGHT_OUTLINE, MUTED, OUTLINE, SignedScale
 from app.core.sides import ORIENTATION_UNKNOWN, UNKNOWN
 from app.core.wording import NEUROLOGICAL
 from app.reporting.files import ViewFiles
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 PLANES = ("sagittal", "coronal", "axial")  # normal to x, y, z
 LETTERS = (("L", "R"), ("P", "A"), ("I", "S"))  # low and high end of each world axis
 FINE = 5  # picture pixels a voxel
+DARK_PIXELS, LIGHT_PIXELS = 1, 4  # how far an outline reaches into its parcel, from its border
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,19 +76,29 @@ def _fine_labels(plane: Ints) -> Ints:
     return np.repeat(np.repeat(plane, FINE, axis=0), FINE, axis=1)
 
 
-def _edges(labels: Ints, shown: Bools) -> Bools:
-    """Pixels on the border of a painted parcel, two pixels wide, inside the parcel."""
+def _edges(labels: Ints, shown: Bools, pixels: int = DARK_PIXELS) -> Bools:
+    """Pixels of a painted parcel that are at most so many pixels from its border."""
     border = np.zeros(labels.shape, dtype=bool)
     for axis in (0, 1):
-        for step in (1, -1):
-            border |= labels != np.roll(labels, step, axis)
+        for step in range(1, pixels + 1):
+            for shift in (step, -step):
+                border |= labels != np.roll(labels, shift, axis)
     return border & shown
 
 
 def painted(
-    grey: Floats, labels: Ints, colours: Ints, shown: Bools, unstable: Bools, window: Floats
+    grey: Floats,
+    labels: Ints,
+    colours: Ints,
+    shown: Bools,
+    unstable: Bools,
+    window: Floats,
+    down: Bools,
 ) -> Floats:
     """One slice as a picture: grey anatomy, painted parcels, outlines, stripes where unstable.
+
+    A parcel that moved the estimate down has a light line inside its dark outline, so that the
+    two signs differ without colour.
 
     Parameters
     ----------
@@ -97,6 +108,8 @@ def painted(
         (parcel, 3) uint8; (parcel,); (parcel,).
     window
         Grey values shown as dark and bright, (2,).
+    down
+        (parcel,) values below zero.
 
     Returns
     -------
@@ -114,6 +127,8 @@ def painted(
     stripes = ((rows + columns) // 4) % 2 == 0
     striped = visible & stripes & np.concatenate([[False], unstable])[parcel]
     picture[striped, :3] = unit(HATCH)
+    below = visible & np.concatenate([[False], down])[parcel]
+    picture[_edges(parcel, below, LIGHT_PIXELS), :3] = unit(LIGHT_OUTLINE)
     picture[_edges(parcel, visible), :3] = unit(OUTLINE)
     inside = np.repeat(np.repeat(np.asarray(grey) > 0, FINE, 0), FINE, 1)
     picture[..., 3] = (inside | visible).astype(float)
@@ -272,7 +287,7 @@ def attribution_slices(
             taken[plane].append(index)
             picture = painted(
                 layout.page(volumes["template"], index), layout.page(volumes["labels"], index),
-                colours, shown, unstable, window,
+                colours, shown, unstable, window, np.nan_to_num(values) < 0.0,
             )  # fmt: skip
             axes.imshow(
                 picture, extent=(0, shape[across], shape[upward], 0), interpolation="none",

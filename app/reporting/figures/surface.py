@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from app.core.arrays import Bools, Floats, Ints
-from app.core.colours import HATCH, INK, OUTLINE, SignedScale
+from app.core.colours import HATCH, INK, LIGHT_OUTLINE, OUTLINE, SignedScale
 from app.core.sides import UNKNOWN
 from app.reporting.theme import axes_mm, bare, new_figure, unit
 
@@ -76,7 +76,11 @@ def face_colours(
     unstable: Bools,
     scale: SignedScale,
 ) -> Floats:
-    """Flat colour of each projected triangle, (triangle, 3) in 0..1."""
+    """Flat colour of each projected triangle, (triangle, 3) in 0..1.
+
+    Outlines are dark, and light around a parcel that moved the estimate down: the two signs
+    differ without colour.
+    """
     labels, faces, sulc = (np.asarray(mesh[f"{key}_{side}"]) for key in ("labels", "faces", "sulc"))
     parcel, crossing = _face_labels(labels, faces)
     parcel, crossing = parcel[scene.face], crossing[scene.face]
@@ -90,9 +94,12 @@ def face_colours(
     stripes = np.floor(middle.sum(axis=1) / 3.0).astype(int) % 2 == 0
     striped = shown & stripes & np.concatenate([[False], unstable])[parcel]
     colours[striped] = unit(HATCH)
-    neighbour_shown = np.concatenate([[False], scale.shown(values)])[labels[faces]].any(axis=1)
-    outline = crossing & neighbour_shown[scene.face]
+    sign = np.concatenate([[0], np.where(scale.shown(values), np.sign(np.nan_to_num(values)), 0)])
+    corners = sign[labels[faces]][scene.face]
+    outline = crossing & (corners != 0).any(axis=1)
     colours[outline] = unit(OUTLINE)
+    # where two signs meet, each parcel keeps its own line
+    colours[outline & (corners < 0).any(axis=1) & (sign[parcel] <= 0)] = unit(LIGHT_OUTLINE)
     shade = np.where(outline, 1.0, 0.72 + 0.28 * np.sqrt(scene.light))
     return np.asarray(colours * shade[:, None])
 
