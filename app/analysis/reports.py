@@ -6,6 +6,7 @@ JSON and its HTML twin, a later one supersedes it, and both stay.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import tempfile
@@ -20,7 +21,7 @@ from app.core.errors import AppError
 from app.core.folders import private_prefix
 from app.core.progress import Progress
 from app.core.results import Case
-from app.core.signing import LONGEST_COMMENT, LONGEST_NAME, UNSIGNED, ReaderNote
+from app.core.signing import LONGEST_COMMENT, LONGEST_NAME, ReaderNote
 from app.study.case_store import read_case, update_case, verify_case
 from app.study.database import open_index
 
@@ -183,6 +184,7 @@ class BatchRow:
     outcome: str
     pdf: Path | None  # None where none was written
     trouble: str  # one sentence; "" = none
+    stood: bool = False  # the very same summary lay there and was left
 
 
 def batch_reports(
@@ -196,11 +198,10 @@ def batch_reports(
 ) -> tuple[BatchRow, ...]:
     """A summary of each case in `out`; one that fails never stops the rest.
 
-    A summary that lies there with the same record is not written again.
+    An unsigned summary that lies there is made anew, and left where nothing about it differs:
+    its record alone would not tell paper or drawing. One that is signed or commented stays as
+    it is, and its row says so.
     """
-    from app.reporting.html import write_html
-    from app.reporting.report import write_summary
-
     progress = progress or Progress()
     out.mkdir(parents=True, exist_ok=True)
     rows = []
@@ -209,13 +210,11 @@ def batch_reports(
         try:
             verify_case(folder)
             case = read_case(folder)
-            name = f"{case.stem()}_{case.case_id[:8]}_desc-summary"
-            pdf = out / f"{name}.pdf"
-            if not _is_current(pdf, case, folder, layout):
-                write_summary(case, folder, pdf, convention=layout.convention, paper=layout.paper)
-            if html:
-                write_html(case, folder, out / f"{name}.html", convention=layout.convention)
-            row = BatchRow(folder, case.case_id, case.participant.label, _outcome(case), pdf, "")
+            pdf = out / f"{case.stem()}_{case.case_id[:8]}_desc-summary.pdf"
+            stood = _unsigned_summary(case, folder, pdf, layout, html=html)
+            row = BatchRow(
+                folder, case.case_id, case.participant.label, _outcome(case), pdf, "", stood
+            )
         except AppError as error:
             row = BatchRow(folder, folder.name, "", "", None, error.message)
         rows.append(row)
@@ -228,15 +227,46 @@ def _outcome(case: Case) -> str:
     return wording.outcome_word(prediction.outcome) if prediction else "no prediction"
 
 
-def _is_current(pdf: Path, case: Case, folder: Path, layout: Layout) -> bool:
+def _unsigned_summary(case: Case, folder: Path, pdf: Path, layout: Layout, *, html: bool) -> bool:
+    """Write it, and its twin if wanted; True where the very same files lay there already.
+
+    Raises
+    ------
+    AppError
+        ``report.signed``: a summary with a reader's comment or signature has this name;
+        ``report.newer``; or as `write_summary`.
+    """
+    from app.reporting.html import write_html
+    from app.reporting.report import write_summary
+
+    _refuse_signed(pdf)
+    targets = (pdf, pdf.with_suffix(".html")) if html else (pdf,)
+    before = [_digest(path) for path in targets]
+    write_summary(case, folder, pdf, convention=layout.convention, paper=layout.paper)
+    if html:
+        write_html(case, folder, targets[1], convention=layout.convention)
+    return before == [_digest(path) for path in targets]
+
+
+def _digest(path: Path) -> str:
+    """SHA-256 of a file; "" where there is none."""
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+
+
+def _refuse_signed(pdf: Path) -> None:
     from app.reporting.reading import read_report
-    from app.reporting.report import prepare
 
     if not pdf.is_file():
-        return False
+        return
     try:
-        found = read_report(pdf)
-    except AppError:
-        return False
-    context = prepare(case, folder, convention=layout.convention, note=UNSIGNED)
-    return found.intact and found.record_sha256 == context.record_sha256
+        reader = read_report(pdf).record.get("reader")
+    except AppError as error:
+        if error.code == "report.not_ours":  # damaged or foreign: the summary takes its name
+            return
+        raise
+    if isinstance(reader, dict) and any(reader.get(key) for key in ("signed_utc", "comment")):
+        raise AppError(
+            "A summary with a reader's comment or signature lies there; it was left as it is.",
+            "Choose another folder.",
+            code="report.signed",
+        )

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from app.cli.command import DONE, FAILED, Command, UsageError, Window
 from app.cli.console import column_lines
@@ -33,15 +35,25 @@ def run(arguments: Namespace, _window: Window | None) -> int:
     )
     rows = in_worker(job)["rows"]
     table = [("Case", "Participant", "Outcome", "Summary")]
-    table += [
-        (row["case_id"], row["label"], row["outcome"], row["trouble"] or Path(row["pdf"]).name)
-        for row in rows
-    ]
+    table += [(row["case_id"], row["label"], row["outcome"], _became(row)) for row in rows]
     print(wording.RUO_LINE)
     print("\n".join(column_lines(table)))
     failed = sum(bool(row["trouble"]) for row in rows)
-    print(f"{len(rows) - failed} written, {failed} not.")
+    print(count_text(rows))
     return FAILED if failed == len(rows) else DONE
+
+
+def _became(row: Mapping[str, Any]) -> str:
+    """The summary's name, or what stood in its way."""
+    name = Path(row["pdf"]).name
+    return row["trouble"] or (f"{name} (already there, unchanged)" if row["stood"] else name)
+
+
+def count_text(rows: Sequence[Mapping[str, Any]]) -> str:
+    """How many summaries were written, stood already, and were not written."""
+    failed, stood = (sum(bool(row[key]) for row in rows) for key in ("trouble", "stood"))
+    already = f"{stood} already there and unchanged, " if stood else ""
+    return f"{len(rows) - failed - stood} written, {already}{failed} not."
 
 
 def case_folders(paths: list[Path]) -> list[Path]:

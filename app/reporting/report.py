@@ -118,7 +118,7 @@ def sections_of(context: ReportContext, told: Told = silent) -> tuple[Section, .
 
 
 def write_whole(target: Path, content: bytes) -> None:
-    """Same-folder temporary file, flushed to disk, then renamed.
+    """Same-folder temporary file, flushed to disk, then renamed; the same bytes are left alone.
 
     Raises
     ------
@@ -126,6 +126,9 @@ def write_whole(target: Path, content: bytes) -> None:
         The file cannot be written; an older one is untouched.
     """
     temporary = target.with_name(f".{target.name}.{os.getpid()}.part")
+    with contextlib.suppress(OSError):
+        if target.stat().st_size == len(content) and target.read_bytes() == content:
+            return
     try:
         temporary.unlink(missing_ok=True)  # left by a killed process that had our number
         with temporary.open("xb") as file:

@@ -83,6 +83,7 @@ def batch_reports(arguments: Mapping[str, Any], progress: Progress) -> dict[str,
                 "outcome": row.outcome,
                 "pdf": "" if row.pdf is None else str(row.pdf),
                 "trouble": row.trouble,
+                "stood": row.stood,
             }
             for row in rows
         ]

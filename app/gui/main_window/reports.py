@@ -229,7 +229,10 @@ class Reports(QObject):
         elif name == "batch_reports":
             rows = result["rows"]
             failed = [row for row in rows if row["trouble"]]
-            self.window_.say(f"{len(rows) - len(failed)} of {len(rows)} summaries were written.")
+            stood = sum(row["stood"] for row in rows)
+            written = f"{len(rows) - len(failed) - stood} of {len(rows)} summaries were written"
+            already = f"; {stood} lay there already, unchanged" if stood else ""
+            self.window_.say(f"{written}{already}.")
             for row in failed[:3]:
                 self._tell(f"No summary of {row['case_id']}: {row['trouble']}", "See the case.")
         elif name == "reopen":

@@ -132,8 +132,43 @@ def test_that_one_broken_case_never_stops_the_rest_and_a_second_run_writes_nothi
     assert [row.outcome for row in rows] == ["Inconclusive", "", "Withheld"]
     assert len(list(out.glob("*.pdf"))) == len(list(out.glob("*.html"))) == 2
     stamps = {path: path.stat().st_mtime_ns for path in out.glob("*.pdf")}
-    batch_reports([folder, other], out, Layout())
+    assert not any(row.stood for row in rows)
+    again = batch_reports([folder, other], out, Layout())
+    assert [row.stood for row in again] == [True, True]
     assert {path: path.stat().st_mtime_ns for path in out.glob("*.pdf")} == stamps
+
+
+def test_that_an_unsigned_summary_is_made_anew_where_anything_about_it_differs(
+    folder: Path, tmp_path: Path
+) -> None:
+    (first,) = batch_reports([folder], tmp_path / "out", Layout())
+    assert first.pdf is not None
+    (wide,) = batch_reports([folder], tmp_path / "out", Layout(paper="Letter"))
+    assert (wide.stood, wide.trouble, wide.pdf) == (False, "", first.pdf)
+    assert tuple(PdfReader(first.pdf).pages[0].mediabox[2:]) == (612, 792)
+    whole = first.pdf.read_bytes()
+    first.pdf.write_bytes(whole[: len(whole) // 2])  # a copy that broke off
+    (mended,) = batch_reports([folder], tmp_path / "out", Layout(paper="Letter"))
+    assert not mended.stood
+    assert first.pdf.read_bytes() == whole
+
+
+@pytest.mark.parametrize(
+    "note",
+    [replace(NOTE, signed_utc="2026-01-02 03:04:05 UTC", version=1), ReaderNote("Draft.")],
+)
+def test_that_a_signed_or_commented_summary_of_that_name_is_left_and_told(
+    note: ReaderNote, folder: Path, tmp_path: Path
+) -> None:
+    case = read_case(folder)
+    there = tmp_path / f"{case.stem()}_{case.case_id[:8]}_desc-summary.pdf"
+    write_summary(case, folder, there, note=note)
+    before = there.read_bytes()
+    (row,) = batch_reports([folder], tmp_path, Layout(), html=True)
+    assert "left as it is" in row.trouble
+    assert row.pdf is None
+    assert there.read_bytes() == before
+    assert not list(tmp_path.glob("*.html"))
 
 
 # --- pages -------------------------------------------------------------------------------------

@@ -121,6 +121,16 @@ def test_that_case_folders_are_found_below_a_folder_and_named_once(
 
 
 @pytest.mark.usefixtures("here")
+def test_that_the_count_says_what_was_written_and_what_stood_already() -> None:
+    rows = [
+        {"trouble": "", "stood": False},
+        {"trouble": "", "stood": True},
+        {"trouble": "It broke.", "stood": False},
+    ]
+    assert report.count_text(rows[:1]) == "1 written, 0 not."
+    assert report.count_text(rows) == "1 written, 1 already there and unchanged, 1 not."
+
+
 def test_that_report_writes_and_verify_compares(
     cases: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
