@@ -38,12 +38,14 @@ def matrix_figure(
 ) -> Figure:
     """A signed matrix in network order (left before right inside a network), with its bar.
 
-    The order is applied here, at drawing, only. NaN rows (parcels not covered) are grey.
+    Each pair is painted once: a value above zero over the diagonal, one below zero under it, so
+    that the sign is told without colour. The order is applied here, at drawing, only. NaN rows
+    (parcels not covered) are grey.
 
     Parameters
     ----------
     matrix
-        (parcel, parcel) in the atlas's own order.
+        (parcel, parcel) in the atlas's own order, symmetric.
     """
     order = display_order(networks, hemispheres)
     shown = np.asarray(matrix, dtype=np.float64)[np.ix_(order, order)]
@@ -54,7 +56,7 @@ def matrix_figure(
     height_mm = side + 14.0
     figure = new_figure(width_mm, height_mm)
     axes = axes_mm(figure, left, 11.5, side, side)
-    picture = scale.rgb(shown)
+    picture = scale.rgb(_signs_apart(shown))
     picture[np.isnan(shown)] = (190, 190, 190)
     axes.imshow(picture, interpolation="none", aspect="auto")
     bare(axes)
@@ -74,6 +76,12 @@ def matrix_figure(
     finite = shown[np.isfinite(shown)]
     draw_signed_bar(bar, scale, label, clipped=scale.clipped(finite), ticks=5)
     return figure
+
+
+def _signs_apart(matrix: Floats) -> Floats:
+    """Only what is above zero over the diagonal, only what is below it under; else 0."""
+    over, under = np.triu(np.ones(matrix.shape, dtype=bool)), np.tri(*matrix.shape, dtype=bool)
+    return np.where((over & (matrix > 0.0)) | (under & (matrix < 0.0)), matrix, 0.0)
 
 
 def _apart(places: Floats, least: float) -> Floats:

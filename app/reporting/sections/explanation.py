@@ -28,7 +28,7 @@ from app.reporting.blocks import (
     Text,
 )
 from app.reporting.context import ReportContext
-from app.reporting.figures.colour_bar import signed_bar_figure
+from app.reporting.figures.colour_bar import BAR_MM, signed_bar_figure
 from app.reporting.figures.matrix import matrix_figure, network_figure
 from app.reporting.figures.slices import attribution_slices
 from app.reporting.figures.surface import surface_figure
@@ -168,10 +168,11 @@ def _bar(scale: SignedScale, values: Floats) -> Picture:
             width_mm=RIGHT_MM,
         ),
         RIGHT_MM,
-        11.0,
+        BAR_MM,
         alt=(
             f"Colour bar from {wording.signed(-scale.limit, 3)} to "
-            f"{wording.signed(scale.limit, 3)} log-odds."
+            f"{wording.signed(scale.limit, 3)} log-odds. Regions that moved the estimate down "
+            "have a light outline, those that moved it up a dark one."
         ),
     )
 
@@ -214,6 +215,7 @@ def _matrices(case: Case, attribution: Attribution, signals: CleanSignals) -> Co
                 MATRIX_MM,
                 MATRIX_MM + 4.0,
                 alt="Attribution of each connection in network order.",
+                caption="Above the diagonal: moved it up; below: down.",
             ),
         )
     )
@@ -244,6 +246,7 @@ def connectivity_blocks(case: Case, signals: CleanSignals, width_mm: float) -> t
             width_mm,
             width_mm + 4.0,
             alt="Parcel-to-parcel correlation in network order, fixed scale -1 to 1.",
+            caption="Above the diagonal: r > 0; below: r < 0.",
         ),
     )
 

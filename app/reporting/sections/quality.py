@@ -93,7 +93,8 @@ def _timeline(context: ReportContext) -> list[Block]:
             caption=(
                 "FD: framewise displacement (Power). Shaded: "
                 f"{flagged} of {good.size} frames flagged, replaced for continuity and not used "
-                f"for connectivity. Carpet: z-scored parcel rows, grey from "
+                "for connectivity. Carpet: z-scored parcel rows, networks from top to bottom as "
+                "listed, grey from "
                 f"{wording.signed(-CARPET_LIMIT_SD, 0)} to {wording.signed(CARPET_LIMIT_SD, 0)} SD."
             ),
         )

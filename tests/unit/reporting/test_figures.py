@@ -138,11 +138,12 @@ def test_that_only_parcels_over_the_threshold_are_painted_and_unstable_ones_are_
     labels[1:5, 1:3], labels[1:5, 4:6] = 1, 2
     colours = np.array([[200, 0, 0], [0, 0, 200]], dtype=np.uint8)
     window = np.array([0.0, 100.0])
-    one = painted(grey, labels, colours, np.array([True, False]), np.zeros(2, bool), window)
+    nobody = np.zeros(2, dtype=bool)
+    one = painted(grey, labels, colours, np.array([True, False]), nobody, window, nobody)
     assert (one[..., 0] - one[..., 2] > 0.5).any()
     assert not (one[..., 2] - one[..., 0] > 0.5).any()
     both = np.array([True, True])
-    striped = painted(grey, labels, colours, both, np.array([True, False]), window)
+    striped = painted(grey, labels, colours, both, np.array([True, False]), window, nobody)
     first, second = striped[8:22, 8:12], striped[8:22, 23:27]
     assert len(np.unique(first.reshape(-1, 4), axis=0)) == 2
     assert len(np.unique(second.reshape(-1, 4), axis=0)) == 1
