@@ -52,6 +52,7 @@ from app.reporting.record import record_bytes
 from app.reporting.report import Told, silent
 from app.reporting.theme import MM, figures_pdf
 
+PDF_VERSION = "%PDF-1.7"  # transparency groups and the attachment are younger than reportlab's 1.3
 PAPERS = {"A4": A4, "Letter": LETTER}
 MARGIN = 15.0 * MM
 HEADER_PT = 13.0 * MM
@@ -177,7 +178,10 @@ def _fitted(
 
 def _section(section: Section, writer: Writer, width: float) -> list[Flowable]:
     title = [paragraph(section.title, "title"), Spacer(0, 1.0 * MM)]
-    return [*title, *writer.flowables(section.blocks, width)]
+    story = [*title, *writer.flowables(section.blocks, width)]
+    while isinstance(story[-1], Spacer):  # one that does not fit would make an empty page
+        story.pop()
+    return story
 
 
 def _height(story: Sequence[Flowable], width: float, height: float) -> float:
@@ -271,6 +275,7 @@ def pages_pdf(
         {"/Title": facts.title, "/Subject": wording.RUO_LINE, "/Creator": "NeuroResponder",
          "/Producer": "NeuroResponder", HASH_KEY: hashlib.sha256(record).hexdigest()}
     )  # fmt: skip
+    writer.pdf_header = PDF_VERSION
     writer.root_object[NameObject("/Lang")] = TextStringObject("en")
     out = io.BytesIO()
     writer.write(out)

@@ -163,9 +163,9 @@ def _provenance(context: ReportContext, provenance: Provenance) -> list[Block]:
     return [
         Fields(tuple(left), columns=2),
         Heading("Parameters as executed"),
-        Fields(parameters, columns=2),
+        Fields(parameters, columns=3, label_share=0.5),
         Heading("Versions"),
-        Fields(tuple(sorted(provenance.versions.items())), columns=3),
+        Fields(tuple(sorted(provenance.versions.items())), columns=3, label_share=0.34),
     ]
 
 

@@ -144,9 +144,8 @@ def _registration(
             alt="The participant's mean volume with the template's outlines.",
             caption=(
                 f"{context.convention}: {context.convention_meaning}. Grey: the participant's "
-                "reference volume in "
-                f"{view.template_name}; lines: the template's brain edge (amber) and the edge of "
-                "its bright tissue (blue)."
+                f"reference volume in {view.template_name}; lines: the template's brain edge "
+                "(amber, thick) and the edge of its bright tissue (blue, thin)."
             ),
         ),
     ]
