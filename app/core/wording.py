@@ -231,7 +231,8 @@ def people(model: ModelSummary) -> str:
 def question_text(model: ModelSummary) -> str:
     """What is asked: drug, responder definition in full, population and count."""
     return (
-        f"{treatment_text(model)}. Responder definition: {model.responder_definition.rstrip('.')}. "
+        f"{treatment_text(model)}. Responder definition: "
+        f"{with_signs(model.responder_definition.rstrip('.'))}. "
         f"Learned from: {model.population} (n = {model.training_count})."
     )
 
@@ -303,7 +304,11 @@ def metric_value(metric: QualityMetric) -> str:
 
 def limit_text(metric: QualityMetric) -> str:
     """The limit with proper signs: "pass ≤ 0.25, withheld > 0.5"."""
-    text = metric.limit
+    return with_signs(metric.limit)
+
+
+def with_signs(text: str) -> str:
+    """A text as it is read: "≥ 30 % reduction" of ">= 30 % reduction"."""
     for plain, sign in (("<=", "≤"), (">=", "≥"), ("+-", "±"), ("+/-", "±")):
         text = text.replace(plain, sign)
     return text

@@ -277,6 +277,15 @@ class Session(QObject):
         ends = sorted(min(max(end, 0), max(self.frame_count - 1, 0)) for end in (first, last))
         self.select(frames=(ends[0], ends[1]))
 
+    def extend_frames(self, step: int) -> None:
+        """Move the frame cursor by a step and take the selected range with it, as a drag does."""
+        now = min(max(self.frame + step, 0), max(self.frame_count - 1, 0))
+        first, last = self.state.selection.frames or (self.frame, self.frame)
+        if self.frame not in (first, last):
+            first = last = self.frame
+        fixed = first if self.frame == last else last
+        self.select(frames=(min(fixed, now), max(fixed, now)), frame=now)
+
     def select_network(self, network: str | None) -> None:
         """Select a network everywhere, in place of parcel and connection: one entry to undo."""
         words = f"Network: {network}" if network is not None else "Selection cleared"

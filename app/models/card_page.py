@@ -77,7 +77,7 @@ def _answers(card: Card) -> tuple[Line, ...]:
         ("Arm", fields.treatment.arm),
         ("Comparator", fields.treatment.comparator),
         ("Control arm", wording.control_arm_sentence(card.summary)),
-        ("Responder", responder.text),
+        ("Responder", wording.with_signs(responder.text)),
         (
             "In parts",
             f"{responder.scale}; {responder.direction} {responder.threshold:g} {unit}; "

@@ -139,6 +139,14 @@ def test_that_counts_at_the_cut_off_follow_from_both_rates(record: Record) -> No
     assert record.tables()["Screening of a trial"].columns[0] == "cutoff"
 
 
+def test_that_every_curve_is_also_a_table(record: Record) -> None:
+    table = record.tables()["ROC curve, as drawn"]
+    assert table.columns == ("Line", "False positive rate", "True positive rate")
+    lines, _, _ = record.curves("roc")
+    drawn = [(line.label, x, y) for line in lines for x, y in line.points]
+    assert list(table.rows) == drawn
+
+
 def test_that_the_page_shows_a_record_and_refuses_what_is_none(
     qapp: Any, tmp_path: Path, qtbot: Any
 ) -> None:

@@ -353,6 +353,7 @@ def bench(
     made.end()
 
 
+@pytest.mark.timeout(max(900, 3 * COUNT))
 def test_that_no_order_of_actions_breaks_the_window(bench: Bench) -> None:
     Actions.bench, Actions.done = bench, 0
     many = COUNT > 1000

@@ -208,10 +208,11 @@ def primary_lines(figures: Figures, role: Mapping[str, str]) -> tuple[str, ...]:
     if rivals:
         best = max(rivals, key=lambda name: float(found["models"][name]["r_squared"]))
         one = found["comparisons"][best]["r_squared"]
-        lines.append(
-            f"Over the best of all baselines ({found['models'][best]['label']}): R² "
-            f"{spread(one['difference'], one['interval'], '+.2f')}."
-        )
+        if best != found["gain_over_covariates"]["rival"]:  # told already
+            lines.append(
+                f"Over the best of all baselines ({found['models'][best]['label']}): R² "
+                f"{spread(one['difference'], one['interval'], '+.2f')}."
+            )
     return tuple(line.replace("(-", "(\N{MINUS SIGN}").replace(" -", " \N{MINUS SIGN}")
                  for line in lines)  # fmt: skip
 

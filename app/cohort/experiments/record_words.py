@@ -7,6 +7,7 @@ from typing import Any
 
 from app.cohort.calibration import WORDS as CALIBRATION_WORDS
 from app.cohort.learn.primary_words import CONTINUOUS
+from app.core.wording import with_signs as with_signs
 
 Figures = Mapping[str, Any]
 DISCOURAGED_BELOW = 300  # people; Poldrack et al. 2020, JAMA Psychiatry 77: "several hundred"
@@ -28,11 +29,6 @@ def question_rows(plan: Figures) -> tuple[tuple[str, str], ...]:
         ("Rescue medication", estimand["rescue_medication"]),
         ("Drop-out", estimand["drop_out"]),
     )
-
-
-def with_signs(text: str) -> str:
-    """ "VAS fall ≥ 30 %" of "VAS fall >= 30 %"."""
-    return text.replace(">=", "≥").replace("<=", "≤")
 
 
 def summary_of(figures: Figures) -> tuple[str, ...]:

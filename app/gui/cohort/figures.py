@@ -182,7 +182,14 @@ class Record:
             "Sample size": _of_rows([figures["sample_size"]]),
             f"Confusion at {cutoff:g}": self._confusion(cutoff),
         }
+        found |= {f"{title}, as drawn": self._curve_table(key) for key, title in CURVES.items()}
         return {title: table for title, table in found.items() if table.rows}
+
+    def _curve_table(self, which: str) -> Table:
+        """The points of every line of a plot."""
+        lines, below, left = self.curves(which)
+        rows = [(line.label, float(x), float(y)) for line in lines for x, y in line.points]
+        return Table(("Line", below, left), rows if any(not line.dashed for line in lines) else [])
 
     def curves(self, which: str) -> tuple[tuple[Curve, ...], str, str]:
         """Lines of a plot with the words of both axes; every model beside the headline."""

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
-    QDialog,
     QDialogButtonBox,
     QFileDialog,
     QFormLayout,
@@ -14,9 +13,10 @@ from PySide6.QtWidgets import (
     QLabel,
     QLineEdit,
     QPushButton,
-    QVBoxLayout,
     QWidget,
 )
+
+from app.gui.widgets.framed_dialog import FramedDialog
 
 
 def proposed_results(bids_dir: Path) -> Path:
@@ -26,7 +26,7 @@ def proposed_results(bids_dir: Path) -> Path:
     return bids_dir / "derivatives" / "neuroresponder"
 
 
-class FolderDialog(QDialog):
+class FolderDialog(FramedDialog):
     """Two folders; the second is proposed once the first is chosen."""
 
     chosen = Signal(object, object)  # BIDS folder, results folder
@@ -57,7 +57,7 @@ class FolderDialog(QDialog):
         )
         self.buttons.accepted.connect(self._accept)
         self.buttons.rejected.connect(self.reject)
-        column = QVBoxLayout(self)
+        column = self.inside
         column.addWidget(words)
         column.addLayout(form)
         column.addWidget(self.said)

@@ -20,6 +20,7 @@ from app.gui.widgets.colour_bar import ColourBar
 from app.gui.widgets.fields import choice
 from app.gui.widgets.matrix_canvas import MatrixCanvas
 from app.gui.widgets.matrix_content import MatrixContent
+from app.gui.widgets.tables import Table, TableDialog
 
 _GROUPS = {
     "": "No groups",
@@ -49,7 +50,11 @@ class MatricesTab(QWidget):
         self.compute.setObjectName("primary")
         self.compute.clicked.connect(lambda _checked=False: work.make_matrices(self.group_by))
         self.which = choice("Which matrix is shown", {"": "\N{EN DASH}"}, "", self._show)
+        self.table = QPushButton("Show as table")
+        self.table.setToolTip("The matrix in words and numbers, region by region")
+        self.table.clicked.connect(lambda _checked=False: self.show_table())
         self.canvas = MatrixCanvas()
+        self.canvas.setAccessibleName("Matrix of a group")
         self.bar = ColourBar()
         self.said = QLabel()
         self.said.setObjectName("muted")
@@ -64,6 +69,7 @@ class MatricesTab(QWidget):
         head.addWidget(self.compute)
         head.addSpacing(12)
         head.addWidget(self.which)
+        head.addWidget(self.table)
         head.addStretch(1)
         row = QHBoxLayout()
         row.addWidget(self.canvas, 1)
@@ -85,6 +91,7 @@ class MatricesTab(QWidget):
         """Nothing was computed yet."""
         self._matrices, self._counts = {}, {}
         self.which.hide()
+        self.table.hide()
         self.canvas.show_content(None, _EMPTY)
         self.bar.set_scale(None)
         self.said.setText("")
@@ -123,6 +130,7 @@ class MatricesTab(QWidget):
                 self.which.addItem(words, key)
         self.which.setMinimumWidth(320)
         self.which.show()
+        self.table.show()
         self._left_out = "; ".join(answer["left_out"])
         self._show("difference" if "difference" in titles else "mean-0")
         self.which.setCurrentIndex(self.which.findData(self._shown))
@@ -156,6 +164,21 @@ class MatricesTab(QWidget):
         count = self._counts.get(self._shown)
         words = f", n = {int(count[first, second])}" if count is not None else ""
         return f"{pair}: {wording.signed(value, 2)} r{words}"
+
+    def show_table(self) -> TableDialog:
+        """The matrix that is shown, as a table beside the window."""
+        matrix, order = self._matrices[self._shown], self._order.tolist()
+        names = [self._names[parcel] for parcel in order]
+        rows = [
+            (self._names[parcel], *(float(matrix[parcel, other]) for other in order))
+            for parcel in order
+        ]
+        simulated = wording.stamps(simulated=self.state.simulated, research_only=False)
+        stamps = "  \N{MIDDLE DOT}  ".join((*simulated, wording.RUO_LINE))
+        table = Table(("Region", *names), rows)
+        dialog = TableDialog(self.which.currentText(), stamps, table, self)
+        dialog.show()
+        return dialog
 
     def _hovered(self, first: int, second: int) -> None:
         if first >= 0 and self._shown in self._matrices:

@@ -13,6 +13,7 @@ from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QUndoCommand, QUndoStack
 
 from app.cohort.rows import FAILED, WAITING, CohortRow
+from app.core import wording
 
 KEPT_ENTRIES = 200
 DELIVERED = "simulated-demo"
@@ -139,7 +140,8 @@ class CohortState(QObject):
         scored = [row for row in self.rows.values() if row.probability is not None]
         found = sorted({(row.base_rate, row.responder_definition) for row in scored}, key=str)
         return [
-            f"base rate {'unknown' if rate is None else f'{rate:.2f}'}, responder: {definition}"
+            f"base rate {'unknown' if rate is None else f'{rate:.2f}'}, "
+            f"responder: {wording.with_signs(definition)}"
             for rate, definition in found[:2]
         ] + ([f"and {len(found) - 2} more definitions"] if len(found) > 2 else [])
 

@@ -79,6 +79,10 @@ def _verdict(row: CohortRow) -> str:
     return wording.VERDICT_WORDS[Verdict(row.quality)] if row.quality else "\N{EN DASH}"
 
 
+def _definition(row: CohortRow) -> str:
+    return wording.with_signs(row.responder_definition) or "\N{EN DASH}"
+
+
 def _or_dash(name: str) -> Callable[[CohortRow], str]:
     return lambda row: str(getattr(row, name)) or "\N{EN DASH}"
 
@@ -99,7 +103,7 @@ COLUMNS = (
            "Percentile among the model's training participants", number=True, width=62),
     Column("State", outcome_words, width=84),
     Column("Drug", _or_dash("drug"), width=150),
-    Column(DEFINITION, _or_dash("responder_definition"), help="What a responder is: of the locked "
+    Column(DEFINITION, _definition, help="What a responder is: of the locked "
            "plan, otherwise of the table or the model", width=190),
     Column(MODEL, _or_dash("model"), help="That gave the score, or is chosen for the next run",
            width=160),
@@ -216,7 +220,8 @@ def _tooltip(row: CohortRow, column: Column, words: str) -> str:
     if row.probability is None:
         return score_words(row)
     base = "" if row.base_rate is None else f"base rate {row.base_rate:.2f}; "
-    return f"{score_words(row)}; {base}{row.responder_definition}. {wording.RUO_LINE}."
+    definition = wording.with_signs(row.responder_definition)
+    return f"{score_words(row)}; {base}{definition}. {wording.RUO_LINE}."
 
 
 class CohortFilter(QSortFilterProxyModel):

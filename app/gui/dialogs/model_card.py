@@ -8,7 +8,6 @@ from typing import Any
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
     QComboBox,
-    QDialog,
     QDialogButtonBox,
     QFrame,
     QGridLayout,
@@ -21,13 +20,13 @@ from PySide6.QtWidgets import (
 )
 
 from app.core import wording
-from app.gui.widgets.strip import ResearchStrip
+from app.gui.widgets.framed_dialog import FramedDialog
 from app.gui.widgets.theme import font
 
 _NAME_WIDTH = 168
 
 
-class ModelCardDialog(QDialog):
+class ModelCardDialog(FramedDialog):
     """All that a person should know before believing a number of this model."""
 
     model_asked = Signal(str)  # show the card of another installed model
@@ -37,8 +36,7 @@ class ModelCardDialog(QDialog):
         super().__init__(parent)
         self.setWindowTitle("Model card")
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.resize(780, 680)
-        self.strip = ResearchStrip()
+        self.wish(780, 680)
         self.title = QLabel()
         self.title.setFont(font(self.font(), scale=1.5, bold=True))
         self.title.setTextFormat(Qt.TextFormat.PlainText)
@@ -67,17 +65,10 @@ class ModelCardDialog(QDialog):
         inside = QVBoxLayout(panel)
         inside.setContentsMargins(6, 6, 2, 6)
         inside.addWidget(self.area)
-        column = QVBoxLayout()
-        column.setContentsMargins(16, 10, 16, 12)
-        column.setSpacing(10)
+        column = self.inside
         column.addLayout(head)
         column.addWidget(panel, 1)
         column.addWidget(buttons)
-        whole = QVBoxLayout(self)
-        whole.setContentsMargins(0, 0, 0, 0)
-        whole.setSpacing(0)
-        whole.addWidget(self.strip)
-        whole.addLayout(column)
 
     def show_card(self, card: Mapping[str, Any]) -> None:
         """Fill the page with a card as the worker's job `bundle_card` answers it."""

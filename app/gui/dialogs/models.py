@@ -15,7 +15,6 @@ from PySide6.QtGui import QColor
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QCheckBox,
-    QDialog,
     QFileDialog,
     QHBoxLayout,
     QHeaderView,
@@ -28,16 +27,15 @@ from PySide6.QtWidgets import (
     QStyleOptionViewItem,
     QTableWidget,
     QTableWidgetItem,
-    QVBoxLayout,
     QWidget,
 )
 
-from app.core import wording
 from app.core.errors import AppError
 from app.core.progress import ProgressEvent
 from app.core.published import Published, fact_lines, file_lines, licence_lines
 from app.gui.dialogs.questions import ask_remove
 from app.gui.jobs import Jobs
+from app.gui.widgets.framed_dialog import FramedDialog
 from app.gui.widgets.progress_panel import ProgressPanel
 from app.gui.widgets.theme import tokens
 from app.worker.published import CATALOGUE
@@ -73,7 +71,7 @@ class _WholeRows(QStyledItemDelegate):
         option.state &= ~QStyle.StateFlag.State_HasFocus
 
 
-class ModelsDialog(QDialog):
+class ModelsDialog(FramedDialog):
     """A table, the facts and terms of the chosen row, and what can be done with it."""
 
     said = Signal(str)  # one short sentence for the window, when work has ended
@@ -82,7 +80,7 @@ class ModelsDialog(QDialog):
         super().__init__(parent)
         self.setWindowTitle("Models and atlases")
         self.setModal(False)
-        self.resize(980, 640)
+        self.wish(980, 640)
         self._jobs = jobs
         self._states: dict[str, RowState] = {}
         self._wishes: dict[str, tuple[str, str]] = {}  # job id -> (job name, entry id)
@@ -97,7 +95,7 @@ class ModelsDialog(QDialog):
     # building --------------------------------------------------------------------------
 
     def _build(self) -> None:
-        intro = QLabel(f"{_INTRO} {wording.RUO_LINE}.")
+        intro = QLabel(_INTRO)
         intro.setWordWrap(True)
         intro.setObjectName("muted")
         self.table = self._make_table()
@@ -134,9 +132,7 @@ class ModelsDialog(QDialog):
             row.addWidget(button)
         row.addStretch(1)
         row.addWidget(close)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(16, 14, 16, 12)
-        column.setSpacing(10)
+        column = self.inside
         column.addWidget(intro)
         column.addWidget(split, 1)
         column.addWidget(self.accept_box)

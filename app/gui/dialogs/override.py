@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QDialog, QDialogButtonBox, QLabel, QLineEdit, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QDialogButtonBox, QLabel, QLineEdit, QWidget
 
 from app.core import wording
 from app.core.request import LONGEST_REASON
 from app.core.results import QualityMetric
+from app.gui.widgets.framed_dialog import FramedDialog
 
 SHORTEST_REASON = 10  # characters that are not spaces
 
 
-class OverrideDialog(QDialog):
+class OverrideDialog(FramedDialog):
     """Says what withholds the number and what overruling means, and asks why."""
 
     confirmed = Signal(str)  # the reason, in one line
@@ -24,9 +25,7 @@ class OverrideDialog(QDialog):
         self.setWindowTitle("Overrule the quality verdict")
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setMinimumWidth(480)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(18, 16, 18, 14)
-        column.setSpacing(10)
+        column = self.inside
         stamp = QLabel(wording.RESEARCH_STAMP)
         stamp.setObjectName("stamp")
         stamp.setWordWrap(True)

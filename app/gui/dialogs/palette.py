@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from PySide6.QtCore import QEvent, QObject, Qt
 from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import (
-    QDialog,
     QHeaderView,
     QLabel,
     QLineEdit,
     QTreeWidget,
     QTreeWidgetItem,
-    QVBoxLayout,
     QWidget,
 )
+
+from app.gui.widgets.framed_dialog import FramedDialog
 
 _SHOWN = 300
 _MOVES = (Qt.Key.Key_Up, Qt.Key.Key_Down, Qt.Key.Key_PageUp, Qt.Key.Key_PageDown)
@@ -32,14 +32,14 @@ class Choice:
     reason: str = ""
 
 
-class Palette(QDialog):
+class Palette(FramedDialog):
     """Filters rows by the typed words, the rows that begin with them first."""
 
     def __init__(self, title: str, choices: Sequence[Choice], parent: QWidget) -> None:
         super().__init__(parent)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle(title)
-        self.resize(620, 420)
+        self.wish(620, 420)
         self._choices = choices
         self.search = QLineEdit()
         self.search.setPlaceholderText("Type a part of the name")
@@ -61,7 +61,7 @@ class Palette(QDialog):
         self.list.currentItemChanged.connect(lambda _now, _before: self._tell())
         self.note = QLabel()
         self.note.setObjectName("muted")
-        column = QVBoxLayout(self)
+        column = self.inside
         column.addWidget(self.search)
         column.addWidget(self.list, 1)
         column.addWidget(self.note)

@@ -9,17 +9,16 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QComboBox,
-    QDialog,
     QDialogButtonBox,
     QHeaderView,
     QLabel,
     QTableWidget,
     QTableWidgetItem,
-    QVBoxLayout,
     QWidget,
 )
 
 from app.core.wording import SEVERITY_WORDS
+from app.gui.widgets.framed_dialog import FramedDialog
 from app.scans.contents import Choice, Contents, SourceKind
 
 COLUMNS = (
@@ -35,7 +34,7 @@ _SHOWN_FINDINGS = 4
 Chosen = Callable[[Choice, Path | None], None]
 
 
-class PickerDialog(QDialog):
+class PickerDialog(FramedDialog):
     """A table of series or runs; rows that cannot be analysed are greyed and say why.
 
     `chosen` receives the row and, where the run had to be asked for it, the confound table.
@@ -45,10 +44,10 @@ class PickerDialog(QDialog):
         super().__init__(parent)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle(_TITLES.get(contents.kind, "Choose what to open"))
-        self.resize(980, 480)
+        self.wish(980, 480)
         self.contents = contents
         self._chosen = chosen
-        column = QVBoxLayout(self)
+        column = self.inside
         usable = len(contents.candidates)
         words = QLabel(
             f"{len(contents.choices)} entries, {usable} of them can be analysed. "

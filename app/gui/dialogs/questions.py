@@ -11,9 +11,10 @@ from PySide6.QtWidgets import (
     QDoubleSpinBox,
     QLabel,
     QMessageBox,
-    QVBoxLayout,
     QWidget,
 )
+
+from app.gui.widgets.framed_dialog import FramedDialog
 
 
 def ask_stop(parent: QWidget, work: str, stop: Callable[[], None]) -> QMessageBox:
@@ -29,10 +30,10 @@ def ask_stop(parent: QWidget, work: str, stop: Callable[[], None]) -> QMessageBo
 
 def ask_repetition_time(parent: QWidget, why: str, stated: Callable[[float], None]) -> QDialog:
     """Ask for the seconds between volumes; `stated` is called with them."""
-    dialog = QDialog(parent)
+    dialog = FramedDialog(parent)
     dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
     dialog.setWindowTitle("State the repetition time")
-    column = QVBoxLayout(dialog)
+    column = dialog.inside
     words = QLabel(f"{why}\n\nCheck the protocol of the scan. What you state is written into the "
                    "case as stated by the user.")  # fmt: skip
     words.setTextFormat(Qt.TextFormat.PlainText)

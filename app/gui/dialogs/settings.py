@@ -9,7 +9,6 @@ from typing import Any
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
     QCheckBox,
-    QDialog,
     QHBoxLayout,
     QLineEdit,
     QPushButton,
@@ -22,6 +21,7 @@ from PySide6.QtWidgets import (
 from app.core import wording
 from app.core.settings import Settings
 from app.gui.widgets.fields import choice, set_choice
+from app.gui.widgets.framed_dialog import FramedDialog
 from app.gui.widgets.settings_rows import Section, note
 
 DEVICES = {
@@ -41,7 +41,7 @@ _MB = 1 << 20
 _LARGEST_MEMORY_MB = 4 << 20
 
 
-class SettingsDialog(QDialog):
+class SettingsDialog(FramedDialog):
     """One row a setting; every change is told at once as (field of `Settings`, value)."""
 
     changed = Signal(str, object)
@@ -53,7 +53,6 @@ class SettingsDialog(QDialog):
         super().__init__(parent)
         self.setWindowTitle("Settings")
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.setMinimumWidth(720)
         self._silent = False
         self.search = QLineEdit()
         self.search.setPlaceholderText("Search")
@@ -75,15 +74,16 @@ class SettingsDialog(QDialog):
             column.addWidget(section)
         column.addStretch(1)
         area = QScrollArea()
+        area.setAccessibleName("Settings")
         area.setWidgetResizable(True)
         area.setWidget(inside)
         area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        whole = QVBoxLayout(self)
+        whole = self.inside
         whole.setContentsMargins(20, 14, 20, 14)
         whole.addWidget(self.search)
         whole.addWidget(area, 1)
         whole.addLayout(self._buttons())
-        self.resize(760, 640)
+        self.wish(760, 640)
 
     def show_settings(self, settings: Settings) -> None:
         """Show values without telling anybody: they were changed elsewhere."""

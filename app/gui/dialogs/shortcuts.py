@@ -9,7 +9,6 @@ from PySide6.QtGui import QKeyEvent, QKeySequence
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QCheckBox,
-    QDialog,
     QHBoxLayout,
     QHeaderView,
     QLabel,
@@ -17,17 +16,17 @@ from PySide6.QtWidgets import (
     QPushButton,
     QTableWidget,
     QTableWidgetItem,
-    QVBoxLayout,
     QWidget,
 )
 
 from app.gui.bindings import Binding, KeyMap, normal, parsed, refusal
+from app.gui.widgets.framed_dialog import FramedDialog
 
 _BARE = (Qt.Key.Key_Control, Qt.Key.Key_Shift, Qt.Key.Key_Alt, Qt.Key.Key_Meta, Qt.Key.Key_AltGr)
 MOUSE = "Mouse"
 
 
-class ShortcutsDialog(QDialog):
+class ShortcutsDialog(FramedDialog):
     """A list of what can be done with its keys, and a field that takes new ones.
 
     Parameters
@@ -56,7 +55,7 @@ class ShortcutsDialog(QDialog):
         super().__init__(parent)
         self.setWindowTitle("Keyboard and mouse")
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.resize(680, 600)
+        self.wish(680, 600)
         self._bindings, self._keymap, self._choose = tuple(bindings), keymap, choose
         self.search = QLineEdit()
         self.search.setPlaceholderText("Search")
@@ -69,7 +68,7 @@ class ShortcutsDialog(QDialog):
         self.single = QCheckBox("Single letters act while a view has the focus")
         self.single.setChecked(keymap.single_keys)
         self.single.toggled.connect(switch_single)
-        column = QVBoxLayout(self)
+        column = self.inside
         column.addWidget(self.search)
         column.addWidget(self.table, 1)
         column.addLayout(self._editor())
@@ -80,6 +79,10 @@ class ShortcutsDialog(QDialog):
         bottom = QHBoxLayout()
         bottom.addWidget(self.single, 1)
         bottom.addWidget(self.reset_all)
+        close = QPushButton("Close")
+        close.setAutoDefault(False)
+        close.clicked.connect(lambda _checked=False: self.close())
+        bottom.addWidget(close)
         column.addLayout(bottom)
         keymap.changed.connect(self._show_keys)
         self._show_keys()

@@ -46,7 +46,7 @@ LAYOUTS: dict[str, Node] = {
     "explain": Down(
         (
             (Across(((Area("slices"), 7), (Area("space"), 5))), 6),
-            (Across(((Area("connections"), 4), (Area("signals"), 4), (Area("tables"), 4))), 5),
+            (Across(((Area("connections"), 9), (Area("signals"), 13), (Area("tables"), 11))), 5),
         )
     ),
     "report": Across(((Area("contents"), 4), (Area("card"), 8))),

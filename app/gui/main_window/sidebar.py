@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QLabel, QScrollArea, QVBoxLayout, QWidget
 
 from app.core import wording
 from app.core.sides import UNKNOWN_MEANING
@@ -29,7 +29,8 @@ class Sidebar(QWidget):
         for label in (self.person_facts, self.convention):
             label.setObjectName("muted")
             label.setWordWrap(True)
-        column = QVBoxLayout(self)
+        inside = QWidget()
+        column = QVBoxLayout(inside)
         column.setContentsMargins(0, 0, 0, 10)
         column.addWidget(self.steps)
         column.addStretch(1)
@@ -41,6 +42,16 @@ class Sidebar(QWidget):
         facts.addSpacing(8)
         facts.addWidget(self.convention)
         column.addLayout(facts)
+        area = QScrollArea()  # a low window scrolls the steps
+        area.setWidgetResizable(True)
+        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        area.setWidget(inside)
+        for widget in (inside, area.viewport()):  # the sidebar shows through
+            widget.setAutoFillBackground(False)
+        whole = QVBoxLayout(self)
+        whole.setContentsMargins(0, 0, 1, 0)  # beside its rule
+        whole.addWidget(area)
 
     def set_text_size(self, percent: int) -> None:
         """Keep room for the words."""

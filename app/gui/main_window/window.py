@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
-from PySide6.QtCore import Qt, QTimer
+from PySide6.QtCore import QSize, Qt, QTimer
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication, QKeyEvent
 from PySide6.QtWidgets import (
     QApplication,
@@ -49,6 +49,7 @@ from app.gui.widgets.theme import apply_text_size, apply_theme
 from app.gui.widgets.view import View
 
 _SIZE = (1280, 720)
+_LEAST = (640, 360)  # 1920 x 1080 at 300 %; pages and steps are scrolled
 _PAGE = (1060, 600)  # px that a page needs; with larger text it is scrolled instead of squeezed
 
 
@@ -78,8 +79,9 @@ class MainWindow(PagesWindow):
         super().__init__()
         self.setWindowTitle("NeuroResponder")
         self.setAcceptDrops(True)
-        self.setMinimumSize(1000, 620)
-        self.resize(*_SIZE)
+        room = self.screen().availableGeometry().size()
+        self.setMinimumSize(QSize(*_LEAST).boundedTo(room))
+        self.resize(QSize(*_SIZE).boundedTo(room))
         self.jobs = jobs
         self.session = Session(self)
         self.actions_ = Actions(self.session, jobs, messages, settings, self)

@@ -18,9 +18,11 @@ from app.core.conformal_wording import conformal_text
 from app.core.explanation_wording import card_health_lines
 from app.core.results import Case, ModelSummary, Prediction, Verdict
 from app.gui.session import OpenCase, Session
+from app.gui.widgets.card_table import card_table
 from app.gui.widgets.contribution_bars import ContributionBars
 from app.gui.widgets.icons import VERDICT_STATES, StateSign
 from app.gui.widgets.score_axis import HistogramKey, ScoreAxis
+from app.gui.widgets.tables import Table
 from app.gui.widgets.theme import font
 from app.gui.widgets.view import View
 
@@ -70,6 +72,13 @@ class CardView(View):
             parts.append(wording.base_rate_text(found.model))
         return "; ".join([*parts, wording.RUO_LINE])
 
+    def as_table(self) -> Table | None:
+        """What the card's figures draw; nothing of a withheld one."""
+        opened = self.session.case
+        found = opened.case.prediction if opened is not None else None
+        withheld = opened is None or opened.withheld
+        return None if withheld or found is None else card_table(found)
+
     def refresh(self) -> None:
         """Build the card for the case that is open."""
         content = QWidget()
@@ -90,6 +99,8 @@ class CardView(View):
             self._build_result(column, opened, opened.case.prediction)
         self.area.setWidget(content)
         content.setAutoFillBackground(False)  # setWidget turned it on; the panel shows through
+        bar = self.area.verticalScrollBar().sizeHint().width()
+        self.area.setMinimumWidth(content.minimumSizeHint().width() + bar)  # nothing is cut
 
     # outcomes ----------------------------------------------------------------------
 
@@ -165,12 +176,13 @@ class CardView(View):
             learned += f" (n = {model.training_count})"
         rows = (
             ("Treatment", wording.treatment_text(model)),
-            ("Responder definition", model.responder_definition),
+            ("Responder definition", wording.with_signs(model.responder_definition)),
             ("Learned from", learned),
         )
         for row, (name, value) in enumerate(rows):
             label = _text(name, muted=True)
             label.setWordWrap(False)
+            label.setMinimumWidth(0)  # as wide as the words
             grid.addWidget(label, row, 0, Qt.AlignmentFlag.AlignTop)
             grid.addWidget(_text(value), row, 1)
         button = QPushButton("Model card")
@@ -260,7 +272,7 @@ class CardView(View):
         column = _section("Explanation health")
         found = opened.attribution
         if found is None:
-            column.addWidget(_text("The explanation was not computed.", small=True))
+            column.addWidget(_text("The explanation is not computed yet.", small=True))
         else:
             prediction = opened.case.prediction
             rows = card_health_lines(

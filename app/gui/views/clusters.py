@@ -34,6 +34,7 @@ class ClustersView(View):
         self._listed: DrawnLayer | None = None
         self._following = False
         self.count = muted("")
+        self.count.setWordWrap(True)
         self.layer_box = QComboBox()
         self.layer_box.setAccessibleName("Layer whose clusters are listed")
         self.layer_box.setMinimumContentsLength(12)

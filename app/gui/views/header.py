@@ -27,6 +27,7 @@ class HeaderView(View):
         copy.clicked.connect(self._copy)
         self.tools.addWidget(copy)
         self.area = FactsArea()
+        self.area.setAccessibleName("Facts of the scan header, and what was noticed")
         self.body.addWidget(self.area, 1)
         self.refresh()
 

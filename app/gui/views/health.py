@@ -27,7 +27,7 @@ from app.gui.widgets.tables import Cell, Table
 from app.gui.widgets.view import View
 from app.gui.widgets.work_row import WorkRow
 
-AS_SHOWN = "The answer's own: mean over all references"
+AS_SHOWN = "The answer's own: all references"
 _COMPUTE = "Compute explanation health"
 _AGAIN = "Compute again, to draw baselines"
 _REPORT = "Card, report and case folder keep the answer's own map."
@@ -66,17 +66,15 @@ class HealthView(View):
         self.baseline_box.setSizeAdjustPolicy(
             QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
         )
+        self.baseline_box.setMinimumContentsLength(24)
         self.baseline_box.activated.connect(self._baseline_chosen)
         self.figures = wrapped("")
         self.figures.setAccessibleName("Figures of the chosen baseline")
         label = QLabel("&Baseline")
         label.setBuddy(self.baseline_box)
-        second = QHBoxLayout()
-        second.addWidget(label)
-        second.addWidget(self.baseline_box, 1)
-        self.body.addLayout(second)
-        self.body.addWidget(self.figures)
-        self.facts = FactsArea()
+        self.body.addWidget(label)
+        self.body.addWidget(self.baseline_box)
+        self.facts = FactsArea(above=self.figures)
         self.facts.setAccessibleName("Explanation health")
         self.body.addWidget(self.facts, 1)
         self.listen(session.explain_changed, self._follow)

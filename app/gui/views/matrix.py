@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from pathlib import Path
-from typing import ClassVar, overload
+from typing import ClassVar
 
 import numpy as np
 from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QVBoxLayout, QWidget
@@ -30,9 +29,9 @@ from app.gui.session import OpenCase, Session
 from app.gui.widgets.colour_bar import ColourBar
 from app.gui.widgets.fields import choice, set_choice
 from app.gui.widgets.matrix_canvas import MatrixCanvas
-from app.gui.widgets.matrix_content import MatrixContent
+from app.gui.widgets.matrix_content import MatrixContent, MatrixRows
 from app.gui.widgets.matrix_export import FORMATS, matrix_bytes, matrix_sidecar, write_matrix
-from app.gui.widgets.tables import Cell, Table
+from app.gui.widgets.tables import Table
 from app.gui.widgets.threshold_row import ThresholdRow
 from app.gui.widgets.view import ElidedLabel, View
 from app.gui.widgets.view_keys import ViewCommand
@@ -58,6 +57,8 @@ class MatrixView(View):
         ViewCommand("left", "Cell to the left", "Left", "cell_left", "canvas"),
         ViewCommand("right", "Cell to the right", "Right", "cell_right", "canvas"),
         ViewCommand("select", "Select this connection", "Return; Enter", "select_cell", "canvas"),
+        ViewCommand("nearer", "Zoom in about the cell", "Ctrl++; Ctrl+=", "nearer", "canvas"),
+        ViewCommand("farther", "Zoom out", "Ctrl+-", "farther", "canvas"),
         ViewCommand("whole", "Whole matrix", "R", "show_whole", "canvas"),
         ViewCommand(
             "export",
@@ -121,7 +122,7 @@ class MatrixView(View):
         session = self.session
         self.kind_box = choice(
             "What the matrix shows",
-            KINDS,
+            {**KINDS, "correlation": "Pearson r"},  # short: two boxes share a narrow row
             session.display.matrix,
             lambda key: session.set_display(matrix=key),
         )
@@ -269,7 +270,7 @@ class MatrixView(View):
         if content is None or opened is None or opened.case.signals is None:
             return None
         names = [opened.case.signals.parcel_names[parcel] for parcel in content.order]
-        return Table(("Region", *names), _Rows(content, names))
+        return Table(("Region", *names), MatrixRows(content, names))
 
     def _hovered(self, first: int, second: int) -> None:
         cell = (first, second) if first >= 0 else self.session.edge
@@ -312,6 +313,14 @@ class MatrixView(View):
     def select_cell(self) -> None:
         """Select what the cell cursor stands on."""
         self.canvas.choose_cursor()
+
+    def nearer(self) -> None:
+        """Zoom in."""
+        self.canvas.zoom_by(1.5)
+
+    def farther(self) -> None:
+        """Zoom out."""
+        self.canvas.zoom_by(1.0 / 1.5)
 
     def show_whole(self) -> None:
         """Zoom out."""
@@ -370,30 +379,3 @@ class MatrixView(View):
     def close_scene(self) -> None:
         """Wait for the threads."""
         self.reader.close()
-
-
-class _Rows(Sequence[Sequence[Cell]]):
-    """Rows of the drawn matrix, each made when it is looked at."""
-
-    def __init__(self, content: MatrixContent, names: list[str]) -> None:
-        self._content, self._names = content, names
-        kept = content.shown
-        self._shown = None if kept is None else {*kept, *((j, i) for i, j in kept)}
-
-    def __len__(self) -> int:
-        return len(self._names)
-
-    @overload
-    def __getitem__(self, index: int) -> Sequence[Cell]: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[Sequence[Cell]]: ...
-    def __getitem__(self, index: int | slice) -> Sequence[Cell] | Sequence[Sequence[Cell]]:
-        if isinstance(index, slice):
-            return [self[row] for row in range(*index.indices(len(self)))]
-        order = self._content.order
-        parcel = int(order[index])
-        values: list[Cell] = [self._names[index]]
-        for other in order.tolist():
-            over = self._shown is None or (parcel, other) in self._shown
-            values.append(float(self._content.matrix[parcel, other]) if over else None)
-        return values

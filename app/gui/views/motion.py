@@ -19,6 +19,7 @@ from app.gui.widgets import plots
 from app.gui.widgets.carpet_plot import CarpetPlot, networks_of
 from app.gui.widgets.censor_bar import CensorBar
 from app.gui.widgets.fields import muted, share_slider
+from app.gui.widgets.frame_keys import FRAME_COMMANDS, FrameKeys
 from app.gui.widgets.frame_marks import FrameMarks
 from app.gui.widgets.frame_mouse import FrameMouse
 from app.gui.widgets.frame_table import frame_table, frame_words
@@ -34,15 +35,14 @@ _LEAST_TRACE_PX = 34.0
 _SHARE = "Carpet before or after cleaning"
 
 
-class MotionView(View):
+class MotionView(FrameKeys, View):
     """Traces aligned to the carpet; hover reads, click shows a volume, drag leaves frames out."""
 
     name = "motion"
     title = "Motion and carpet"
     takes_turns = True
     commands: ClassVar[tuple[ViewCommand, ...]] = (
-        ViewCommand("back", "Volume before", ",", "volume_before"),
-        ViewCommand("on", "Next volume", ".", "volume_after"),
+        *FRAME_COMMANDS,
         ViewCommand("flagged_back", "Flagged volume before", "Shift+,", "flagged_before"),
         ViewCommand("flagged_on", "Next flagged volume", "Shift+.", "flagged_after"),
         ViewCommand(
@@ -160,6 +160,7 @@ class MotionView(View):
         for item in self._plots:
             self._finish(item)
         self._room_later.start()
+        plots.lay_out_later(self.graphics)
         self._base = base
         self.mouse.plots = self._plots
         self._show_frames()
@@ -172,11 +173,9 @@ class MotionView(View):
         """Colours, the common time axis, the cursor, the selected frames."""
         colours = self.tokens()
         plots.style_plot(item, colours)
-        item.setXLink(self._plots[-1])
         self._marks.add(item, self.session.frame, colours, alpha=60)
         if item is not self._plots[-1]:
-            item.getAxis("bottom").setStyle(showValues=False)
-            item.getAxis("bottom").setHeight(6)
+            plots.share_frames(item, self._plots[-1])
 
     def restyle(self) -> None:
         """Draw again in the theme's colours."""
@@ -332,14 +331,6 @@ class MotionView(View):
         self.session.change(_SHARE, "plots", merge="carpet", carpet_share=share)
 
     # keys ------------------------------------------------------------------------
-
-    def volume_before(self) -> None:
-        """One volume back."""
-        self.session.select_frame(self.session.frame - 1)
-
-    def volume_after(self) -> None:
-        """One volume on."""
-        self.session.select_frame(self.session.frame + 1)
 
     def flagged_before(self) -> None:
         """To the last frame before the cursor that is not used."""

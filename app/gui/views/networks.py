@@ -41,9 +41,6 @@ class NetworksView(View):
             session.state.plots.sums,
             lambda key: session.change("Attribution summed by network", "plots", sums=key),
         )
-        self.tools.addWidget(
-            muted("log-odds \N{MIDDLE DOT} filled: left \N{MIDDLE DOT} ruled: right")
-        )
         self.tools.addWidget(self.method_box)
         self.bars = NetworkBars()
         self.area = QScrollArea()
@@ -55,6 +52,9 @@ class NetworksView(View):
         self.area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.read_out = ElidedLabel()
         self.read_out.setObjectName("muted")
+        legend = muted("log-odds \N{MIDDLE DOT} filled: left \N{MIDDLE DOT} ruled: right")
+        legend.setWordWrap(True)
+        self.body.addWidget(legend)
         self.body.addWidget(self.area, 1)
         self.body.addWidget(self.read_out)
         self.bars.chosen.connect(session.select_network)

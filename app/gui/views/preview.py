@@ -68,7 +68,7 @@ class PreviewView(View):
         self._shown_key = None
         opened = self.session.case
         if opened is None:
-            self.say("No case is open.")
+            self.say(self.empty_reason())
         elif opened.stale:
             self.say(f"{opened.stale}.")
         else:

@@ -60,6 +60,7 @@ class RegistrationView(SliceView):
         )
         self.flicker.setAccessibleName("Flicker between participant and template")
         self.flicker.toggled.connect(self._flicker_toggled)
+        self.layer_box.setMinimumContentsLength(10)  # "Mask edges", which is no long entry
         for widget in (self.picture_box, self.layer_box, self.flicker):
             self.tools.addWidget(widget)
         self.legend = muted("")

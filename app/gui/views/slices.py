@@ -73,6 +73,7 @@ class SlicesView(SliceView):
             self.title = "Scan"
             self.title_label.setText(self.title)
         self.bar_row = BarRow()
+        self.bar_row.hide()
         self.bars.addWidget(self.bar_row)
         self.bar.hide()
         if source == "overlay":
@@ -83,7 +84,6 @@ class SlicesView(SliceView):
             self.volumes_button = QToolButton()
             self.volumes_button.setText("Open volumes…")
             self.volumes_button.setToolTip("Decode the scan's volumes, to step and play them")
-            self.volumes_button.setAccessibleName("Open the volumes of the scan")
             self.volumes_button.clicked.connect(lambda _checked=False: self.volumes_asked.emit())
             self.tools.addWidget(self.picture_box)
             self.tools.addWidget(self.volumes_button)
@@ -246,7 +246,7 @@ class SlicesView(SliceView):
             shared = only.layer.key == SHARED
             return only.hidden_text if shared else f"{only.title}: {only.hidden_text}"
         if self._drawn:
-            return f"{len(self._drawn)} layers, hidden as below each bar"
+            return f"{len(self._drawn)} layers; each bar tells what it hides"
         slices = self.session.state.slices
         if not self.in_template() or self.session.display.overlay == "none":
             return ""

@@ -11,6 +11,7 @@ from PySide6.QtWidgets import (
     QLineEdit,
     QPlainTextEdit,
     QPushButton,
+    QScrollArea,
     QVBoxLayout,
     QWidget,
 )
@@ -55,10 +56,20 @@ class SummaryView(View):
         self.state.setObjectName("muted")
         self.state.setWordWrap(True)
         self.content = QWidget()
-        self.body.setContentsMargins(8, 8, 8, 8)
-        self.body.setSpacing(10)
-        self.body.addWidget(self.content)
-        self.body.addWidget(self._signing())
+        inside = QWidget()
+        self.column = QVBoxLayout(inside)
+        self.column.setContentsMargins(8, 8, 8, 8)
+        self.column.setSpacing(10)
+        area = QScrollArea()
+        area.setWidgetResizable(True)
+        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        area.setAccessibleName("Contents of the participant summary, comment, signing, export")
+        area.setWidget(inside)
+        for widget in (inside, area.viewport()):  # the panel shows through
+            widget.setAutoFillBackground(False)
+        self.body.addWidget(area)
+        self.column.addWidget(self.content)
+        self.column.addWidget(self._signing())
         buttons = QHBoxLayout()
         buttons.setSpacing(8)
         buttons.addWidget(self.export)
@@ -66,9 +77,10 @@ class SummaryView(View):
         buttons.addWidget(self.batch)
         buttons.addWidget(self.folder)
         buttons.addStretch(1)
-        self.body.addLayout(buttons)
-        self.body.addWidget(self.state)
-        self.body.addStretch(1)
+        self.column.addLayout(buttons)
+        self.column.addWidget(self.state)
+        self.column.addStretch(1)
+        area.setMinimumWidth(buttons.sizeHint().width() + 32)
         self.listen(session.review_changed, self._comment_changed)
         self.refresh()
 
@@ -145,14 +157,14 @@ class SummaryView(View):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(10)
         if opened is None:
-            column.addWidget(QLabel("No case is open."))
+            column.addWidget(QLabel(self.empty_reason()))
         else:
             person = opened.case.participant
             head = QLabel(wording.join((person.label, person.session, opened.case.case_id[:8])))
             head.setFont(font(self.font(), scale=1.3, bold=True))
             column.addWidget(head)
             column.addLayout(self._contents(opened))
-        self.body.replaceWidget(self.content, fresh)
+        self.column.replaceWidget(self.content, fresh)
         self.content.deleteLater()
         self.content = fresh
         overruled = opened is not None and overrides_quality(opened.case)

@@ -28,7 +28,7 @@ from app.gui.widgets.view_keys import ViewCommand
 if TYPE_CHECKING:
     from app.gui.widgets.surface_scene import SurfaceScene
 
-_SHAPES = {"pial": "Pial", "inflated": "Inflated", "glass": "Glass, connections"}
+_SHAPES = {"pial": "Pial", "inflated": "Inflated", "glass": "Glass brain"}
 _SIDES = {"both": "Both sides", "left": "Left side", "right": "Right side"}
 _VIEWS = {name: name for name in ("Left", "Right", "Front", "Back", "Top", "Bottom")}
 _UNKNOWN = {"left": "One side", "right": "Other side", "Left": "One side", "Right": "Other side"}
@@ -79,7 +79,9 @@ class SurfaceView(CameraKeys, View):
         self.words = muted("")
         self.words.setWordWrap(True)  # of selected frames it is long: the page keeps its width
         self.shape_box = choice("What is drawn", _SHAPES, self.shape(), self._set_shape)
+        self.shape_box.setMinimumContentsLength(8)  # the title has its room too
         self.side_box = choice("Hemispheres", _SIDES, "both", self._set_sides)
+        self.side_box.setMinimumContentsLength(7)
         self.view_box = choice("Standard view, keys 1 to 6", _VIEWS, "Left", self.look_from)
         for box in (self.view_box, self.side_box, self.shape_box):
             self.tools.addWidget(box)

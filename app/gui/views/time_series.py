@@ -37,6 +37,7 @@ from app.gui.traces import (
 )
 from app.gui.widgets import plots
 from app.gui.widgets.fields import choice, set_choice
+from app.gui.widgets.frame_keys import FRAME_COMMANDS, FrameKeys
 from app.gui.widgets.frame_marks import FrameMarks
 from app.gui.widgets.frame_mouse import FrameMouse
 from app.gui.widgets.mask_reader import MaskReader
@@ -53,7 +54,7 @@ _NO_MASK = "Add a mask as a layer first; of an image of labels, put the crosshai
 _NO_VOXELS = "Open the scan itself (File, Open scan) to read its voxels."
 
 
-class TimeSeriesView(View):
+class TimeSeriesView(FrameKeys, View):
     """Traces over the volumes of the file with flagged frames shaded, motion below.
 
     With `native` the current trace is the voxel under the scan's own crosshair.
@@ -67,8 +68,7 @@ class TimeSeriesView(View):
         ViewCommand("hold_mask", "Hold the mean inside the uppermost mask", "", "hold_mask"),
         ViewCommand("hold_sphere", "Hold the mean in a sphere here (ROI)", "R", "hold_sphere"),
         ViewCommand("release", "Let all held time series go", "Shift+T", "release"),
-        ViewCommand("back", "Volume before", ",", "volume_before"),
-        ViewCommand("on", "Next volume", ".", "volume_after"),
+        *FRAME_COMMANDS,
         ViewCommand("export", "Export the time series (TSV)…", "", "ask_export"),
     )
     gestures: ClassVar[tuple[tuple[str, str], ...]] = (
@@ -90,8 +90,9 @@ class TimeSeriesView(View):
             state.trace,
             lambda key: session.change("Parcel or voxel", "plots", trace=key),
         )
-        self.percent_box = QCheckBox("% change")
-        self.percent_box.setToolTip("Raw values in percent of their mean over time")
+        self.percent_box = QCheckBox("%")
+        self.percent_box.setToolTip("Change of the raw values in percent of their mean over time")
+        self.percent_box.setAccessibleName("Percent change")
         self.percent_box.toggled.connect(
             lambda on: session.change("Percent change", "plots", percent=on)
         )
@@ -182,9 +183,7 @@ class TimeSeriesView(View):
         last = list(self._plots.values())[-1]
         for item in self._plots.values():
             if item is not last:
-                item.setXLink(last)
-                item.getAxis("bottom").setStyle(showValues=False)
-                item.getAxis("bottom").setHeight(6)
+                plots.share_frames(item, last)
         last.setLabel("bottom", axis_words(signals, state))
         self.mouse.plots = list(self._plots.values()) if time else []
         plots.share_height(self.graphics, [2 if n == "motion" else 4 for n in self._plots])
@@ -346,14 +345,6 @@ class TimeSeriesView(View):
     def release(self) -> None:
         """Keep none."""
         self.session.change("Let all traces go", "plots", held=())
-
-    def volume_before(self) -> None:
-        """One volume back."""
-        self.session.select_frame(max(self.session.frame - 1, 0))
-
-    def volume_after(self) -> None:
-        """One volume on."""
-        self.session.select_frame(self.session.frame + 1)
 
     # words and files ---------------------------------------------------------------
 

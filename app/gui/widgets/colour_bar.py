@@ -16,7 +16,7 @@ from app.gui.widgets.theme import font, tokens
 
 _BAR_PX = 12
 NOTE_PX = 16  # width of the note along the bar
-_ROWS = 33  # of the colour table that the gradient is made from
+ROWS = 33  # of the colour table that the gradient is made from
 
 
 class ColourBar(QWidget):
@@ -78,7 +78,7 @@ class ColourBar(QWidget):
         metrics = painter.fontMetrics()
         top = metrics.height() + 14.0
         bar = QRectF(6, top, _BAR_PX, self.height() - top - 12.0)
-        table = colour_table(scale.colour_map, _ROWS)
+        table = colour_table(scale.colour_map, ROWS)
         gradient = QLinearGradient(bar.bottomLeft(), bar.topLeft())
         for row, colour in enumerate(table):
             gradient.setColorAt(row / (len(table) - 1), QColor(*(int(c) for c in colour)))
@@ -146,27 +146,29 @@ def _spoken(scale: LayerScale) -> str:
 
 def _marks(scale: LayerScale) -> list[tuple[float, str]]:
     """(value, its words), the ends first: of two that would overlap, the first is written."""
-    digits = _digits(max(abs(scale.low), abs(scale.high)))
+    digits = digits_of(scale)
     signed = scale.low < 0.0
     values = [scale.high, scale.low]
     if signed and scale.high > 0.0:
         values.insert(1, 0.0)
     cut = min(scale.threshold, max(scale.high, -scale.low))
     values += [v for v in (cut, -cut) if cut > 0 and scale.low < v < scale.high]
-    marks = [(v, _written(v, digits, signed=signed)) for v in values]
+    marks = [(v, written(v, digits, signed=signed)) for v in values]
     if scale.mark is not None and scale.low < scale.mark < scale.high:
         marks.append((scale.mark, f"{scale.mark:g}"))
     return marks
 
 
-def _written(value: float, digits: int, *, signed: bool) -> str:
+def written(value: float, digits: int, *, signed: bool) -> str:
+    """A number of a bar."""
     if value == 0:
         return "0"
     return wording.signed(value, digits) if signed else f"{value:.{digits}f}"
 
 
-def _digits(limit: float) -> int:
+def digits_of(scale: LayerScale) -> int:
     """Decimals that show two significant digits of the bar's end."""
+    limit = max(abs(scale.low), abs(scale.high))
     if limit >= 10:
         return 0
     if limit >= 1:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QDialog, QFormLayout, QSpinBox, QWidget
+from PySide6.QtWidgets import QFormLayout, QSpinBox, QWidget
 
 from app.gui.session import Session
 from app.gui.view_state.slices import CROSSHAIR_COLOURS
 from app.gui.widgets.fields import choice
+from app.gui.widgets.framed_dialog import FramedDialog
 
 
-class CrosshairPanel(QDialog):
+class CrosshairPanel(FramedDialog):
     """Three settings that act at once; each can be undone."""
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
@@ -36,7 +37,8 @@ class CrosshairPanel(QDialog):
             slices.crosshair_colour,
             lambda name: session.change("Crosshair's colour", "slices", crosshair_colour=name),
         )
-        form = QFormLayout(self)
+        form = QFormLayout()
+        self.inside.addLayout(form)
         for text, widget in (
             ("Gap", self.gap),
             ("Thickness", self.width_box),

@@ -17,8 +17,19 @@ SIGNS = {Severity.NOTE: "idle", Severity.WARNING: "attention", Severity.BLOCKING
 class FactsArea(QScrollArea):
     """Names at the left, what is known at the right; findings with their signs below."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(self, parent: QWidget | None = None, *, above: QWidget | None = None) -> None:
         super().__init__(parent)
+        content = QWidget()
+        self._facts = QWidget()
+        self._column = QVBoxLayout(content)
+        self._column.setContentsMargins(0, 2, 6, 2)
+        self._column.setSpacing(6)
+        if above is not None:  # scrolled with the facts
+            self._column.addWidget(above)
+        self._column.addWidget(self._facts)
+        self._column.addStretch(1)
+        self.setWidget(content)
+        content.setAutoFillBackground(False)  # setWidget turned it on; the panel shows through
         self.setWidgetResizable(True)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.viewport().setAutoFillBackground(False)
@@ -32,9 +43,9 @@ class FactsArea(QScrollArea):
         stacked: bool = False,
     ) -> None:
         """Write everything anew; `stacked` puts each name above its words, for narrow places."""
-        content = QWidget()
-        column = QVBoxLayout(content)
-        column.setContentsMargins(0, 2, 6, 2)
+        fresh = QWidget()
+        column = QVBoxLayout(fresh)
+        column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(6)
         grid = QGridLayout()
         grid.setHorizontalSpacing(14)
@@ -61,9 +72,11 @@ class FactsArea(QScrollArea):
             word = wording.SEVERITY_WORDS[finding.severity]
             told.addWidget(wrapped(f"{word}: {finding.message} {finding.hint}".strip()), row, 1)
         column.addLayout(told)
-        column.addStretch(1)
-        self.setWidget(content)
-        content.setAutoFillBackground(False)  # setWidget turned it on; the panel shows through
+        self._column.replaceWidget(self._facts, fresh)
+        self._facts.hide()
+        self._facts.deleteLater()
+        self._facts = fresh
+        self.verticalScrollBar().setValue(0)
 
 
 def wrapped(text: str) -> QLabel:

@@ -11,6 +11,8 @@ from PySide6.QtWidgets import QAbstractSpinBox, QComboBox, QLabel, QSlider, QWid
 
 from app.core.errors import AppError
 
+_USUAL_CHARS = 13  # of a choice, where there is room
+_LEAST_CHARS = 9  # of a choice, where a row has no room for more
 _NUMBER = re.compile(r"[0-9]{1,4}(?:[.,][0-9]{0,12})?|[.,][0-9]{1,12}")
 
 
@@ -26,10 +28,11 @@ def choice(
     box.setCurrentIndex(max(box.findData(chosen), 0))
     box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
     longest = max(len(text) for text in options.values())
-    box.setMinimumContentsLength(min(longest - 3, 12))
+    box.setMinimumContentsLength(min(longest - 3, _USUAL_CHARS))
     metrics = box.fontMetrics()
-    widest = max(metrics.horizontalAdvance(text[:12]) for text in options.values())
-    box.setMinimumWidth(max(metrics.averageCharWidth() * min(longest, 12) + 30, widest + 36))
+    widest = max(metrics.horizontalAdvance(text[:_LEAST_CHARS]) for text in options.values())
+    least = metrics.averageCharWidth() * min(longest, _LEAST_CHARS) + 30
+    box.setMinimumWidth(max(least, widest + 36))
     box.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
     box.activated.connect(lambda index: tell(str(box.itemData(index))))
     return box

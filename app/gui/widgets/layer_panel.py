@@ -31,6 +31,7 @@ from app.gui.widgets.tied_number import TiedNumber
 _PERCENT = 100.0
 _WIDTH_PX = 304
 _ROLE = Qt.ItemDataRole.UserRole
+_SHORT = QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
 _BY = {"share": "Top share", "value": "Value"}
 
 
@@ -118,6 +119,7 @@ class LayerPanel(QScrollArea):
         for chooser in (self.colour_map, self.by):
             chooser.setMinimumWidth(0)
             chooser.setMinimumContentsLength(6)
+            chooser.setSizeAdjustPolicy(_SHORT)
         for tied in (self.threshold, self.opacity):
             tied.released.connect(self.session.end_merge)
         self.cluster = QSpinBox()

@@ -6,15 +6,16 @@ from collections.abc import Callable, Mapping, Sequence
 
 from PySide6.QtCore import QPoint, Qt, Signal
 from PySide6.QtGui import QAction, QCloseEvent, QHideEvent, QShowEvent
-from PySide6.QtWidgets import QDialog, QMenu, QTabWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QMenu, QTabWidget, QWidget
 
+from app.gui.widgets.framed_dialog import FramedDialog
 from app.gui.widgets.layer_panel import LayerPanel
 
-_SIZE = (340, 440)
+_SIZE = (360, 480)
 _GAP_PX = 8
 
 
-class LayerWindow(QDialog):
+class LayerWindow(FramedDialog):
     """Holds the panel, so that the slices keep their room."""
 
     closed = Signal()
@@ -23,8 +24,8 @@ class LayerWindow(QDialog):
         super().__init__(parent)
         self.setWindowTitle(f"Layers: {title.lower()}")
         self.setWindowFlag(Qt.WindowType.Tool)
-        QVBoxLayout(self).addWidget(panel)
-        self.resize(*_SIZE)
+        self.inside.addWidget(panel)
+        self.wish(*_SIZE)
         self._placed = False
 
     def showEvent(self, event: QShowEvent) -> None:

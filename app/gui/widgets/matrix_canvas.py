@@ -19,7 +19,7 @@ from PySide6.QtWidgets import QToolTip, QWidget
 from app.core.arrays import Ints
 from app.core.colours import NETWORK_SHORT, network_colour
 from app.gui.widgets.matrix_content import MatrixContent
-from app.gui.widgets.ring_layout import spread
+from app.gui.widgets.ring_layout import spread, thinned
 from app.gui.widgets.theme import font, tokens
 
 _WHOLE_NAMES_PX = 240  # least height
@@ -27,6 +27,7 @@ _STRIP_PX = 7
 _UNKNOWN = (150, 150, 150)  # rows of parcels that were not covered
 _LEAST_MARK_PX = 4.0  # a connection is never drawn smaller, where few are shown
 _FEW = 400
+_MOST_ZOOM = 40.0
 
 
 class MatrixCanvas(QWidget):
@@ -236,17 +237,15 @@ class MatrixCanvas(QWidget):
         step = metrics.height() - 1.0
         right = square.left() - _STRIP_PX - 5
         side = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
-        places = spread(
-            [place for place, _ in rows], step, step / 2.0, square.height() - step / 2.0
-        )
+        half, rows = step / 2.0, thinned(rows, step, square.height())
+        places = spread([place for place, _ in rows], step, half, square.height() - half)
         for place, (_, name) in zip(places, rows, strict=True):
             y = square.top() + place
             box = QRectF(0, y - step, right, 2 * step)
             words = NETWORK_SHORT.get(name, name) if self._short_names else name
             painter.drawText(box, side, words)
-        places = spread(
-            [place for place, _ in columns], step, step / 2.0, square.width() - step / 2.0
-        )
+        columns = thinned(columns, step, square.width())
+        places = spread([place for place, _ in columns], step, half, square.width() - half)
         for place, (_, name) in zip(places, columns, strict=True):
             painter.save()
             painter.translate(square.left() + place, square.bottom() + _STRIP_PX + 5)
@@ -347,7 +346,7 @@ class MatrixCanvas(QWidget):
         share_y = (event.position().y() - square.top()) / square.height()
         x = before.left() + share_x * before.width()
         y = before.top() + share_y * before.height()
-        self._zoom = min(max(self._zoom * 1.2 ** (event.angleDelta().y() / 120.0), 1.0), 40.0)
+        self._zoom = min(max(self._zoom * 1.2 ** (event.angleDelta().y() / 120.0), 1.0), _MOST_ZOOM)
         side = count / self._zoom
         self._centre = ((x + (0.5 - share_x) * side) / count, (y + (0.5 - share_y) * side) / count)
         self.update()
@@ -366,7 +365,27 @@ class MatrixCanvas(QWidget):
         i, j = (int(self.content.order[min(max(int(v), 0), last)]) for v in at)
         self.cursor_cell = (i, j)
         self.hovered.emit(i, j)
+        self._keep_in_sight()
         self.update()
+
+    def zoom_by(self, factor: float) -> None:
+        """Zoom about the cell cursor, else about the selected cell, else about the middle."""
+        self._zoom = min(max(self._zoom * factor, 1.0), _MOST_ZOOM)
+        self._keep_in_sight(middle=True)
+        self.update()
+
+    def _keep_in_sight(self, *, middle: bool = False) -> None:
+        """Move the zoomed matrix so that the cell cursor is seen, in the middle if wished."""
+        one = (self.selected, self.selected) if self.selected is not None else None
+        cell = self.cursor_cell or self.edge or one
+        if self.content is None or cell is None:
+            return
+        half, count = 0.5 / self._zoom, len(self._place)
+        room, places = 0.0 if middle else half * 0.9, []
+        for now, parcel in zip(self._centre, reversed(cell), strict=True):
+            at = (self._place[parcel] + 0.5) / count
+            places.append(min(max(min(max(now, at - room), at + room), half), 1.0 - half))
+        self._centre = (places[0], places[1])
 
     def choose_cursor(self) -> None:
         """Select the connection under the cell cursor."""

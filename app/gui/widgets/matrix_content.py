@@ -5,11 +5,13 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import overload
 
 import numpy as np
 
 from app.core.arrays import Floats, Ints
 from app.core.colours import MagnitudeScale, SignedScale
+from app.gui.widgets.tables import Cell
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,3 +38,30 @@ class MatrixContent:
             return []
         parts = np.split(rows, np.flatnonzero(np.diff(rows) > 1) + 1)
         return [(int(run[0]), int(run[-1]) + 1) for run in parts]
+
+
+class MatrixRows(Sequence[Sequence[Cell]]):
+    """Rows of the drawn matrix, each made when it is looked at."""
+
+    def __init__(self, content: MatrixContent, names: list[str]) -> None:
+        self._content, self._names = content, names
+        kept = content.shown
+        self._shown = None if kept is None else {*kept, *((j, i) for i, j in kept)}
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    @overload
+    def __getitem__(self, index: int) -> Sequence[Cell]: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Sequence[Cell]]: ...
+    def __getitem__(self, index: int | slice) -> Sequence[Cell] | Sequence[Sequence[Cell]]:
+        if isinstance(index, slice):
+            return [self[row] for row in range(*index.indices(len(self)))]
+        order = self._content.order
+        parcel = int(order[index])
+        values: list[Cell] = [self._names[index]]
+        for other in order.tolist():
+            over = self._shown is None or (parcel, other) in self._shown
+            values.append(float(self._content.matrix[parcel, other]) if over else None)
+        return values

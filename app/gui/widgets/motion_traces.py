@@ -68,8 +68,7 @@ def trace_plots(
         limit = flag_limits(case).get(key)
         if limit is not None:  # raw DVARS lies around its own level, in the scanner's units
             plots.limit_line(item, limit, colours, limit_text(values, limit, units))
-            top = float(np.nanmax(values, initial=0.0))
-            item.setYRange(0, max(top, limit * 1.6), padding=0.04)
+            item.getViewBox().span = (0.0, limit * 1.6)
         yield item
     item = made(("tSNR of parcels over 11 volumes", colours.muted))
     plots.curve(item, running_tsnr(np.asarray(signals.raw)), colours.accent, 1.4)
@@ -83,7 +82,7 @@ def draw_displacement(item: pg.PlotItem, case: Case, colours: Tokens) -> None:
     values, limit = np.asarray(case.signals.confounds[key], dtype=float), flag_limits(case)[key]
     plots.curve(item, values, colours.muted)
     plots.limit_line(item, limit, colours, limit_text(values, limit, "mm"))
-    item.setYRange(0, max(float(np.nanmax(values, initial=0.0)), limit * 1.6), padding=0.04)
+    item.getViewBox().span = (0.0, limit * 1.6)
 
 
 def _both(colours: Tokens) -> tuple[tuple[str, str], ...]:

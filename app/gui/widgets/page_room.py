@@ -39,6 +39,10 @@ class PageRoom(QScrollArea):
         if least.width() > size.width():
             size.setHeight(size.height() - self.horizontalScrollBar().sizeHint().height())
         size = size.expandedTo(least)
+        layout = page.layout() if page is not None else None
+        if layout is not None and layout.hasHeightForWidth():  # words wrap to that width
+            high = layout.minimumHeightForWidth(size.width())
+            size.setHeight(max(size.height(), high))
         if size != self._floor.size():
             self._floor.resize(size)
         if size != self._stack.size():

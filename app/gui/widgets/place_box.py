@@ -13,6 +13,8 @@ from app.gui.session import Session
 from app.gui.widgets.fields import mark, muted
 from app.gui.widgets.places_panel import PlacesPanel
 
+_HOW = "Type -4 26 40, L 4 A 26 S 40 or voxel 36 81 42; Enter goes there"
+
 
 class PlaceBox(QWidget):
     """One line: the field, Copy, Places, and what is wrong with an entry."""
@@ -27,13 +29,14 @@ class PlaceBox(QWidget):
         self._shape: tuple[int, ...] = (1, 1, 1)
         self.space = ""
         self.panel: PlacesPanel | None = None
+        self.refused = False  # what stands in the field is no place
         row = self.row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(6)
         self.field = QLineEdit()
         self.field.setPlaceholderText("x y z mm, or voxel i j k")
         self.field.setAccessibleName("Go to a place: x y z in mm, or voxel i j k")
-        self.field.setToolTip("Type -4 26 40, L 4 A 26 S 40 or voxel 36 81 42; Enter goes there")
+        self.field.setToolTip(_HOW)
         self.field.setMinimumWidth(120)
         self.field.setMaximumWidth(170)
         self.field.returnPressed.connect(self._go)
@@ -46,6 +49,8 @@ class PlaceBox(QWidget):
         for widget in (self.field, self.copy, self.places):
             row.addWidget(widget)
         row.addWidget(self.words, 1)
+        session.crosshair_changed.connect(self._moved)
+        session.case_changed.connect(self._moved)
 
     def show_grid(self, affine: Floats, shape: tuple[int, ...], space: str) -> None:
         """The picture in which places are meant."""
@@ -60,7 +65,10 @@ class PlaceBox(QWidget):
         """A few words beside the field; with `refused` the field is marked."""
         self.words.setText(words)
         self.words.setToolTip(words)
+        self.refused = refused
         mark(self.field, words if refused else "")
+        if not refused:
+            self.field.setToolTip(_HOW)
 
     def show_places(self) -> None:
         """Open the list of places."""
@@ -85,6 +93,12 @@ class PlaceBox(QWidget):
             return
         self.say("")
         self.placed.emit(point)
+
+    def _moved(self) -> None:
+        """The crosshair went elsewhere: what was typed is no longer asked for."""
+        if self.refused:
+            self.field.clear()
+            self.say("")
 
 
 def _button(text: str, words: str) -> QToolButton:

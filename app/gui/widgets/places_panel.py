@@ -8,14 +8,12 @@ from pathlib import Path
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
     QAbstractItemView,
-    QDialog,
     QFileDialog,
     QHBoxLayout,
     QHeaderView,
     QPushButton,
     QTableWidget,
     QTableWidgetItem,
-    QVBoxLayout,
     QWidget,
 )
 
@@ -24,13 +22,14 @@ from app.core.errors import StorageError
 from app.gui.session import Session
 from app.gui.view_state.slices import Place
 from app.gui.widgets.fields import muted
+from app.gui.widgets.framed_dialog import FramedDialog
 from app.study.files import replace_file, storage_errors
 
 _COLUMNS = ("x mm", "y mm", "z mm", "Region", "Note")
 _NOTE = _COLUMNS.index("Note")
 
 
-class PlacesPanel(QDialog):
+class PlacesPanel(FramedDialog):
     """The list of the session's places; a double click or Enter goes to one."""
 
     chosen = Signal(tuple)  # world mm
@@ -42,8 +41,8 @@ class PlacesPanel(QDialog):
         self._filling = False
         self.setWindowTitle("Places")
         self.setModal(False)
-        self.resize(520, 300)
-        column = QVBoxLayout(self)
+        self.wish(520, 300)
+        column = self.inside
         self.table = QTableWidget(0, len(_COLUMNS))
         self.table.setAccessibleName("Places with notes")
         self.table.setHorizontalHeaderLabels(list(_COLUMNS))
@@ -171,7 +170,8 @@ class PlacesPanel(QDialog):
         listed = self.listed()
         self.table.setRowCount(len(listed))
         for index, place in enumerate(listed):
-            cells = [*(f"{value:.1f}" for value in place.mm), self._region(place), place.note]
+            numbers = [f"{value:.1f}".replace("-", "\N{MINUS SIGN}") for value in place.mm]
+            cells = [*numbers, self._region(place).replace("_", " "), place.note]
             for column, text in enumerate(cells):
                 item = QTableWidgetItem(text)
                 if column != _NOTE:

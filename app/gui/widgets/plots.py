@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from typing import Any
 
 os.environ.setdefault("PYQTGRAPH_QT_LIB", "PySide6")
 
@@ -19,6 +20,8 @@ pg.setConfigOptions(imageAxisOrder="row-major", antialias=True)
 
 AXIS_WIDTH_PX = 58
 _PAINTED_MS = 60  # by then a plot was painted
+_NAMES_PX = 13.0  # height of a line of names
+_NAMES_SHARE = 0.45  # of a plot that is very low
 _TICK_PX = 14.0  # height of a number at an axis with air around it
 
 
@@ -60,6 +63,27 @@ class ValueAxis(pg.AxisItem):  # type: ignore[misc]
         return [(step, values), *levels[1:]]
 
 
+class NamedBox(pg.ViewBox):  # type: ignore[misc]
+    """The inside of a plot whose names lie above its curves, not on them."""
+
+    def __init__(self) -> None:
+        super().__init__(enableMenu=False)
+        self.names_px = 0.0  # height of the names in the upper left corner
+        self.span: tuple[float, float] | None = None  # what is seen at least
+
+    def childrenBounds(self, *given: Any, **named: Any) -> Any:
+        """What automatic ranges are made from: the curves, with room for the names above."""
+        found = super().childrenBounds(*given, **named)
+        low, high = found[1] or self.span or (None, None)
+        if low is None or high is None:
+            return found
+        if self.span is not None:
+            low, high = min(low, self.span[0]), max(high, self.span[1])
+        share = min(self.names_px / max(self.height(), 1.0), _NAMES_SHARE)
+        found[1] = [low, low + (high - low) / (1.0 - share)]
+        return found
+
+
 def plot(
     layout: pg.GraphicsLayoutWidget,
     row: int,
@@ -76,7 +100,7 @@ def plot(
     axes: dict[str, pg.AxisItem] = {"left": ValueAxis()}
     if first_frame is not None:
         axes["bottom"] = FrameAxis(first_frame)
-    item = layout.addPlot(row=row, col=0, axisItems=axes, enableMenu=False)
+    item = layout.addPlot(row=row, col=0, axisItems=axes, viewBox=NamedBox(), enableMenu=False)
     item.hideButtons()
     item.setMouseEnabled(x=False, y=False)
     if label:
@@ -93,6 +117,17 @@ def share_height(layout: pg.GraphicsLayoutWidget, weights: Sequence[int]) -> Non
     for row, weight in enumerate(weights):
         layout.ci.layout.setRowStretchFactor(row, weight)
         layout.ci.layout.setRowPreferredHeight(row, 10.0)
+
+
+def share_frames(item: pg.PlotItem, last: pg.PlotItem) -> None:
+    """Show the same frames as the last plot, which alone says which.
+
+    A plot with an automatic range of its own would push that range upon the plot that it follows.
+    """
+    item.enableAutoRange(axis="x", enable=False)
+    item.setXLink(last)
+    item.getAxis("bottom").setStyle(showValues=False)
+    item.getAxis("bottom").setHeight(6)
 
 
 def lay_out_later(graphics: pg.GraphicsLayoutWidget) -> None:
@@ -207,7 +242,8 @@ def curve(
 def legend(item: pg.PlotItem, entries: tuple[tuple[str, str], ...], behind: str = "") -> None:
     """Names in the colours of their lines, in the upper left corner of a plot.
 
-    A single name needs no mark. `behind` is the colour that keeps the words off the lines.
+    A single name needs no mark. `behind` is the colour that keeps the words off what is shaded;
+    curves whose range is automatic stay below the words.
     """
     mark = "&#9644; " if len(entries) > 1 else ""
     ground = f";background-color:{behind}" if behind else ""
@@ -215,3 +251,4 @@ def legend(item: pg.PlotItem, entries: tuple[tuple[str, str], ...], behind: str 
     words = pg.LabelItem("&nbsp; ".join(named), size="8pt")
     words.setParentItem(item.getViewBox())
     words.anchor(itemPos=(0, 0), parentPos=(0, 0), offset=(8, -3))
+    item.getViewBox().names_px = _NAMES_PX

@@ -15,18 +15,17 @@ from PySide6.QtCore import (
 )
 from PySide6.QtGui import QGuiApplication, QKeySequence, QShortcut
 from PySide6.QtWidgets import (
-    QDialog,
     QFileDialog,
     QHBoxLayout,
     QLabel,
     QPushButton,
     QTableView,
-    QVBoxLayout,
     QWidget,
 )
 
 from app.core.errors import StorageError
 from app.core.wording import counted
+from app.gui.widgets.framed_dialog import FramedDialog
 
 Cell = str | int | float | None
 _AnyIndex = QModelIndex | QPersistentModelIndex
@@ -112,7 +111,7 @@ class TableRows(QAbstractTableModel):
         return str(section + 1)
 
 
-class TableDialog(QDialog):
+class TableDialog(FramedDialog):
     """Shows a table beside the window, which goes on; copies and saves it.
 
     `stamps` stand above the table and go into the copy and the file as lines that begin with #.
@@ -123,10 +122,8 @@ class TableDialog(QDialog):
         self.table, self.stamps = table, stamps
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle(f"{title}: table")
-        self.resize(640, 480)
-        stamp = QLabel(stamps)
-        stamp.setObjectName("stamp")
-        stamp.setWordWrap(True)
+        self.wish(640, 480)
+        self.strip.setText(stamps)
         self.view = QTableView()
         self.view.setModel(TableRows(table))
         self.view.setAlternatingRowColors(True)
@@ -145,8 +142,7 @@ class TableDialog(QDialog):
         for button in (self.copy, self.save, close):
             button.setAutoDefault(False)
             row.addWidget(button)
-        column = QVBoxLayout(self)
-        column.addWidget(stamp)
+        column = self.inside
         column.addWidget(self.view, 1)
         column.addLayout(row)
         QShortcut(QKeySequence.StandardKey.Copy, self.view, self.copy_text)

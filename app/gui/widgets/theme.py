@@ -175,7 +175,7 @@ def _style_sheet(t: Tokens) -> str:
     QLabel#title {{ font-weight: 600; }}
     QLabel#stamp {{ color: {t.attention}; }}
     QPushButton {{ background: {t.raised}; color: {t.text}; border: 1px solid {t.border};
-        border-radius: 4px; padding: 5px 12px; min-height: 16px; }}
+        border-radius: 4px; padding: 5px 12px; min-height: 1em; }}
     QPushButton:hover {{ border-color: {t.accent}; }}
     QPushButton:focus {{ border: 2px solid {t.accent}; padding: 4px 11px; }}
     QPushButton:disabled {{ color: {t.muted}; background: {t.surface}; }}
@@ -186,7 +186,7 @@ def _style_sheet(t: Tokens) -> str:
         border-color: {t.border}; }}
     QDialogButtonBox {{ dialogbuttonbox-buttons-have-icons: 0; }}
     QLineEdit {{ background: {t.raised}; color: {t.text}; border: 1px solid {t.border};
-        border-radius: 4px; padding: 2px 6px; min-height: 18px; }}
+        border-radius: 4px; padding: 2px 6px; min-height: 1.15em; }}
     QLineEdit:focus {{ border-color: {t.accent}; }}
     QLineEdit[refused="true"] {{ border: 2px solid {t.blocked}; }}
     QLabel#muted[refused="true"] {{ color: {t.blocked}; }}

@@ -19,7 +19,14 @@ from PySide6.QtGui import (
     QPixmap,
     QShowEvent,
 )
-from PySide6.QtWidgets import QApplication, QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QApplication,
+    QHBoxLayout,
+    QLabel,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
 
 from app.core import wording
 from app.core.explanation_wording import baseline_words
@@ -27,6 +34,7 @@ from app.gui.session import Session
 from app.gui.widgets.pictures import Band, pixmap_of, write_svg
 from app.gui.widgets.tables import Table
 from app.gui.widgets.theme import Tokens, font, tokens
+from app.gui.widgets.title_label import TitleLabel
 from app.gui.widgets.view_keys import ViewCommand, bind_commands, set_keys
 from app.gui.widgets.view_menu import MoreButton
 
@@ -107,7 +115,7 @@ class View(QWidget):
         outer.setSpacing(5)
         self.tools = QHBoxLayout()
         self.tools.setSpacing(6)
-        self.title_label = QLabel(self.title)
+        self.title_label = TitleLabel(self.title)
         self.title_label.setObjectName("title")
         self.tools.addWidget(self.title_label)
         self.tools.addStretch(1)
@@ -213,7 +221,8 @@ class View(QWidget):
     def empty_reason(self) -> str:
         """Why there is nothing to show; printed in the place of the picture."""
         if self.session.case is None:
-            return "No case is open."
+            scan = self.session.preview is not None
+            return "This scan is not analysed yet." if scan else "No case is open."
         if self.session.case.stale:
             return f"{self.session.case.stale}."
         if self.session.case.withheld:
@@ -258,6 +267,8 @@ class View(QWidget):
         """Bind the keys at the first sight, when all that they act on is there."""
         super().showEvent(event)
         self.session.turns.catch_up(self)
+        if self.tokens().dark != self._dark:
+            self._restyle_later.start()
         if not self._bound:
             self._bound = True
             self.key_actions = bind_commands(self)
@@ -289,7 +300,8 @@ class View(QWidget):
             self._restyle_later.start()
 
     def _restyle_if_changed(self) -> None:
-        if self.tokens().dark != self._dark:
+        # What is hidden is drawn anew when it is seen: plots without a size keep a wrong one.
+        if self.isVisible() and self.tokens().dark != self._dark:
             self._dark = self.tokens().dark
             if self._stale:
                 self.session.turns.add(self, self._in_turns(), first=self.isVisible())

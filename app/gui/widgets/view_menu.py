@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QMenu, QToolButton
+from PySide6.QtCore import QSize, Qt
+from PySide6.QtWidgets import QMenu, QSizePolicy, QToolButton
 
 if TYPE_CHECKING:
     from app.gui.widgets.view import View
+
+
+_LEAST_PX = 24
 
 
 class MoreButton(QToolButton):
@@ -19,8 +22,7 @@ class MoreButton(QToolButton):
         self._view = view
         self.setText("\N{MIDLINE HORIZONTAL ELLIPSIS}")
         self.setAutoRaise(True)
-        self.setFixedHeight(24)
-        self.setMinimumWidth(24)
+        self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
         self.setAccessibleName(f"More of {view.title}")
         self.setToolTip("Table, picture, keys")
         self.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
@@ -28,6 +30,17 @@ class MoreButton(QToolButton):
         menu.aboutToShow.connect(lambda: fill_menu(menu, view))
         self.setMenu(menu)
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+
+    def sizeHint(self) -> QSize:
+        """Large enough for a finger, whatever the text's size."""
+        metrics = self.fontMetrics()
+        return QSize(
+            metrics.horizontalAdvance(self.text()) + 16, max(metrics.height() + 8, _LEAST_PX)
+        )
+
+    def minimumSizeHint(self) -> QSize:
+        """The same."""
+        return self.sizeHint()
 
 
 def fill_menu(menu: QMenu, view: View) -> None:

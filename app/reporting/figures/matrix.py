@@ -101,13 +101,17 @@ def _with_short(name: str) -> str:
     return name if short is None else f"{name} ({short})"
 
 
+_NUMBER_MM = 8.0  # "−0.60" with the gap before it
+
+
 def network_figure(
     values: Floats, networks: tuple[str, ...], width_mm: float, height_mm: float
 ) -> Figure:
     """Positive and negative attribution of each network, kept apart, with numbers."""
     sums = network_sums(values, networks)
     figure = new_figure(width_mm, height_mm)
-    axes = axes_mm(figure, 30.0, 8.0, width_mm - 32.0, height_mm - 9.0)
+    wide = width_mm - 32.0
+    axes = axes_mm(figure, 30.0, 8.0, wide, height_mm - 9.0)
     places = np.arange(len(sums))[::-1]
     reach = max(max(up, -down) for _, up, down in sums) or 1.0
     up_colour, down_colour = (diverging_table()[row] / 255.0 for row in (214, 41))
@@ -121,7 +125,9 @@ def network_figure(
                 fontsize=6.6,
             )  # fmt: skip
     axes.axvline(0.0, color=unit(INK), linewidth=0.6)
-    axes.set_xlim(-1.5 * reach, 1.5 * reach)
+    room = max(wide / 2.0 - _NUMBER_MM, 0.2 * wide)  # of the longest bar; its number stands beyond
+    limit = reach * wide / 2.0 / room
+    axes.set_xlim(-limit, limit)
     axes.set_ylim(-0.6, len(sums) - 0.4)
     axes.set_yticks(places, [_with_short(name) for name, _, _ in sums])
     axes.tick_params(axis="y", length=0, pad=7)

@@ -41,7 +41,7 @@ def _card(model: ModelSummary) -> Fields:
         ("Model", _identity(model)),
         ("Intended use", f"{wording.RUO_LINE}. {wording.NOT_A_DEVICE}"),
         ("Treatment", wording.treatment_text(model)),
-        ("Responder definition", model.responder_definition),
+        ("Responder definition", wording.with_signs(model.responder_definition)),
         *_estimand(model),
         ("Population", model.population),
         (

@@ -206,7 +206,7 @@ def _question(model: ModelSummary) -> Fields:
                 "Question",
                 f"{wording.treatment_text(model)}: probability of meeting the responder definition",
             ),
-            ("Responder definition", model.responder_definition),
+            ("Responder definition", wording.with_signs(model.responder_definition)),
             ("Learned from", f"{model.population} (n = {model.training_count})"),
         ),
         columns=1,

@@ -96,6 +96,7 @@ DEMANDS: dict[str, tuple[Any, Change]] = {
     "covariates.required": (["age_years"], person(age_years=None)),
     "contract.quality_limits.mean_fd_power_mm": ([0.2, 0.4], lambda scan: scan),
     "metrics.gain_over_covariates.auroc_interval": ([-0.05, 0.3], lambda scan: scan),
+    "metrics.permutation.p_value": (0.2, lambda scan: scan),
 }
 # Refused when the bundle is loaded: field -> a value that is well-formed and still wrong.
 LOADING: dict[str, Any] = {
