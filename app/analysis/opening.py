@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from app.connectome.atlases import ATLASES, load_atlas
@@ -15,7 +16,7 @@ from app.scans.bids import ParticipantFacts, participant_of
 from app.scans.contents import SourceKind
 from app.scans.dataset import companion_findings
 from app.scans.dicom.convert import facts_of, read_dicom, series_sha256
-from app.scans.dicom.series import Series, find_series
+from app.scans.dicom.series import Series, find_series, read_folder
 from app.scans.faults import raise_all
 from app.scans.fmriprep import DerivativeRun, match_run
 from app.scans.nifti import LoadedScan, read_nifti, stored_files
@@ -77,6 +78,16 @@ def scan_sha256(request: AnalysisRequest) -> str:
     if source_kind(request.scan_path) is SourceKind.DICOM:
         return series_sha256(dicom_series(request))
     return files_sha256(*stored_files(request.scan_path))
+
+
+def with_series_of(request: AnalysisRequest, sha256: str) -> AnalysisRequest:
+    """The request for the series of that hash, where its DICOM folder holds several."""
+    if not request.scan_path.exists() or source_kind(request.scan_path) is not SourceKind.DICOM:
+        return request
+    for series in read_folder(dicom_root(request.scan_path))[0]:
+        if series_sha256(series) == sha256:
+            return replace(request, series=series.key)
+    return request
 
 
 def open_series(request: AnalysisRequest) -> ParcelSeries:

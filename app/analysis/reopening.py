@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +18,13 @@ from app.core.request import AnalysisRequest, Question
 from app.core.results import REQUEST, Case
 from app.core.signing import ReaderNote
 from app.reporting.reading import ReadReport, differing, read_report
+from app.scans.bids import UNNAMED
 from app.study.case_store import damaged_files, read_case
 
 TOLERANCE = 1e-6  # of a probability, computed again on a CPU
 # Parts of a record that differ between two runs of the same analysis and change no answer.
-_OF_THE_RUN = ("provenance", "reader", "convention", "participant")
+_OF_THE_RUN = ("case_id", "provenance", "reader", "convention", "participant")
+_OF_THE_PERSON = ("session", "age_years", "sex", "baseline_pain", "site")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +81,11 @@ def recompute(path: Path, scan: Path, out: Path, progress: Progress | None = Non
         ``report.other_scan``; ``report.no_request`` for summaries of earlier versions; or
         whatever the analysis ends with.
     """
-    from app.analysis.opening import scan_sha256
+    from app.analysis.opening import scan_sha256, with_series_of
     from app.analysis.recipe import analyse
 
     report = read_report(path)
-    request = _request_of(report, scan, out)
+    request = with_series_of(_request_of(report, scan, out), report.scan_sha256)
     if scan_sha256(request) != report.scan_sha256:
         raise AppError(
             "This scan is not the one of the report: its bytes differ.",
@@ -91,7 +93,7 @@ def recompute(path: Path, scan: Path, out: Path, progress: Progress | None = Non
             code="report.other_scan",
         )
     altered = () if report.intact else ("The record in the PDF was changed after it was written.",)
-    case = analyse(request, progress)
+    case = analyse(_with_person(request, report), progress)
     return Reopened(report, out / case.case_id, (*altered, *_differences(report, case)))
 
 
@@ -119,6 +121,25 @@ def _request_of(report: ReadReport, scan: Path, out: Path) -> AnalysisRequest:
         stage_cache=True,
         **values,
     )
+
+
+def _with_person(request: AnalysisRequest, report: ReadReport) -> AnalysisRequest:
+    """What the report says of the person where the data, carried elsewhere, do not say it."""
+    from app.analysis.opening import facts_about
+
+    told, known = report.record.get("participant") or {}, facts_about(request)
+    nothing = (None, "")
+    values = {
+        name: told[name]
+        for name in _OF_THE_PERSON
+        if getattr(request, name) in nothing
+        and name not in request.cleared
+        and getattr(known, name) in nothing
+        and told.get(name) not in nothing
+    }
+    if not request.participant_label and known.label == UNNAMED:
+        values["participant_label"] = str(told.get("label") or "")
+    return replace(request, **values)
 
 
 def _find(case_id: str, path: Path, places: Sequence[Path]) -> Path | None:

@@ -53,6 +53,7 @@ class Actions(Preferences):
 
     begun = Signal()  # something is opened or run: what was told of the thing before is past
     step_wanted = Signal(str)  # show this step
+    result_ready = Signal()  # an analysis has come to its end
     report_wanted = Signal(object)  # Path: open the case of this participant summary
     choice_wanted = Signal(object)  # Contents: which series or run?
     repetition_time_wanted = Signal(object, object, object)  # Path, Selection, AppError
@@ -352,7 +353,7 @@ class Actions(Preferences):
         self.session.show_case(opened)
         if last:
             self.remember(folder)
-            self.step_wanted.emit("predict")
+            self.result_ready.emit()
 
     def _failed(self, job_id: str, error: AppError) -> None:
         if job_id not in self._paths:

@@ -11,7 +11,14 @@ from torch import Tensor
 
 from app.core.arrays import Floats
 from app.core.progress import Progress
-from app.core.results import CleanSignals, Connectome, Novelty
+from app.core.results import (
+    CleanSignals,
+    Connectome,
+    ModelSummary,
+    Novelty,
+    Outcome,
+    Prediction,
+)
 from app.models.card import Calibration
 from app.models.scan_functions import ScanFunctions
 
@@ -44,6 +51,9 @@ class ScanModel(Protocol):
     ) -> Answer:
         """One scan's numbers; `covariates` in the card's order, NaN where unknown."""
 
+    def likeness(self, signals: CleanSignals, connectome: Connectome, batch: int) -> Novelty:
+        """How far a scan lies from the training participants, without any number of response."""
+
     def scan_functions(
         self, signals: CleanSignals, connectome: Connectome, *, sparing: bool = False
     ) -> ScanFunctions | None:
@@ -54,6 +64,24 @@ class ScanModel(Protocol):
 
     def canary(self) -> float:
         """Log-odds of one fixed, made-up scan."""
+
+
+def withheld(
+    model: ModelSummary, reasons: tuple[str, ...], novelty: Novelty | None = None
+) -> Prediction:
+    """An answer without any number of response; why, and how unlike the others the scan is."""
+    return Prediction(
+        outcome=Outcome.WITHHELD,
+        reasons=reasons,
+        model=model,
+        probability=None,
+        interval=None,
+        log_odds=None,
+        log_odds_windows=None,
+        covariate_probability=None,
+        contributions=None,
+        novelty=novelty,
+    )
 
 
 def calibrated(calibration: Calibration, log_odds: Floats) -> Floats:

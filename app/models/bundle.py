@@ -35,7 +35,7 @@ from app.core.results import (
     Scan,
 )
 from app.core.wording import percent
-from app.models.answer import Answer, ScanModel
+from app.models.answer import Answer, ScanModel, withheld
 from app.models.architectures import Architecture, find_architecture
 from app.models.card import Card, Contract, card_error, read_card
 from app.models.conformal_set import conformal_set
@@ -50,7 +50,7 @@ from app.models.device import (
     torch_device,
 )
 from app.models.features import window_starts
-from app.models.gates import Asked, computable, failed_gates, novelty_gate
+from app.models.gates import Asked, comparable, computable, failed_gates, novelty_gate
 from app.models.installed import (
     CARD_FILE,
     MODELS,
@@ -166,7 +166,11 @@ class Bundle:
         signals, connectome = asked.signals, asked.connectome
         reasons = failed_gates(self.card, asked)
         if (reasons and not research) or not computable(self.card, signals, connectome):
-            return self._withheld(reasons), "cpu", ()
+            if not comparable(self.card, asked):
+                return withheld(self.summary, reasons), "cpu", ()
+            novelty, used, notes = self._likeness(signals, connectome, device)
+            reasons = (*reasons, *novelty_gate(novelty))
+            return withheld(self.summary, reasons, novelty), used, notes
         covariates = scan_covariates(self.card.covariates, asked.participant, signals)
 
         def work(where: str, batch: int) -> Answer:
@@ -177,8 +181,19 @@ class Bundle:
         answer, used, notes = self.on_device(work, device)
         reasons = (*reasons, *novelty_gate(answer.novelty))
         if reasons and not research:
-            return self._withheld(reasons, answer.novelty), used, notes
+            return withheld(self.summary, reasons, answer.novelty), used, notes
         return self._prediction(asked, answer, reasons), used, notes
+
+    def _likeness(
+        self, signals: CleanSignals, connectome: Connectome, device: str
+    ) -> tuple[Novelty, str, tuple[str, ...]]:
+        """How unlike the training participants a scan is that gets no number."""
+
+        def work(where: str, batch: int) -> Novelty:
+            with fixed_threads(), torch.no_grad():
+                return self.scan_model(where).likeness(signals, connectome, batch)
+
+        return self.on_device(work, device)
 
     def explain_with_notes(
         self,
@@ -328,20 +343,6 @@ class Bundle:
             novelty=answer.novelty,
             conformal=conformal_set(self.card.fields.conformal, answer.probability),
             research_only=outcome is Outcome.WITHHELD,
-        )
-
-    def _withheld(self, reasons: tuple[str, ...], novelty: Novelty | None = None) -> Prediction:
-        return Prediction(
-            outcome=Outcome.WITHHELD,
-            reasons=reasons,
-            model=self.summary,
-            probability=None,
-            interval=None,
-            log_odds=None,
-            log_odds_windows=None,
-            covariate_probability=None,
-            contributions=None,
-            novelty=novelty,
         )
 
 

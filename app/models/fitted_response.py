@@ -21,7 +21,7 @@ from torch import Tensor
 
 from app.core.arrays import Bools, Floats, frozen
 from app.core.progress import Progress
-from app.core.results import CleanSignals, Connectome
+from app.core.results import CleanSignals, Connectome, Novelty
 from app.models.answer import Answer, as_numpy, calibrated, filled_correlation
 from app.models.card import Card, card_error
 from app.models.device import fixed_threads
@@ -124,8 +124,13 @@ class FittedResponse:
             interval=(low, high),
             contributions=None if detail is None else detail.contributions,
             contributions_exact=detail is None or detail.exact_contributions,
-            novelty=novelty_of(self.card, self.statistics, self._novelty(signals, connectome)),
+            novelty=self.likeness(signals, connectome, batch),
         )
+
+    def likeness(self, signals: CleanSignals, connectome: Connectome, batch: int) -> Novelty:
+        """As `ScanModel.likeness`; one scan at a time, whatever the batch."""
+        del batch
+        return novelty_of(self.card, self.statistics, self._novelty(signals, connectome))
 
     def scan_functions(
         self, signals: CleanSignals, connectome: Connectome, *, sparing: bool = False

@@ -68,6 +68,15 @@ def computable(card: Card, signals: CleanSignals, connectome: Connectome) -> boo
     return not [reason for shape in SHAPES for reason in shape(card, signals, connectome)]
 
 
+def comparable(card: Card, asked: Asked) -> bool:
+    """Whether a scan was made as the model's were, so that its distance from them means something.
+
+    A scan of poor quality or of somebody the model is not for has a distance too.
+    """
+    same = not [why for gate in (_task, _recipe, _repetition_time) for why in gate(card, asked)]
+    return same and computable(card, asked.signals, asked.connectome)
+
+
 def novelty_gate(novelty: Novelty) -> tuple[str, ...]:
     """The reason when a participant is unlike those the model was made from, or nothing."""
     if novelty.verdict is not Verdict.WITHHELD:

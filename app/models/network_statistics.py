@@ -15,7 +15,7 @@ from torch import Tensor
 
 from app.core.arrays import Floats, frozen
 from app.core.progress import Progress
-from app.core.results import CleanSignals, Connectome
+from app.core.results import CleanSignals, Connectome, Novelty
 from app.models.altered_arrays import altered_arrays
 from app.models.answer import MODALITIES, Answer, as_numpy, calibrated, filled_correlation
 from app.models.card import Calibration, Card
@@ -51,6 +51,17 @@ class NetworkStatistics:
         progress: Progress,
     ) -> Answer:
         """One scan's numbers; covariates play no part in this model."""
+        return self._combine(*self._features(signals, connectome, batch, progress))
+
+    def likeness(self, signals: CleanSignals, connectome: Connectome, batch: int) -> Novelty:
+        """As `ScanModel.likeness`: the features alone, the head is not asked."""
+        _, _, novel = self._features(signals, connectome, batch, Progress())
+        return novelty_of(self.card, self.tensors, novel)
+
+    def _features(
+        self, signals: CleanSignals, connectome: Connectome, batch: int, progress: Progress
+    ) -> tuple[Floats, Floats, Floats]:
+        """Of every window's series, of the matrix, and what novelty is judged by."""
         model = self.model
         scale = self.card.contract.series_scale_percent
         prepared, covered = prepared_series(signals.cleaned, scale)
@@ -61,7 +72,7 @@ class NetworkStatistics:
         progress.step(0.9, "connectivity encoder and head")
         pairs = model.connectivity_features(correlation, present)
         novel = model.novelty_features(series, present, rows.mean(dim=0), pairs)
-        return self._combine(as_numpy(rows), as_numpy(pairs), as_numpy(novel))
+        return as_numpy(rows), as_numpy(pairs), as_numpy(novel)
 
     def scan_functions(
         self, signals: CleanSignals, connectome: Connectome, *, sparing: bool = False

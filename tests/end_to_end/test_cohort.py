@@ -15,6 +15,8 @@ from typing import Any
 import nibabel
 import numpy as np
 import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QDialogButtonBox, QMessageBox, QPushButton
 
 from app.cohort.prepared import read_visits
 from app.cohort.rows import FAILED, CohortRow, read_rows
@@ -30,6 +32,7 @@ from tests.unit.analysis.conftest import SPACE, make_run
 ROOT = Path(__file__).resolve().parents[2]
 COUNT, BROKEN, FRAMES = 10, 7, 40
 LONG_MS = 300_000
+LEFT = Qt.MouseButton.LeftButton
 
 
 @pytest.fixture(scope="module")
@@ -92,8 +95,12 @@ class Opened:
         return made
 
     def close(self, window: MainWindow) -> None:
-        window._closing = True
         window.close()
+        boxes = [box for box in window.findChildren(QMessageBox) if box.isVisible()]
+        for box in boxes:  # work is running: stop it
+            stop = next(button for button in box.buttons() if button is not box.escapeButton())
+            self.qtbot.mouseClick(stop, LEFT)
+        self.qtbot.waitUntil(lambda: not window.isVisible(), timeout=60_000)
         window.deleteLater()
         self.windows.remove(window)
 
@@ -107,7 +114,18 @@ def opened(qapp: Any, qtbot: Any) -> Iterator[Opened]:
 
 
 def _list(window: MainWindow, dataset: Path, results: Path, qtbot: Any) -> None:
-    window.cohort.page().open_folder(dataset, results)
+    page = window.cohort.page()
+    button = next(
+        one for one in page.findChildren(QPushButton)
+        if one.isVisible() and one.text().startswith("Open BIDS folder")
+    )  # fmt: skip
+    qtbot.mouseClick(button, LEFT)
+    dialog = page.dialog
+    assert dialog is not None
+    for field, path in ((dialog.bids, dataset), (dialog.out, results)):
+        field.selectAll()
+        qtbot.keyClicks(field, str(path))
+    qtbot.mouseClick(dialog.buttons.button(QDialogButtonBox.StandardButton.Open), LEFT)
     qtbot.waitUntil(lambda: len(window.cohort.state.rows) == COUNT, timeout=60_000)
     qtbot.waitUntil(lambda: not window.cohort.work.running, timeout=30_000)
 
@@ -120,7 +138,7 @@ def test_that_ten_with_a_broken_one_give_nine_results_and_closing_loses_nothing(
     _list(window, dataset, results, qtbot)
     state = window.cohort.state
     assert {row.outcome for row in state.rows.values()} == {"waiting"}
-    window.cohort.page().run_included()
+    qtbot.mouseClick(window.cohort.page().run, LEFT)
     qtbot.waitUntil(lambda: state.counts()["done"] >= 2, timeout=LONG_MS)
     opened.close(window)  # in the middle of the work
 
@@ -134,7 +152,8 @@ def test_that_ten_with_a_broken_one_give_nine_results_and_closing_loses_nothing(
     _list(window, dataset, results, qtbot)
     state = window.cohort.state
     assert state.counts()["done"] == len(done)  # there at once
-    window.cohort.page().run_included()
+    assert window.cohort.page().run.text() == f"Go on with {len(state.left())}"
+    qtbot.mouseClick(window.cohort.page().run, LEFT)
     qtbot.waitUntil(lambda: not window.cohort.work.running, timeout=LONG_MS)
     _assert_whole(state.rows, results)
     for key, row in done.items():
@@ -143,8 +162,10 @@ def test_that_ten_with_a_broken_one_give_nine_results_and_closing_loses_nothing(
         assert case.stat().st_mtime_ns == stamps[key]  # not computed again
 
     page = window.cohort.page()
-    page.participants.view.selectRow(2)
-    page.participants.open_selected()
+    table = page.participants
+    at = table.view.visualRect(table.filter.index(2, 1)).center()
+    qtbot.mouseClick(table.view.viewport(), LEFT, pos=at)
+    qtbot.mouseClick(table.open, LEFT)
     qtbot.waitUntil(lambda: window.session.case is not None, timeout=60_000)
     assert window.session.case.case.participant.label == "sub-03"
     window.show_step("cohort")

@@ -11,15 +11,13 @@ import pytest
 from PySide6.QtCore import Qt, QTimer
 
 from app.core.results import Case
-from app.core.settings import Settings, recent_files
+from app.core.settings import Settings
 from app.gui.application import make_application, make_window
 from app.gui.main_window.window import MainWindow
 from app.gui.messages import Messages
 from app.simulation.participant import SimulatedParticipant
 from app.study.case_store import verify_case
 from app.worker.process import Worker
-from tests import dicom_files as dicom
-from tests.unit.scans.nifti_files import write
 
 WHOLE_JOB_MS = 400_000
 
@@ -104,40 +102,3 @@ def test_that_a_raw_scan_becomes_a_prediction_overlays_and_a_pdf_in_the_window(
     opened.actions_.export_summary(target)
     qtbot.waitUntil(target.exists, timeout=60_000)
     assert target.read_bytes()[:5] == b"%PDF-"
-
-
-@pytest.mark.timeout(600)
-def test_that_cancel_stops_the_work_and_the_window_goes_on(
-    opened: MainWindow, participant: SimulatedParticipant, qtbot: Any
-) -> None:
-    _open(opened, participant.paths.bold, qtbot)
-    opened.actions_.run_analysis({})
-    qtbot.waitUntil(lambda: bool(opened.actions_.jobs.running()), timeout=30_000)
-    qtbot.wait(3000)
-    began = time.perf_counter()
-    opened.actions_.cancel_all()
-    qtbot.waitUntil(lambda: not opened.actions_.jobs.running(), timeout=10_000)
-    assert time.perf_counter() - began < 5.0
-    assert opened.session.case is None
-    _open(opened, participant.paths.bold, qtbot)
-
-
-def test_that_a_dicom_folder_and_a_nifti_file_open_and_a_text_is_refused_in_one_sentence(
-    opened: MainWindow, tmp_path: Path, qtbot: Any
-) -> None:
-    protocol = dicom.oblique(frames=20, slices=4)
-    folder = dicom.save(dicom.mosaic(protocol, dicom.truth_voxels(protocol)), tmp_path / "dicom")
-    _open(opened, folder, qtbot)
-    preview = opened.session.preview
-    assert preview is not None
-    assert preview.scan.shape == (6, 7, 4, 20)
-    assert preview.scan.repetition_time_source == "DICOM header"
-    scan = write(tmp_path / "sub-03_task-rest_bold.nii.gz")
-    opened.actions_.open_path(scan)
-    qtbot.waitUntil(lambda: opened.session.preview.path == scan, timeout=60_000)
-    qtbot.waitUntil(lambda: opened.session.preview.volume is not None, timeout=60_000)
-    (tmp_path / "notes.txt").write_text("words")
-    opened.actions_.open_path(tmp_path / "notes.txt")
-    assert opened.errors.message.text() == "This kind of file cannot be opened."
-    assert opened.session.preview.path == scan
-    assert recent_files() == (scan, folder)

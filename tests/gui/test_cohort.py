@@ -190,6 +190,8 @@ def test_that_results_are_proposed_outside_the_data(tmp_path: Path) -> None:
     assert proposed_results(raw) == raw / "derivatives" / "neuroresponder"
     derived = raw / "derivatives" / "fmriprep"
     assert proposed_results(derived) == derived.with_name("fmriprep-neuroresponder")
+    root = Path(tmp_path.anchor)  # on the way to every typed path
+    assert proposed_results(root) == root / "derivatives" / "neuroresponder"
 
 
 def test_that_the_contact_sheet_shows_a_carpet_for_each_analysed_row(

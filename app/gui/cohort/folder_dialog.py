@@ -21,7 +21,8 @@ from app.gui.widgets.framed_dialog import FramedDialog
 
 def proposed_results(bids_dir: Path) -> Path:
     """Below ``derivatives/`` of raw data; beside a folder that is itself derivatives."""
-    if (bids_dir.parent.name == "derivatives") or not (bids_dir / "participants.tsv").is_file():
+    raw = (bids_dir / "participants.tsv").is_file() and bids_dir.parent.name != "derivatives"
+    if bids_dir.name and not raw:  # the root of a drive has no name and nothing beside it
         return bids_dir.with_name(f"{bids_dir.name}-neuroresponder")
     return bids_dir / "derivatives" / "neuroresponder"
 

@@ -25,6 +25,8 @@ class Exports:
     def __init__(self, window: MainWindow) -> None:
         self.window = window
         self.maps: Maps = Maps(window)
+        self._of: dict[TableDialog, object] = {}  # what each open table is about
+        window.session.case_changed.connect(self._close_old_tables)
 
     def close(self) -> None:
         """End what works for exports and imports of maps."""
@@ -76,5 +78,20 @@ class Exports:
             self.window.say("This view has no table to show now.")
             return None
         dialog = TableDialog(view.title_label.text(), view.stamp_text(), table, self.window)
+        self._of[dialog] = self._subject()
+        dialog.finished.connect(lambda _result: self._of.pop(dialog, None))
         dialog.show()
         return dialog
+
+    def _subject(self) -> object:
+        """Whose numbers are shown, from which frames, and whether they still stand."""
+        session, opened = self.window.session, self.window.session.case
+        stale = opened.stale if opened is not None else ""
+        case_id = opened.case.case_id if opened is not None else ""
+        return session.scan_sha256, case_id, stale, session.state.review.censored
+
+    def _close_old_tables(self) -> None:
+        """No table of another participant, or of a number that is hidden by now, stays open."""
+        for dialog, about in tuple(self._of.items()):
+            if about != self._subject():
+                dialog.close()

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject, QTimer
+from PySide6.QtCore import QObject, Qt, QTimer
 
 from app.core.errors import StorageError
 from app.core.folders import data_folder
@@ -138,7 +138,17 @@ class Recovery(QObject):
             self.window.actions_.requests[saved.scan.sha256] = request
             self.window.resume.offer_interrupted(saved.scan.sha256)
         else:
-            self.window.say(f"{title} was interrupted; start it again.")
+            self._say_when_shown(f"{title} was interrupted; start it again.")
+
+    def _say_when_shown(self, words: str) -> None:
+        """Not before the case is there: while it is opened, other words stand in the banner."""
+        session = self.window.session
+        if session.case is not None:
+            self.window.say(words)
+            return
+        session.case_changed.connect(
+            lambda: self.window.say(words), Qt.ConnectionType.SingleShotConnection
+        )
 
     def _discard(self) -> None:
         for path in self._left:

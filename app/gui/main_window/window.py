@@ -42,6 +42,7 @@ from app.gui.main_window.tools import Tools
 from app.gui.messages import ErrorPanel, Messages
 from app.gui.session import Session
 from app.gui.widgets.banner import Banner
+from app.gui.widgets.fields import leave_drops
 from app.gui.widgets.page_room import PageRoom
 from app.gui.widgets.progress_panel import ProgressPanel
 from app.gui.widgets.strip import ResearchStrip
@@ -163,6 +164,7 @@ class MainWindow(PagesWindow):
         actions.begun.connect(self.errors.hide)
         actions.exported.connect(self.guide.exported)
         actions.step_wanted.connect(self.show_step)
+        actions.result_ready.connect(self._show_result)
         actions.said.connect(self.say)
         self.steps.chosen.connect(self.show_step)
         self.start.scan_asked.connect(self.asking.ask_scan)
@@ -227,6 +229,7 @@ class MainWindow(PagesWindow):
 
     def _add_page(self, key: str, page: QWidget) -> None:
         self._parts.pop(key, None)
+        leave_drops(page)
         self._pages[key] = page
         self.stack.addWidget(page)
 
@@ -262,6 +265,11 @@ class MainWindow(PagesWindow):
         self.banner.say(words)
 
     # what happens --------------------------------------------------------------------------
+
+    def _show_result(self) -> None:
+        """From the checks to the answer; who has gone elsewhere meanwhile stays there."""
+        if self._step == "check":
+            self.show_step("predict")
 
     def _state_changed(self) -> None:
         running = frozenset(r.job.name for r in self.jobs.running())

@@ -9,7 +9,7 @@ from typing import ClassVar
 import pyqtgraph as pg
 from PySide6.QtCore import QSignalBlocker
 from PySide6.QtGui import QColor
-from PySide6.QtWidgets import QCheckBox, QFileDialog, QWidget
+from PySide6.QtWidgets import QCheckBox, QFileDialog, QHBoxLayout, QWidget
 
 from app.core.arrays import Floats
 from app.core.explanation_wording import titled
@@ -105,7 +105,7 @@ class TimeSeriesView(FrameKeys, View):
         self.roi_button = RoiButton(session)
         self.roi_button.sphere_asked.connect(self.hold_sphere)
         self.roi_button.mask_asked.connect(self.hold_mask)
-        for widget in (self.source_box, self.roi_button, self.percent_box, self.kind_box):
+        for widget in (self.source_box, self.percent_box, self.kind_box):
             self.tools.addWidget(widget)
         self.graphics = pg.GraphicsLayoutWidget()
         self.graphics.ci.layout.setSpacing(2)
@@ -113,7 +113,10 @@ class TimeSeriesView(FrameKeys, View):
         self.graphics.setAccessibleName("Time series")
         self.mouse = FrameMouse(self.graphics)
         self.parcel_label = TraceLegend()
-        self.body.addWidget(self.parcel_label)
+        names = QHBoxLayout()  # the title row has no room left in a small window
+        names.addWidget(self.parcel_label, 1)
+        names.addWidget(self.roi_button)
+        self.body.addLayout(names)
         self.body.addWidget(self.graphics, 1)
         self._plots: dict[str, pg.PlotItem] = {}
         self._marks = FrameMarks()

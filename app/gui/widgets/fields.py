@@ -87,6 +87,15 @@ def pass_undo(*boxes: QAbstractSpinBox) -> None:
         box.installEventFilter(_UndoPasses(box))
 
 
+def leave_drops(page: QWidget) -> None:
+    """Files dropped on anything in a page go to the window, which opens them.
+
+    Left to themselves, text fields take the path for words, and plots take it and do nothing.
+    """
+    for widget in page.findChildren(QWidget):
+        widget.setAcceptDrops(False)
+
+
 def typed_number(text: str, name: str, low: float, high: float) -> float | None:
     """A number with a decimal point or comma, whatever the system's language; None for no entry.
 

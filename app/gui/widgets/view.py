@@ -362,5 +362,7 @@ class View(QWidget):
     def _stamp_text(self, *more: str) -> str:
         baseline = "" if self._beginning else self.baseline()
         footnote, other = self.footnote(), baseline_words(baseline)
-        own = [text for text in (footnote, other and f"Map (b), {other}") if text]
-        return "  ·  ".join([*own, *self.session.stamps(), *more])
+        drawn = f"Map (b), {other}" if other else ""
+        # The stamps before the baseline, which title and bar name too: a small view cuts the end.
+        words = (footnote, *self.session.stamps(), drawn, *more)
+        return "  ·  ".join(text for text in words if text)

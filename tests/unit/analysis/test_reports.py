@@ -267,11 +267,16 @@ def test_that_the_same_scan_is_asked_the_same_and_compared(
 
     monkeypatch.setattr("app.analysis.opening.scan_sha256", lambda _request: case.scan.sha256)
     monkeypatch.setattr("app.analysis.recipe.analyse", analysed)
+    (tmp_path / "scan.nii").write_bytes(b"x")  # no table of participants came with it
     found = recompute(asked_pdf, tmp_path / "scan.nii", tmp_path / "out")
     assert found.altered == ()
     assert found.folder == tmp_path / "out" / case.case_id
     assert asked[0].participant_uuid == case.participant.uuid
     assert asked[0].question.drug == ""
+    person = case.participant
+    for name in ("session", "age_years", "sex", "baseline_pain", "site"):
+        assert getattr(asked[0], name) == getattr(person, name)
+    assert asked[0].participant_label == person.label
 
 
 def test_that_a_summary_of_an_earlier_version_says_what_to_do(pdf: Path, tmp_path: Path) -> None:

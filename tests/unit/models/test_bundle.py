@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from app.core.errors import CancelledError, ModelError
 from app.core.progress import Progress
-from app.core.results import Finding, Outcome, Severity
+from app.core.results import Finding, Outcome, Severity, Verdict
 from app.models.bundle import load_bundle
 from app.models.gates import NOT_FOR_PEOPLE
 from tests.unit.models.conftest import mini_scan, store_mini, write_mini
@@ -134,6 +134,21 @@ def test_that_a_stranger_is_withheld_and_says_how_far_it_is(tmp_path, scan):
     assert answer.probability is None
     assert answer.novelty.percentile == pytest.approx(99.0)  # never beyond 1 - 1/(n + 1)
     assert "unlike" in answer.reasons[0]
+
+
+def test_that_a_scan_that_gets_no_number_still_says_how_far_it_is(tmp_path, scan):
+    poor = replace(scan, quality=replace(scan.quality, verdict=Verdict.WITHHELD))
+    for asked in (poor, mini_scan(simulated=False)):
+        near = asked.asked(load_bundle(write_mini(tmp_path / "near")))
+        far = asked.asked(load_bundle(write_mini(tmp_path / "narrow", novelty_reach=0.01)))
+        assert near.outcome is far.outcome is Outcome.WITHHELD
+        assert near.novelty.verdict is Verdict.PASS
+        assert far.novelty.percentile == pytest.approx(99.0)
+        assert "unlike" in far.reasons[-1]
+        assert "unlike" not in " ".join(near.reasons)
+        assert all(getattr(far, name) is None for name in NUMBERS)
+    another = replace(scan, signals=replace(scan.signals, preset="band-pass"))
+    assert another.asked(load_bundle(tmp_path / "near")).novelty is None  # cannot be compared
 
 
 def test_that_an_interval_over_the_cutoff_is_inconclusive_and_shown(tmp_path, scan):
