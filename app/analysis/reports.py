@@ -240,11 +240,12 @@ def _unsigned_summary(case: Case, folder: Path, pdf: Path, layout: Layout, *, ht
     from app.reporting.report import write_summary
 
     _refuse_signed(pdf)
-    targets = (pdf, pdf.with_suffix(".html")) if html else (pdf,)
+    twin = pdf.with_suffix(".html")
+    targets = [pdf, twin] if html else [pdf]
     before = [_digest(path) for path in targets]
     write_summary(case, folder, pdf, convention=layout.convention, paper=layout.paper)
     if html:
-        write_html(case, folder, targets[1], convention=layout.convention)
+        write_html(case, folder, twin, convention=layout.convention)
     return before == [_digest(path) for path in targets]
 
 

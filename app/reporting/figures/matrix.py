@@ -80,8 +80,7 @@ def matrix_figure(
 
 def _signs_apart(matrix: Floats) -> Floats:
     """Only what is above zero over the diagonal, only what is below it under; else 0."""
-    over, under = np.triu(np.ones(matrix.shape, dtype=bool)), np.tri(*matrix.shape, dtype=bool)
-    return np.where((over & (matrix > 0.0)) | (under & (matrix < 0.0)), matrix, 0.0)
+    return np.asarray(np.maximum(np.triu(matrix), 0.0) + np.minimum(np.tril(matrix, -1), 0.0))
 
 
 def _apart(places: Floats, least: float) -> Floats:
