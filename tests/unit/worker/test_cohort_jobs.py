@@ -89,7 +89,9 @@ def test_that_included_rows_are_judged_and_excluded_ones_are_not(cohort: Path) -
     answer = cohort_learn({**asked, "keys": keys[:-3]}, Progress())
     figures = json.loads(Path(answer["evaluation"]).read_text())
     assert figures["cohort"]["people"] == 49
-    assert set(figures["models"]) == {"age", "majority"}
+    gate = {"motion", "baseline-pain", "covariates"}  # not of the plan, judged for the gate
+    assert set(figures["models"]) == {"age", "majority"} | gate
+    assert set(figures["fitted_for_gate"]) == gate
     assert figures["simulated"] is True
     assert len(figures["plan_sha256"]) == 64
     assert Path(answer["report"]).read_bytes().startswith(b"%PDF")
