@@ -13,8 +13,8 @@ from app.cohort.learn.evaluate import evaluate
 from app.cohort.learn.judge import judged
 from app.cohort.learn.learning_curve import learning_curve, subsample
 from app.cohort.learn.permutation import permutation_test
+from app.cohort.learn.primary_words import continuous_lines, responder_lines
 from app.cohort.learn.result_folder import ResultFolder
-from app.cohort.learn.splits import splits_of
 from app.cohort.learn.tables import as_tsv, write_evaluation
 from app.core.errors import AppError, CancelledError
 from app.core.progress import Progress
@@ -144,14 +144,28 @@ def test_that_what_cannot_be_exchanged_is_a_deviation(found):
     sites = [f"{'r' if label else 'n'}" for label in cohort.labels]
     people = tuple(replace(one, site=site) for one, site in zip(cohort.people, sites, strict=True))
     fixed = replace(evaluation, cohort=replace(cohort, people=people))
-    with pytest.raises(AppError, match="one class only"):
+    alone = tuple(replace(one, site=one.identifier) for one in cohort.people)
+    nobody = replace(cohort, people=alone)
+    with pytest.raises(AppError, match=r"one class only.*no two people"):
         permutation_test(
-            contenders[0], fixed.cohort, splits_of(fixed.cohort), ResultFolder(evaluation.folder),
+            contenders[0], nobody, evaluation.splits, ResultFolder(evaluation.folder),
             Progress(), permutations=3, seed=1,
         )  # fmt: skip
     figures = judged(fixed, contenders).figures
     assert figures["permutation"] is None
-    assert any(one["what"] == "protocol.permutations" for one in figures["deviations"])
+    (told,) = [one for one in figures["deviations"] if one["what"] == "protocol.permutations"]
+    assert told["done"] == "of the change alone"
+    assert any("Permutation of the label: not possible" in one for one in responder_lines(figures))
+    # the change is exchanged among people of one class all the same: those of one site and fold
+    change = figures["continuous"]["permutation"]
+    assert change["permutations"] == FAST["permutations"]
+    assert 1 / 26 <= change["p_value"] <= 1.0
+    low, high = change["permuted_range"]
+    assert low < high  # people did move
+    assert any(f"p = {change['p_value']:.3f}" in one for one in continuous_lines(figures))
+    neither = judged(replace(evaluation, cohort=nobody), contenders).figures
+    assert neither["continuous"]["permutation"] is None
+    assert any("not possible. No label can" in one for one in continuous_lines(neither))
     assert any("Site n has one class only" in text for text in figures["flags"])
 
 
