@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from app.cohort.learn.gate import NOT_JUDGED
 from app.core.wording import counted
 from app.models.earned import LARGEST_P
 
@@ -12,7 +13,13 @@ def flags_of(figures: dict[str, Any]) -> list[str]:
     """What a reader must see first, in sentences."""
     found = []
     interval = figures["gain_over_covariates"]["auroc_interval"]
-    if interval is None or interval[0] <= 0.0:
+    rival = str(figures["gain_over_covariates"].get("rival", ""))
+    if rival.startswith(NOT_JUDGED):
+        found.append(
+            f"Gain over covariates: {rival}. Nothing is said of a gain, and a bundle of this model "
+            "shows no individual number outside research mode."
+        )
+    elif interval is None or interval[0] <= 0.0:
         found.append(
             "No gain over the best covariate-only rival was shown: the responder model's gain in "
             "AUROC has a 95 % interval that includes 0. Individual numbers come from the responder "

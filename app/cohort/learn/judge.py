@@ -30,6 +30,7 @@ from app.cohort.learn.curves import calibration_bins, histogram, roc_points
 from app.cohort.learn.evaluate import Evaluation
 from app.cohort.learn.figures import Scores, draws_of, figures_of, value_of
 from app.cohort.learn.flags import flags_of
+from app.cohort.learn.gate import NO_COVARIATE, NOT_JUDGED, fitted_for_gate, unjudged_covariates
 from app.cohort.learn.learning_curve import learning_curve
 from app.cohort.learn.permutation import (
     LABEL_FIXED,
@@ -114,6 +115,7 @@ def judged(
                 if name != headline.id
             },
             "gain_over_covariates": gain(evaluation, draws),
+            "fitted_for_gate": fitted_for_gate(evaluation),
             "secondary_definitions": secondary_figures(evaluation, draws),
             "continuous": continuous_figures(evaluation, draws),
             "by_site": subgroup_figures(
@@ -177,12 +179,21 @@ def gain(evaluation: Evaluation, draws: Ints) -> dict[str, Any]:
     """AUROC gained over the best covariate-only rival, on the same people and folds.
 
     A rival below 0.5 counts as 0.5: whoever does worse than ranking nobody is no measure. Where no
-    covariate was known the gain is over 0.5; ``rival`` says so. The interval is the wider of two on
-    either side: persons resampled, which holds the models fixed, and the corrected repeated-CV
-    test, which holds how they vary with their training people.
+    covariate was known the gain is over 0.5; ``rival`` says so. Where one was known that no rival
+    looked at, there is no gain to speak of, and a bundle earns nothing.
+
+    The interval is the wider of two on either side: persons resampled, which holds the models
+    fixed, and the corrected repeated-CV test, which holds how they vary with their training people.
     """
     headline, labels = evaluation.headline, evaluation.cohort.labels
     splits, cutoff = evaluation.splits, evaluation.cohort.plan.protocol.cutoff
+    if unjudged := unjudged_covariates(evaluation):
+        return {
+            "auroc": None,
+            "auroc_interval": None,
+            "rival": f"{NOT_JUDGED}: {', '.join(unjudged)}",
+            "method": "not judged",
+        }
     constant = np.zeros_like(headline.scores.log_odds)
     nobody = replace(headline, scores=Scores(constant, np.full_like(constant, NULL_AUROC), None))
     rival = best_covariate_rival(evaluation)
@@ -198,7 +209,7 @@ def gain(evaluation: Evaluation, draws: Ints) -> dict[str, Any]:
     return {
         "auroc": found["difference"],
         "auroc_interval": interval,
-        "rival": rival or "none: no covariate was known",
+        "rival": rival or NO_COVARIATE,
         "method": "wider of a bootstrap over persons and the corrected repeated-CV test",
     }
 

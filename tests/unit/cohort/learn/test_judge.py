@@ -8,8 +8,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from app.cohort.learn.bundle_card import metrics
 from app.cohort.learn.contenders import Workshop
 from app.cohort.learn.evaluate import evaluate
+from app.cohort.learn.gate import gate_rivals
 from app.cohort.learn.judge import judged
 from app.cohort.learn.learning_curve import learning_curve, subsample
 from app.cohort.learn.permutation import permutation_test
@@ -216,6 +218,48 @@ def test_that_age_that_carries_the_label_is_flagged_and_earns_nothing(tmp_path):
     assert any(
         "No gain over the best covariate-only rival was shown" in t for t in figures["flags"]
     )
+
+
+def test_that_covariates_are_judged_for_the_gate_whatever_the_plan_names(tmp_path):
+    made = make_cohort(tmp_path, 54, seed=2)
+    lines = made.table.read_text().splitlines()
+    rows = [line.split("\t") for line in lines[1:]]
+    for row, responder in zip(rows, made.responders, strict=True):
+        row[1] = "70" if responder else "40"  # age is the label
+    made.table.write_text("\n".join([lines[0], *("\t".join(row) for row in rows)]) + "\n")
+    plan = small_plan(
+        models={"rivals": ["majority"]},
+        protocol=FAST | {"permutations": 0, "learning_curve": False, "leave_one_site_out": False},
+    )
+    cohort = labelled(tmp_path, made, plan)
+    workshop = Workshop(cohort.covariate_names, 2.0)
+    planned = [workshop.contender(name) for name in plan.models.names]
+    added = gate_rivals(planned, workshop)
+    assert [one.id for one in added] == ["age", "motion", "baseline-pain", "covariates"]
+    assert gate_rivals([*planned, *added], workshop) == []
+    evaluation = judged(evaluate(cohort, [*planned, *added], tmp_path / "result"), planned)
+    figures = evaluation.figures
+    assert figures["fitted_for_gate"] == ["age", "motion", "baseline-pain", "covariates"]
+    assert figures["models"]["age"]["label"].endswith("(for the gate, not in the plan)")
+    assert figures["deviations"] == []
+    assert figures["gain_over_covariates"]["rival"] in ("age", "covariates")
+    assert figures["gain_over_covariates"]["auroc_interval"][0] < 0.0
+    assert any("This is no deviation" in line for line in responder_lines(figures))
+
+    # and whoever judges without them has no gain to speak of
+    bare = judged(evaluate(cohort, planned, tmp_path / "bare"), planned)
+    gain = bare.figures["gain_over_covariates"]
+    assert gain["auroc"] is None
+    assert gain["auroc_interval"] is None
+    assert "though covariates were known: age_years, sex_female" in gain["rival"]
+    assert any("none judged, though covariates" in text for text in bare.figures["flags"])
+    assert "gain_over_covariates" not in metrics(bare, "majority")
+
+
+def test_that_covariates_that_nobody_has_are_not_asked_of_a_plan(tmp_path):
+    assert gate_rivals([], Workshop((), 2.0)) == []
+    names = [one.id for one in gate_rivals([], Workshop(("mean_fd_mm",), 2.0))]
+    assert names == ["motion", "covariates"]
 
 
 def test_that_harmonised_cohorts_say_what_they_cannot_do(tmp_path):
