@@ -11,7 +11,8 @@ import pytest
 from app.cohort.learn.bundle_card import metrics
 from app.cohort.learn.contenders import Workshop
 from app.cohort.learn.evaluate import evaluate
-from app.cohort.learn.gate import gate_rivals
+from app.cohort.learn.figures import draws_of, value_of
+from app.cohort.learn.gate import gate_rivals, site_alone, withheld_reasons
 from app.cohort.learn.judge import judged
 from app.cohort.learn.learning_curve import learning_curve, subsample
 from app.cohort.learn.permutation import permutation_test
@@ -169,6 +170,34 @@ def test_that_what_cannot_be_exchanged_is_a_deviation(found):
     assert neither["continuous"]["permutation"] is None
     assert any("not possible. No label can" in one for one in continuous_lines(neither))
     assert any("Site n has one class only" in text for text in figures["flags"])
+    impossible, site = figures["withheld"]
+    assert impossible.startswith("The permutation test that was planned was impossible")
+    assert "No label can be exchanged" in impossible
+    assert site == "Each site has one class only: the label cannot be told from the site."
+    assert any(text.startswith(impossible) for text in figures["flags"])
+    card = metrics(replace(fixed, figures=figures), "majority")
+    assert card["gate"]["withheld"] == f"{impossible} {site}"
+
+
+def test_that_a_site_that_ranks_the_label_as_well_as_the_model_withholds(found):
+    evaluation, _, _ = found
+    cohort = evaluation.cohort
+    draws = draws_of(cohort.identifiers, 200, 7)
+    assert evaluation.figures["withheld"] == []  # its two sites respond alike
+    rng = np.random.default_rng(4)
+    sites = [f"{'a' if label ^ (rng.random() < 0.08) else 'b'}" for label in cohort.labels]
+    people = tuple(replace(one, site=site) for one, site in zip(cohort.people, sites, strict=True))
+    carried = replace(evaluation, cohort=replace(cohort, people=people))
+    alone = site_alone(carried)
+    assert value_of("auroc", alone.scores, cohort.labels, 0.5) > 0.85
+    (reason,) = withheld_reasons(carried, evaluation.figures, draws)
+    assert reason.startswith("The site alone ranks the label with an AUROC of 0.")
+    # the rate of a site is that of the training people, drawn towards all by one person
+    fold = carried.splits.folds[0]
+    inside = [row for row in fold.training if sites[row] == "a"]
+    base, row = cohort.labels[fold.training].mean(), next(r for r in fold.test if sites[r] == "a")
+    rate = (cohort.labels[inside].sum() + base) / (len(inside) + 1)
+    assert alone.scores.probability[fold.repeat, row] == pytest.approx(rate)
 
 
 def test_that_a_learning_curve_tests_the_same_people(found):
