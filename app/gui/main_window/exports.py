@@ -72,7 +72,7 @@ class Exports:
         """The table twin of a view, beside the window."""
         view = view or self.window.focused_view()
         if view is not None:
-            view.session.turns.catch_up(view)
+            view.session.turns.finish(view)
         table = view.as_table() if view is not None else None
         if view is None or table is None:
             self.window.say("This view has no table to show now.")
