@@ -61,6 +61,12 @@ def baseline_words(name: str) -> str:
     return f"baseline: {name}" if name else ""
 
 
+def reference_words(attribution: Attribution, baseline: str, *, scan: bool) -> str:
+    """What the values of a map are relative to; `scan` for a map (b), `baseline` its own if any."""
+    words = attribution.reference.rstrip(".")
+    return f"{words}; {baseline or ANSWER_BASELINE}" if scan else words
+
+
 def titled(title: str, baseline: str) -> str:
     """A title with the baseline that its map was drawn from, where it is not the answer's."""
     return f"{title}, {baseline_words(baseline)}" if baseline else title
