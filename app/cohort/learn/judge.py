@@ -14,6 +14,7 @@ import numpy as np
 from app.cohort.learn.clinical import decision_curve, sample_size_saving, screening
 from app.cohort.learn.combat import WARNING
 from app.cohort.learn.comparison import (
+    FURTHEST,
     best_covariate_rival,
     compare,
     corrected_test,
@@ -192,9 +193,8 @@ def gain(evaluation: Evaluation, draws: Ints) -> dict[str, Any]:
         other = nobody
     differences = differences_by_fold("auroc", headline, other, labels, splits, cutoff)
     tested = corrected_test(differences, test_share_of(splits))
-    interval = wider_of(found["interval"], tested)
-    if interval is not None and tested is not None:
-        interval = [max(interval[0], -1.0), min(interval[1], 1.0)]
+    furthest = FURTHEST["auroc"]
+    interval = wider_of(found["interval"], tested, (-furthest, furthest))
     return {
         "auroc": found["difference"],
         "auroc_interval": interval,
