@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from app.cohort.learn.gate import NOT_JUDGED
 from app.core.wording import counted
 from app.models.earned import LARGEST_P
 
@@ -39,7 +40,8 @@ def flags_of(figures: dict[str, Any]) -> list[str]:
     """What a reader must see first, in sentences."""
     found = []
     interval = figures["gain_over_covariates"]["auroc_interval"]
-    if interval is None or interval[0] <= 0.0:
+    judged = not str(figures["gain_over_covariates"]["rival"]).startswith(NOT_JUDGED)
+    if judged and (interval is None or interval[0] <= 0.0):
         found.append(
             "No gain over the best covariate-only rival was shown: the responder model's gain in "
             "AUROC has a 95 % interval that includes 0. Individual numbers come from the responder "
@@ -64,6 +66,10 @@ def flags_of(figures: dict[str, Any]) -> list[str]:
             _not_shown(figures["permutation"], "labels", "responder label")
             + " A bundle of this model shows no individual number outside research mode."
         )
+    found += [
+        f"{text} A bundle of this model shows no individual number outside research mode."
+        for text in figures["withheld"]
+    ]
     change = (figures["continuous"] or {}).get("permutation")
     if change and change["p_value"] > LARGEST_P:
         found.append(_not_shown(change, "outcomes", "continuous outcome"))

@@ -140,6 +140,13 @@ def responder_lines(figures: Figures) -> list[str]:
             f"{spread(gain['auroc'], gain['auroc_interval'], '+.2f')}"
             + (": no gain is shown." if low <= 0 else ".")
         )
+    elif gain["auroc"] is None:
+        lines.append(f"Gain in AUROC over covariates: {gain['rival']}.")
+    if added := figures.get("fitted_for_gate"):
+        lines.append(
+            f"Judged though not in the plan, as an individual number must be better than "
+            f"covariates alone: {', '.join(added)}. This is no deviation."
+        )
     test = figures["permutation"]
     if test:
         lines.append(f"Permutation p = {test['p_value']:.3f} ({test['words']}).")

@@ -281,6 +281,13 @@ def test_that_a_gain_without_any_association_earns_nothing_and_a_small_p_alone_n
     assert "includes 0" in unearned_reason((-0.01, 0.2), 0.001)
 
 
+def test_that_what_the_evaluation_found_against_a_model_withholds_whatever_its_gain() -> None:
+    found = unearned_reason((0.01, 0.2), None, "The planned test was impossible.")
+    assert "The planned test was impossible. So the model shows no individual number" in found
+    assert "covariates were known" in unearned_reason(None, None, "covariates were known.")
+    assert "includes 0" in unearned_reason((-0.01, 0.2), None, "The planned test was impossible.")
+
+
 def test_that_strong_motion_is_not_told_as_missing_coverage(bundle_dir: Path) -> None:
     scan, finding = mini_scan(), Finding(
         "scan.too_few_good_frames", Severity.WARNING, "Only 9 of 57 frames are good.", "Repeat it."
