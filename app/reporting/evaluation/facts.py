@@ -126,7 +126,7 @@ class Permutation:
 
     p: float
     repeats: int
-    scheme: str  # "within arm and site"
+    scheme: str  # "within arm, site and fold"
     observed: float
     null: Floats  # (repeat,) the statistic under shuffled labels; empty where not kept
     statistic: str

@@ -60,7 +60,7 @@ def test_that_everything_of_the_plan_is_there(found):
     assert set(record["secondary_definitions"]) == {"VAS fall >= 50 %", "VAS < 4"}
     assert record["continuous"]["adjusted_for_baseline"]
     assert record["permutation"]["words"] == "tests any association, confounds included"
-    assert record["permutation"]["within"] == "arm and site"
+    assert record["permutation"]["within"] == "arm, site and fold"
     assert record["sample_size"]["statement"] == "prognostic only, saving not estimable"
     assert set(record["by_sex"]) == {"F", "M"}
     assert set(record["leave_one_site_out"]) == set(record["models"])
@@ -307,6 +307,8 @@ def test_that_harmonised_cohorts_say_what_they_cannot_do(tmp_path):
     reasons = " ".join(one["reason"] + one["done"] for one in figures["deviations"])
     assert "cannot serve one participant from a new scanner" in reasons
     assert "not applied to covariates" in reasons
+    planned = [one["planned"] for one in figures["deviations"]]
+    assert planned == ["true", "combat"]  # what the plan says, in its own words
     assert figures["leave_one_site_out"] == {}
     assert figures["models"]["pearson-logistic"]["auroc"] > 0.6
 
