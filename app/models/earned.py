@@ -56,7 +56,7 @@ def _not_associated(permutation_p: float | None) -> str:
     if permutation_p is None or permutation_p <= LARGEST_P:
         return ""
     return (
-        f"Withheld: permuted labels did as well as the true ones (metrics.permutation.p_value "
-        f"{permutation_p:.2g}, above {LARGEST_P:g}), so no association was shown and the model "
-        "shows no individual number. A larger test that shows one would lift this"
+        f"Withheld: the permutation test of the labels (metrics.permutation.p_value "
+        f"{permutation_p:.2g}) did not reach {LARGEST_P:g}, so no association was shown and "
+        "the model shows no individual number. A larger test that shows one would lift this"
     )

@@ -33,6 +33,7 @@ from app.cohort.learn.gate import (
 )
 from app.cohort.learn.learning_curve import learning_curve
 from app.cohort.learn.permutation import (
+    LABEL_FIXED,
     PermutationResult,
     change_figures,
     permutation_figures,
@@ -224,9 +225,14 @@ def _permutation(
         except AppError as error:
             if error.code != "cohort.permutation":
                 raise
-            planned = str(protocol.permutations)
-            return None, [Deviation("protocol.permutations", planned, "none", error.message)]
+            return None, [_not_permuted(protocol.permutations, "none", error.message)]
+    if found.p_value is None:
+        return found, [_not_permuted(protocol.permutations, "of the change alone", LABEL_FIXED)]
     return found, []
+
+
+def _not_permuted(planned: int, done: str, reason: str) -> Deviation:
+    return Deviation("protocol.permutations", str(planned), done, reason)
 
 
 def _harmonised(evaluation: Evaluation) -> list[Deviation]:

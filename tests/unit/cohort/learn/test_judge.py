@@ -17,9 +17,8 @@ from app.cohort.learn.gate import gate_rivals, site_alone, withheld_reasons
 from app.cohort.learn.judge import judged
 from app.cohort.learn.learning_curve import learning_curve, subsample
 from app.cohort.learn.permutation import permutation_test
-from app.cohort.learn.primary_words import responder_lines
+from app.cohort.learn.primary_words import continuous_lines, responder_lines
 from app.cohort.learn.result_folder import ResultFolder
-from app.cohort.learn.splits import splits_of
 from app.cohort.learn.tables import as_tsv, write_evaluation
 from app.core.errors import AppError, CancelledError
 from app.core.progress import Progress
@@ -71,7 +70,14 @@ def test_that_everything_of_the_plan_is_there(found):
     # a rival below one half counts as one half, and the interval is no narrower than either
     rival = max(0.5, record["models"][gain["rival"]]["auroc"])
     assert gain["auroc"] == pytest.approx(record["models"]["pearson-logistic"]["auroc"] - rival)
-    narrow = record["comparisons"][gain["rival"]]["auroc"]["interval"]
+    compared = record["comparisons"][gain["rival"]]["auroc"]
+    narrow, test = compared["bootstrap_interval"], compared["corrected_test"]
+    assert compared["interval"] == [
+        max(-1.0, min(narrow[0], test["low"])), min(1.0, max(narrow[1], test["high"]))
+    ]  # fmt: skip
+    (row,) = [line.split("\t") for line in (folder / "comparisons.tsv").read_text().splitlines()
+              if line.startswith(f"pearson-logistic\t{gain['rival']}\tauroc\t")]  # fmt: skip
+    assert [float(cell) for cell in row[4:6]] == pytest.approx(compared["interval"], rel=1e-4)
     assert gain["auroc_interval"][0] <= gain["auroc"] <= gain["auroc_interval"][1]
     assert gain["auroc_interval"][1] - gain["auroc_interval"][0] > 0.5 * (narrow[1] - narrow[0])
     assert [row["cutoff"] for row in record["screening"]] == [0.1, 0.2, 0.3, 0.4, 0.5]
@@ -149,14 +155,28 @@ def test_that_what_cannot_be_exchanged_is_a_deviation(found):
     sites = [f"{'r' if label else 'n'}" for label in cohort.labels]
     people = tuple(replace(one, site=site) for one, site in zip(cohort.people, sites, strict=True))
     fixed = replace(evaluation, cohort=replace(cohort, people=people))
-    with pytest.raises(AppError, match="one class only"):
+    alone = tuple(replace(one, site=one.identifier) for one in cohort.people)
+    nobody = replace(cohort, people=alone)
+    with pytest.raises(AppError, match=r"one class only.*no two people"):
         permutation_test(
-            contenders[0], fixed.cohort, splits_of(fixed.cohort), ResultFolder(evaluation.folder),
+            contenders[0], nobody, evaluation.splits, ResultFolder(evaluation.folder),
             Progress(), permutations=3, seed=1,
         )  # fmt: skip
     figures = judged(fixed, contenders).figures
     assert figures["permutation"] is None
-    assert any(one["what"] == "protocol.permutations" for one in figures["deviations"])
+    (told,) = [one for one in figures["deviations"] if one["what"] == "protocol.permutations"]
+    assert told["done"] == "of the change alone"
+    assert any("Permutation of the label: not possible" in one for one in responder_lines(figures))
+    # the change is exchanged among people of one class all the same: those of one site and fold
+    change = figures["continuous"]["permutation"]
+    assert change["permutations"] == FAST["permutations"]
+    assert 1 / 26 <= change["p_value"] <= 1.0
+    low, high = change["permuted_range"]
+    assert low < high  # people did move
+    assert any(f"p = {change['p_value']:.3f}" in one for one in continuous_lines(figures))
+    neither = judged(replace(evaluation, cohort=nobody), contenders).figures
+    assert neither["continuous"]["permutation"] is None
+    assert any("not possible. No label can" in one for one in continuous_lines(neither))
     assert any("Site n has one class only" in text for text in figures["flags"])
     impossible, site = figures["withheld"]
     assert impossible.startswith("The permutation test that was planned was impossible")
