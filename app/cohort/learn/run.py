@@ -14,6 +14,7 @@ from app.cohort.learn.contenders import (
     needs_encoder,
 )
 from app.cohort.learn.evaluate import Evaluation, evaluate
+from app.cohort.learn.gate import gate_rivals
 from app.cohort.learn.judge import judged
 from app.cohort.learn.labelled import LabelledCohort, label_cohort, read_cohort
 from app.cohort.learn.plan import Plan
@@ -79,6 +80,7 @@ def learn(
     """Read, lock, label, evaluate, judge, write; goes on where an earlier run was stopped.
 
     Models that the cohort cannot feed are left out and told as deviations; the headline is not.
+    Covariate-only models that the plan leaves out are judged beside its own (`gate_rivals`).
     `then` holds the weights of stages that the caller lets follow.
 
     Raises
@@ -95,6 +97,7 @@ def learn(
         _refuse_parcels(cohort, atlas)
     workshop = workshop_of(cohort, atlas, request)
     contenders, cohort = contenders_of(cohort, workshop)
+    contenders += gate_rivals(contenders, workshop)
     progress.set_weights(_weights(contenders, plan) | dict(then or {}))
     found = evaluate(cohort, contenders, request.out, progress)
     found = judged(found, contenders, progress, control_arm=request.control_arm)
