@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from argparse import ArgumentParser, Namespace, _SubParsersAction
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -146,10 +147,21 @@ def run(arguments: Namespace, _window: Window | None) -> int:
     with StageLines() as lines:
         written = KINDS[arguments.kind](arguments, made, Progress(lines.show))
     print(RUO_LINE)
+    for line in _results(written):
+        print(line)
     for path in written:
         if path.name in ("report.pdf", "report.html", "metrics.tsv"):
             print(path)
     return DONE
+
+
+def _results(written: Sequence[Path]) -> list[str]:
+    """The answers on the first pages of the reports that were written."""
+    lines: list[str] = []
+    for path in written:
+        if path.name == "report.json":
+            lines += json.loads(path.read_text("utf-8"))["result"]
+    return lines
 
 
 def _data(folder: Path, plan: Path, table: Path | None) -> DataSet:
