@@ -155,8 +155,8 @@ def change_table(
         ("Model or baseline", *(name for name, _ in ways), *(f"within {n}" for n in names)),
         rows,
         "R² of the change beyond the score before treatment alone. Across: model and line on that "
-        "score trained on all people of one data set. Within: nested cross-validation. Intervals: "
-        "bootstrap over persons, the models held fixed.",
+        "score trained on all people of one data set; bootstrap over persons, the model held "
+        "fixed. Within: nested cross-validation; the wider of bootstrap and corrected test.",
         widths=(2.0, 1.3, 1.3, 1.3, 1.3),
     )
 
