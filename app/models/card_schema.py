@@ -353,8 +353,7 @@ def _figure_problems(card: CardFields) -> list[str]:
     if card.treatment.control_arm_modelled and card.treatment.comparator == "none":
         problems.append("treatment.comparator must be named where a control arm was modelled")
     for role in ("headline", "rival"):
-        name = getattr(card.protocol, role)
-        table = card.metrics.get(name)
+        table = card.metrics.get(name := getattr(card.protocol, role))
         if table is None:
             problems.append(f"protocol.{role} names {name}, which is no table of metrics")
         elif not isinstance(table.get("auroc"), float | int):
