@@ -146,6 +146,7 @@ def confound_checks(confounds: Figures) -> tuple[ConfoundCheck, ...]:
                 f"out of the prediction {one['model_auroc_without_it']:.2f}.",
             )
         )
+    found += _change_checks(confounds.get("change") or {})
     site = confounds["site"]
     if len(site["sites"]) > 1:
         p = site["label_by_site_p_value"]
@@ -183,6 +184,36 @@ def confound_checks(confounds: Figures) -> tuple[ConfoundCheck, ...]:
             )
         )
     return tuple(found)
+
+
+def _change_checks(change: Figures) -> list[ConfoundCheck]:
+    """Covariates beside the continuous outcome; records of before have none."""
+
+    def rho(value: float | None) -> str:
+        return "not possible" if value is None else f"{value:+.2f}"
+
+    found = [
+        ConfoundCheck(
+            f"{COVARIATE_WORDS.get(one['covariate'], one['covariate'])}, change",
+            f"change: rho {rho(one['correlation_with_change'])}; prediction: rho "
+            f"{rho(one['correlation_with_prediction'])}",
+            one["flagged"],
+            f"Prediction with change: rho {rho(one['prediction_with_change'])}, with this taken "
+            f"out of both {rho(one['prediction_with_change_without_it'])}.",
+        )
+        for one in change.get("covariates", ())
+    ]
+    by_site = change.get("change_by_site_p_value")
+    if by_site is not None:
+        found.append(
+            ConfoundCheck(
+                "site, change",
+                f"change by site: p = {by_site:.2g}",
+                change["site_flagged"],
+                "Kruskal and Wallis' test; marked where the prediction differs by site as well.",
+            )
+        )
+    return found
 
 
 def permutation_of(found: Figures | None) -> Permutation | None:

@@ -27,7 +27,7 @@ KEPT_SHARE = 0.5  # of a model's AUROC above 0.5 that must survive the adjustmen
 FEWEST = 10
 
 
-def _correlation(one: Floats, other: Floats) -> tuple[float | None, float | None]:
+def rank_correlation_of(one: Floats, other: Floats) -> tuple[float | None, float | None]:
     """Spearman's rho and p over people in whom both are known."""
     from scipy.stats import spearmanr
 
@@ -53,8 +53,8 @@ def covariate_check(
     area = float(auroc_of(filled[None], labels[None])[0])
     drawn = auroc_of(filled[draws], labels[draws])
     interval = interval_of(drawn)
-    rho, p = _correlation(values, scores)
-    adjusted = _without(scores, filled)
+    rho, p = rank_correlation_of(values, scores)
+    adjusted = without_covariate(scores, filled)
     left = float(auroc_of(adjusted[None], labels[None])[0])
     own = float(auroc_of(scores[None], labels[None])[0])
     strong = interval is not None and (interval[0] > 0.5 or interval[1] < 0.5)
@@ -71,7 +71,7 @@ def covariate_check(
     }
 
 
-def _without(scores: Floats, covariate: Floats) -> Floats:
+def without_covariate(scores: Floats, covariate: Floats) -> Floats:
     """Scores minus their regression on the covariate's rank and its square."""
     ranks = np.argsort(np.argsort(covariate)).astype(float)
     unit = (ranks - ranks.mean()) / (float(ranks.std()) or 1.0)
@@ -98,7 +98,7 @@ def site_check(cohort: LabelledCohort, scores: Floats, draws: Ints) -> dict[str,
         "sites_of_one_class": one_class,
         "label_by_site_p_value": p,
         "auroc_of_site_alone_in_sample": area,
-        "prediction_by_site_p_value": _kruskal(scores, place),
+        "prediction_by_site_p_value": site_differences(scores, place),
         "model_auroc_within_site": auroc_within(scores, labels, cohort.sites),
         "prediction_without_site_means": float(auroc_of((scores - own)[None], labels[None])[0]),
         "flagged": bool(one_class) or (p is not None and p < SIGNIFICANT),
@@ -208,7 +208,8 @@ def _chi_square(labels: Bools, place: np.ndarray) -> float | None:
     return float(chi2_contingency(table, correction=False).pvalue)
 
 
-def _kruskal(scores: Floats, place: np.ndarray) -> float | None:
+def site_differences(scores: Floats, place: np.ndarray) -> float | None:
+    """p of Kruskal and Wallis' test between sites; None where it cannot be computed."""
     from scipy.stats import kruskal
 
     groups = [scores[place == name] for name in np.unique(place) if (place == name).sum() >= 2]

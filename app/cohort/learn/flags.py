@@ -54,6 +54,15 @@ def flags_of(figures: dict[str, Any]) -> list[str]:
         for one in figures["confounds"]["covariates"]
         if one["flagged"]
     ]
+    change_checks = figures["confounds"].get("change") or {}
+    found += [
+        f"{one['covariate']} goes with the change (rho {one['correlation_with_change']:+.2f}) and "
+        "with its prediction."
+        for one in change_checks.get("covariates", [])
+        if one["flagged"]
+    ]
+    if change_checks.get("site_flagged"):
+        found.append("The change goes with the site, and so does its prediction.")
     site = figures["confounds"]["site"]
     found += [
         f"Site {name} has one class only: site and label cannot be told apart there."

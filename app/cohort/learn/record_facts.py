@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from app.cohort.learn.change_confounds import change_confounds
 from app.cohort.learn.confounds import (
     covariate_check,
     quality_connectivity,
@@ -108,4 +109,5 @@ def confounds_figures(evaluation: Evaluation, scores: Floats, draws: Ints) -> di
         "site": site_check(cohort, scores, draws),
         "site_predictability": site_predictability(cohort, cohort.plan.protocol.seed),
         "quality_connectivity": quality_connectivity(cohort),
+        "change": change_confounds(evaluation),
     }

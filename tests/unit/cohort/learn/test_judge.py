@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from app.cohort.experiments.record_parts import confound_checks
 from app.cohort.learn.bundle_card import metrics
 from app.cohort.learn.contenders import Workshop
 from app.cohort.learn.evaluate import evaluate
@@ -251,6 +252,17 @@ def test_that_age_that_carries_the_label_is_flagged_and_earns_nothing(tmp_path):
     figures = run(tmp_path, plan, made)[0].figures
     assert figures["permutation"]["p_value"] < 0.05  # an association, a confound's
     assert any("age_years ranks the label" in text for text in figures["flags"])
+    checks = {one["covariate"]: one for one in figures["confounds"]["change"]["covariates"]}
+    age = checks["age_years"]
+    assert age["flagged"]
+    assert age["correlation_with_change"] > 0.5
+    assert abs(age["prediction_with_change_without_it"]) < age["prediction_with_change"] - 0.2
+    assert not checks["baseline_pain"]["flagged"]
+    assert any(text.startswith("age_years goes with the change") for text in figures["flags"])
+    shown = [one.name for one in confound_checks(figures["confounds"])]
+    assert "age, change" in shown
+    assert "site, change" in shown
+    assert not figures["confounds"]["change"]["site_flagged"]  # sites were dealt in turn
     assert any(
         "No gain over the best covariate-only rival was shown" in t for t in figures["flags"]
     )
