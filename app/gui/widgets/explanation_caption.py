@@ -12,6 +12,7 @@ from app.core.explanation_wording import (
     limits_text,
     other_baseline_text,
 )
+from app.core.reference_wording import map_reference_text
 from app.gui.session import Session
 from app.gui.view_state import SERIES_OVERLAYS
 from app.gui.widgets.icons import StateSign
@@ -47,9 +48,11 @@ class ExplanationCaption(QWidget):
         if opened is not None and found is not None:
             prediction = opened.case.prediction
             limits = limits_text(prediction.model if prediction is not None else None)
-            words = f"{caption(found)} {limits}".strip()
+            overlay = self.session.display.overlay
+            told = map_reference_text(found, overlay, opened.baseline)
+            words = " ".join(filter(None, (caption(found), told, limits)))
             frames, signals = self.session.state.selection.frames, opened.case.signals
-            by_frame = self.session.display.overlay in SERIES_OVERLAYS
+            by_frame = overlay in SERIES_OVERLAYS
             if by_frame and frames and signals is not None:
                 words = f"{frames_text(found, signals, *frames)} {words}"
             if opened.baseline:
