@@ -18,6 +18,7 @@ from app.cli.command import (
     natural_number,
 )
 from app.cli.console import StageLines
+from app.cli.learn_arguments import tell_of_permutations
 from app.core.progress import Progress
 from app.core.wording import RUO_LINE
 
@@ -160,7 +161,9 @@ def _data(folder: Path, plan: Path, table: Path | None) -> DataSet:
         if not path.exists():
             raise UsageError(f"There is no file or folder {path}.", "Check the spelling.",
                              code="cli.no_file")  # fmt: skip
-    return DataSet(folder, table or find_table(folder), read_plan(plan))
+    found = read_plan(plan)
+    tell_of_permutations(found)
+    return DataSet(folder, table or find_table(folder), found)
 
 
 def _run_compare(arguments: Namespace, made: Run, progress: Progress) -> tuple[Path, ...]:

@@ -194,6 +194,22 @@ class OpenCase:
         """Marked variants of the number, never for a withheld case."""
         return None if self.withheld else self.case.sensitivity
 
+    @property
+    def networks(self) -> tuple[str, ...]:
+        """The network of each parcel, in atlas order; empty before there are series."""
+        return () if self.case.signals is None else self.case.signals.networks
+
+    def goes_on_from(self, before: OpenCase | None) -> bool:
+        """Whether both are one case, such as before and after a job that added to it."""
+        return before is not None and before.case.case_id == self.case.case_id
+
+    @property
+    def first_parcel(self) -> int | None:
+        """Where the selection begins: the strongest parcel of map (b), else the first."""
+        if self.attribution is not None:
+            return int(np.nanargmax(np.abs(self.attribution.scan.per_parcel)))
+        return 0 if self.case.signals is not None else None
+
     @cached_property
     def hatched(self) -> Bools | None:
         """(parcel,) where both methods disagree or the value is unstable; None unexplained."""
@@ -275,8 +291,7 @@ class OpenCase:
 
     def parcels_of(self, network: str) -> tuple[int, ...]:
         """0-based parcels of a network, in atlas order."""
-        networks = () if self.case.signals is None else self.case.signals.networks
-        return tuple(parcel for parcel, name in enumerate(networks) if name == network)
+        return tuple(parcel for parcel, name in enumerate(self.networks) if name == network)
 
     def parcel_at(self, mm: Point) -> int | None:
         """0-based parcel under a template point, None outside the atlas."""

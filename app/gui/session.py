@@ -11,7 +11,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from PySide6.QtCore import QObject, Signal
 
 from app.core import wording
@@ -79,6 +78,7 @@ class Session(QObject):
         self._volumes: ScanVolumes | None = None
         self.files: dict[str, Path] = {}  # SHA-256 of a map that a layer shows -> its file
         self._scan_sha256 = ""  # of what the history is about
+        self._begun = Selection()  # where the open case began, before anyone selected anything
 
     # the view state, by its parts -------------------------------------------
 
@@ -149,20 +149,21 @@ class Session(QObject):
         """Make a case the open one; the selection starts at its strongest parcel.
 
         More of the scan that is open already (its analysis goes on) keeps layers, edits and
-        history.
+        history; the same case (a job added to it) also keeps what the user has selected.
         """
-        self.case, self.preview = opened, None
+        before, self.case, self.preview = self.case, opened, None
+        goes_on = opened is not None and opened.goes_on_from(before)
+        if goes_on and self.state.selection != self._begun:
+            self._start(self._inside(self.state.selection))
+            return
         native = self.native_mm
         if opened is not None:
             view = opened.view
             if view.native_boldref is not None and view.native_affine is not None:
                 native = grid_centre_mm(view.native_boldref.shape, view.native_affine)
         self._start(Selection(crosshair_mm=_START_MM, native_mm=native))
-        if opened is not None and opened.attribution is not None:
-            strength = np.abs(opened.attribution.scan.per_parcel)
-            self.select_parcel(int(np.nanargmax(strength)))
-        elif opened is not None and opened.case.signals is not None:
-            self.select_parcel(0)
+        self.select_parcel(opened.first_parcel if opened is not None else None)
+        self._begun = self.state.selection
 
     def exchange_case(self, opened: OpenCase) -> None:
         """Show the open case otherwise, such as with edited frames; the state stays as it is."""
@@ -349,13 +350,14 @@ class Session(QObject):
 
     def restore(self, state: ViewState) -> None:
         """Show a saved state of what is open; the history starts anew from it."""
-        signals = self.case.case.signals if self.case is not None else None
-        networks = () if signals is None else signals.networks
-        inside = state.selection.within(networks, self.frame_count)
-        state = replace(state, selection=inside)
-        state = state.with_settings_of(self.state)
+        inside = self._inside(state.selection)
+        state = replace(state, selection=inside).with_settings_of(self.state)
         self.history.clear(state)
         self._show(state)
+
+    def _inside(self, selection: Selection) -> Selection:
+        networks = self.case.networks if self.case is not None else ()
+        return selection.within(networks, self.frame_count)
 
     def _go_to(self, state: ViewState) -> None:
         """What the history shows: the application's preferences stay as they are."""

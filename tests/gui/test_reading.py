@@ -152,8 +152,10 @@ def test_that_a_selection_waits_for_the_case_and_a_newer_case_replaces_an_older(
     qtbot.waitUntil(lambda: not motion._stale, timeout=10_000)
     assert len(motion._plots) == 6
     assert [cursor.value() for cursor in motion._marks.cursors] == [120] * 6
+    window.show_step("check")
+    qtbot.waitUntil(motion.isVisible, timeout=10_000)  # what is hidden is drawn when it is seen
     window.actions_.set_theme("light")
-    qtbot.waitUntil(lambda: not motion._dark, timeout=5000)
+    qtbot.waitUntil(lambda: not motion._dark, timeout=10_000)
     assert len(motion._plots) == 6
 
 

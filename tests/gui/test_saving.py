@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -132,6 +133,24 @@ def test_that_a_moved_case_is_asked_for_and_found(
     next(b for b in box.buttons() if b is not box.escapeButton()).click()
     assert window.session.case is not None
     assert window.session.state.review.censored == (10, 11)
+
+
+def test_that_a_stale_case_comes_back_with_its_selection(
+    window: MainWindow, case: Path, tmp_path: Path, qtbot: Any
+) -> None:
+    window.actions_.open_path(case)
+    change_view(window)
+    window.session.select_edge(77, 9)
+    chosen = window.session.state.selection
+    saved = window.saving.current(for_recovery=True)
+    assert saved.case is not None
+    window.close_case()
+    window.session.turns.on = True  # views draw a little later, as in the program
+    window.saving.show(replace(saved, case=replace(saved.case, sha256="0" * 64)))
+    qtbot.wait(600)
+    assert window.session.case is not None
+    assert window.session.case.stale
+    assert window.session.state.selection == chosen
 
 
 def test_that_a_newer_session_opens_and_asks_for_another_name(

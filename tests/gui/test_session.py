@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -50,6 +53,34 @@ def test_that_frames_stay_inside_the_scan(session: Session) -> None:
     assert session.frame == 235
     session.select_frame(-3)
     assert session.frame == 0
+
+
+def test_that_a_job_that_added_to_the_case_leaves_the_selection(
+    session: Session, case_folders: dict[str, Path]
+) -> None:
+    session.select_edge(77, 9)
+    session.select_frame(12)
+    session.select_frames(10, 14)
+    chosen = session.state.selection
+    session.show_case(OpenCase.read(case_folders["result"]))  # as read after a job
+    assert session.state.selection == chosen
+    assert session.case is not None
+    session.show_case(session.case.as_stale("The scan was changed"))
+    assert session.state.selection == chosen
+    session.show_case(OpenCase.read(case_folders["withheld"]))
+    assert (session.parcel, session.edge, session.frame) == (0, None, 0)
+
+
+def test_that_an_untouched_selection_goes_to_the_strongest_parcel_once_it_is_known(
+    session: Session,
+) -> None:
+    whole = session.case
+    assert whole is not None
+    session.show_case(None)
+    session.show_case(replace(whole, case=replace(whole.case, attribution=None)))
+    assert session.parcel == 0
+    session.show_case(whole)
+    assert session.parcel == whole.first_parcel != 0
 
 
 def test_that_an_unknown_display_setting_is_refused(session: Session) -> None:
