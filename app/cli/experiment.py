@@ -18,6 +18,7 @@ from app.cli.command import (
     natural_number,
 )
 from app.cli.console import StageLines
+from app.cli.learn_arguments import tell_of_permutations
 from app.core.progress import Progress
 from app.core.wording import RUO_LINE
 
@@ -46,19 +47,19 @@ def _new(kinds: _SubParsersAction[ArgumentParser], name: str, text: str) -> Argu
     return parser
 
 
-def _cohort(parser: ArgumentParser) -> None:
+def _cohort(parser: ArgumentParser, more: str = "") -> None:
     parser.add_argument("cohort", type=Path, metavar="COHORT",
                         help="prepared scans, made by `bids` or `prepare-cohort`")  # fmt: skip
     parser.add_argument("--plan", type=Path, required=True, metavar="FILE.toml",
                         help="analysis plan; it is locked before a label is read")  # fmt: skip
     parser.add_argument("--table", type=Path, metavar="FILE.tsv",
                         help="participants table (default: in COHORT or beside it)")  # fmt: skip
-    _models(parser)
+    _models(parser, more)
 
 
-def _models(parser: ArgumentParser) -> None:
-    parser.add_argument("--models", nargs="+", default=[], metavar="NAME",
-                        help="models, the headline first (default: those of the plan)")  # fmt: skip
+def _models(parser: ArgumentParser, more: str = "") -> None:
+    words = f"models, the headline first (default: those of the plan){more}"
+    parser.add_argument("--models", nargs="+", default=[], metavar="NAME", help=words)
     _encoder(parser)
 
 
@@ -69,7 +70,7 @@ def _encoder(parser: ArgumentParser) -> None:
 
 def _compare(kinds: _SubParsersAction[ArgumentParser]) -> None:
     parser = _new(kinds, "compare", "a model beside each rival on the same splits")
-    _cohort(parser)
+    _cohort(parser, "; the plan's headline and covariate-only rivals stay beside them")
     parser.add_argument("--all-rivals", action="store_true",
                         help="every rival that needs no training of networks")  # fmt: skip
     parser.add_argument("--deep", action="store_true",
@@ -160,7 +161,9 @@ def _data(folder: Path, plan: Path, table: Path | None) -> DataSet:
         if not path.exists():
             raise UsageError(f"There is no file or folder {path}.", "Check the spelling.",
                              code="cli.no_file")  # fmt: skip
-    return DataSet(folder, table or find_table(folder), read_plan(plan))
+    found = read_plan(plan)
+    tell_of_permutations(found)
+    return DataSet(folder, table or find_table(folder), found)
 
 
 def _run_compare(arguments: Namespace, made: Run, progress: Progress) -> tuple[Path, ...]:

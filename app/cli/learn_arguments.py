@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -175,15 +176,25 @@ def learn_request(arguments: Namespace, out: Path) -> LearnRequest:
         raise UsageError(
             f"There is no folder {arguments.cohort}.", "Check the spelling.", code="cli.no_file"
         )
+    plan = plan_of(arguments)
+    tell_of_permutations(plan)
     return LearnRequest(
         cohort=arguments.cohort,
         table=arguments.table or find_table(arguments.cohort),
-        plan=plan_of(arguments),
+        plan=plan,
         out=out,
         encoder=arguments.encoder,
         normalisation=arguments.normalisation,
         control_arm=arguments.control_arm,
     )
+
+
+def tell_of_permutations(plan: Plan) -> None:
+    """Say before anything is locked that the plan's permutations can show nothing."""
+    from app.cohort.learn.flags import too_few_permutations
+
+    if few := too_few_permutations(plan.protocol.permutations):
+        print(f"Note: {few}.", file=sys.stderr)
 
 
 def plan_of(arguments: Namespace) -> Plan:

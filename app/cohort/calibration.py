@@ -17,13 +17,21 @@ from app.models.card import Calibration
 
 Method = Literal["platt", "temperature"]
 
+NO_SPREAD = 1e-4  # of log-odds, relative to their size or to 1: rounding, not a ranking
+STEEPEST = 20.0  # slope; log-odds 0.05 apart are then 1 apart, an odds ratio of 2.7
+
 
 def fit_platt(log_odds: Floats, labels: Bools) -> Calibration:
     """Fit slope and intercept on out-of-fold log-odds.
 
     Platt's smoothed targets, (n+ + 1) / (n+ + 2) and 1 / (n- + 2), keep the slope finite when
-    the classes separate. A negative slope (ranking no better than chance) is set to 0: the
-    probability is then the base rate for everybody.
+    the classes separate. They do not keep it small: log-odds that differ by thousandths rank as
+    well as any, and a slope of hundreds fitted to them answers 1.000 to whomever the model tells
+    further apart. The likelihood is therefore maximised over slopes of 0 to `STEEPEST`: what is
+    implausible beforehand is held back, as Gelman et al. 2008 (Ann Appl Stat 2) do with a prior; a
+    bound leaves every fit inside it as it is. At 0 (ranking no better than chance, or log-odds
+    that are all but equal, `NO_SPREAD`) everybody gets the base rate; at `STEEPEST` the intercept
+    is fitted again.
 
     Parameters
     ----------
@@ -34,7 +42,10 @@ def fit_platt(log_odds: Floats, labels: Bools) -> Calibration:
     """
     positive, negative = int(labels.sum()), int((~labels).sum())
     target = np.where(labels, (positive + 1) / (positive + 2), 1 / (negative + 2))
-    spread = float(log_odds.std()) or 1.0
+    spread = float(log_odds.std())
+    rate = float(target.mean())
+    if spread <= NO_SPREAD * max(1.0, float(np.abs(log_odds).max())):
+        return Calibration(0.0, float(np.log(rate / (1 - rate))))
     design = np.stack([log_odds / spread, np.ones(len(log_odds))], axis=1)
     weights = np.array([1.0, 0.0])
     for _ in range(100):
@@ -46,9 +57,20 @@ def fit_platt(log_odds: Floats, labels: Bools) -> Calibration:
         if float(np.abs(step).max()) < 1e-10:
             break
     if weights[0] <= 0:
-        rate = float(target.mean())
         return Calibration(0.0, float(np.log(rate / (1 - rate))))
+    if weights[0] / spread > STEEPEST:
+        return Calibration(STEEPEST, _intercept(STEEPEST * log_odds, rate))
     return Calibration(float(weights[0] / spread), float(weights[1]))
+
+
+def _intercept(rows: Floats, rate: float) -> float:
+    """What is added to `rows` (log-odds) so that the mean probability is `rate`."""
+    middle = float(np.log(rate / (1 - rate)))
+    low, high = middle - float(rows.max()), middle - float(rows.min())
+    for _ in range(200):  # the mean probability rises with the intercept
+        half = 0.5 * (low + high)
+        low, high = (half, high) if float(sigmoid(rows + half).mean()) < rate else (low, half)
+    return 0.5 * (low + high)
 
 
 def fit_temperature(log_odds: Floats, labels: Bools) -> Calibration:
@@ -58,7 +80,8 @@ def fit_temperature(log_odds: Floats, labels: Bools) -> Calibration:
     halves: probability = sigmoid(log-odds / T + logit(base rate)), which for a base rate of one
     half is temperature scaling as published. The base rate is that of the people given. Platt's
     smoothed targets keep T above 0 when the classes separate; where the ranking is no better than
-    chance, T is infinite (slope 0) and everybody gets the base rate.
+    chance, T is infinite (slope 0) and everybody gets the base rate. The slope 1 / T is at most
+    `STEEPEST`, as in `fit_platt`.
 
     Parameters
     ----------
@@ -84,7 +107,7 @@ def fit_temperature(log_odds: Floats, labels: Bools) -> Calibration:
     for _ in range(200):  # the gradient rises with the slope: the loss is convex
         middle = 0.5 * (low + high)
         low, high = (middle, high) if gradient(middle) < 0.0 else (low, middle)
-    return Calibration(0.5 * (low + high) / spread, prior)
+    return Calibration(min(0.5 * (low + high) / spread, STEEPEST), prior)
 
 
 FITS: Mapping[Method, Callable[[Floats, Bools], Calibration]] = {

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from app.core.results import ConformalSet, Prediction
+from app.core.results import ConformalSet, Outcome, Prediction
 from app.core.wording import of_hundred, percent, shows_number
 
-NO_CONFORMAL_SET = "Conformal set: none; the model's card holds no calibration scores for one."
+NO_CONFORMAL_SET = (
+    "Second check (conformal set): none; the model's card holds no calibration scores for one."
+)
+# What a set leaves open, never a class that it names: a set of one class is no verdict either.
 _MEANINGS = {
-    "{R}": "this score is usual for responders only",
-    "{NR}": "this score is usual for non-responders only",
-    "{both}": "this score is usual for responders and for non-responders: it decides nothing",
-    "{}": "this score is unusual for responders and for non-responders",
+    "{R}": "compatible with a response, and unusual without one",
+    "{NR}": "compatible with no response, and unusual with one",
+    "{both}": "compatible with a response and with none: it tells nothing more",
+    "{}": "unusual with a response and without one: it tells nothing more",
 }
 
 
@@ -28,10 +31,17 @@ def conformal_text(prediction: Prediction) -> str:
     found = prediction.conformal
     if found is None:
         return NO_CONFORMAL_SET
-    name = set_name(found)
     low, high = (of_hundred(share).removesuffix(" of 100") for share in found.coverage_range)
     return (
-        f"Conformal set at {percent(found.level)}: {name} \N{EN DASH} {_MEANINGS[name]}. "
+        f"Second check (conformal set, {percent(found.level)} level): scores like this are "
+        f"{_MEANINGS[set_name(found)]}. {_no_verdict(prediction)} "
         f"{found.calibration_people} calibration participants in the smaller class allow a true "
         f"coverage of {low} to {high} of 100 (95 % range)."
     )
+
+
+def _no_verdict(prediction: Prediction) -> str:
+    """That the set decides nothing, whatever it holds, and what stands instead."""
+    if prediction.outcome is Outcome.INCONCLUSIVE:
+        return "Not a verdict: the answer stays inconclusive, as its interval says."
+    return "Not a verdict: it names no class for this participant."

@@ -77,6 +77,14 @@ def headed(title: str, baseline: str) -> str:
     return f"{title}, other baseline" if baseline else title
 
 
+def seed_text(title: str) -> str:
+    """What must be read above a seed map, such as "Seed: 31pv, left", beside an explanation."""
+    return (
+        f"Slices and surface show {title}: the Pearson correlation of each parcel's signal with "
+        "the seed's, not what the model relied on. The rest speaks of the other views."
+    )
+
+
 def other_baseline_text(name: str) -> str:
     """What must be read above maps that are not the answer's own."""
     return (

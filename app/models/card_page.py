@@ -9,7 +9,6 @@ from typing import Any
 from app.core import wording
 from app.models.card import Card
 from app.models.card_schema import GAIN_TABLE
-from app.models.earned import unearned_reason
 
 Line = tuple[str, str]  # name, value
 INTERVAL = "_interval"
@@ -61,7 +60,7 @@ def page_text(card: Card, width: int = 96) -> list[str]:
 
 def _limitations(card: Card) -> tuple[Line, ...]:
     lines = [(f"{number}", text) for number, text in enumerate(card.fields.model.limitations, 1)]
-    reason = unearned_reason(card.fields.gain_interval, card.fields.permutation_p)
+    reason = card.fields.unearned
     if reason:
         words = reason.removeprefix("Withheld: ")
         lines.insert(0, ("Shows no number", words[:1].upper() + words[1:]))

@@ -25,6 +25,7 @@ from app.models.card_text import (
     check_finite,
 )
 from app.models.conformal_set import ConformalFields
+from app.models.earned import GATE_TABLE, unearned_reason
 
 FORMAT = 2
 COVARIATES = ("age_years", "sex_female", "mean_fd_mm", "baseline_pain")
@@ -337,6 +338,12 @@ class CardFields(Part):
         """Of the permutation test over the whole loop; None where there was none."""
         value = self.metrics.get(PERMUTATION_TABLE, {}).get("p_value")
         return float(value) if isinstance(value, float | int) else None
+
+    @property
+    def unearned(self) -> str:
+        """Why the model may show nobody a number; "" if it may."""
+        withheld = self.metrics.get(GATE_TABLE, {}).get("withheld", "")
+        return unearned_reason(self.gain_interval, self.permutation_p, str(withheld))
 
 
 def _figure_problems(card: CardFields) -> list[str]:

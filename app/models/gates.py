@@ -29,7 +29,6 @@ from app.core.results import (
 from app.core.wording import limit_text, metric_value
 from app.models.card import Card, sha256_of_names
 from app.models.covariates import scan_covariates
-from app.models.earned import unearned_reason
 
 NOT_FOR_PEOPLE = "Withheld: no model trained on people is installed"
 TOO_FEW_GOOD_FRAMES = "scan.too_few_good_frames"  # a finding of the cleaning
@@ -102,7 +101,7 @@ def _purpose(card: Card, asked: Asked) -> Iterable[str]:
 
 def _earned(card: Card, _asked: Asked) -> Iterable[str]:
     """A bundle must earn the right to an individual number."""
-    reason = unearned_reason(card.fields.gain_interval, card.fields.permutation_p)
+    reason = card.fields.unearned
     if reason:
         yield reason
 

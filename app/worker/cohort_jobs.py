@@ -158,7 +158,8 @@ def cohort_learn(arguments: Mapping[str, Any], progress: Progress) -> dict[str, 
     table, model_id = Path(arguments["table"]), str(arguments["model_id"])
     if model_id:
         refuse_bundle(plan, plan.models.headline, model_id)
-    found = learn(LearnRequest(folder, table, plan, out), progress)
+    by_hand = tuple((str(one), str(visit)) for one, visit in arguments.get("by_hand", ()))
+    found = learn(LearnRequest(folder, table, plan, out, by_hand=by_hand), progress)
     command = shlex.join(["python3", "main.py", "evaluate", str(folder), "--table", str(table),
                           "--plan", str(arguments["plan"]), "--out", str(out)])  # fmt: skip
     written = report_of(found.evaluation, Run(out, command), "evaluation", progress)

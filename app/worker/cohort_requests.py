@@ -65,9 +65,19 @@ def cohort_group_job(out_dir: Path, keys: Sequence[str], group_by: str = "") -> 
 
 
 def cohort_learn_job(
-    out_dir: Path, keys: Sequence[str], *, plan: Path, table: Path, target: Path, model_id: str = ""
+    out_dir: Path,
+    keys: Sequence[str],
+    *,
+    plan: Path,
+    table: Path,
+    target: Path,
+    model_id: str = "",
+    by_hand: Sequence[tuple[str, str]] = (),
 ) -> Job:
-    """Judge a plan's models on rows, and train with an id; answers where the evaluation lies."""
+    """Judge a plan's models on rows, and train with an id; answers where the evaluation lies.
+
+    `by_hand` holds (participant, session) of the rows that the user excluded.
+    """
     arguments = {
         "out_dir": str(out_dir.absolute()),
         "keys": list(keys),
@@ -75,6 +85,7 @@ def cohort_learn_job(
         "table": str(table.absolute()),
         "target": str(target.absolute()),
         "model_id": model_id,
+        "by_hand": [list(one) for one in by_hand],
     }
     return Job("cohort_learn", arguments, new_job_id(), time_limit_s=RUN_LIMIT_S)
 

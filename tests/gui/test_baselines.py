@@ -120,6 +120,33 @@ def test_that_a_baseline_repaints_maps_tables_and_hatching_and_undo_brings_all_b
     assert slices.stage.content.paints[0] is painted
 
 
+def test_that_no_table_of_another_baseline_or_without_its_health_stays_open(
+    judged: MainWindow, qtbot: Any
+) -> None:
+    session, opened = judged.session, case_of(judged.session)
+    networks = view_of(judged, "explain", NetworksView, qtbot)
+    first = judged.exports.show_table(networks)
+    assert first is not None
+    own = first.table.rows
+    with qtbot.waitSignal(first.finished):
+        choose(judged, 2, qtbot)
+    second = judged.exports.show_table(networks)
+    assert second is not None
+    assert second.table.rows != own
+    assert WORDS in second.stamps
+    session.select_parcel(3)  # nothing of the table changes
+    assert second.isVisible()
+    with qtbot.waitSignal(second.finished):
+        session.history.stack.undo()
+        session.history.stack.undo()
+    bare = replace(opened, case=replace(opened.case, health=None))
+    session.exchange_case(bare)
+    third = judged.exports.show_table(networks)
+    assert third is not None
+    with qtbot.waitSignal(third.finished):
+        session.exchange_case(opened)  # health was computed meanwhile
+
+
 def case_unstable(session: Any) -> Any:
     health = session.drawn.health
     assert health is not None

@@ -73,7 +73,8 @@ def test_that_a_dropped_case_opens_at_the_prediction(
         "base rate 42",
         "44 %",
         "pre-registered",
-        "Conformal set at 90 %: {R}",
+        "conformal set, 90 % level",
+        "compatible with a response, and unusual without one. Not a verdict",
     ):
         assert words in text
     assert recent_files()[0] == case_folders["result"]

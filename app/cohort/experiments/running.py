@@ -21,7 +21,7 @@ from app.cohort.learn.evaluate import Evaluation, evaluate
 from app.cohort.learn.judge import judged
 from app.cohort.learn.labelled import LabelledCohort, label_cohort, read_cohort
 from app.cohort.learn.plan import Plan
-from app.cohort.learn.plan_lock import Deviation, lock_plan
+from app.cohort.learn.plan_lock import Deviation
 from app.cohort.learn.tables import write_evaluation as write_record
 from app.core.errors import AppError
 from app.core.progress import PartOfStage, Progress
@@ -65,10 +65,10 @@ def labelled(data: DataSet, out: Path, progress: Progress) -> LabelledCohort:
     Raises
     ------
     AppError
-        As `read_cohort`, `lock_plan` and `label_cohort`.
+        As `read_cohort`, `Cohort.lock` and `label_cohort`.
     """
     cohort = read_cohort(data.folder, data.table, data.plan, progress)
-    return label_cohort(cohort, lock_plan(data.plan, data.table, out))
+    return label_cohort(cohort, cohort.lock(data.plan, out))
 
 
 def with_choice(cohort: LabelledCohort, wanted: Sequence[str], reason: str) -> LabelledCohort:

@@ -20,6 +20,7 @@ from app.core.provenance import software_versions
 from app.core.wording import counted
 from app.models.card import FORMAT, Calibration, sha256_of_names
 from app.models.card_schema import FEWEST_AT_A_SITE
+from app.models.earned import GATE_TABLE
 from app.models.installed import WEIGHTS_FILE
 
 POOLED = "pooled sites"
@@ -159,6 +160,8 @@ def metrics(evaluation: Evaluation, rival: str) -> dict[str, Any]:
             "permutations": float(figures["permutation"]["permutations"]),
             "words": figures["permutation"]["words"],
         }
+    if figures["withheld"]:
+        found[GATE_TABLE] = {"withheld": " ".join(figures["withheld"])}
     if change := change_table(figures):
         found["continuous_outcome"] = change
     found["conformal"] = conformal_table(figures["conformal"])

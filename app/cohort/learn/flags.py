@@ -4,15 +4,44 @@ from __future__ import annotations
 
 from typing import Any
 
+from app.cohort.learn.gate import NOT_JUDGED
 from app.core.wording import counted
 from app.models.earned import LARGEST_P
+
+
+def too_few_permutations(permutations: int) -> str:
+    """That a plan's permutations can never reach `LARGEST_P`, in a sentence; "" where they can.
+
+    The smallest p of m permutations is 1 / (m + 1) (Phipson and Smyth 2010), so 19 are needed.
+    """
+    smallest = 1.0 / (permutations + 1)
+    if permutations == 0 or smallest <= LARGEST_P:
+        return ""
+    return (
+        f"Too few permutations to reach {LARGEST_P:g}: the smallest possible p of {permutations} "
+        f"is {smallest:.2g}. Plan {round(1 / LARGEST_P) - 1} at least, better 200"
+    )
+
+
+def _not_shown(test: dict[str, Any], what: str, outcome: str) -> str:
+    """Why the permutation test shows no association."""
+    count, p = int(test["permutations"]), float(test["p_value"])
+    few = too_few_permutations(count)
+    if few:
+        return f"{few}: no association with the {outcome} could be shown."
+    reached = round(p * (count + 1)) - 1
+    return (
+        f"{reached} of {count} times permuted {what} do as well (p = {p:.2g}): no association with "
+        f"the {outcome} was shown."
+    )
 
 
 def flags_of(figures: dict[str, Any]) -> list[str]:
     """What a reader must see first, in sentences."""
     found = []
     interval = figures["gain_over_covariates"]["auroc_interval"]
-    if interval is None or interval[0] <= 0.0:
+    judged = not str(figures["gain_over_covariates"]["rival"]).startswith(NOT_JUDGED)
+    if judged and (interval is None or interval[0] <= 0.0):
         found.append(
             "No gain over the best covariate-only rival was shown: the responder model's gain in "
             "AUROC has a 95 % interval that includes 0. Individual numbers come from the responder "
@@ -34,14 +63,16 @@ def flags_of(figures: dict[str, Any]) -> list[str]:
         found.append("The label goes with the site.")
     if figures["permutation"] and figures["permutation"]["p_value"] > LARGEST_P:
         found.append(
-            "Permuted labels do as well: no association with the responder label was shown. A "
-            "bundle of this model shows no individual number outside research mode."
+            _not_shown(figures["permutation"], "labels", "responder label")
+            + " A bundle of this model shows no individual number outside research mode."
         )
+    found += [
+        f"{text} A bundle of this model shows no individual number outside research mode."
+        for text in figures["withheld"]
+    ]
     change = (figures["continuous"] or {}).get("permutation")
     if change and change["p_value"] > LARGEST_P:
-        found.append(
-            "Permuted outcomes do as well: no association with the continuous outcome was shown."
-        )
+        found.append(_not_shown(change, "outcomes", "continuous outcome"))
     if figures["deviations"]:
         count = len(figures["deviations"])
         found.append(

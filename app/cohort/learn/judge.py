@@ -9,18 +9,11 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
-import numpy as np
-
 from app.cohort.learn.clinical import decision_curve, sample_size_saving, screening
 from app.cohort.learn.combat import WARNING
 from app.cohort.learn.comparison import (
     best_covariate_rival,
     compare,
-    corrected_test,
-    differences_by_fold,
-    paired_difference,
-    test_share_of,
-    wider_of,
 )
 from app.cohort.learn.conformal import conformal_figures
 from app.cohort.learn.confounds import subgroup_figures
@@ -28,10 +21,19 @@ from app.cohort.learn.contender import Contender
 from app.cohort.learn.continuous_figures import continuous_figures
 from app.cohort.learn.curves import calibration_bins, histogram, roc_points
 from app.cohort.learn.evaluate import Evaluation
-from app.cohort.learn.figures import Scores, draws_of, figures_of, value_of
+from app.cohort.learn.figures import draws_of, figures_of
 from app.cohort.learn.flags import flags_of
+from app.cohort.learn.gate import (
+    NO_COVARIATE,
+    NOT_JUDGED,
+    fitted_for_gate,
+    gained,
+    unjudged_covariates,
+    withheld_reasons,
+)
 from app.cohort.learn.learning_curve import learning_curve
 from app.cohort.learn.permutation import (
+    LABEL_FIXED,
     PermutationResult,
     change_figures,
     permutation_figures,
@@ -53,7 +55,6 @@ from app.core.progress import Progress
 from app.core.provenance import software_versions
 
 FORMAT = 1
-NULL_AUROC = 0.5
 SIMULATED = "SIMULATED people: nothing here says anything about a person"
 RESEARCH_USE = "Research use only - not for treatment decisions"
 
@@ -113,6 +114,7 @@ def judged(
                 if name != headline.id
             },
             "gain_over_covariates": gain(evaluation, draws),
+            "fitted_for_gate": fitted_for_gate(evaluation),
             "secondary_definitions": secondary_figures(evaluation, draws),
             "continuous": continuous_figures(evaluation, draws),
             "by_site": subgroup_figures(
@@ -166,6 +168,7 @@ def judged(
                       "the headline takes minutes a fit; plan a linear rival for it")
         )  # fmt: skip
     figures["deviations"] = [asdict(one) for one in deviations]
+    figures["withheld"] = withheld_reasons(evaluation, figures, draws)
     figures["flags"] = flags_of(figures)
     figures["versions"] = software_versions()
     figures["timing_s"] = {name: one.seconds for name, one in evaluation.models.items()}
@@ -176,28 +179,26 @@ def gain(evaluation: Evaluation, draws: Ints) -> dict[str, Any]:
     """AUROC gained over the best covariate-only rival, on the same people and folds.
 
     A rival below 0.5 counts as 0.5: whoever does worse than ranking nobody is no measure. Where no
-    covariate was known the gain is over 0.5; ``rival`` says so. The interval is the wider of two on
-    either side: persons resampled, which holds the models fixed, and the corrected repeated-CV
-    test, which holds how they vary with their training people.
+    covariate was known the gain is over 0.5; ``rival`` says so. Where one was known that no rival
+    looked at, there is no gain to speak of, and a bundle earns nothing.
+
+    The interval is the wider of two on either side: persons resampled, which holds the models
+    fixed, and the corrected repeated-CV test, which holds how they vary with their training people.
     """
-    headline, labels = evaluation.headline, evaluation.cohort.labels
-    splits, cutoff = evaluation.splits, evaluation.cohort.plan.protocol.cutoff
-    constant = np.zeros_like(headline.scores.log_odds)
-    nobody = replace(headline, scores=Scores(constant, np.full_like(constant, NULL_AUROC), None))
-    rival = best_covariate_rival(evaluation)
-    other = nobody if rival is None or rival == headline.id else evaluation.models[rival]
-    found = paired_difference("auroc", headline, other, labels, draws, cutoff, least=NULL_AUROC)
-    if not value_of("auroc", other.scores, labels, cutoff) >= NULL_AUROC:
-        other = nobody
-    differences = differences_by_fold("auroc", headline, other, labels, splits, cutoff)
-    tested = corrected_test(differences, test_share_of(splits))
-    interval = wider_of(found["interval"], tested)
-    if interval is not None and tested is not None:
-        interval = [max(interval[0], -1.0), min(interval[1], 1.0)]
+    if unjudged := unjudged_covariates(evaluation):
+        return {
+            "auroc": None,
+            "auroc_interval": None,
+            "rival": f"{NOT_JUDGED}: {', '.join(unjudged)}",
+            "method": "not judged",
+        }
+    headline, rival = evaluation.headline, best_covariate_rival(evaluation)
+    other = None if rival is None or rival == headline.id else evaluation.models[rival]
+    difference, interval = gained(evaluation, other, draws)
     return {
-        "auroc": found["difference"],
+        "auroc": difference,
         "auroc_interval": interval,
-        "rival": rival or "none: no covariate was known",
+        "rival": rival or NO_COVARIATE,
         "method": "wider of a bootstrap over persons and the corrected repeated-CV test",
     }
 
@@ -224,9 +225,14 @@ def _permutation(
         except AppError as error:
             if error.code != "cohort.permutation":
                 raise
-            planned = str(protocol.permutations)
-            return None, [Deviation("protocol.permutations", planned, "none", error.message)]
+            return None, [_not_permuted(protocol.permutations, "none", error.message)]
+    if found.p_value is None:
+        return found, [_not_permuted(protocol.permutations, "of the change alone", LABEL_FIXED)]
     return found, []
+
+
+def _not_permuted(planned: int, done: str, reason: str) -> Deviation:
+    return Deviation("protocol.permutations", str(planned), done, reason)
 
 
 def _harmonised(evaluation: Evaluation) -> list[Deviation]:

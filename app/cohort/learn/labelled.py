@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import numpy as np
 
 from app.cohort.learn.continuous import known_rows
 from app.cohort.learn.definition import Definition, Outcome
+from app.cohort.learn.lock_people import TakingPart
 from app.cohort.learn.participants_table import (
     ParticipantsTable,
     number,
@@ -21,7 +22,7 @@ from app.cohort.learn.participants_table import (
     values_of,
 )
 from app.cohort.learn.plan import Plan
-from app.cohort.learn.plan_lock import Deviation, LockedPlan
+from app.cohort.learn.plan_lock import Deviation, LockedPlan, lock_plan
 from app.cohort.learn.refusals import (
     refuse_arms,
     refuse_definitions,
@@ -38,6 +39,7 @@ from app.models.covariates import NAMES as COVARIATES
 from app.models.covariates import covariate_values
 
 ONE_SITE = "one site"
+BY_HAND, NO_SCAN = "excluded by hand", "no prepared scan"
 KNOWN_SHARE, FEWEST_KNOWN = 0.8, 10  # people whose change is known, for it to be analysed
 
 
@@ -91,6 +93,14 @@ class Cohort:
 
     def __len__(self) -> int:
         return len(self.people)
+
+    def lock(self, plan: Plan, folder: Path) -> LockedPlan:
+        """Lock the plan with who is to take part, as `lock_plan`."""
+        people = TakingPart(
+            tuple((one.identifier, one.scan.session) for one in self.people),
+            {one.identifier: one.reason for one in self.excluded},
+        )
+        return lock_plan(plan, self.table, folder, people)
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,9 +210,16 @@ class LabelledCohort:
 
 
 def read_cohort(
-    folder: Path, table_path: Path, plan: Plan, progress: Progress | None = None
+    folder: Path,
+    table_path: Path,
+    plan: Plan,
+    progress: Progress | None = None,
+    *,
+    by_hand: Collection[tuple[str, str]] = (),
 ) -> Cohort:
     """People of a folder of prepared scans and their table; no outcome is read.
+
+    `by_hand` holds (participant, session) of visits that somebody chose to leave out.
 
     Raises
     ------
@@ -235,8 +252,11 @@ def read_cohort(
         else:
             people.append(_person(scan, row, table, plan))
     scanned = {_scan_key(scan, session_column) for scan in scans}
+    chosen = {(person, session if session_column else "") for person, session in by_hand}
     excluded += [
-        Excluded(key[0], "no prepared scan") for key in sorted(wanted) if key not in scanned
+        Excluded(key[0], BY_HAND if key in chosen else NO_SCAN)
+        for key in sorted(wanted)
+        if key not in scanned
     ]
     if not people:
         raise AppError(

@@ -35,15 +35,17 @@ from app.core.provenance import record_sha256
 WORDS = "tests any association, confounds included"
 AUROC, R_SQUARED, R_OF_LOG_ODDS = "auroc", "r_squared", "r"
 KEEP_EVERY_S = 20.0
+LABEL_FIXED = "No label can be exchanged within arm, site and fold: each has one class only."
+CHANGE_FIXED = " Nor can a change: no two people with one share an arm, a site and a fold."
 
 
 @dataclass(frozen=True, slots=True)
 class PermutationResult:
-    """AUROC of one repeat beside those of permuted labels."""
+    """AUROC of one repeat beside those of permuted labels, where labels can be permuted."""
 
-    auroc: float
-    permuted: Floats  # (permutation,)
-    p_value: float  # (b + 1) / (m + 1), Phipson and Smyth 2010
+    auroc: float | None  # None: no stratum holds both classes
+    permuted: Floats  # (permutation,); (0,) where labels cannot be permuted
+    p_value: float | None  # (b + 1) / (m + 1), Phipson and Smyth 2010
     exchangeable: int  # people in strata that hold both classes: the others can never move
     change: ChangePermutation | None = None  # of the continuous outcome, where there is one
 
@@ -111,6 +113,25 @@ def exchangeable(labels: Bools, strata: Sequence[str]) -> int:
     )
 
 
+def movable_change(cohort: LabelledCohort, strata: Sequence[str]) -> int:
+    """How many rows lie in strata where the improvement can be exchanged: two people or more.
+
+    Only people whose improvement is known count; 0 where no improvement is.
+    """
+    inputs = Inputs.of(cohort)
+    if inputs.improvement is None:
+        return 0
+    known, place = known_rows(inputs.improvement, inputs.baseline), np.asarray(strata)
+    names = np.asarray(cohort.identifiers)
+    return int(
+        sum(
+            (known & (place == one)).sum()
+            for one in np.unique(place)
+            if len(np.unique(names[known & (place == one)])) > 1
+        )
+    )
+
+
 def permutation_test(
     contender: Contender,
     cohort: LabelledCohort,
@@ -123,31 +144,38 @@ def permutation_test(
 ) -> PermutationResult:
     """One repeat of the whole loop on `permutations` exchanges; resumed where it was stopped.
 
+    Where no label can move (each arm, site and fold has one class) but improvements can, the
+    continuous outcome alone is tested.
+
     Calibration by the inner folds is left out: it cannot change an AUROC.
 
     Raises
     ------
     AppError
-        ``cohort.permutation`` when no two people can be exchanged.
+        ``cohort.permutation`` when neither outcome can be exchanged.
     """
     strata = strata_of(cohort, splits)
     movable = exchangeable(cohort.labels, strata)
-    if movable == 0:
+    change_moves = movable_change(cohort, strata) > 0
+    if movable == 0 and not change_moves:
         raise AppError(
-            "No label can be exchanged within arm, site and fold: each has one class only.",
+            LABEL_FIXED + CHANGE_FIXED,
             "Arm or site carries the label, or there are too few people.",
             code="cohort.permutation",
         )
     inputs = Inputs.of(cohort)
     loop = _Loop.of(contender, inputs, splits, progress)
+    tested = tuple(
+        name for name in loop.figures if (movable > 0 if name == AUROC else change_moves)
+    )
     key = ["within folds", cohort.sha256(), splits.sha256, contender.identity, seed]
     path = result.private / "permutations" / f"{contender.id}-{record_sha256(key)[:16]}.npz"
-    found = {name: np.full(permutations, np.nan) for name in loop.figures}
+    found = {name: np.full(permutations, np.nan) for name in tested}
     known = result.read_arrays(path) or {}
     for name in found:
         there = known.get(name, np.empty(0))[:permutations]
         found[name][: len(there)] = there
-    true = loop.asked(np.arange(len(cohort)), loop.figures)
+    true = loop.asked(np.arange(len(cohort)), tested)
     kept = time.monotonic()
     missing = ~np.all([np.isfinite(one) for one in found.values()], axis=0)
     for number in np.flatnonzero(missing):
@@ -161,14 +189,14 @@ def permutation_test(
             kept = time.monotonic()
         progress.step((number + 1) / permutations, f"permutation {number + 1} of {permutations}")
     result.write_arrays(path, found)
-    change = next((name for name in loop.figures if name != AUROC), None)
-    auroc = found[AUROC]
-    return PermutationResult(
-        true[AUROC], auroc, p_value(true[AUROC], auroc), movable,
-        None if change is None else ChangePermutation(
-            change, true[change], found[change], p_value(true[change], found[change])
-        ),
+    change = next((name for name in tested if name != AUROC), None)
+    told = None if change is None else ChangePermutation(
+        change, true[change], found[change], p_value(true[change], found[change])
     )  # fmt: skip
+    if AUROC not in tested:
+        return PermutationResult(None, np.empty(0), None, movable, told)
+    auroc = found[AUROC]
+    return PermutationResult(true[AUROC], auroc, p_value(true[AUROC], auroc), movable, told)
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,8 +312,10 @@ def _correlation(one: Floats, other: Floats) -> float:
     return float((x * y).sum() / size) if size > 1e-12 else 0.0
 
 
-def permutation_figures(found: PermutationResult) -> dict[str, Any]:
-    """What may be shown of the labels' test."""
+def permutation_figures(found: PermutationResult) -> dict[str, Any] | None:
+    """What may be shown of the labels' test; None where labels could not be permuted."""
+    if found.p_value is None:
+        return None
     low, high = np.percentile(found.permuted, [2.5, 97.5])
     return {
         "p_value": found.p_value,

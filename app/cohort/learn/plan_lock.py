@@ -13,9 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from app.cohort.learn.lock_people import WHAT, TakingPart, people_difference, record_people
 from app.cohort.learn.plan import Plan, parse_plan, plan_toml
 from app.core.errors import AppError
 from app.core.provenance import file_sha256
+from app.core.wording import counted
 from app.study.files import storage_errors, write_file
 
 LOCK_FILE = "plan.lock.json"
@@ -44,7 +46,9 @@ class LockedPlan:
     deviations: tuple[Deviation, ...] = ()
 
 
-def lock_plan(plan: Plan, table: Path, folder: Path) -> LockedPlan:
+def lock_plan(
+    plan: Plan, table: Path, folder: Path, people: TakingPart | None = None
+) -> LockedPlan:
     """Record the plan's hash; or recognise the record that is there.
 
     Parameters
@@ -55,6 +59,9 @@ def lock_plan(plan: Plan, table: Path, folder: Path) -> LockedPlan:
         The participants table; its hash is recorded, its content is not looked at.
     folder
         Result folder, made if absent.
+    people
+        Who is to take part: recorded with a new lock, compared with an earlier one. None where
+        nothing is analysed, as for a look at outcomes.
 
     Raises
     ------
@@ -67,14 +74,16 @@ def lock_plan(plan: Plan, table: Path, folder: Path) -> LockedPlan:
         folder.mkdir(parents=True, exist_ok=True)
     path, sha256, table_sha256 = folder / LOCK_FILE, plan.sha256, file_sha256(table)
     if path.exists():
-        return _recognised(plan, table_sha256, folder)
-    record = {
+        return _recognised(plan, table_sha256, folder, people)
+    record: dict[str, Any] = {
         "plan_sha256": sha256,
         "locked_utc": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "table_sha256": table_sha256,
         "primary_outcome": plan.primary,
         "plan": plan.model_dump(mode="json"),
     }
+    if people is not None:
+        record["participants"] = record_people(people, folder)
     with storage_errors():
         if not (folder / PLAN_FILE).exists():
             write_file(folder / PLAN_FILE, plan_toml(plan).encode())
@@ -85,12 +94,17 @@ def lock_plan(plan: Plan, table: Path, folder: Path) -> LockedPlan:
     return LockedPlan(plan, sha256, str(record["locked_utc"]), table_sha256, folder)
 
 
-def _recognised(plan: Plan, table_sha256: str, folder: Path) -> LockedPlan:
+def _recognised(
+    plan: Plan, table_sha256: str, folder: Path, people: TakingPart | None
+) -> LockedPlan:
     try:
         record: dict[str, Any] = json.loads((folder / LOCK_FILE).read_text(encoding="utf-8"))
         first = parse_plan(record["plan"])
         locked_utc = str(record["locked_utc"])
         recorded, table = str(record["plan_sha256"]), str(record["table_sha256"])
+        held = record.get("participants")
+        if held is not None:
+            int(held["count"]), str(held["noun"]), str(held["sha256"])
     except (OSError, ValueError, KeyError, TypeError, AppError) as error:
         raise AppError(
             "The record of the locked plan is damaged.",
@@ -109,7 +123,20 @@ def _recognised(plan: Plan, table_sha256: str, folder: Path) -> LockedPlan:
             Deviation("participants.tsv", f"SHA-256 {table[:12]}", f"SHA-256 {table_sha256[:12]}",
                       "the table was changed after the plan was locked")
         )  # fmt: skip
+    if people is not None:
+        found += _other_people(held, people, folder)
     return LockedPlan(plan, recorded, locked_utc, table, folder, tuple(found))
+
+
+def _other_people(held: dict[str, Any] | None, people: TakingPart, folder: Path) -> list[Deviation]:
+    if held is None:  # locked by a version that did not record it
+        return [
+            Deviation(WHAT, "not recorded", counted(len(people), people.noun),
+                      "the lock does not record who was there: that nobody left or came since "
+                      "cannot be shown")
+        ]  # fmt: skip
+    other = people_difference(held, people, folder)
+    return [] if other is None else [Deviation(WHAT, *other)]
 
 
 def _differences(first: Plan, now: Plan) -> list[Deviation]:

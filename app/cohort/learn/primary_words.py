@@ -13,6 +13,11 @@ from app.core.wording import counted
 Figures = Mapping[str, Any]
 CONTINUOUS, RESPONDER = "continuous", "responder"
 BASELINE_ONLY = "baseline-only"
+INTERVALS = (
+    "95 % intervals: bootstrap over persons, the models held fixed; of R² and of "
+    "differences between models, the wider of this and of the corrected repeated-CV test (cut at "
+    "what a figure can be), which counts that models vary with their training people"
+)
 
 
 def is_continuous(figures: Figures) -> bool:
@@ -60,6 +65,8 @@ def continuous_lines(figures: Figures) -> list[str]:
         lines.append(
             f"Permutation over the whole loop: p = {permuted['p_value']:.3f} ({permuted['words']})."
         )
+    elif why := not_permuted(figures):
+        lines.append(f"Permutation over the whole loop: not possible. {why}")
     lines += _over_covariates(found, beyond)
     return lines
 
@@ -133,7 +140,22 @@ def responder_lines(figures: Figures) -> list[str]:
             f"{spread(gain['auroc'], gain['auroc_interval'], '+.2f')}"
             + (": no gain is shown." if low <= 0 else ".")
         )
+    elif gain["auroc"] is None:
+        lines.append(f"Gain in AUROC over covariates: {gain['rival']}.")
+    if added := figures.get("fitted_for_gate"):
+        lines.append(
+            f"Judged though not in the plan, as an individual number must be better than "
+            f"covariates alone: {', '.join(added)}. This is no deviation."
+        )
     test = figures["permutation"]
     if test:
         lines.append(f"Permutation p = {test['p_value']:.3f} ({test['words']}).")
+    elif why := not_permuted(figures):
+        lines.append(f"Permutation of the label: not possible. {why}")
     return lines
+
+
+def not_permuted(figures: Figures) -> str:
+    """Why planned permutations were not made, in a sentence; "" where they were, or none was."""
+    told = [one for one in figures.get("deviations", ()) if one["what"] == "protocol.permutations"]
+    return str(told[0]["reason"]) if told else ""

@@ -14,10 +14,10 @@ from app.cohort.learn.contenders import (
     needs_encoder,
 )
 from app.cohort.learn.evaluate import Evaluation, evaluate
+from app.cohort.learn.gate import gate_rivals
 from app.cohort.learn.judge import judged
 from app.cohort.learn.labelled import LabelledCohort, label_cohort, read_cohort
 from app.cohort.learn.plan import Plan
-from app.cohort.learn.plan_lock import lock_plan
 from app.cohort.learn.tables import write_evaluation
 from app.connectome.atlases import Atlas
 from app.core.errors import AppError
@@ -38,6 +38,7 @@ class LearnRequest:
     encoder: str = "simulated-demo"
     normalisation: str | None = None  # of encoders that leave it open
     control_arm: str | None = None
+    by_hand: tuple[tuple[str, str], ...] = ()  # (participant, session) that somebody left out
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,7 @@ def learn(
     """Read, lock, label, evaluate, judge, write; goes on where an earlier run was stopped.
 
     Models that the cohort cannot feed are left out and told as deviations; the headline is not.
+    Covariate-only models that the plan leaves out are judged beside its own (`gate_rivals`).
     `then` holds the weights of stages that the caller lets follow.
 
     Raises
@@ -89,12 +91,13 @@ def learn(
     progress = progress or Progress()
     plan = request.plan
     with progress.stage("read"):
-        people = read_cohort(request.cohort, request.table, plan, progress)
-        cohort = label_cohort(people, lock_plan(plan, request.table, request.out))
+        people = read_cohort(request.cohort, request.table, plan, progress, by_hand=request.by_hand)
+        cohort = label_cohort(people, people.lock(plan, request.out))
         atlas = find_atlas(plan.recipe.atlas)
         _refuse_parcels(cohort, atlas)
     workshop = workshop_of(cohort, atlas, request)
     contenders, cohort = contenders_of(cohort, workshop)
+    contenders += gate_rivals(contenders, workshop)
     progress.set_weights(_weights(contenders, plan) | dict(then or {}))
     found = evaluate(cohort, contenders, request.out, progress)
     found = judged(found, contenders, progress, control_arm=request.control_arm)

@@ -44,7 +44,6 @@ from app.models.bundle import load_bundle
 from app.models.card import read_card
 from app.models.card_text import model_id_problem
 from app.models.device import torch_device
-from app.models.earned import unearned_reason
 from app.models.installed import CARD_FILE, STATISTICS_FILE, WEIGHTS_FILE
 from app.models.novelty_depths import IN_TIME, novelty_vector
 from app.models.refits import VALUES, WEIGHTS
@@ -130,9 +129,7 @@ def train_bundle(
     statistics |= {f"covariates.{key}": covariates[key] for key in ("mean", "weight", "bias")}
     with progress.stage("write"):
         folder = write_bundle(model, statistics, card_values(evaluation, made), out_dir, model_id)
-    fields = read_card(folder).fields
-    reason = unearned_reason(fields.gain_interval, fields.permutation_p)
-    return Trained(folder, model_id, not reason)
+    return Trained(folder, model_id, not read_card(folder).fields.unearned)
 
 
 def refuse_bundle(plan: Plan, headline: str, model_id: str) -> None:

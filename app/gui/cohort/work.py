@@ -116,10 +116,17 @@ class CohortWork(QObject):
             return
         self._plan = (plan, target)
         keys = [row.key for row in self.state.included() if row.finished]
-        table = self.state.bids_dir / "participants.tsv"
+        left_out = [self.state.rows[key] for key in sorted(self.state.excluded)
+                    if key in self.state.rows]  # fmt: skip
         self._start(
             cohort_learn_job(
-                self.state.out_dir, keys, plan=plan, table=table, target=target, model_id=model_id
+                self.state.out_dir,
+                keys,
+                plan=plan,
+                table=self.state.bids_dir / "participants.tsv",
+                target=target,
+                model_id=model_id,
+                by_hand=[(row.participant, row.session) for row in left_out],
             )
         )
 

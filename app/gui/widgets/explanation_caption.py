@@ -11,10 +11,13 @@ from app.core.explanation_wording import (
     frames_text,
     limits_text,
     other_baseline_text,
+    seed_text,
 )
 from app.gui.session import Session
 from app.gui.view_state import SERIES_OVERLAYS
 from app.gui.widgets.icons import StateSign
+from app.gui.widgets.layer_stack import is_seed, ruled_layer
+from app.gui.widgets.overlay import seed_title
 from app.gui.widgets.theme import font
 
 
@@ -35,7 +38,8 @@ class ExplanationCaption(QWidget):
         row.addWidget(self.sign, 0, Qt.AlignmentFlag.AlignTop)
         row.addWidget(self.words, 1)
         session.case_changed.connect(self.refresh)
-        session.display_changed.connect(self.refresh)
+        for signal in (session.display_changed, session.slices_changed, session.parcel_changed):
+            signal.connect(self.refresh)
         self.refresh()
 
     def refresh(self) -> None:
@@ -49,11 +53,24 @@ class ExplanationCaption(QWidget):
             limits = limits_text(prediction.model if prediction is not None else None)
             words = f"{caption(found)} {limits}".strip()
             frames, signals = self.session.state.selection.frames, opened.case.signals
-            by_frame = self.session.display.overlay in SERIES_OVERLAYS
+            seed = self._seed()
+            by_frame = not seed and self.session.display.overlay in SERIES_OVERLAYS
             if by_frame and frames and signals is not None:
                 words = f"{frames_text(found, signals, *frames)} {words}"
             if opened.baseline:
                 words = f"{other_baseline_text(opened.baseline)} {words}"
+            if seed:
+                words = f"{seed_text(seed)} {words}"
         self.words.setText(words)
         other = opened is not None and bool(opened.baseline)
         self.sign.setVisible(other or (found is not None and agrees_poorly(found)))
+
+    def _seed(self) -> str:
+        """Name of the seed map that slices and surface show; "" while they show another map."""
+        layer, display = ruled_layer(self.session), self.session.display
+        if layer is not None and is_seed(layer):
+            return layer.name
+        opened, parcel = self.session.case, self.session.parcel
+        if layer is None or display.overlay != "seed" or opened is None or parcel is None:
+            return ""
+        return seed_title(opened, parcel)

@@ -12,13 +12,16 @@ from app.core.results import ModelSummary
 from app.gui.widgets.theme import font, tokens
 
 _SIDE_PX = 12.0
+_LANE_PX = 20.0  # above the bars: mark and interval, which would hide one person's bar
+_LEAST_BAR_PX = 2.0  # one person among many is still seen
 
 
 class ScoreAxis(QWidget):
     """Draws one estimate; two of them side by side have the same scale and size.
 
     Held-out scores stand above the line for responders and below it for non-responders, so
-    that neither hides the other; the pattern tells them apart without colour.
+    that neither hides the other; the pattern tells them apart without colour. Mark and interval
+    have a lane of their own above them.
     """
 
     def __init__(
@@ -59,9 +62,11 @@ class ScoreAxis(QWidget):
         colours = tokens(self.palette())
         line = painter.fontMetrics().height()
         top, bottom = line + 4.0, self.height() - line - 6.0
-        middle = (top + bottom) / 2.0
+        bars = top + (_LANE_PX if self._histogram else 0.0)
+        middle = (bars + bottom) / 2.0
+        lane = top + _LANE_PX / 2.0 if self._histogram else middle
         if self._histogram:
-            self._paint_histogram(painter, top + 6, middle, bottom - 2)
+            self._paint_histogram(painter, bars, middle, bottom - 2)
         painter.setPen(QPen(QColor(colours.muted), 1))
         painter.drawLine(QPointF(self._x(0), middle), QPointF(self._x(1), middle))
         for percent in range(0, 101, 25):
@@ -74,7 +79,7 @@ class ScoreAxis(QWidget):
             painter.drawText(QPointF(left, self.height() - 3.0), text)
         painter.drawLine(QPointF(self._x(0), bottom), QPointF(self._x(1), bottom))
         self._paint_lines(painter, top, bottom)
-        self._paint_mark(painter, middle)
+        self._paint_mark(painter, lane)
         painter.end()
 
     def _paint_histogram(self, painter: QPainter, top: float, middle: float, bottom: float) -> None:
@@ -93,8 +98,8 @@ class ScoreAxis(QWidget):
         )
         for low, high, responders, others in rows:
             left, right = self._x(float(low)) + 0.5, self._x(float(high)) - 0.5
-            up = (middle - top) * float(responders) / highest
-            down = (bottom - middle) * float(others) / highest
+            up = _bar_px(middle - top, float(responders) / highest)
+            down = _bar_px(bottom - middle, float(others) / highest)
             painter.setPen(Qt.PenStyle.NoPen)
             painter.setBrush(_lifted(RESPONDER, self))
             painter.drawRect(QRectF(left, middle - up, right - left, up))
@@ -123,26 +128,26 @@ class ScoreAxis(QWidget):
             at = min(max(at, 0.0), self.width() - width)
             painter.drawText(QPointF(at, painter.fontMetrics().ascent() + 1.0), text)
 
-    def _paint_mark(self, painter: QPainter, middle: float) -> None:
+    def _paint_mark(self, painter: QPainter, lane: float) -> None:
         colours = tokens(self.palette())
         x = self._x(self._probability)
         for colour, extra in ((colours.surface, 2.5), (colours.accent, 0.0)):
             painter.setPen(QPen(QColor(colour), 2.5 + 2 * extra))
             if self._interval is not None:
                 low, high = (self._x(value) for value in self._interval)
-                painter.drawLine(QPointF(low, middle), QPointF(high, middle))
+                painter.drawLine(QPointF(low, lane), QPointF(high, lane))
                 for end in (low, high):
-                    painter.drawLine(QPointF(end, middle - 6), QPointF(end, middle + 6))
+                    painter.drawLine(QPointF(end, lane - 6), QPointF(end, lane + 6))
             size = 7.0 + extra
             painter.setPen(Qt.PenStyle.NoPen)
             painter.setBrush(QColor(colour))
             painter.drawPolygon(
                 QPolygonF(
                     [
-                        QPointF(x, middle - size),
-                        QPointF(x + size, middle),
-                        QPointF(x, middle + size),
-                        QPointF(x - size, middle),
+                        QPointF(x, lane - size),
+                        QPointF(x + size, lane),
+                        QPointF(x, lane + size),
+                        QPointF(x - size, lane),
                     ]
                 )
             )
@@ -191,6 +196,10 @@ class HistogramKey(QWidget):
                 continue
             x += 14 + metrics.horizontalAdvance(text) + 14
         painter.end()
+
+
+def _bar_px(room: float, share: float) -> float:
+    return max(room * share, _LEAST_BAR_PX) if share > 0.0 else 0.0
 
 
 def _lifted(rgb: tuple[int, int, int], widget: QWidget) -> QColor:

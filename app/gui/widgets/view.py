@@ -142,7 +142,7 @@ class View(QWidget):
         self._restyle_later.timeout.connect(self._restyle_if_changed)
         self._dark = self.tokens().dark
         self._stale = False
-        self._shown_case = ""
+        self._shown_case, self._shown_withheld = "", True
         self._baseline_later = QTimer(self)  # once the view has drawn it
         self._baseline_later.setSingleShot(True)
         self._baseline_later.timeout.connect(self._show_stamps)
@@ -332,12 +332,13 @@ class View(QWidget):
             return
         opened = self.session.case
         now = opened.case.case_id if opened is not None else ""
+        withheld = opened is None or opened.withheld
         self._stale = True
-        if now != self._shown_case:
-            # Nothing of another person stays in sight, not for a moment.
+        if now != self._shown_case or (withheld and not self._shown_withheld):
+            # Nothing of another person, or of a number that is gone, stays in sight for a moment.
             self._cover.raise_()
             self._cover.show()
-        self._shown_case = now
+        self._shown_case, self._shown_withheld = now, withheld
         self.session.turns.add(self, self._in_turns(), first=self.isVisible())
 
     def _in_turns(self) -> Iterator[None]:
@@ -355,7 +356,7 @@ class View(QWidget):
 
     @contextmanager
     def _for_picture(self) -> Iterator[None]:
-        self.session.turns.catch_up(self)
+        self.session.turns.finish(self)
         focused, self._focused = self._focused, False
         hidden = self.more.isHidden()
         self.more.hide()

@@ -131,6 +131,7 @@ def _side_by_side(
             "section All metrics.",
             facts.colours,
         ),
+        *([Text(f"{facts.intervals}.", "caption")] if facts.intervals else []),
     ]
 
 
@@ -177,6 +178,8 @@ def metrics(facts: EvaluationFacts) -> Section | None:
     if facts.responder is not None:
         own = [replace(one, difference=one.responder_difference) for one in facts.competitors]
         blocks += _side_by_side(facts, own, facts.responder.metric)
+    elif facts.intervals:
+        blocks.append(Text(f"{facts.intervals}.", "caption"))
     return Section("All metrics", tuple(blocks), flows=True)
 
 

@@ -147,3 +147,12 @@ def test_that_options_declare_the_customary_definitions_beforehand(tmp_path):
                            "--calibration", "temperature", "--scale", "NRS 0-100"))  # fmt: skip
     assert (other.primary, other.protocol.calibration) == ("responder", "temperature")
     assert other.responder.secondary == ["NRS fall >= 20 %", "NRS fall >= 50 %"]
+
+
+def test_that_a_plan_of_few_permutations_is_told_before_it_is_locked(tmp_path, capsys):
+    table = tmp_path / "participants.tsv"
+    for count, told in ((9, True), (19, False), (0, False)):
+        words = parsed(tmp_path, *GIVEN, "--permutations", count, "--table", table)
+        learn_request(words, tmp_path / "out")
+        assert ("Too few permutations to reach 0.05" in capsys.readouterr().err) is told
+    assert not (tmp_path / "out").exists()

@@ -15,7 +15,7 @@ from sklearn.metrics import (
     log_loss as sklearn_log_loss,
 )
 
-from app.cohort.calibration import calibrated, fit_platt, fit_temperature
+from app.cohort.calibration import STEEPEST, calibrated, fit_platt, fit_temperature
 from app.cohort.logistic import fit_dual_logistic
 from app.cohort.metrics import (
     auroc,
@@ -91,6 +91,51 @@ def test_that_platt_stays_finite_when_classes_separate_and_flat_when_ranking_is_
     assert 0 < separated.slope < 10
     wrong = fit_platt(np.array([-2.0, -1.0, 1.0, 2.0]), labels)
     np.testing.assert_allclose(calibrated(wrong, np.array([-9.0, 9.0])), 0.5)
+
+
+@pytest.mark.parametrize(("count", "positive"), [(30, 18), (33, 17), (47, 9)])
+@pytest.mark.parametrize("rounding", [0.0, 1e-15, 1e-7])
+def test_that_equal_log_odds_give_everybody_the_base_rate(count, positive, rounding):
+    labels = np.arange(count) < positive
+    equal = np.full(count, np.log(positive / (count - positive)))
+    fitted = fit_platt(equal + rounding * labels, labels)
+    assert fitted.slope == 0.0
+    target = np.where(labels, (positive + 1) / (positive + 2), 1 / (count - positive + 2))
+    np.testing.assert_allclose(calibrated(fitted, np.array([-3.0, 0.0, 3.0])), target.mean())
+    assert abs(target.mean() - positive / count) < 0.025  # Platt's targets, near the share
+
+
+def test_that_tiny_differences_that_rank_well_do_not_become_certainty():
+    labels = np.arange(30) < 18
+    log_odds = np.where(labels, 0.008, 0.003) + 0.003 * np.sin(np.arange(30.0))
+    for fit in (fit_platt, fit_temperature):
+        fitted = fit(log_odds, labels)
+        assert fitted.slope == STEEPEST
+        elsewhere = calibrated(fitted, np.array([-0.05, 0.05]))
+        assert 0.2 < elsewhere[0] < 0.6 < elsewhere[1] < 0.85
+    # the intercept that goes with the bound keeps the mean of Platt's targets
+    fitted = fit_platt(log_odds, labels)
+    mean = (18 * 19 / 20 + 12 / 14) / 30
+    assert calibrated(fitted, log_odds).mean() == pytest.approx(mean, abs=1e-12)
+
+
+def test_that_a_slope_inside_the_bound_is_the_unbounded_one():
+    from scipy.optimize import minimize
+
+    rng = np.random.default_rng(8)
+    labels = rng.random(70) < 0.4
+    log_odds = 0.1 * rng.standard_normal(70) + 0.06 * labels
+    n, p = int((~labels).sum()), int(labels.sum())
+    target = np.where(labels, (p + 1) / (p + 2), 1 / (n + 2))
+
+    def loss(weights):
+        rows = weights[0] * log_odds + weights[1]
+        return float((np.logaddexp(0.0, rows) - target * rows).sum())
+
+    best = minimize(loss, [1.0, 0.0], method="BFGS").x
+    fitted = fit_platt(log_odds, labels)
+    assert 1.0 < best[0] < STEEPEST
+    assert [fitted.slope, fitted.intercept] == pytest.approx(list(best), rel=1e-3)
 
 
 def test_that_a_temperature_undoes_a_stretched_scale_and_keeps_the_base_rate():

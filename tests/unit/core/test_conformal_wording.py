@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 
 import pytest
 
@@ -14,10 +15,10 @@ from tests.unit.core.test_wording import FORBIDDEN, RESULT
 @pytest.mark.parametrize(
     ("responder", "non_responder", "told"),
     [
-        (True, False, "{R} – this score is usual for responders only"),
-        (False, True, "{NR} – this score is usual for non-responders only"),
-        (True, True, "{both} – this score is usual for responders and for non-responders"),
-        (False, False, "{} – this score is unusual for responders and for non-responders"),
+        (True, False, "compatible with a response, and unusual without one."),
+        (False, True, "compatible with no response, and unusual with one."),
+        (True, True, "compatible with a response and with none:"),
+        (False, False, "unusual with a response and without one:"),
     ],
 )
 def test_that_the_set_comes_with_level_and_what_its_calibration_allows(
@@ -25,7 +26,7 @@ def test_that_the_set_comes_with_level_and_what_its_calibration_allows(
 ):
     found = ConformalSet(responder, non_responder, 0.9, (0.805, 0.9985), 17)
     text = conformal_text(dataclasses.replace(RESULT, conformal=found))
-    assert text.startswith(f"Conformal set at 90 %: {told}")
+    assert text.startswith(f"Second check (conformal set, 90 % level): scores like this are {told}")
     assert "17 calibration participants in the smaller class" in text
     assert "true coverage of 81 to over 99 of 100 (95 % range)" in text
     assert not FORBIDDEN.search(text)
@@ -36,4 +37,18 @@ def test_that_its_absence_is_said_and_nothing_is_said_without_a_number():
     found = ConformalSet(True, False, 0.9, (0.8, 1.0), 17)
     withheld = dataclasses.replace(RESULT, outcome=Outcome.WITHHELD, conformal=found)
     assert conformal_text(withheld) == ""
-    assert "{R}" in conformal_text(dataclasses.replace(withheld, research_only=True))
+    overridden = conformal_text(dataclasses.replace(withheld, research_only=True))
+    assert "compatible with a response" in overridden
+    assert "Not a verdict" in overridden
+
+
+@pytest.mark.parametrize("responder", [True, False])
+@pytest.mark.parametrize("non_responder", [True, False])
+@pytest.mark.parametrize("outcome", [Outcome.RESULT, Outcome.INCONCLUSIVE])
+def test_that_a_set_never_reads_as_a_class_or_a_verdict(responder, non_responder, outcome):
+    found = ConformalSet(responder, non_responder, 0.9, (0.805, 0.9985), 17)
+    text = conformal_text(dataclasses.replace(RESULT, outcome=outcome, conformal=found))
+    assert "Not a verdict:" in text
+    assert not re.search(r"[{}]|\bnon-responder|\bresponder|\bonly\b|will ", text)
+    spans = "the answer stays inconclusive, as its interval says." in text
+    assert spans is (outcome is Outcome.INCONCLUSIVE)

@@ -275,8 +275,17 @@ def test_that_a_model_must_earn_the_right_to_a_number(gain: Any, words: str) -> 
 
 def test_that_a_gain_without_any_association_earns_nothing_and_a_small_p_alone_neither() -> None:
     assert unearned_reason((0.01, 0.2), 0.05) == ""
-    assert "permuted labels did as well" in unearned_reason((0.01, 0.2), 0.06)
+    assert "(metrics.permutation.p_value 0.06) did not reach 0.05" in unearned_reason(
+        (0.01, 0.2), 0.06
+    )
     assert "includes 0" in unearned_reason((-0.01, 0.2), 0.001)
+
+
+def test_that_what_the_evaluation_found_against_a_model_withholds_whatever_its_gain() -> None:
+    found = unearned_reason((0.01, 0.2), None, "The planned test was impossible.")
+    assert "The planned test was impossible. So the model shows no individual number" in found
+    assert "covariates were known" in unearned_reason(None, None, "covariates were known.")
+    assert "includes 0" in unearned_reason((-0.01, 0.2), None, "The planned test was impossible.")
 
 
 def test_that_strong_motion_is_not_told_as_missing_coverage(bundle_dir: Path) -> None:

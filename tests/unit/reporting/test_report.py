@@ -128,7 +128,13 @@ def test_that_a_number_never_stands_without_its_interval_or_base_rate(result_pdf
         if re.search(r"\b58 %", text):
             assert "58 % (95 % interval 44 to 72 %)" in text
             assert "ase rate 42" in text
-    assert "Conformal set at 87 %: {both}" in page_texts(result_pdf)[0]
+    first = " ".join(page_texts(result_pdf)[0].split())
+    told = (
+        "conformal set, 87 % level): scores like this are compatible with a response and with none"
+    )
+    assert told in first
+    assert "Not a verdict: the answer stays inconclusive" in first
+    assert "{both}" not in first
 
 
 def test_that_the_explanation_names_regions_sides_health_and_limits(result_pdf: Path) -> None:

@@ -86,13 +86,28 @@ def test_that_included_rows_are_judged_and_excluded_ones_are_not(cohort: Path) -
     asked = _asked(cohort)
     keys = asked["keys"]
     assert isinstance(keys, list)
-    answer = cohort_learn({**asked, "keys": keys[:-3]}, Progress())
+    out = [[key.split("_")[1], ""] for key in keys[-3:]]
+    asked = {**asked, "keys": keys[:-3], "by_hand": out}
+    answer = cohort_learn(asked, Progress())
     figures = json.loads(Path(answer["evaluation"]).read_text())
     assert figures["cohort"]["people"] == 49
+    assert figures["cohort"]["excluded"] == {"excluded by hand": 3}
+    assert figures["deviations"] == []  # before the lock: said, and no deviation
     assert set(figures["models"]) == {"age", "majority"}
     assert figures["simulated"] is True
     assert len(figures["plan_sha256"]) == 64
     assert Path(answer["report"]).read_bytes().startswith(b"%PDF")
+    more = [*out, [keys[0].split("_")[1], ""]]
+    cohort_learn({**asked, "keys": keys[1:-3], "by_hand": more}, Progress())
+    after = json.loads(Path(answer["evaluation"]).read_text())
+    assert after["cohort"]["excluded"] == {"excluded by hand": 4}
+    (one,) = after["deviations"]
+    assert (one["what"], one["planned"], one["done"]) == (
+        "participants", "49 participants", "48 participants",
+    )  # fmt: skip
+    assert one["reason"] == (
+        "1 participant who was there at the lock is missing (1 excluded by hand), 0 added after it"
+    )
 
 
 def test_that_outcomes_are_read_of_the_locked_plan_alone(cohort: Path, tmp_path: Path) -> None:

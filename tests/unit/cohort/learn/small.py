@@ -11,7 +11,6 @@ import numpy as np
 
 from app.cohort.learn.labelled import LabelledCohort, label_cohort, read_cohort
 from app.cohort.learn.plan import Plan, parse_plan
-from app.cohort.learn.plan_lock import lock_plan
 from app.core.provenance import array_sha256
 
 PARCELS, FRAMES = 12, 60
@@ -138,4 +137,4 @@ def labelled(place: Path, made: Made, plan: Plan | None = None) -> LabelledCohor
     """Read, lock, label."""
     plan = plan or small_plan()
     cohort = read_cohort(made.folder, made.table, plan)
-    return label_cohort(cohort, lock_plan(plan, made.table, place / "result"))
+    return label_cohort(cohort, cohort.lock(plan, place / "result"))

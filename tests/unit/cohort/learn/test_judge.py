@@ -8,13 +8,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from app.cohort.learn.bundle_card import metrics
 from app.cohort.learn.contenders import Workshop
 from app.cohort.learn.evaluate import evaluate
+from app.cohort.learn.figures import draws_of, value_of
+from app.cohort.learn.gate import gate_rivals, site_alone, withheld_reasons
 from app.cohort.learn.judge import judged
 from app.cohort.learn.learning_curve import learning_curve, subsample
 from app.cohort.learn.permutation import permutation_test
+from app.cohort.learn.primary_words import continuous_lines, responder_lines
 from app.cohort.learn.result_folder import ResultFolder
-from app.cohort.learn.splits import splits_of
 from app.cohort.learn.tables import as_tsv, write_evaluation
 from app.core.errors import AppError, CancelledError
 from app.core.progress import Progress
@@ -66,7 +69,14 @@ def test_that_everything_of_the_plan_is_there(found):
     # a rival below one half counts as one half, and the interval is no narrower than either
     rival = max(0.5, record["models"][gain["rival"]]["auroc"])
     assert gain["auroc"] == pytest.approx(record["models"]["pearson-logistic"]["auroc"] - rival)
-    narrow = record["comparisons"][gain["rival"]]["auroc"]["interval"]
+    compared = record["comparisons"][gain["rival"]]["auroc"]
+    narrow, test = compared["bootstrap_interval"], compared["corrected_test"]
+    assert compared["interval"] == [
+        max(-1.0, min(narrow[0], test["low"])), min(1.0, max(narrow[1], test["high"]))
+    ]  # fmt: skip
+    (row,) = [line.split("\t") for line in (folder / "comparisons.tsv").read_text().splitlines()
+              if line.startswith(f"pearson-logistic\t{gain['rival']}\tauroc\t")]  # fmt: skip
+    assert [float(cell) for cell in row[4:6]] == pytest.approx(compared["interval"], rel=1e-4)
     assert gain["auroc_interval"][0] <= gain["auroc"] <= gain["auroc_interval"][1]
     assert gain["auroc_interval"][1] - gain["auroc_interval"][0] > 0.5 * (narrow[1] - narrow[0])
     assert [row["cutoff"] for row in record["screening"]] == [0.1, 0.2, 0.3, 0.4, 0.5]
@@ -144,15 +154,57 @@ def test_that_what_cannot_be_exchanged_is_a_deviation(found):
     sites = [f"{'r' if label else 'n'}" for label in cohort.labels]
     people = tuple(replace(one, site=site) for one, site in zip(cohort.people, sites, strict=True))
     fixed = replace(evaluation, cohort=replace(cohort, people=people))
-    with pytest.raises(AppError, match="one class only"):
+    alone = tuple(replace(one, site=one.identifier) for one in cohort.people)
+    nobody = replace(cohort, people=alone)
+    with pytest.raises(AppError, match=r"one class only.*no two people"):
         permutation_test(
-            contenders[0], fixed.cohort, splits_of(fixed.cohort), ResultFolder(evaluation.folder),
+            contenders[0], nobody, evaluation.splits, ResultFolder(evaluation.folder),
             Progress(), permutations=3, seed=1,
         )  # fmt: skip
     figures = judged(fixed, contenders).figures
     assert figures["permutation"] is None
-    assert any(one["what"] == "protocol.permutations" for one in figures["deviations"])
+    (told,) = [one for one in figures["deviations"] if one["what"] == "protocol.permutations"]
+    assert told["done"] == "of the change alone"
+    assert any("Permutation of the label: not possible" in one for one in responder_lines(figures))
+    # the change is exchanged among people of one class all the same: those of one site and fold
+    change = figures["continuous"]["permutation"]
+    assert change["permutations"] == FAST["permutations"]
+    assert 1 / 26 <= change["p_value"] <= 1.0
+    low, high = change["permuted_range"]
+    assert low < high  # people did move
+    assert any(f"p = {change['p_value']:.3f}" in one for one in continuous_lines(figures))
+    neither = judged(replace(evaluation, cohort=nobody), contenders).figures
+    assert neither["continuous"]["permutation"] is None
+    assert any("not possible. No label can" in one for one in continuous_lines(neither))
     assert any("Site n has one class only" in text for text in figures["flags"])
+    impossible, site = figures["withheld"]
+    assert impossible.startswith("The permutation test that was planned was impossible")
+    assert "No label can be exchanged" in impossible
+    assert site == "Each site has one class only: the label cannot be told from the site."
+    assert any(text.startswith(impossible) for text in figures["flags"])
+    card = metrics(replace(fixed, figures=figures), "majority")
+    assert card["gate"]["withheld"] == f"{impossible} {site}"
+
+
+def test_that_a_site_that_ranks_the_label_as_well_as_the_model_withholds(found):
+    evaluation, _, _ = found
+    cohort = evaluation.cohort
+    draws = draws_of(cohort.identifiers, 200, 7)
+    assert evaluation.figures["withheld"] == []  # its two sites respond alike
+    rng = np.random.default_rng(4)
+    sites = [f"{'a' if label ^ (rng.random() < 0.08) else 'b'}" for label in cohort.labels]
+    people = tuple(replace(one, site=site) for one, site in zip(cohort.people, sites, strict=True))
+    carried = replace(evaluation, cohort=replace(cohort, people=people))
+    alone = site_alone(carried)
+    assert value_of("auroc", alone.scores, cohort.labels, 0.5) > 0.85
+    (reason,) = withheld_reasons(carried, evaluation.figures, draws)
+    assert reason.startswith("The site alone ranks the label with an AUROC of 0.")
+    # the rate of a site is that of the training people, drawn towards all by one person
+    fold = carried.splits.folds[0]
+    inside = [row for row in fold.training if sites[row] == "a"]
+    base, row = cohort.labels[fold.training].mean(), next(r for r in fold.test if sites[r] == "a")
+    rate = (cohort.labels[inside].sum() + base) / (len(inside) + 1)
+    assert alone.scores.probability[fold.repeat, row] == pytest.approx(rate)
 
 
 def test_that_a_learning_curve_tests_the_same_people(found):
@@ -202,6 +254,48 @@ def test_that_age_that_carries_the_label_is_flagged_and_earns_nothing(tmp_path):
     assert any(
         "No gain over the best covariate-only rival was shown" in t for t in figures["flags"]
     )
+
+
+def test_that_covariates_are_judged_for_the_gate_whatever_the_plan_names(tmp_path):
+    made = make_cohort(tmp_path, 54, seed=2)
+    lines = made.table.read_text().splitlines()
+    rows = [line.split("\t") for line in lines[1:]]
+    for row, responder in zip(rows, made.responders, strict=True):
+        row[1] = "70" if responder else "40"  # age is the label
+    made.table.write_text("\n".join([lines[0], *("\t".join(row) for row in rows)]) + "\n")
+    plan = small_plan(
+        models={"rivals": ["majority"]},
+        protocol=FAST | {"permutations": 0, "learning_curve": False, "leave_one_site_out": False},
+    )
+    cohort = labelled(tmp_path, made, plan)
+    workshop = Workshop(cohort.covariate_names, 2.0)
+    planned = [workshop.contender(name) for name in plan.models.names]
+    added = gate_rivals(planned, workshop)
+    assert [one.id for one in added] == ["age", "motion", "baseline-pain", "covariates"]
+    assert gate_rivals([*planned, *added], workshop) == []
+    evaluation = judged(evaluate(cohort, [*planned, *added], tmp_path / "result"), planned)
+    figures = evaluation.figures
+    assert figures["fitted_for_gate"] == ["age", "motion", "baseline-pain", "covariates"]
+    assert figures["models"]["age"]["label"].endswith("(for the gate, not in the plan)")
+    assert figures["deviations"] == []
+    assert figures["gain_over_covariates"]["rival"] in ("age", "covariates")
+    assert figures["gain_over_covariates"]["auroc_interval"][0] < 0.0
+    assert any("This is no deviation" in line for line in responder_lines(figures))
+
+    # and whoever judges without them has no gain to speak of
+    bare = judged(evaluate(cohort, planned, tmp_path / "bare"), planned)
+    gain = bare.figures["gain_over_covariates"]
+    assert gain["auroc"] is None
+    assert gain["auroc_interval"] is None
+    assert "though covariates were known: age_years, sex_female" in gain["rival"]
+    assert any("none judged, though covariates" in text for text in bare.figures["flags"])
+    assert "gain_over_covariates" not in metrics(bare, "majority")
+
+
+def test_that_covariates_that_nobody_has_are_not_asked_of_a_plan(tmp_path):
+    assert gate_rivals([], Workshop((), 2.0)) == []
+    names = [one.id for one in gate_rivals([], Workshop(("mean_fd_mm",), 2.0))]
+    assert names == ["motion", "covariates"]
 
 
 def test_that_harmonised_cohorts_say_what_they_cannot_do(tmp_path):
