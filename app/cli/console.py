@@ -113,7 +113,7 @@ def case_lines(case: Case, folder: Path) -> list[str]:
         hint = hint_text(finding.code, finding.hint)
         told = next((i for i, text in enumerate(reasons) if _says(text, finding.message)), None)
         if told is not None:  # said once, with what to do
-            if hint not in reasons[told]:
+            if hint.rstrip(" .") not in reasons[told]:
                 reasons[told] = f"{reasons[told].rstrip('.')}. {hint}"
             continue
         word = wording.SEVERITY_WORDS[finding.severity]

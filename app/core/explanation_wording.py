@@ -17,6 +17,7 @@ from app.core.explanation_health import (
     ExplanationHealth,
     Sensitivity,
 )
+from app.core.reference_wording import references_text
 from app.core.results import Attribution, BranchAttribution, CleanSignals, ModelSummary
 
 # Below 0.5 the two rank orders share less than a quarter of their variance (0.5 squared), and
@@ -125,7 +126,7 @@ def caption(attribution: Attribution) -> str:
 
 
 def convergence_text(branch: BranchAttribution) -> str:
-    """Such as "error 0.0004 log-odds of +0.51; last two maps differ by 1.2 %; 7 nodes, converged".
+    """Such as "error 0.0004 in a sum of +0.51 log-odds; last two maps differ by 1.2 %; …".
 
     It is about numbers only and says nothing about faithfulness.
     """
@@ -133,8 +134,8 @@ def convergence_text(branch: BranchAttribution) -> str:
     maps = "" if change is None else f"last two maps differ by {100 * change:.1f} %; "
     state = "converged" if branch.converged else "not converged"
     return (
-        f"error {wording.number(branch.completeness_error, 2)} log-odds of "
-        f"{wording.signed(branch.output_difference)}; {maps}{branch.nodes} nodes, {state}"
+        f"error {wording.number(branch.completeness_error, 2)} in a sum of "
+        f"{wording.signed(branch.output_difference)} log-odds; {maps}{branch.nodes} nodes, {state}"
     )
 
 
@@ -193,7 +194,7 @@ def health_rows(
     ]
     if health is not None:
         rows += repeat_rows(health)
-    return (*rows, ("Reference", attribution.reference))
+    return (*rows, ("Reference", references_text(attribution)))
 
 
 def brief_health_rows(
@@ -225,8 +226,8 @@ def method_text(attribution: Attribution) -> str:
     """Both methods and what they start from, in one line."""
     return (
         f"Method (a) branches: {attribution.branches.method}. Method (b) scan: "
-        f"{attribution.scan.method}; the map is the {ANSWER_BASELINE}. Reference: "
-        f"{attribution.reference}. Convergence is numerical "
+        f"{attribution.scan.method}; the map is the {ANSWER_BASELINE}. "
+        f"{references_text(attribution)} Convergence is numerical "
         "and says nothing about faithfulness."
     )
 

@@ -51,6 +51,7 @@ NO_NUMBER_MEANING = (
     "No number does not mean yes and does not mean no. It says only that this scan, "
     "or the models at hand, cannot answer the question."
 )
+LIKENESS_STALE = "Likeness to the training participants: not shown until a new run."
 NOT_SIGNED = "not signed"
 PSEUDONYM_NOTE = "Pseudonymised, not free of identity: a connectome can identify a person."
 
@@ -312,6 +313,12 @@ def with_signs(text: str) -> str:
     for plain, sign in (("<=", "≤"), (">=", "≥"), ("+-", "±"), ("+/-", "±")):
         text = text.replace(plain, sign)
     return text
+
+
+def bare_reason(reason: str) -> str:
+    """A reason below the word "Withheld", which need not begin with it again."""
+    told = reason.removeprefix("Withheld: ")
+    return told[:1].upper() + told[1:]
 
 
 def gate_reason(metric: QualityMetric) -> str:

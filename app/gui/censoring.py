@@ -72,7 +72,7 @@ def censored_words(opened: OpenCase) -> str:
     prediction = opened.original.case.prediction if opened.original is not None else None
     if prediction is None:
         return "Connectivity and gates follow."
-    return "Connectivity and gates follow; the number is hidden until a new run."
+    return "The number is hidden until a new run; connectivity and gates follow."
 
 
 def _stale_words(frames: tuple[int, ...]) -> str:

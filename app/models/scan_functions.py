@@ -39,7 +39,7 @@ class ScanFunctions(Protocol):
 
     @property
     def reference_text(self) -> str:
-        """What baselines and references are."""
+        """What the baselines of (a) are and, after a semicolon, the references of (b)."""
 
     def series_log_odds(self, series: Tensor) -> Tensor:
         """(frame, parcel) -> scalar."""

@@ -193,6 +193,7 @@ def test_that_the_job_gets_the_included_rows_the_plan_and_the_id(
     qtbot.waitUntil(lambda: tab.page.record is not None, timeout=5000)
     asked = worker.jobs[-1].arguments
     assert asked["keys"] == ["sub-01", "sub-03"]
+    assert asked["by_hand"] == [["sub-02", ""]]
     assert asked["target"].endswith("evaluations/main-plan")
     assert asked["table"] == str(tmp_path / "bids" / "participants.tsv")
     assert asked["model_id"] == "my-model"

@@ -161,6 +161,8 @@ def test_that_shift_drag_selects_and_x_leaves_out_and_takes_back(
     assert "left out by hand" in view.frame_text(first)
     assert view.censor_bar.isVisible()
     assert f"{first + FIRST_FRAME}–{last + FIRST_FRAME}" in view.censor_bar.words.full_text()
+    # what must not be cut stands first
+    assert view.censor_bar.words.full_text().startswith("The number is hidden until a new run")
     assert "usable" in view.censor_bar.gates.full_text()
     qtbot.keyClick(view, Key.Key_X)
     assert session.state.review.censored == ()

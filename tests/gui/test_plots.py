@@ -204,6 +204,39 @@ def test_that_a_curve_and_a_row_select_the_connection_everywhere(
     assert 1 <= table.proxy.rowCount() < 12
 
 
+def test_that_the_selected_connection_is_drawn_also_where_it_is_none_of_the_strongest(
+    session: Session, qtbot: Any
+) -> None:
+    session.change("Threshold", "plots", edge_count=12)
+    ring = RingView(session)
+    qtbot.addWidget(ring)
+    ring.resize(500, 500)
+    ring.show()
+    content = ring.canvas.content
+    assert content is not None
+    pair = (5, 250)
+    assert pair not in content.edges.pairs()
+    session.select_parcel(pair[0])
+    before = _yellow(ring)
+    session.select_edge(*pair)
+    assert ring.canvas.selected_beside() == pair
+    assert _yellow(ring) > before + 200
+    assert "not one of the connections shown" in ring.read_out.full_text()
+    assert len(content.edges) == 12
+    session.select_edge(*content.edges.pairs()[0])
+    assert ring.canvas.selected_beside() is None
+    assert "not one of" not in ring.read_out.full_text()
+
+
+def _yellow(ring: RingView) -> int:
+    """Pixels of the colour that marks what is selected."""
+    image = ring.canvas.grab().toImage()
+    colours = (
+        image.pixelColor(x, y).name() for x in range(image.width()) for y in range(image.height())
+    )
+    return sum(colour == "#ffeb3b" for colour in colours)
+
+
 def test_that_networks_keep_signs_apart_and_are_selected(live: MainWindow, qtbot: Any) -> None:
     view, session = view_of(live, "explain", NetworksView, qtbot), live.session
     found = case_of(session).attribution

@@ -56,7 +56,7 @@ HEADLINE_METRIC = "auroc"
 METHOD = (
     "the wider of two: paired bootstrap over persons of out-of-fold predictions, the same persons "
     "drawn for both models, which holds the models fixed; and the corrected repeated "
-    "cross-validation test, whose interval is cut at what the figure can be, "
+    "cross-validation test (its interval cut at what the figure can be), "
 )
 
 

@@ -27,6 +27,7 @@ from app.cohort.experiments.running import (
     with_choice,
     workshop_of,
 )
+from app.cohort.experiments.transfer_change import change_of, rows_of
 from app.cohort.experiments.transfer_report import (
     Direction,
     refused_table,
@@ -36,10 +37,10 @@ from app.cohort.experiments.transfer_report import (
 from app.cohort.experiments.two_cohorts import joined, transfer_splits
 from app.cohort.learn.comparison import paired_difference
 from app.cohort.learn.contender import Contender
-from app.cohort.learn.evaluate import Evaluation, ModelScores, evaluate
-from app.cohort.learn.figures import Scores, draws_of, figures_of
+from app.cohort.learn.evaluate import Evaluation, evaluate
+from app.cohort.learn.figures import draws_of, figures_of
 from app.cohort.learn.labelled import LabelledCohort
-from app.core.arrays import Ints
+from app.cohort.learn.splits import Fold
 from app.core.progress import Progress
 from app.models.fmm_tc_network import FmmTcNetwork
 from app.reporting.evaluation.facts import (
@@ -91,7 +92,7 @@ def run_transfer(
         for number, one in enumerate(cohorts)
     ]
     directions = tuple(
-        direction(across, splits.folds[number].test, words)
+        direction(across, splits.folds[number], words)
         for number, words in enumerate((f"{names[0]} → {names[1]}", f"{names[1]} → {names[0]}"))
     )
     with progress.stage("reliance"):
@@ -110,14 +111,14 @@ def _without_sites(cohort: LabelledCohort) -> LabelledCohort:
     return replace(cohort, locked=locked)
 
 
-def direction(across: Evaluation, rows: Ints, name: str) -> Direction:
+def direction(across: Evaluation, fold: Fold, name: str) -> Direction:
     """Figures of all models on the test rows of one way."""
-    cohort = across.cohort
+    cohort, rows = across.cohort, fold.test
     labels, protocol = cohort.labels[rows], cohort.plan.protocol
     draws = draws_of(
         [cohort.identifiers[int(i)] for i in rows], protocol.bootstrap_repeats, protocol.seed
     )
-    own = {key: _rows(one, rows) for key, one in across.models.items()}
+    own = {key: rows_of(one, rows) for key, one in across.models.items()}
     first = own[across.headline.id]
     return Direction(
         name,
@@ -130,12 +131,7 @@ def direction(across: Evaluation, rows: Ints, name: str) -> Direction:
             for key, one in own.items()
             if key != across.headline.id
         },
-    )
-
-
-def _rows(one: ModelScores, rows: Ints) -> ModelScores:
-    return replace(
-        one, scores=Scores(one.scores.log_odds[:, rows], one.scores.probability[:, rows])
+        change_of(across, fold),
     )
 
 

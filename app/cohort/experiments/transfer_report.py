@@ -13,9 +13,20 @@ from app.cohort.experiments.record_parts import estimate_of
 from app.cohort.experiments.record_words import question_rows
 from app.cohort.experiments.reliance import BranchReliance, GradientReliance
 from app.cohort.experiments.running import Run, finished_utc
+from app.cohort.experiments.transfer_change import (
+    Change,
+    baseline_competitor,
+    change_difference,
+    change_estimates,
+    change_headline,
+    change_line,
+    change_table,
+)
+from app.cohort.experiments.two_cohorts import NOT_COMPUTED
 from app.cohort.learn.contenders import VARIANTS
 from app.cohort.learn.evaluate import Evaluation
 from app.cohort.learn.figures import draws_of, figures_of
+from app.cohort.learn.primary_words import CONTINUOUS
 from app.core.wording import counted
 from app.reporting.evaluation.facts import (
     BASELINE,
@@ -38,6 +49,7 @@ class Direction:
     name: str  # "A -> B"
     figures: Mapping[str, Mapping[str, Any]]  # model -> metric -> value, interval
     differences: Mapping[str, Mapping[str, Any]]  # headline minus this one, AUROC
+    change: Change | None = None  # the continuous outcome; None where the data sets tell none
 
 
 def reliance_tables(
@@ -117,23 +129,20 @@ def transfer_facts(
         key: MODEL if key in VARIANTS or key == across.headline.id else BASELINE
         for key in across.models
     }
-    competitors = tuple(
-        Competitor(
-            f"{key} {way.name}",
-            f"{across.models[key].label}, {way.name}",
-            roles[key],
-            {
-                metric.id: estimate_of(one[metric.id], one[f"{metric.id}_interval"])
-                for metric in METRICS
-                if metric.id in one
-            },
-            None
-            if key not in way.differences
-            else estimate_of(way.differences[key]["difference"], way.differences[key]["interval"]),
-        )
+    ways = [(way.name, way.change) for way in directions if way.change is not None]
+    planned_change = any(one.cohort.plan.primary == CONTINUOUS for one in within)
+    leads = planned_change and len(ways) == len(directions)
+    competitors = [
+        _competitor(key, across, way, roles[key], leads=leads)
         for way in directions
-        for key, one in way.figures.items()
-    )
+        for key in way.figures
+    ]
+    competitors += [baseline_competitor(found, name, leads=leads) for name, found in ways]
+    more: list[PlainTable] = []
+    if ways:
+        labels = {key: one.label for key, one in across.models.items()}
+        more = [change_table(labels, ways, within, names)]
+    responder = _headline(across, directions[0], roles)
     planned = plan.model_dump(mode="json")
     drugs = sorted({one.cohort.plan.treatment.drug for one in within})
     limits = [
@@ -152,21 +161,25 @@ def transfer_facts(
         question=question_rows(planned),
         people=len(set(cohort.identifiers)),
         responders=int(cohort.labels.sum()),
-        competitors=competitors,
+        competitors=tuple(competitors),
         command=run.command,
         answers=_answers(within, names),
-        headline=_headline(across, directions[0], roles),
-        summary=tuple(
-            f"{name}: {counted(len(one.cohort), 'participant')}, "
-            f"{counted(int(one.cohort.labels.sum()), 'responder')} "
-            f"({100 * float(one.cohort.labels.mean()):.0f} %)."
-            for name, one in zip(names, within, strict=True)
+        headline=change_headline(ways[0][1], ways[0][0]) if leads else responder,
+        primary=_primary_words(across) if leads else "",
+        primary_lines=tuple(change_line(found, name) for name, found in ways) if leads else (),
+        responder=responder if leads else None,
+        responder_metric="auroc",
+        summary=(
+            *_lost(across, planned_change and not leads),
+            *(_auroc_line(across, way, roles) for way in directions),
+            *(_people(name, one) for name, one in zip(names, within, strict=True)),
         ),
-        tables=(across_table(across, within, directions, names), *tables),
+        tables=(*more, across_table(across, within, directions, names), *tables),
         plan=Plan(
             cohort.locked.sha256,
             cohort.locked.locked_utc,
             tuple(f"{one.what}: planned {one.planned}, done {one.done}"
+                  + (f" ({one.reason})" if one.reason else "")
                   for one in across.deviations),
         ),
         protocol=(
@@ -184,6 +197,68 @@ def transfer_facts(
         missing=dict.fromkeys(NOT_SHOWN, "See the reports of the single data sets."),
         finished_utc=finished_utc(),
     )  # fmt: skip
+
+
+def _competitor(
+    key: str, across: Evaluation, way: Direction, role: str, *, leads: bool
+) -> Competitor:
+    """One model, one way: change first, where it was computed."""
+    one = way.figures[key]
+    found = way.differences.get(key)
+    by_auroc = None if found is None else estimate_of(found["difference"], found["interval"])
+    by_change = change_difference(way.change, key) if leads and way.change is not None else None
+    return Competitor(
+        f"{key} {way.name}",
+        f"{across.models[key].label}, {way.name}",
+        role,
+        change_estimates(way.change, key)
+        | {
+            metric.id: estimate_of(one[metric.id], one[f"{metric.id}_interval"])
+            for metric in METRICS
+            if metric.id in one
+        },
+        by_change if leads else by_auroc,
+        responder_difference=by_auroc if leads else None,
+    )
+
+
+def _people(name: str, one: Evaluation) -> str:
+    count, responders = len(one.cohort), int(one.cohort.labels.sum())
+    return (
+        f"{name}: {counted(count, 'participant')}, {counted(responders, 'responder')} "
+        f"({100 * responders / count:.0f} %)."
+    )
+
+
+def _primary_words(across: Evaluation) -> str:
+    cohort = across.cohort
+    assert cohort.change is not None
+    adjusted = (
+        "" if cohort.outcome.baseline is None else ", adjusted for the score before treatment"
+    )
+    return f"{cohort.change[0]} ({cohort.plan.outcome.scale}){adjusted}, in the other data set"
+
+
+def _lost(across: Evaluation, lost: bool) -> tuple[str, ...]:
+    """That the plans' primary outcome has no figure here, and why."""
+    if not lost:
+        return ()
+    why = next((one.reason for one in across.deviations if one.done == NOT_COMPUTED), "")
+    words = NOT_COMPUTED[:1].upper() + NOT_COMPUTED[1:]
+    return (f"{words}: {why}." if why else f"{words}.",)
+
+
+def _auroc_line(across: Evaluation, way: Direction, roles: Mapping[str, str]) -> str:
+    """One way's AUROC and its difference to the best baseline, for the first page."""
+    own = f"{way.name}: AUROC {_auroc(way.figures[across.headline.id])}"
+    head = _headline(across, way, roles)
+    if head is None:
+        return f"{own}; no baseline to compare it with."
+    found = head.difference
+    interval = "" if found.low is None or found.high is None else (
+        f" ({_signed(found.low)} to {_signed(found.high)})"
+    )  # fmt: skip
+    return f"{own}; {_signed(found.value)}{interval} against the best baseline, {head.baseline}."
 
 
 def across_table(
@@ -237,8 +312,7 @@ def _headline(across: Evaluation, way: Direction, roles: Mapping[str, str]) -> H
         f"{across.headline.label}, {way.name}",
         f"{across.models[best].label}, {way.name}",
         estimate_of(found["difference"], found["interval"]),
-        f"{way.name}; paired bootstrap over persons of the test data set; the other way stands in "
-        "the tables",
+        f"{way.name}; paired bootstrap over persons of the test data set; both ways stand below",
     )
 
 

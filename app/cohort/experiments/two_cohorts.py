@@ -9,12 +9,16 @@ import numpy as np
 
 from app.cohort.learn.definition import Outcome
 from app.cohort.learn.labelled import LabelledCohort, Person
+from app.cohort.learn.plan_lock import Deviation
+from app.cohort.learn.primary_words import CONTINUOUS
 from app.cohort.learn.splits import Fold, Splits, deal, refuse_overlap
 from app.core.arrays import Bools, Ints, frozen
 from app.core.errors import AppError
 from app.core.provenance import record_sha256
 from app.models.baselines.people import MINIMUM_PER_CLASS
 
+NOT_COMPUTED = "the primary outcome (change) was not computed in this experiment"
+PERCENT = "improvement, percent"  # as `Outcome.continuous` names it
 KIND = "train on one data set, test on the other"
 
 
@@ -35,14 +39,54 @@ def joined(first: LabelledCohort, second: LabelledCohort, names: Sequence[str]) 
     )
     labels: Bools = np.concatenate([first.labels, second.labels])
     values = frozen(labels.astype(float))
+    why = why_no_change(first, second, names)
+    lower = first.outcome.lower_is_better
+    outcome = Outcome("label", values, None, lower) if why else _change(first, second)
+    planned = CONTINUOUS in (first.plan.primary, second.plan.primary)
+    lost = [Deviation("outcome.primary", CONTINUOUS, NOT_COMPUTED, why)] if why and planned else []
     return LabelledCohort(
         people,
         frozen(labels),
         {first.plan.definition.text: values},
-        Outcome("label", values, None, first.outcome.lower_is_better),
+        outcome,
         (*first.excluded, *second.excluded),
         first.locked,
-        (*first.deviations, *second.deviations),
+        (*first.deviations, *second.deviations, *lost),
+    )
+
+
+def why_no_change(first: LabelledCohort, second: LabelledCohort, names: Sequence[str]) -> str:
+    """Why change cannot be predicted from one data set to the other; "" where it can."""
+    one, other = first.change, second.change
+    if one is None or other is None:
+        lacking = " and ".join(
+            name for name, found in zip(names, (one, other), strict=True) if found is None
+        )
+        return f"the columns of {lacking} tell no change, or tell it of too few people"
+    if one[0] != other[0]:
+        return f"the data sets tell '{one[0]}' and '{other[0]}'"
+    scales = first.plan.outcome.scale.strip(), second.plan.outcome.scale.strip()
+    if scales[0].casefold() != scales[1].casefold():
+        return f"the scales differ: '{scales[0][:40]}' and '{scales[1][:40]}'"
+    if (first.outcome.baseline is None) is not (second.outcome.baseline is None):
+        return "one data set has the score before treatment and the other has not"
+    return ""
+
+
+def _change(first: LabelledCohort, second: LabelledCohort) -> Outcome:
+    """The change of both, where `why_no_change` found nothing against it."""
+    one, other = first.change, second.change
+    assert one is not None
+    assert other is not None
+    before = first.outcome.baseline, second.outcome.baseline
+    baseline = None
+    if before[0] is not None and before[1] is not None:
+        baseline = frozen(np.concatenate([before[0], before[1]]))
+    return Outcome(
+        "percent_improvement" if one[0] == PERCENT else "points_improvement",
+        frozen(np.concatenate([one[1], other[1]])),
+        baseline,
+        first.outcome.lower_is_better,
     )
 
 

@@ -18,8 +18,8 @@ def too_few_permutations(permutations: int) -> str:
     if permutations == 0 or smallest <= LARGEST_P:
         return ""
     return (
-        f"Too few permutations to reach {LARGEST_P:g}: the smallest possible p of {permutations} "
-        f"is {smallest:.2g}. Plan {round(1 / LARGEST_P) - 1} at least, better 200"
+        f"Too few permutations to reach {LARGEST_P:g} (the smallest possible p of {permutations} "
+        f"is {smallest:.2g}; {round(1 / LARGEST_P) - 1} are needed, better 200)"
     )
 
 

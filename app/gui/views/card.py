@@ -16,6 +16,7 @@ from PySide6.QtWidgets import (
 from app.core import wording
 from app.core.conformal_wording import conformal_text
 from app.core.explanation_wording import card_health_lines
+from app.core.reference_wording import SHARES_REFERENCE
 from app.core.results import Case, ModelSummary, Prediction, Verdict
 from app.gui.session import OpenCase, Session
 from app.gui.widgets.card_table import card_table
@@ -66,7 +67,7 @@ class CardView(View):
             return "No prediction was computed."
         word = wording.outcome_word(found.outcome)
         if opened.withheld or found.probability is None or found.interval is None:
-            return f"{word}: {'; '.join(found.reasons)}"
+            return f"{word}: {'; '.join(map(wording.bare_reason, found.reasons))}"
         parts = [word, wording.probability_text(found.probability, found.interval)]
         if found.model is not None:
             parts.append(wording.base_rate_text(found.model))
@@ -94,7 +95,7 @@ class CardView(View):
             column.addWidget(label)
             column.addStretch(1)
         elif opened.withheld:
-            self._build_withheld(column, opened.case, opened.case.prediction)
+            self._build_withheld(column, opened, opened.case.prediction)
         else:
             self._build_result(column, opened, opened.case.prediction)
         self.area.setWidget(content)
@@ -116,16 +117,16 @@ class CardView(View):
         column.addWidget(
             _text(wording.natural_frequency_text(found.probability, model), small=True)
         )
+        column.addWidget(_text(wording.control_arm_sentence(model), small=True))
         column.addWidget(_text(conformal_text(found), small=True, muted=True))
         column.addWidget(_rule())
         facts = QHBoxLayout()
         facts.setSpacing(18)
-        facts.addLayout(self._quality(case), 5)
+        facts.addLayout(self._quality(opened), 5)
         facts.addLayout(self._reliance(found), 5)
         facts.addLayout(self._health(opened), 4)
         column.addLayout(facts)
         column.addWidget(_rule())
-        column.addWidget(_text(wording.control_arm_sentence(model), small=True))
         words = f"Limits: {wording.metric_text(model)}. {wording.gain_text(model)}. "
         if model.external_test:
             words += f"External test: {model.external_test}. "
@@ -136,18 +137,18 @@ class CardView(View):
         column.addWidget(_text(_provenance_line(case), small=True, muted=True))
         column.addStretch(1)
 
-    def _build_withheld(self, column: QVBoxLayout, case: Case, found: Prediction) -> None:
+    def _build_withheld(self, column: QVBoxLayout, opened: OpenCase, found: Prediction) -> None:
         column.addLayout(self._head(found))
         reasons = QVBoxLayout()
         reasons.setSpacing(4)
         for reason in found.reasons:
-            reasons.addWidget(_text(f"•  {reason}"))
+            reasons.addWidget(_text(f"•  {wording.bare_reason(reason)}"))
         column.addLayout(reasons)
         column.addWidget(_rule())
         if found.model is not None:
-            column.addLayout(self._question(found.model, counts=False))
+            column.addLayout(self._question(found.model))
             column.addWidget(_rule())
-        column.addLayout(self._quality(case))
+        column.addLayout(self._quality(opened))
         column.addWidget(_rule())
         column.addWidget(_text(wording.NO_NUMBER_MEANING, muted=True))
         column.addStretch(1)
@@ -166,23 +167,22 @@ class CardView(View):
         row.addWidget(sentence, 1)
         return row
 
-    def _question(self, model: ModelSummary, *, counts: bool = True) -> QGridLayout:
+    def _question(self, model: ModelSummary) -> QGridLayout:
         grid = QGridLayout()
         grid.setHorizontalSpacing(12)
         grid.setVerticalSpacing(2)
         grid.setColumnStretch(1, 1)
-        learned = model.population
-        if counts:
-            learned += f" (n = {model.training_count})"
         rows = (
             ("Treatment", wording.treatment_text(model)),
             ("Responder definition", wording.with_signs(model.responder_definition)),
-            ("Learned from", learned),
+            ("Learned from", f"{model.population} (n = {model.training_count})"),
         )
         for row, (name, value) in enumerate(rows):
             label = _text(name, muted=True)
             label.setWordWrap(False)
-            label.setMinimumWidth(0)  # as wide as the words
+            # As wide as the words from the first layout on, before the style sheet was read.
+            label.ensurePolished()
+            label.setMinimumWidth(label.fontMetrics().horizontalAdvance(name) + 2)
             grid.addWidget(label, row, 0, Qt.AlignmentFlag.AlignTop)
             grid.addWidget(_text(value), row, 1)
         button = QPushButton("Model card")
@@ -226,9 +226,9 @@ class CardView(View):
         row.addWidget(_text(words), 1, Qt.AlignmentFlag.AlignVCenter)
         return row
 
-    def _quality(self, case: Case) -> QVBoxLayout:
+    def _quality(self, opened: OpenCase) -> QVBoxLayout:
         column = _section("Scan quality and likeness")
-        quality = case.quality
+        quality = opened.case.quality
         if quality is None:
             column.addWidget(_text("Quality was not measured.", small=True))
             return column
@@ -247,9 +247,7 @@ class CardView(View):
             words += f" – {wording.VERDICT_WORDS[metric.verdict].lower()}"
             row.addWidget(_text(words, small=True), 1)
             column.addLayout(row)
-        prediction = case.prediction
-        novelty = prediction.novelty if prediction is not None else None
-        column.addWidget(_text(wording.likeness_text(novelty), small=True))
+        column.addWidget(_text(_likeness(opened), small=True))
         column.addStretch(1)
         return column
 
@@ -260,6 +258,7 @@ class CardView(View):
             if found.log_odds is not None:
                 words = f"Sum {wording.signed(found.log_odds)} before calibration."
                 column.addWidget(_text(words, small=True, muted=True))
+            column.addWidget(_text(SHARES_REFERENCE, small=True, muted=True))
             if not found.contributions_exact:
                 column.addWidget(_text(wording.SHARES_SHAPLEY, small=True, muted=True))
         else:
@@ -285,6 +284,13 @@ class CardView(View):
                 column.addWidget(_text(words, small=True))
         column.addStretch(1)
         return column
+
+
+def _likeness(opened: OpenCase) -> str:
+    """Of a stale case it may have been measured, and does not stand any more."""
+    prediction = opened.case.prediction
+    novelty = prediction.novelty if prediction is not None else None
+    return wording.LIKENESS_STALE if opened.stale else wording.likeness_text(novelty)
 
 
 def _context(model: ModelSummary) -> str:

@@ -75,7 +75,7 @@ class ConnectionsView(View):
                 header.setSectionResizeMode(column, QHeaderView.ResizeMode.Stretch)
             else:
                 header.setSectionResizeMode(column, QHeaderView.ResizeMode.Fixed)
-                longest = _LONGEST.get(name, "not computed ")
+                longest = _LONGEST.get(name, "does not apply ")
                 header.resizeSection(column, self.fontMetrics().horizontalAdvance(longest) + 14)
         self._fit_columns()
         self._network_changed()

@@ -129,18 +129,18 @@ class HealthView(View):
         elif chosen == 0 or chosen > len(repeats):
             scan = found.scan
             self.figures.setText(
-                f"Completeness error {wording.number(scan.completeness_error, 2)} log-odds of "
-                f"{wording.signed(scan.output_difference)}, {scan.nodes} nodes; agreement of (a) "
-                f"and (b): Spearman {wording.signed(found.agreement)}. "
+                f"Completeness error {wording.number(scan.completeness_error, 2)} in a sum of "
+                f"{wording.signed(scan.output_difference)} log-odds, {scan.nodes} nodes; "
+                f"agreement of (a) and (b): Spearman {wording.signed(found.agreement)}. "
                 f"{stability_text(self._health())}"
             )
         else:
             one = repeats[chosen - 1]
             words = (
-                f"Completeness error {wording.number(one.completeness_error, 2)} log-odds of "
-                f"{wording.signed(one.output_difference)}, {one.nodes} nodes; agreement with the "
-                f"answer's own map: Spearman {wording.signed(one.agreement)} over parcels, "
-                f"{wording.signed(one.connections_agreement)} over connections."
+                f"Completeness error {wording.number(one.completeness_error, 2)} in a sum of "
+                f"{wording.signed(one.output_difference)} log-odds, {one.nodes} nodes; "
+                f"agreement with the answer's own map: Spearman {wording.signed(one.agreement)} "
+                f"over parcels, {wording.signed(one.connections_agreement)} over connections."
             )
             if drawn is not None and drawn.baseline and drawn.attribution is not None:
                 correlation = wording.signed(drawn.attribution.agreement)

@@ -125,6 +125,8 @@ class RingView(View):
         if not words:
             edge, parcel = self.session.edge, self.session.parcel
             words = self._words(*(edge if edge is not None else (-1, -1)))
+            if words and self.canvas.selected_beside() is not None:
+                words += " (selected; not one of the connections shown)"
             words = words or self._words(-1 if parcel is None else parcel, -1)
             shown = shown_connections(self.session)
             words = "  \N{MIDDLE DOT}  ".join(

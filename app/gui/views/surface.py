@@ -310,7 +310,8 @@ class SurfaceView(CameraKeys, View):
         """What is drawn, in one sentence."""
         if self._shape == "glass" and self.shown is not None:
             return f"Glass brain from the {self.view_box.currentText().lower()}, {self.shown.words}"
-        return f"{self.view_box.currentText()} view of the surface, {self.words.text()}"
+        words = self.words.text() or "no overlay."
+        return f"{self.view_box.currentText()} view of the surface, {words}"
 
     def as_table(self) -> Table | None:
         """The connections that are drawn, or the value of every parcel."""

@@ -62,7 +62,8 @@ class CensorBar(QWidget):
         self.back.setVisible(stale)
         self.again.setVisible(stale)
         told = f"Left out by hand: {frames_text(by_hand)}" if by_hand else "None left out by hand"
-        self.words.set_full_text(f"{told}. {censored_words(opened)}" if stale else f"{told}.")
+        # First what must not be cut where there is little room.
+        self.words.set_full_text(f"{censored_words(opened)} {told}." if stale else f"{told}.")
         self.gates.set_full_text(self._gates())
 
     def _gates(self) -> str:

@@ -20,13 +20,15 @@ COLUMNS = ("#", "Region", "Region ", "Networks", "Value", "Sign", "Stability")
 _TIPS = {
     "#": "Rank by magnitude",
     "Value": "Signed, in the unit of what the matrix shows",
-    "Stability": "Whether the connection holds over resampled data, where that was computed",
+    "Stability": "Whether an attribution holds over repeats; does not apply to Pearson r",
 }
 _Index = QModelIndex | QPersistentModelIndex
 
 
 def stability_word(shown: Shown, index: int) -> str:
-    """ "stable", "unstable", or that it was not computed."""
+    """ "stable", "unstable", not computed, or that a measured matrix has none."""
+    if shown.kind == "correlation":
+        return "does not apply"  # stability is of attributions over repeats
     if shown.unstable is None:
         return "not computed"
     return "unstable" if shown.unstable[index] else "stable"

@@ -13,6 +13,7 @@ from app.core.explanation_wording import (
     other_baseline_text,
     seed_text,
 )
+from app.core.reference_wording import map_reference_text
 from app.gui.session import Session
 from app.gui.view_state import SERIES_OVERLAYS
 from app.gui.widgets.icons import StateSign
@@ -51,10 +52,12 @@ class ExplanationCaption(QWidget):
         if opened is not None and found is not None:
             prediction = opened.case.prediction
             limits = limits_text(prediction.model if prediction is not None else None)
-            words = f"{caption(found)} {limits}".strip()
-            frames, signals = self.session.state.selection.frames, opened.case.signals
+            overlay = self.session.display.overlay
             seed = self._seed()
-            by_frame = not seed and self.session.display.overlay in SERIES_OVERLAYS
+            told = "" if seed else map_reference_text(found, overlay, opened.baseline)
+            words = " ".join(filter(None, (caption(found), told, limits)))
+            frames, signals = self.session.state.selection.frames, opened.case.signals
+            by_frame = not seed and overlay in SERIES_OVERLAYS
             if by_frame and frames and signals is not None:
                 words = f"{frames_text(found, signals, *frames)} {words}"
             if opened.baseline:

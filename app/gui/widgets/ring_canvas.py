@@ -80,6 +80,18 @@ class RingCanvas(QWidget):
         self._parcel, self._edge, self._network = parcel, edge, network
         self.update()
 
+    def selected_beside(self) -> tuple[int, int] | None:
+        """The selected connection, where it is not one of those that are drawn.
+
+        It is drawn all the same, marked as selected.
+        """
+        edge = self._edge
+        if edge is None or self._layout is None or self._index_of(edge) is not None:
+            return None
+        count = len(self._layout.angles_rad)
+        inside = edge[0] != edge[1] and all(0 <= end < count for end in edge)
+        return (min(edge), max(edge)) if inside else None
+
     def edge_point(self, index: int) -> QPointF:
         """Where on the widget the middle of a drawn connection lies."""
         x, y = self._curves[index, self._curves.shape[1] // 2]
@@ -205,11 +217,17 @@ class RingCanvas(QWidget):
         painter.setBrush(Qt.BrushStyle.NoBrush)
         for index, width in ((self._under, 2.0), (chosen, 3.0)):
             if index is not None:
-                path = self._path(index)
-                painter.setPen(QPen(QColor(0, 0, 0), width + 2.5))
-                painter.drawPath(path)
-                painter.setPen(QPen(QColor(_SELECTED), width))
-                painter.drawPath(path)
+                self._mark(painter, self._path(self._curves[index]), width)
+        beside = self.selected_beside()
+        if beside is not None and self._layout is not None:
+            first, second = np.array([beside[0]]), np.array([beside[1]])
+            self._mark(painter, self._path(self._layout.curves(first, second)[0]), 3.0)
+
+    @staticmethod
+    def _mark(painter: QPainter, path: QPainterPath, width: float) -> None:
+        for colour, pen in ((QColor(0, 0, 0), width + 2.5), (QColor(_SELECTED), width)):
+            painter.setPen(QPen(colour, pen))
+            painter.drawPath(path)
 
     def forward(self) -> Bools:
         """(edge,) the connections that touch the selected parcel or network."""
@@ -232,11 +250,11 @@ class RingCanvas(QWidget):
             pen.setDashPattern([3.0, 3.0])
         painter.setPen(pen)
         painter.setBrush(Qt.BrushStyle.NoBrush)
-        painter.drawPath(self._path(index))
+        painter.drawPath(self._path(self._curves[index]))
 
-    def _path(self, index: int) -> QPainterPath:
+    def _path(self, curve: Floats) -> QPainterPath:
         centre, radius = self._centre(), self._radius()
-        placed = self._curves[index] * radius + np.array([centre.x(), centre.y()])
+        placed = curve * radius + np.array([centre.x(), centre.y()])
         path = QPainterPath()
         path.addPolygon(QPolygonF([QPointF(float(x), float(y)) for x, y in placed]))
         return path

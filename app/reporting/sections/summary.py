@@ -7,6 +7,7 @@ import numpy as np
 from app.core import wording
 from app.core.conformal_wording import conformal_text
 from app.core.coordinates import as_stored
+from app.core.reference_wording import SHARES_BRIEF
 from app.core.results import Case, ModelSummary, Outcome, Participant, Prediction, Scan
 from app.core.sides import UNKNOWN_SENTENCE
 from app.reporting.blocks import (
@@ -235,7 +236,7 @@ def _likeness(prediction: Prediction) -> list[Block]:
 
 def _contributions(prediction: Prediction) -> tuple[Block, ...]:
     """Field 9: signed, in log-odds; exact for a sum of inputs, Shapley values otherwise."""
-    head = Heading("Contribution of each input")
+    head = Heading("Contribution of each input", SHARES_BRIEF)
     if not prediction.contributions:
         return (head, Missing("Contributions", "This model gives no contribution of its inputs."))
     height = 11.0 + 5.0 * (len(prediction.contributions) + 1)

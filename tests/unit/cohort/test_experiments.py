@@ -17,8 +17,15 @@ from app.cohort.experiments.record_parts import exact_interval
 from app.cohort.experiments.reliance import variance_shares
 from app.cohort.experiments.running import DataSet, Run, with_choice, workshop_of
 from app.cohort.experiments.transfer import run_transfer
-from app.cohort.experiments.two_cohorts import joined, transfer_splits
+from app.cohort.experiments.transfer_change import change_of
+from app.cohort.experiments.two_cohorts import (
+    NOT_COMPUTED,
+    joined,
+    transfer_splits,
+    why_no_change,
+)
 from app.cohort.learn.contender import Inputs
+from app.cohort.learn.evaluate import evaluate
 from app.cohort.learn.splits import splits_of
 from app.core.aseg import ASEG_VOLUMES
 from app.core.errors import AppError, CancelledError
@@ -317,6 +324,7 @@ def test_that_transfer_reports_both_ways_within_and_reliance(tmp_path: Path) -> 
     assert table[0].split("\t")[1:] == ["first → second", "second → first", "within first",
                                         "within second"]  # fmt: skip
     assert len(table) == 3
+    _holds_change_of_both_ways(report)
     leaning = (report / "how-far-the-model-leans-on-each-input.tsv").read_text("utf-8")
     rows = [line.split("\t") for line in leaning.splitlines()[1:]]
     assert len(rows) == 8  # trained on two, asked about two, two inputs
@@ -324,6 +332,85 @@ def test_that_transfer_reports_both_ways_within_and_reliance(tmp_path: Path) -> 
     for one, other in zip(shares[::2], shares[1::2], strict=True):
         assert one + other == pytest.approx(1.0, abs=0.011)
     assert "integrated gradients" in (report / "report.html").read_text("utf-8")
+
+
+def _holds_change_of_both_ways(report: Path) -> None:
+    record = json.loads((report / "report.json").read_text("utf-8"))
+    assert record["headline"]["metric"] == "r2"
+    assert record["headline"]["baseline"].startswith("Score before treatment alone")
+    assert record["primary"].startswith("improvement, points (VAS 0-10), adjusted")
+    assert record["responder"]["metric"] == "auroc"
+    ways = ("first → second", "second → first")
+    for way, line in zip(ways, record["primary_lines"], strict=True):
+        assert line.startswith(f"{way}: R² ")
+        assert "correlation" in line and "mean absolute error" in line
+    rows = [row.split("\t") for row in (report / "metrics.tsv").read_text("utf-8").splitlines()]
+    for way in ways:
+        mine = {row[3]: row[4] for row in rows if row[0] == f"fmm-tc {way}"}
+        assert list(mine)[:3] == ["r2", "correlation", "mae"]
+        alone = {row[3]: row[4] for row in rows if row[0] == f"baseline-only {way}"}
+        assert float(alone["r2"]) == 0.0
+        assert float(alone["main_minus_this_r2"]) == pytest.approx(float(mine["r2"]), abs=1e-6)
+    change = (report / "change-across-and-within-data-sets.tsv").read_text("utf-8").splitlines()
+    assert len(change) == 3
+    assert change[0].split("\t")[1:] == [*ways, "within first", "within second"]
+    html = (report / "report.html").read_text("utf-8")
+    places = [html.index(text) for text in ("Primary outcome: improvement", "Difference in R²",
+                                            "Difference in AUROC")]  # fmt: skip
+    assert places == sorted(places)
+    assert all(f"{way}: AUROC " in html for way in ways)
+    assert "not computed" not in html
+
+
+def test_that_change_across_is_scored_by_the_training_sets_line(tmp_path: Path) -> None:
+    cohorts = []
+    for number in (1, 2):
+        made = make_cohort(tmp_path / str(number), 30 + 6 * number, seed=number)
+        cohorts.append(labelled(tmp_path / str(number), made, small_plan(protocol=PROTOCOL)))
+    both = joined(cohorts[0], cohorts[1], ("A", "B"))
+    assert both.deviations == ()
+    splits = transfer_splits(both, 36, inner_folds=2, seed=5)
+    workshop = workshop_of(both, ("linear",), Run(tmp_path / "out", COMMAND))
+    across = evaluate(both, (workshop.contender("linear"),), tmp_path / "out", splits=splits)
+    for fold, (trained, tested) in zip(
+        splits, ((cohorts[0], cohorts[1]), (cohorts[1], cohorts[0])), strict=True
+    ):
+        found = change_of(across, fold)
+        assert found is not None and found["known"] == len(tested)
+        x, y = trained.outcome.baseline, trained.outcome.improvement()
+        assert x is not None and y is not None
+        line = np.polyfit(x, y, 1)
+        before, truth = tested.outcome.baseline, tested.outcome.improvement()
+        assert before is not None and truth is not None
+        left = truth - np.polyval(line, before)
+        own = across.models["pearson-logistic"].predicted
+        assert own is not None
+        off = own[0, fold.test] - left
+        one = found["models"]["pearson-logistic"]
+        assert one["r_squared"] == pytest.approx(1 - (off**2).sum() / (left**2).sum())
+        assert one["absolute_error"] == pytest.approx(np.abs(off).mean())
+        assert one["r"] == pytest.approx(np.corrcoef(own[0, fold.test], left)[0, 1])
+
+
+def test_that_change_that_cannot_be_carried_over_is_said_in_words(tmp_path: Path) -> None:
+    cohorts = []
+    for number in (1, 2):
+        made = make_cohort(tmp_path / str(number), 30 + 6 * number, seed=number)
+        cohorts.append(labelled(tmp_path / str(number), made, small_plan(protocol=PROTOCOL)))
+    outcome = replace(cohorts[1].outcome, kind="label")
+    both = joined(cohorts[0], replace(cohorts[1], outcome=outcome), ("A", "B"))
+    assert both.change is None
+    (one,) = both.deviations
+    assert (one.what, one.done) == ("outcome.primary", NOT_COMPUTED)
+    assert "the columns of B tell no change" in one.reason
+    other = small_plan(protocol=PROTOCOL, outcome={"scale": "VAS 0-100", "highest": 100.0})
+    scaled = replace(cohorts[1], locked=replace(cohorts[1].locked, plan=other))
+    assert why_no_change(cohorts[0], scaled, ("A", "B")) == (
+        "the scales differ: 'VAS 0-10' and 'VAS 0-100'"
+    )
+    lone = replace(cohorts[1], outcome=replace(cohorts[1].outcome, kind="points_improvement",
+                                               baseline=None))  # fmt: skip
+    assert "score before treatment" in why_no_change(cohorts[0], lone, ("A", "B"))
 
 
 # ---------------------------------------------------------------------------- arithmetic

@@ -23,13 +23,13 @@ def test_that_fewer_than_nineteen_permutations_are_told_to_show_nothing(count, f
     words = too_few_permutations(count)
     assert bool(words) is few
     if few:
-        assert f"of {count} is {1 / (count + 1):.2g}. Plan 19 at least" in words
+        assert f"of {count} is {1 / (count + 1):.2g}; 19 are needed" in words
 
 
 def test_that_the_smallest_p_of_nine_is_not_said_to_be_reached_by_shuffles():
     (told,) = flags_of(figures({"p_value": 0.1, "permutations": 9}))
     assert told.startswith(
-        "Too few permutations to reach 0.05: the smallest possible p of 9 is 0.1"
+        "Too few permutations to reach 0.05 (the smallest possible p of 9 is 0.1;"
     )
     assert "do as well" not in told
     assert "no individual number" in told
