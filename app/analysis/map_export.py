@@ -43,7 +43,10 @@ def export_parcel_map(
         ``desc`` (letters and digits, for the names), ``title``, ``unit``, ``threshold``
         (magnitude below which the window hides parcels) and ``hidden`` (how many), and
         ``causal_note`` (whether the map is an attribution). ``baseline`` names the one that a
-        map (b) was drawn from, where it is not the answer's own.
+        map (b) was drawn from, where it is not the answer's own. For an attribution also
+        ``method``, ``reference`` (what the values are relative to) and the flags of its parcels:
+        ``disagreeing`` ((parcel,), the two methods differ) and ``unstable`` ((parcel,) or None,
+        where stability was not computed).
 
     Raises
     ------
@@ -97,6 +100,7 @@ def _record(case: Case, space: str, facts: Mapping[str, Any]) -> bytes:
     }
     if facts["causal_note"]:
         record["Meaning"] = NON_CAUSAL_CAPTION
+        record |= _flags_record(facts)
         if facts.get("baseline"):
             record["Baseline"] = facts["baseline"]
             record["AnswersOwnMap"] = False
@@ -121,7 +125,8 @@ def _volume(
     # The header's field holds 79 characters: which baseline it is, the comment says.
     other = "other baseline" if baseline else ""
     description = "; ".join(part for part in (str(facts["unit"]), other, RUO_LINE) if part)
-    comment = f"{facts['title']}. {RUO_LINE}" if baseline else ""
+    told = _told(facts)
+    comment = f"{told} {RUO_LINE}" if baseline or told != f"{facts['title']}." else ""
     return {
         f"{stem}_map.nii.gz": nifti_bytes(image, description=description, comment=comment),
         f"{stem}_map.json": _record(case, view.template_name, facts),
@@ -150,6 +155,9 @@ def _surfaces(
         )
         if facts.get("baseline"):
             meta["Baseline"] = str(facts["baseline"])
+        if "disagreeing" in facts:
+            meta["Description"] = _told(facts)
+            meta["Method"], meta["Reference"] = str(facts["method"]), str(facts["reference"])
         array = gifti.GiftiDataArray(
             painted, intent="NIFTI_INTENT_NONE", datatype="NIFTI_TYPE_FLOAT32", meta=meta
         )
@@ -161,20 +169,85 @@ def _surfaces(
 
 
 def _table(case: Case, values: Floats, facts: Mapping[str, Any]) -> dict[str, bytes]:
-    """One row a parcel: number in the atlas, name, network, side, value."""
+    """One row a parcel: number in the atlas, name, network, side, value, flags, reference."""
     signals = without_unknown_sides(case).signals
     assert signals is not None
     baseline = baseline_words(str(facts.get("baseline", "")))
     value = f"value ({baseline})" if baseline else "value"
-    lines = [f"index\tname\tnetwork\themisphere\t{value}"]
-    for parcel, value in enumerate(values):
-        text = repr(float(value)) if np.isfinite(value) else "n/a"
+    heads, more = _flag_columns(facts, len(values))
+    lines = ["\t".join(("index", "name", "network", "hemisphere", value, *heads))]
+    for parcel, number in enumerate(values):
+        text = repr(float(number)) if np.isfinite(number) else "n/a"
         lines.append(
             f"{parcel + 1}\t{signals.parcel_names[parcel]}\t{signals.networks[parcel]}\t"
-            f"{signals.hemispheres[parcel]}\t{text}"
+            + "\t".join((signals.hemispheres[parcel], text, *more[parcel]))
         )
     stem = _stem(case, "", facts)
     return {
         f"{stem}_parcels.tsv": ("\n".join(lines) + "\n").encode("utf-8"),
         f"{stem}_parcels.json": _record(case, case.signals.template if case.signals else "", facts),
     }
+
+
+# The flags that the window hatches --------------------------------------------------------------
+
+
+def _flag_columns(facts: Mapping[str, Any], count: int) -> tuple[list[str], list[list[str]]]:
+    """Heads and, for each parcel, the cells of what must be known of its value."""
+    if "disagreeing" not in facts:
+        return [], [[] for _ in range(count)]
+    unstable = facts["unstable"]
+    reference = " ".join(str(facts["reference"]).split())
+    rows = [
+        [
+            str(int(apart)),
+            "n/a" if unstable is None else str(int(unstable[parcel])),
+            reference,
+        ]
+        for parcel, apart in enumerate(facts["disagreeing"])
+    ]
+    if len(rows) != count:
+        raise ValueError(f"{len(rows)} flags for {count} parcels")
+    return ["methods_disagree", "unstable", "reference"], rows
+
+
+def _flags_record(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Method, reference and flagged parcels, by their numbers in the atlas (first = 1)."""
+    if "disagreeing" not in facts:
+        return {}
+    unstable = facts["unstable"]
+    return {
+        "Method": facts["method"],
+        "Reference": facts["reference"],
+        "DisagreeingParcels": _numbers(facts["disagreeing"]),
+        "UnstableParcels": "not computed" if unstable is None else _numbers(unstable),
+        "Flags": (
+            "DisagreeingParcels: methods (a) and (b) differ in sign or rank. UnstableParcels: "
+            "under the stability limit over repeats. Numbers are the atlas's, first = 1. The "
+            "window hatches both; the values are written all the same."
+        ),
+    }
+
+
+def _told(facts: Mapping[str, Any]) -> str:
+    """Title, method, reference and flags in sentences, for fields of free text."""
+    words = f"{facts['title']}."
+    if "disagreeing" not in facts:
+        return words
+    unstable = facts["unstable"]
+    judged = (
+        "stability not computed" if unstable is None else f"unstable: {_listed(_numbers(unstable))}"
+    )
+    return (
+        f"{words} Method: {facts['method']}. Values relative to: {facts['reference']}. Parcels "
+        f"(first = 1) where methods (a) and (b) disagree: "
+        f"{_listed(_numbers(facts['disagreeing']))}; {judged}."
+    )
+
+
+def _numbers(flags: Any) -> list[int]:
+    return [parcel + 1 for parcel, flag in enumerate(flags) if flag]
+
+
+def _listed(numbers: list[int]) -> str:
+    return ", ".join(map(str, numbers)) or "none"

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from argparse import ArgumentParser, Namespace, _SubParsersAction
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,19 +48,19 @@ def _new(kinds: _SubParsersAction[ArgumentParser], name: str, text: str) -> Argu
     return parser
 
 
-def _cohort(parser: ArgumentParser) -> None:
+def _cohort(parser: ArgumentParser, more: str = "") -> None:
     parser.add_argument("cohort", type=Path, metavar="COHORT",
                         help="prepared scans, made by `bids` or `prepare-cohort`")  # fmt: skip
     parser.add_argument("--plan", type=Path, required=True, metavar="FILE.toml",
                         help="analysis plan; it is locked before a label is read")  # fmt: skip
     parser.add_argument("--table", type=Path, metavar="FILE.tsv",
                         help="participants table (default: in COHORT or beside it)")  # fmt: skip
-    _models(parser)
+    _models(parser, more)
 
 
-def _models(parser: ArgumentParser) -> None:
-    parser.add_argument("--models", nargs="+", default=[], metavar="NAME",
-                        help="models, the headline first (default: those of the plan)")  # fmt: skip
+def _models(parser: ArgumentParser, more: str = "") -> None:
+    words = f"models, the headline first (default: those of the plan){more}"
+    parser.add_argument("--models", nargs="+", default=[], metavar="NAME", help=words)
     _encoder(parser)
 
 
@@ -70,7 +71,7 @@ def _encoder(parser: ArgumentParser) -> None:
 
 def _compare(kinds: _SubParsersAction[ArgumentParser]) -> None:
     parser = _new(kinds, "compare", "a model beside each rival on the same splits")
-    _cohort(parser)
+    _cohort(parser, "; the plan's headline and covariate-only rivals stay beside them")
     parser.add_argument("--all-rivals", action="store_true",
                         help="every rival that needs no training of networks")  # fmt: skip
     parser.add_argument("--deep", action="store_true",
@@ -146,10 +147,21 @@ def run(arguments: Namespace, _window: Window | None) -> int:
     with StageLines() as lines:
         written = KINDS[arguments.kind](arguments, made, Progress(lines.show))
     print(RUO_LINE)
+    for line in _results(written):
+        print(line)
     for path in written:
         if path.name in ("report.pdf", "report.html", "metrics.tsv"):
             print(path)
     return DONE
+
+
+def _results(written: Sequence[Path]) -> list[str]:
+    """The answers on the first pages of the reports that were written."""
+    lines: list[str] = []
+    for path in written:
+        if path.name == "report.json":
+            lines += json.loads(path.read_text("utf-8"))["result"]
+    return lines
 
 
 def _data(folder: Path, plan: Path, table: Path | None) -> DataSet:

@@ -1,11 +1,14 @@
 """Coordinates as people write them: read from text, written with letters and space.
 
-World millimetres are RAS+ (x to the right, y to the front, z up); voxels count from 0.
+World millimetres are RAS+ (x to the right, y to the front, z up); voxels count from 0. Pictures lie
+on the RAS+ grid of their file; people read and type the voxels of the file as it is stored.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from typing import TypeVar
 
 import numpy as np
 
@@ -13,6 +16,8 @@ from app.core.arrays import Floats
 from app.core.errors import AppError
 
 Point = tuple[float, float, float]
+Voxel = tuple[int, int, int]
+T = TypeVar("T")
 
 _LETTERS = {"R": (0, 1), "L": (0, -1), "A": (1, 1), "P": (1, -1), "S": (2, 1), "I": (2, -1)}
 _NUMBER = r"[+\-\N{MINUS SIGN}]?(?:\d+(?:\.\d*)?|\.\d+)"
@@ -84,3 +89,45 @@ def _bounded(values: list[float]) -> Point:
 
 def _unreadable() -> AppError:
     return AppError("This is no place.", _HINT, code="coordinate.unreadable")
+
+
+def as_stored(per_axis: Sequence[T], codes: str) -> tuple[T, T, T]:
+    """One thing an axis of the RAS+ grid, such as its size, in the file's order of axes.
+
+    Parameters
+    ----------
+    codes
+        Where each axis of the file runs to, such as "LAS"; "" for a grid that is shown as it is.
+    """
+    x, y, z = (per_axis[_LETTERS[code][0]] for code in codes or "RAS")
+    return (x, y, z)
+
+
+def stored_voxel(voxel: Voxel, shape: Sequence[int], codes: str) -> Voxel:
+    """The index that the file itself gives a voxel of the RAS+ grid; both count from 0.
+
+    Parameters
+    ----------
+    shape
+        Of the RAS+ grid, not of the file.
+    codes
+        As of `as_stored`.
+    """
+    i, j, k = (
+        voxel[axis] if sign > 0 else shape[axis] - 1 - voxel[axis]
+        for axis, sign in (_LETTERS[code] for code in codes or "RAS")
+    )
+    return (i, j, k)
+
+
+def stored_grid(
+    affine: Floats, shape: Sequence[int], codes: str
+) -> tuple[Floats, tuple[int, int, int]]:
+    """Affine, (4, 4), and shape of the file whose RAS+ grid has these; as of `stored_voxel`."""
+    turn = np.zeros((4, 4))
+    turn[3, 3] = 1.0
+    for column, code in enumerate(codes or "RAS"):
+        axis, sign = _LETTERS[code]
+        turn[axis, column] = sign
+        turn[axis, 3] = shape[axis] - 1 if sign < 0 else 0
+    return np.asarray(affine, float) @ turn, as_stored(shape, codes)

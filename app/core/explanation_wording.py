@@ -62,6 +62,12 @@ def baseline_words(name: str) -> str:
     return f"baseline: {name}" if name else ""
 
 
+def reference_words(attribution: Attribution, baseline: str, *, scan: bool) -> str:
+    """What the values of a map are relative to; `scan` for a map (b), `baseline` its own if any."""
+    words = attribution.reference.rstrip(".")
+    return f"{words}; {baseline or ANSWER_BASELINE}" if scan else words
+
+
 def titled(title: str, baseline: str) -> str:
     """A title with the baseline that its map was drawn from, where it is not the answer's."""
     return f"{title}, {baseline_words(baseline)}" if baseline else title
@@ -70,6 +76,14 @@ def titled(title: str, baseline: str) -> str:
 def headed(title: str, baseline: str) -> str:
     """The same for a head line with little room: which baseline it is stands below the view."""
     return f"{title}, other baseline" if baseline else title
+
+
+def seed_text(title: str) -> str:
+    """What must be read above a seed map, such as "Seed: 31pv, left", beside an explanation."""
+    return (
+        f"Slices and surface show {title}: the Pearson correlation of each parcel's signal with "
+        "the seed's, not what the model relied on. The rest speaks of the other views."
+    )
 
 
 def other_baseline_text(name: str) -> str:

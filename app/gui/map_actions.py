@@ -11,14 +11,16 @@ import numpy as np
 from PySide6.QtCore import QObject, Signal
 
 from app.core.errors import AppError
-from app.core.explanation_wording import baseline_words
+from app.core.explanation_wording import baseline_words, reference_words
 from app.gui.jobs import Jobs
 from app.gui.messages import Messages
 from app.gui.opened_maps import OpenedMap
 from app.gui.scan_picture import scan_volumes
-from app.gui.session import Session
+from app.gui.session import OpenCase, Session
+from app.gui.view_state import SCAN_OVERLAYS
 from app.gui.view_state.slices import Layer
 from app.gui.widgets.layer_stack import DrawnLayer, stack_of
+from app.gui.widgets.overlay import drawn_case
 from app.study.case_view import VIEW_FOLDER
 from app.worker.map_requests import export_parcel_map_job, grid_of, open_maps_job, seed_map_job
 from app.worker.requests import preview_job
@@ -123,7 +125,7 @@ class MapActions(QObject):
         elif drawn.overlay is None:
             self.messages.tell(AppError("This layer comes from a file.", "Copy the file itself."))
         else:
-            facts = _facts(drawn)
+            facts = _facts(drawn, drawn_case(self.session, drawn.overlay.kind) or opened)
             self._start(export_parcel_map_job(opened.folder, folder, drawn.overlay.values, facts))
 
     def close(self) -> None:
@@ -225,10 +227,22 @@ def new_layer(key: str, name: str, kind: str, values: Any) -> Layer:
     )
 
 
-def _facts(drawn: DrawnLayer) -> dict[str, Any]:
-    """What the sidecars say of a layer."""
+def _facts(drawn: DrawnLayer, opened: OpenCase) -> dict[str, Any]:
+    """What the sidecars say of a layer that is drawn from a case."""
     overlay = drawn.overlay
     assert overlay is not None
+    attribution, health = opened.attribution, opened.health
+    told: dict[str, Any] = {}
+    if overlay.kind in _ATTRIBUTIONS and attribution is not None:
+        branch = attribution.scan if overlay.kind in SCAN_OVERLAYS else attribution.branches
+        told = {
+            "method": branch.method,
+            "reference": reference_words(
+                attribution, overlay.baseline, scan=overlay.kind in SCAN_OVERLAYS
+            ),
+            "disagreeing": np.asarray(attribution.disagreeing).tolist(),
+            "unstable": None if health is None else np.asarray(health.unstable).tolist(),
+        }
     seed = re.sub("[^A-Za-z0-9]", "", drawn.title.removeprefix("Seed: ").title())
     return {
         "desc": _ATTRIBUTIONS.get(overlay.kind, f"seed{seed}")
@@ -239,4 +253,5 @@ def _facts(drawn: DrawnLayer) -> dict[str, Any]:
         "threshold": float(drawn.scale.threshold),
         "hidden": int((~overlay.shown).sum()),
         "causal_note": overlay.kind in _ATTRIBUTIONS,
+        **told,
     }

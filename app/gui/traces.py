@@ -1,9 +1,10 @@
 """Time series of parcels, voxels and masks over the volumes of the file; nothing here draws.
 
 A trace is named by its key: "parcel:<n>" (0-based, atlas order), "voxel:<i>,<j>,<k>" (of the
-scan's own grid), "network:<name>" (the mean over a network's parcels), "mask:<sha256>" (the mean
-inside a mask), "mask:<sha256>:<label>" (inside one label of an image) or
-"sphere:<space>,<x>,<y>,<z>,<radius>" (in mm; the space is "template" or "scanner").
+scan's RAS+ grid; its name tells the voxel of the file as stored), "network:<name>" (the mean over
+a network's parcels), "mask:<sha256>" (the mean inside a mask), "mask:<sha256>:<label>" (inside one
+label of an image) or "sphere:<space>,<x>,<y>,<z>,<radius>" (in mm; the space is "template" or
+"scanner").
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy as np
 
 from app.connectome.roi import moved_voxels, sphere_inside
 from app.core.arrays import Floats, Ints
+from app.core.coordinates import stored_voxel
 from app.core.explanation_wording import headed
 from app.gui.opened_maps import OpenedMap
 from app.gui.session import Point, Session, voxel_of
@@ -61,6 +63,13 @@ def _voxel_here(session: Session, *, native: bool) -> tuple[int, int, int] | Non
     voxel = voxel_of(np.asarray(volumes.affine), mm)
     inside = zip(voxel, volumes.stored.shape[:3], strict=True)
     return voxel if all(0 <= index < size for index, size in inside) else None
+
+
+def storage_codes(session: Session) -> str:
+    """Order of the axes in the open scan's file, such as "LAS"; "" without a scan."""
+    case, preview = session.case, session.preview
+    scan = case.case.scan if case is not None else preview.scan if preview is not None else None
+    return "" if scan is None else scan.storage_orientation
 
 
 def more(session: Session, trace: Trace) -> str:
@@ -177,7 +186,8 @@ def _voxel(session: Session, key: str, voxel: tuple[int, int, int]) -> Trace | N
     if any(not 0 <= i < n for i, n in zip(voxel, volumes.stored.shape[:3], strict=True)):
         return None
     values = np.asarray(volumes.series(voxel), dtype=np.float64)
-    name = f"voxel {voxel[0]},{voxel[1]},{voxel[2]}"
+    i, j, k = stored_voxel(voxel, volumes.stored.shape[:3], storage_codes(session))
+    name = f"voxel {i},{j},{k}"
     return Trace(key, name, values, np.arange(len(values), dtype=float), None, _first(session))
 
 

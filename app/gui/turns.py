@@ -53,6 +53,14 @@ class Turns(QObject):
         for key in [key for key in self._soon if key[0] == id(who)]:
             self._soon.pop(key)[1]()
 
+    def finish(self, who: QWidget) -> None:
+        """Draw now all that `who` waits to draw, such as for a picture or table of it."""
+        parts = self._waiting.pop(id(who), None)
+        if parts is not None:
+            for _ in parts:
+                pass
+        self.catch_up(who)
+
     def forget(self, who: QWidget) -> None:
         """`who` goes: nothing is drawn in it any more."""
         self._waiting.pop(id(who), None)

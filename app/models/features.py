@@ -37,7 +37,8 @@ def window_starts(frames: int, window: int) -> tuple[int, ...]:
     if frames < window:
         raise ModelError(
             f"The scan has {frames} usable frames; the model needs {window}.",
-            "Use a longer scan.",
+            "The number of frames is the encoder's: use a longer scan, or choose an encoder "
+            "that takes fewer frames at a time.",
             code="model.too_short",
         )
     starts = list(range(0, frames - window + 1, max(window // 2, 1)))

@@ -174,7 +174,8 @@ def _lengthened(series: Tensor, settings: FmmTcSettings) -> tuple[Tensor, str]:
         + (" at 0.735 s" if settings.repetition_time_policy == "physical" else "")
         + f"; the model needs {size}"
         + (" (or more than half to mirror)." if settings.short_scans == "reflect" else "."),
-        "Use a longer scan.",
+        "The number of frames is the encoder's: use a longer scan, or choose an encoder that takes "
+        "fewer frames at a time.",
         code="model.too_short",
     )
 

@@ -33,7 +33,7 @@ from app.gui.views import (
 )
 from app.gui.widgets.explanation_caption import ExplanationCaption
 from app.gui.widgets.layer_stack import stack_of
-from app.gui.widgets.overlay import current_overlay
+from app.gui.widgets.overlay import current_overlay, drawn_case
 from app.study.case_store import read_case, write_case
 from tests.live_case import case_of, view_of
 from tests.sample_case import make_sample_case, sample_case
@@ -120,6 +120,33 @@ def test_that_a_baseline_repaints_maps_tables_and_hatching_and_undo_brings_all_b
     assert slices.stage.content.paints[0] is painted
 
 
+def test_that_no_table_of_another_baseline_or_without_its_health_stays_open(
+    judged: MainWindow, qtbot: Any
+) -> None:
+    session, opened = judged.session, case_of(judged.session)
+    networks = view_of(judged, "explain", NetworksView, qtbot)
+    first = judged.exports.show_table(networks)
+    assert first is not None
+    own = first.table.rows
+    with qtbot.waitSignal(first.finished):
+        choose(judged, 2, qtbot)
+    second = judged.exports.show_table(networks)
+    assert second is not None
+    assert second.table.rows != own
+    assert WORDS in second.stamps
+    session.select_parcel(3)  # nothing of the table changes
+    assert second.isVisible()
+    with qtbot.waitSignal(second.finished):
+        session.history.stack.undo()
+        session.history.stack.undo()
+    bare = replace(opened, case=replace(opened.case, health=None))
+    session.exchange_case(bare)
+    third = judged.exports.show_table(networks)
+    assert third is not None
+    with qtbot.waitSignal(third.finished):
+        session.exchange_case(opened)  # health was computed meanwhile
+
+
 def case_unstable(session: Any) -> Any:
     health = session.drawn.health
     assert health is not None
@@ -204,7 +231,12 @@ def test_that_written_maps_say_which_baseline(judged: MainWindow, tmp_path: Path
     assert drawn is not None
     assert drawn.overlay is not None
     opened = case_of(session)
-    names = export_parcel_map(opened.folder, tmp_path, drawn.overlay.values, _facts(drawn))
+    names = export_parcel_map(
+        opened.folder,
+        tmp_path,
+        drawn.overlay.values,
+        _facts(drawn, drawn_case(session, "scan") or opened),
+    )
     assert all("attributionscanBaselineReference2Of2Alone" in name for name in names)
     volume = nibabel.load(next(tmp_path.glob("*_map.nii.gz")))
     assert WORDS in volume.header.extensions[0].text
@@ -216,8 +248,20 @@ def test_that_written_maps_say_which_baseline(judged: MainWindow, tmp_path: Path
     np.testing.assert_allclose(np.asarray(volume.dataobj)[labels == 51], parcels[50], rtol=1e-5)
     gifti = nibabel.load(next(tmp_path.glob("*hemi-L*.func.gii")))
     assert gifti.meta["Baseline"] == "reference 2 of 2 alone"
-    header = next(tmp_path.glob("*_parcels.tsv")).read_text().splitlines()[0]
-    assert header.endswith(f"value ({WORDS})")
+    lines = next(tmp_path.glob("*_parcels.tsv")).read_text().splitlines()
+    heads, first = lines[0].split("\t"), lines[1].split("\t")
+    assert heads[4] == f"value ({WORDS})"
+    assert first[heads.index("reference")].endswith("; reference 2 of 2 alone")
+    seen = session.drawn
+    assert seen is not None
+    assert seen.attribution is not None
+    assert seen.health is not None
+    for head, flags in (
+        ("methods_disagree", seen.attribution.disagreeing),
+        ("unstable", seen.health.unstable),
+    ):
+        column = [line.split("\t")[heads.index(head)] for line in lines[1:]]
+        assert column == [str(int(flag)) for flag in flags]
     record = json.loads(next(tmp_path.glob("*_parcels.json")).read_text())
     assert record["Baseline"] == "reference 2 of 2 alone"
     assert record["AnswersOwnMap"] is False

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from app.core.errors import AppError
 from app.gui.cohort.evaluation import EvaluationPage
 from app.gui.cohort.figures import Record
 from app.gui.main_window.window import MainWindow
@@ -196,3 +197,16 @@ def test_that_the_job_gets_the_included_rows_the_plan_and_the_id(
     assert asked["table"] == str(tmp_path / "bids" / "participants.tsv")
     assert asked["model_id"] == "my-model"
     assert "withheld" in tab.said.text()  # the model has not earned a number
+    assert tab.stack.currentWidget() is tab.page
+
+    def refuse(_job: Any, _event: Any) -> Any:
+        raise AppError("The plan was changed.", "Use the locked one.", code="cohort.locked")
+
+    worker.answers["cohort_learn"] = refuse
+    qtbot.waitUntil(tab.start.isEnabled, timeout=5000)
+    before = len(worker.jobs)
+    tab.start.click()
+    assert tab.stack.currentIndex() == 0  # what an earlier run found is not shown as this one's
+    assert tab.said.isHidden()
+    qtbot.waitUntil(lambda: len(worker.jobs) > before and tab.start.isEnabled(), timeout=5000)
+    assert tab.stack.currentIndex() == 0

@@ -298,7 +298,8 @@ def test_that_three_voxels_and_a_mask_are_exported_as_nibabel_reads_them(
     qtbot.waitUntil(window.isActiveWindow)
     image = nibabel.load(run_file(tmp_path, frames))
     stored, affine = np.asarray(image.dataobj.get_unscaled()), frozen(np.asarray(image.affine))
-    scan = replace(sample_case().scan, shape=(7, 8, 9, frames), affine=affine)
+    scan = sample_case().scan
+    scan = replace(scan, shape=(7, 8, 9, frames), affine=affine, storage_orientation="RAS")
     volumes = ScanVolumes(scan.sha256, stored, affine, 1.5, -20.0)
     session.show_preview(ScanPreview(tmp_path, scan, (), volumes.volume(3)))
     session.show_volumes(volumes)

@@ -17,7 +17,9 @@ from PySide6.QtWidgets import QApplication, QFileDialog
 from app.core import wording
 from app.core.errors import StorageError
 from app.gui.main_window.window import MainWindow
-from app.gui.views import SlicesView
+from app.gui.session import Session
+from app.gui.views import NetworksView, SlicesView
+from app.gui.widgets.pictures import whole
 from app.gui.widgets.tables import Table, TableDialog
 from app.gui.widgets.view import View
 
@@ -88,6 +90,53 @@ def test_that_a_picture_holds_the_band_and_leaves_the_view_as_it_was(views: list
     assert picture.height() > view.height() + 10
     assert view.stamp_label.full_text() == stamps
     assert view.grab().toImage() == before
+
+
+def test_that_every_picture_names_itself_the_pseudonym_and_the_case(
+    views: list[View], tmp_path: Path
+) -> None:
+    for view in views:
+        case = view.session.case
+        assert case is not None
+        path = tmp_path / f"{view.name}.svg"
+        view.save_picture(path)
+        root = ElementTree.fromstring(path.read_text(encoding="utf-8"))
+        drawn = "".join(
+            " ".join(text.itertext()) for text in root.iter("{http://www.w3.org/2000/svg}text")
+        )
+        drawn = "".join(drawn.split())
+        title = view.title_label.text() or view.title
+        for words in (title, "Participant sub-demo", f"Case {case.case.case_id[:8]}"):
+            assert "".join(words.split()) in drawn, view.name
+
+
+def test_that_a_picture_holds_all_that_the_view_scrolls(session: Session, qtbot: Any) -> None:
+    view = NetworksView(session)
+    qtbot.addWidget(view)
+    view.resize(300, 200)
+    view.show()
+    hidden = view.area.verticalScrollBar().maximum()
+    assert hidden > 50
+    view.area.verticalScrollBar().setValue(20)
+    picture = view.picture()
+    assert view.height() == 200
+    assert view.area.verticalScrollBar().value() == 20
+    assert picture.height() / picture.devicePixelRatio() > 200 + hidden
+    with whole(view):
+        assert view.area.verticalScrollBar().maximum() == 0
+    assert (view.width(), view.height()) == (300, 200)
+
+
+def test_that_a_read_out_that_is_cut_stands_in_full_below(session: Session, qtbot: Any) -> None:
+    view = NetworksView(session)
+    qtbot.addWidget(view)
+    view.show()
+    view.resize(1400, 300)
+    words = view.read_out.full_text()
+    assert words
+    assert words not in view.picture_head()
+    view.resize(220, 300)
+    assert words in view.picture_head().splitlines()
 
 
 def test_that_the_picture_is_saved_as_what_the_user_chose(

@@ -13,8 +13,16 @@ from app.core.errors import StorageError
 from app.gui.jobs import Reader
 from app.gui.main_window.window import MainWindow
 from app.gui.session import OpenCase
-from app.gui.views import GatesView, MatrixView, MotionView, RegionsView, SlicesView
+from app.gui.views import (
+    GatesView,
+    MatrixView,
+    MotionView,
+    NetworksView,
+    RegionsView,
+    SlicesView,
+)
 from app.gui.widgets.view import View
+from tests.live_case import view_of
 
 
 @pytest.fixture
@@ -109,6 +117,37 @@ def test_that_reading_inline_answers_at_once(reader: Reader) -> None:
     told: list[int] = []
     reader.read("a", lambda: 5, told.append)
     assert told == [5]
+
+
+def test_that_a_number_that_goes_is_covered_before_anything_is_drawn_anew(
+    window: MainWindow, case_folders: dict[str, Path], qtbot: Any
+) -> None:
+    session = window.session
+    session.turns.on = True
+    window.actions_.open_path(case_folders["result"])
+    window.show_step("explain")
+    qtbot.waitUntil(lambda: not session.turns.busy(), timeout=10_000)
+    networks = view_of(window, "explain", NetworksView, qtbot)
+    assert not networks._cover.isVisible()
+    before = networks.as_table()
+    assert before is not None
+    session.change("Leave out", "review", censored=(70, 71))
+    assert session.case is not None
+    assert session.case.withheld
+    # At once, in the same turn of the loop: bars and sentence cannot be read.
+    assert networks._cover.isVisible()
+    assert networks.childAt(networks.rect().center()) is networks._cover
+    assert window.exports.show_table(networks) is None
+    assert not networks._stale  # what a table or picture shows is drawn before it is taken
+    assert not networks._cover.isVisible()
+    session.change("Take back", "review", censored=())
+    assert not session.case.withheld
+    assert not networks._cover.isVisible()  # nothing is hidden that is about to be shown
+    networks.picture()
+    assert not networks._stale
+    after = networks.as_table()
+    assert after is not None
+    assert after.rows == before.rows
 
 
 def test_that_views_are_drawn_in_turns_and_another_person_is_covered_at_once(

@@ -20,6 +20,7 @@ from app.gui.opened_maps import OpenedMap, ScanVolumes
 from app.gui.scan_picture import scan_volumes
 from app.gui.view_state.slices import SHARED, Layer
 from app.gui.views import ClustersView, SlicesView
+from app.gui.widgets.explanation_caption import ExplanationCaption
 from app.gui.widgets.layer_stack import stack_of, toggle_layers
 from app.gui.widgets.slice_canvas import SliceCanvas
 from app.worker.map_jobs import export_map, open_maps, seed_map
@@ -555,3 +556,49 @@ def test_that_a_picture_keeps_all_letters_and_no_controls(
     assert not explain.place.field.isHidden()
     assert canvas.content is not None
     assert not canvas.content.secondary_letters
+
+
+def test_that_words_and_controls_follow_the_seed_map_that_is_painted(
+    explain: SlicesView, qtbot: Any
+) -> None:
+    session, page = explain.session, explain.window()
+    (caption,) = page.findChildren(ExplanationCaption)
+    session.set_display(overlay="series")
+    (shared,) = explain._drawn
+    session.select_point(PCC_MM)
+    assert explain.overlay_box.currentText() == "(a) time series part"
+    assert "Seed" not in caption.words.text()
+    hidden, opacity = session.display.hidden_share, session.display.opacity
+    qtbot.keyClick(focused(explain, qtbot), Key.Key_S)
+    (seed,) = session.state.slices.layers
+    assert seed.name.startswith("Seed: ")
+    assert explain.overlay_box.currentText() == seed.name
+    assert caption.words.text().startswith(f"Slices and surface show {seed.name}: the Pearson")
+    assert (explain.threshold.value(), explain.opacity.value()) == (90, 85)
+    explain.threshold.setValue(60)
+    explain.opacity.setValue(40)
+    (seed,) = session.state.slices.layers
+    assert (seed.top_share, seed.opacity) == pytest.approx((0.4, 0.4))
+    assert (session.display.hidden_share, session.display.opacity) == (hidden, opacity)
+    (drawn,) = explain._drawn
+    assert drawn.overlay is not None
+    assert drawn.overlay.kind == "seed"
+    assert int((~drawn.overlay.shown).sum()) == pytest.approx(0.6 * 426, abs=2)
+    session.history.stack.undo()
+    session.history.stack.undo()
+    assert (explain.threshold.value(), explain.opacity.value()) == (90, 85)
+    toggle_layers(session)
+    assert explain.overlay_box.currentData() == "none"
+    assert not explain.threshold.isEnabled()
+    assert "Seed" not in caption.words.text()
+    toggle_layers(session)
+    # An attribution that is chosen takes the seed map's place: never two maps in the same colours.
+    explain.overlay_box.activated.emit(explain.overlay_box.findData("series"))
+    (again,) = explain._drawn
+    assert again.title == shared.title
+    assert explain.overlay_box.currentText() == "(a) time series part"
+    assert "Correlation with" in explain.overlay_box.itemText(explain.overlay_box.findData("seed"))
+    explain.threshold.setValue(50)
+    assert session.display.hidden_share == pytest.approx(0.5)
+    session.set_display(overlay="seed")
+    assert caption.words.text().startswith("Slices and surface show Seed: ")

@@ -15,10 +15,24 @@ from app.cohort.experiments.running import (
     with_choice,
     workshop_of,
 )
-from app.cohort.learn.contenders import DEEP
+from app.cohort.learn.contenders import (
+    COVARIATE_RIVALS,
+    DEEP,
+    SHORT_NAMES,
+    Workshop,
+    needs_encoder,
+)
+from app.cohort.learn.evaluate import Evaluation
+from app.cohort.learn.labelled import LabelledCohort
+from app.cohort.learn.plan import Plan
+from app.core.errors import AppError
 from app.core.progress import Progress
 from app.models.baselines import BASELINES
 
+NONE_JUDGED = (
+    "No covariate-only rival was judged: whether a model says more than age, sex and motion is not "
+    "known here."
+)
 NOT_IN_A_RECIPE = ("volumes-logistic",)  # FreeSurfer volumes are not measured
 
 
@@ -26,6 +40,21 @@ def rivals_of(*, deep: bool) -> tuple[str, ...]:
     """Every rival that a prepared cohort may have, in the order of `BASELINES`."""
     left_out = NOT_IN_A_RECIPE if deep else (*NOT_IN_A_RECIPE, *DEEP)
     return tuple(one.id for one in BASELINES if one.id not in left_out)
+
+
+def beside(names: Sequence[str], plan: Plan) -> tuple[str, ...]:
+    """Models of the command line, then the plan's headline and its covariate-only rivals.
+
+    What the plan was written to judge, and what a gain is measured against, stay in the comparison
+    whatever else is asked for.
+    """
+    if not names:
+        return plan.models.names
+    found = {SHORT_NAMES.get(name, name): name for name in names}
+    headline, *rivals = plan.models.names
+    for name in (headline, *(one for one in rivals if one in COVARIATE_RIVALS)):
+        found.setdefault(SHORT_NAMES.get(name, name), name)
+    return tuple(found.values())
 
 
 def run_compare(
@@ -38,7 +67,7 @@ def run_compare(
     data
         Prepared scans, table and plan; the plan is locked before a label is read.
     names
-        Models; empty = those of the plan.
+        Models; empty = those of the plan. Its headline and covariate-only rivals stay beside them.
     run
         Result folder and command.
     progress
@@ -48,11 +77,37 @@ def run_compare(
     -------
     What was written of the report.
     """
-    wanted = tuple(names) or data.plan.models.names
-    cohort = with_choice(
-        labelled(data, run.out, progress), wanted, "named on the command line, after the plan"
-    )
-    workshop = workshop_of(cohort, wanted, run)
-    contenders, refused = contenders_of(workshop, wanted)
+    wanted = beside(names, data.plan)
+    cohort = labelled(data, run.out, progress)
+    workshop, lacking = _workshop(cohort, names, wanted, run)
+    cohort = with_choice(cohort, wanted, "named on the command line, after the plan")
+    contenders, refused = contenders_of(workshop, [one for one in wanted if one not in lacking])
     evaluation = evaluated(cohort, contenders, run, progress)
-    return report_of(evaluation, run, "experiment: compare", progress, refused=refused)
+    return report_of(
+        evaluation,
+        run,
+        "experiment: compare",
+        progress,
+        refused=lacking | refused,
+        summary=_words(evaluation),
+    )
+
+
+def _workshop(
+    cohort: LabelledCohort, names: Sequence[str], wanted: Sequence[str], run: Run
+) -> tuple[Workshop, dict[str, str]]:
+    """What models are made from; and why the plan's own lack an encoder that nobody asked for."""
+    try:
+        return workshop_of(cohort, wanted, run), {}
+    except AppError as error:
+        if not names or needs_encoder(names):
+            raise
+        lacking = {one: error.message for one in wanted if needs_encoder([one])}
+        return workshop_of(cohort, [one for one in wanted if one not in lacking], run), lacking
+
+
+def _words(evaluation: Evaluation) -> tuple[str, ...]:
+    """What a reader must know where nothing but brains was compared."""
+    rival = str(evaluation.figures["gain_over_covariates"]["rival"])
+    judged = any(name in COVARIATE_RIVALS for name in evaluation.models)
+    return () if judged or not rival.startswith("none") else (NONE_JUDGED,)

@@ -35,6 +35,7 @@ from app.cohort.experiments.record_words import (
 from app.cohort.learn.contenders import VARIANTS
 from app.cohort.learn.primary_words import (
     BASELINE_ONLY,
+    INTERVALS,
     continuous_lines,
     is_continuous,
     spread,
@@ -54,7 +55,8 @@ from app.reporting.evaluation.facts import (
 HEADLINE_METRIC = "auroc"
 METHOD = (
     "the wider of two: paired bootstrap over persons of out-of-fold predictions, the same persons "
-    "drawn for both models; and the corrected repeated cross-validation test, "
+    "drawn for both models, which holds the models fixed; and the corrected repeated "
+    "cross-validation test, whose interval is cut at what the figure can be, "
 )
 
 
@@ -108,6 +110,7 @@ def facts_of_record(
         responder=responder if leads else None,
         definitions=definitions_of(figures),
         responder_metric=HEADLINE_METRIC,
+        intervals=INTERVALS,
         condition=condition,
         summary=(*summary, *summary_of(figures)),
         calibration=calibration_of(figures),
@@ -243,7 +246,7 @@ def baseline_only(figures: Figures) -> tuple[Competitor, ...]:
 def _wider(found: Figures) -> Sequence[float] | None:
     """Interval of a difference: bootstrap and corrected test, on either side the wider."""
     test, interval = found["corrected_test"], found["interval"]
-    if test and interval:
+    if test and interval and "bootstrap_interval" not in found:  # of an older version
         return [min(interval[0], test["low"]), max(interval[1], test["high"])]
     return interval  # type: ignore[no-any-return]
 

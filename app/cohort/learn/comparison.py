@@ -20,6 +20,7 @@ from app.core.arrays import Bools, Floats, Ints
 
 BY_FOLD = ("auroc", "balanced_accuracy", "mcc", "brier", "log_loss")
 FEWEST_DIFFERENCES = 3
+FURTHEST = {"auroc": 1.0, "balanced_accuracy": 1.0, "mcc": 2.0, "brier": 1.0}  # a difference
 
 
 def differences_by_fold(
@@ -79,11 +80,22 @@ def corrected_test(differences: Floats, test_share: float) -> dict[str, float] |
     }
 
 
-def wider_of(interval: list[float] | None, tested: dict[str, float] | None) -> list[float] | None:
-    """On either side the wider of a bootstrap interval and that of the corrected test."""
+def wider_of(
+    interval: list[float] | None,
+    tested: dict[str, float] | None,
+    possible: tuple[float, float] = (-np.inf, np.inf),
+) -> list[float] | None:
+    """On either side the wider of a bootstrap interval and that of the corrected test.
+
+    With few folds Student's t reaches beyond what the figure can be: its side is cut at
+    `possible`, lowest and highest; the bootstrap's is never narrowed.
+    """
     if interval is None or tested is None:
         return interval
-    return [min(interval[0], tested["low"]), max(interval[1], tested["high"])]
+    low, high = possible
+    return [
+        min(interval[0], max(tested["low"], low)), max(interval[1], min(tested["high"], high))
+    ]  # fmt: skip
 
 
 def paired_difference(
@@ -114,7 +126,11 @@ def paired_difference(
 def compare(
     evaluation: Evaluation, one: str, other: str, draws: Ints, names: Sequence[str]
 ) -> dict[str, Any]:
-    """All figures of one pair of models."""
+    """All figures of one pair of models.
+
+    ``interval`` is the wider of ``bootstrap_interval``, which holds the models fixed, and of the
+    corrected test's, cut at the furthest that two models can differ.
+    """
     cohort, splits = evaluation.cohort, evaluation.splits
     cutoff = cohort.plan.protocol.cutoff
     mine, theirs = evaluation.models[one], evaluation.models[other]
@@ -128,6 +144,10 @@ def compare(
             )
             if name in BY_FOLD
             else None  # a fold of a few people has no calibration of its own
+        )
+        entry["bootstrap_interval"], furthest = entry["interval"], FURTHEST.get(name, np.inf)
+        entry["interval"] = wider_of(
+            entry["interval"], entry["corrected_test"], (-furthest, furthest)
         )
         found[name] = entry
     return found

@@ -59,6 +59,10 @@ class Errors:
 def continuous_figures(evaluation: Evaluation, draws: Ints) -> dict[str, Any] | None:
     """Each model's figures and differences; None where the columns tell no change.
 
+    A model's R^2 is its difference to the score before treatment alone, whose R^2 is 0, so that
+    both have one interval, the wider; those of correlations and absolute errors are bootstraps
+    over persons, which hold the models fixed.
+
     Linear models regress the improvement itself. Models that give log-odds alone are mapped to
     it by their inner folds; ``by`` says which. Every model also has the rank correlation of its
     log-odds with the adjusted improvement.
@@ -90,6 +94,8 @@ def continuous_figures(evaluation: Evaluation, draws: Ints) -> dict[str, Any] | 
             "label": one.label,
             "by": RIDGE if one.regression else MAPPED,
         } | _of(one, errors[key], adjusted, rows, drawn, counts)
+        beyond = _difference(errors[key], alone, counts, evaluation.splits, rows)
+        models[key]["r_squared_interval"] = beyond["r_squared"]["interval"]
     head = errors[evaluation.headline.id]
     others = {BASELINE_ONLY: alone} | {
         key: one for key, one in errors.items() if key != evaluation.headline.id
@@ -165,7 +171,9 @@ def _difference(
 ) -> dict[str, Any]:
     """The headline minus another: R^2 (more is better) and absolute error (less is better).
 
-    Intervals are the wider of the bootstrap over persons and the corrected repeated-CV test.
+    Intervals are the wider of the bootstrap over persons and the corrected repeated-CV test, the
+    latter cut at what is possible: R^2 is 1 at most, and an absolute error 0 at least, which leaves
+    a difference no more than the other side's own error. R^2 has no lower limit.
     """
     everybody = np.ones((1, counts.shape[1]))
     share, found = test_share_of(splits), dict[str, Any]()
@@ -178,13 +186,23 @@ def _difference(
         drawn = batch(one, counts) - np.maximum(batch(other, counts), floor)
         tested = corrected_test(by_fold(mine - theirs, splits, rows), share)
         interval = around(value, interval_of(drawn))
+        if name == "r_squared":
+            possible = (-np.inf, 1.0 - max(_reach(batch(other, counts))[0], floor))
+        else:
+            possible = (-_reach(batch(other, counts))[1], _reach(batch(one, counts))[1])
         found[name] = {
             "difference": value,
             "bootstrap_interval": interval,
-            "interval": wider_of(interval, tested),
+            "interval": wider_of(interval, tested, possible),
             "corrected_test": tested,
         }
     return found
+
+
+def _reach(drawn: Floats) -> tuple[float, float]:
+    """Bootstrap interval of one side; without limits where there is none."""
+    found = interval_of(drawn)
+    return (-np.inf, np.inf) if found is None else (found[0], found[1])
 
 
 def by_fold(values: Floats, splits: Splits, rows: Ints) -> Floats:

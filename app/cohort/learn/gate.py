@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from app.cohort.learn.comparison import (
+    FURTHEST,
     corrected_test,
     differences_by_fold,
     paired_difference,
@@ -89,10 +90,8 @@ def gained(
         other = nobody
     differences = differences_by_fold("auroc", headline, other, labels, splits, cutoff)
     tested = corrected_test(differences, test_share_of(splits))
-    interval = wider_of(found["interval"], tested)
-    if interval is not None and tested is not None:
-        interval = [max(interval[0], -1.0), min(interval[1], 1.0)]
-    return found["difference"], interval
+    furthest = FURTHEST["auroc"]
+    return found["difference"], wider_of(found["interval"], tested, (-furthest, furthest))
 
 
 def withheld_reasons(evaluation: Evaluation, figures: dict[str, Any], draws: Ints) -> list[str]:

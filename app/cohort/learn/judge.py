@@ -238,7 +238,11 @@ def _not_permuted(planned: int, done: str, reason: str) -> Deviation:
 def _harmonised(evaluation: Evaluation) -> list[Deviation]:
     if evaluation.cohort.plan.recipe.harmonise == "none":
         return []
-    found = [Deviation("protocol.leave_one_site_out", "as planned", "left out", WARNING)]
+    found = (
+        [Deviation("protocol.leave_one_site_out", "true", "left out", WARNING)]
+        if evaluation.cohort.plan.protocol.leave_one_site_out
+        else []
+    )
     return found + [
         Deviation("recipe.harmonise", "combat", f"not applied to {one.id}",
                   "only linear models of connectivity are harmonised")

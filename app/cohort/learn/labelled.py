@@ -294,7 +294,7 @@ def label_cohort(cohort: Cohort, locked: LockedPlan) -> LabelledCohort:
     baseline = None
     if wanted.baseline_column is not None:
         baseline = np.array([one.baseline for one in cohort.people])
-    refuse_off_scale(plan, values, baseline)
+    refuse_off_scale(plan, values, baseline, keys)
     outcome = Outcome(
         wanted.kind,
         frozen(values),

@@ -1,7 +1,7 @@
 """Permutation test over the whole loop: what the protocol finds where outcomes mean nothing.
 
-Outcomes are exchanged among people of the same arm and site, then every fit and every choice of a
-penalty is done again (Ojala and Garriga 2010, JMLR 11). The test asks for *any*
+Outcomes are exchanged among people of the same arm, site and outer fold, then every fit and every
+choice of a penalty is done again (Ojala and Garriga 2010, JMLR 11). The test asks for *any*
 association, confounds included: a model that reads age where age goes with response is significant.
 
 One exchange serves both outcomes. Labels move as they are. Of the improvement, what the score
@@ -324,7 +324,7 @@ def permutation_figures(found: PermutationResult) -> dict[str, Any] | None:
         "permuted_mean": float(found.permuted.mean()),
         "permuted_range": [float(low), float(high)],
         "exchangeable_people": found.exchangeable,
-        "within": "arm and site",
+        "within": "arm, site and fold",
         "words": WORDS,
     }
 
@@ -342,7 +342,7 @@ def change_figures(found: PermutationResult) -> dict[str, Any] | None:
         "value_one_repeat": change.value,
         "permuted_mean": float(change.permuted.mean()),
         "permuted_range": [float(low), float(high)],
-        "within": "arm and site",
+        "within": "arm, site and fold",
         "words": WORDS,
     }
 

@@ -13,6 +13,11 @@ from app.core.wording import counted
 Figures = Mapping[str, Any]
 CONTINUOUS, RESPONDER = "continuous", "responder"
 BASELINE_ONLY = "baseline-only"
+INTERVALS = (
+    "95 % intervals: bootstrap over persons, the models held fixed; of R² and of "
+    "differences between models, the wider of this and of the corrected repeated-CV test (cut at "
+    "what a figure can be), which counts that models vary with their training people"
+)
 
 
 def is_continuous(figures: Figures) -> bool:

@@ -98,24 +98,38 @@ def refuse_definitions(table: ParticipantsTable, plan: Plan, rows: list[dict[str
         )
 
 
-def refuse_off_scale(plan: Plan, values: Floats, baseline: Floats | None) -> None:
+def refuse_off_scale(
+    plan: Plan, values: Floats, baseline: Floats | None, keys: Sequence[tuple[str, str]]
+) -> None:
     """Scores lie on the stated scale.
+
+    Parameters
+    ----------
+    keys
+        (row,) participant and session of each score, so that the first one off it is named.
 
     Raises
     ------
     AppError
         ``cohort.table``.
     """
-    low, high = plan.outcome.lowest, plan.outcome.highest
-    scores = [values] if plan.outcome.kind == "post" else []
-    scores += [baseline] if baseline is not None else []
-    for one in scores:
-        known = one[np.isfinite(one)]
-        if (low is not None and (known < low).any()) or (high is not None and (known > high).any()):
+    wanted = plan.outcome
+    low, high = wanted.lowest, wanted.highest
+    scores = [(wanted.column, values)] if wanted.kind == "post" else []
+    if baseline is not None and wanted.baseline_column is not None:
+        scores.append((wanted.baseline_column, baseline))
+    for column, one in scores:
+        off = np.zeros(len(one), np.bool_)
+        off |= False if low is None else one < low
+        off |= False if high is None else one > high
+        if off.any():
+            where = " ".join(part for part in keys[int(np.flatnonzero(off)[0])] if part)
+            more = int(off.sum()) - 1
+            others = f" and {more} more" if more else ""
+            ends = f"{'' if low is None else f'{low:g}'} to {'' if high is None else f'{high:g}'}"
             raise AppError(
-                f"A score lies outside the scale of {low:g} to {high:g}."
-                if low is not None and high is not None
-                else "A score lies outside the stated scale.",
+                f"A score lies outside the scale of {ends.strip()}: column '{column[:60]}', row of "
+                f"{where[:60]}{others}.",
                 "Check units and columns: a score out of 100 is not one out of 10.",
                 code="cohort.table",
             )

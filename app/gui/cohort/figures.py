@@ -10,6 +10,7 @@ from typing import Any
 
 from app.cohort.learn.primary_words import (
     BASELINE_ONLY,
+    INTERVALS,
     continuous_lines,
     is_continuous,
     responder_lines,
@@ -125,7 +126,8 @@ class Record:
         return (
             f"Plan {self.figures['plan_sha256'][:16]}, locked {self.figures['plan_locked_utc']}; "
             f"{plan['treatment']['drug']}, {plan['responder']['time_point']}; responder: "
-            f"{plan['responder']['definition']}; cut-off {plan['protocol']['cutoff']:g}"
+            f"{plan['responder']['definition']}; cut-off {plan['protocol']['cutoff']:g}. "
+            f"{INTERVALS}."
         )
 
     def models(self) -> Table:

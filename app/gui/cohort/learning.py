@@ -112,6 +112,10 @@ class LearningTab(QWidget):
         """Judge, and train where an id is given; goes on where an earlier run was stopped."""
         target = self.target()
         if target is not None:
+            # an earlier run's figures never stand beside a run that fails
+            self.said.hide()
+            self.take.hide()
+            self.stack.setCurrentIndex(0)
             self.work.learn(Path(self.plan.text()), target, self.model_id.text().strip())
 
     def target(self) -> Path | None:

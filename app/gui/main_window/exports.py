@@ -26,7 +26,8 @@ class Exports:
         self.window = window
         self.maps: Maps = Maps(window)
         self._of: dict[TableDialog, object] = {}  # what each open table is about
-        window.session.case_changed.connect(self._close_old_tables)
+        for signal in (window.session.case_changed, window.session.explain_changed):
+            signal.connect(self._close_old_tables)
 
     def close(self) -> None:
         """End what works for exports and imports of maps."""
@@ -72,7 +73,7 @@ class Exports:
         """The table twin of a view, beside the window."""
         view = view or self.window.focused_view()
         if view is not None:
-            view.session.turns.catch_up(view)
+            view.session.turns.finish(view)
         table = view.as_table() if view is not None else None
         if view is None or table is None:
             self.window.say("This view has no table to show now.")
@@ -84,14 +85,21 @@ class Exports:
         return dialog
 
     def _subject(self) -> object:
-        """Whose numbers are shown, from which frames, and whether they still stand."""
+        """Whose numbers are shown, from which frames and baseline, and whether they still stand.
+
+        Explanation health marks what is unstable: a table that was opened before does not say so.
+        """
         session, opened = self.window.session, self.window.session.case
         stale = opened.stale if opened is not None else ""
         case_id = opened.case.case_id if opened is not None else ""
-        return session.scan_sha256, case_id, stale, session.state.review.censored
+        drawn = session.drawn
+        baseline = drawn.baseline if drawn is not None else ""
+        judged = opened is not None and opened.health is not None
+        censored = session.state.review.censored
+        return session.scan_sha256, case_id, stale, censored, baseline, judged
 
     def _close_old_tables(self) -> None:
-        """No table of another participant, or of a number that is hidden by now, stays open."""
+        """No table of another participant or baseline, or of a number that is gone, stays open."""
         for dialog, about in tuple(self._of.items()):
             if about != self._subject():
                 dialog.close()

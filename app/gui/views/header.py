@@ -6,6 +6,7 @@ from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QPushButton, QWidget
 
 from app.core import wording
+from app.core.coordinates import as_stored
 from app.core.results import Finding, Participant, Scan
 from app.core.sides import UNKNOWN_SENTENCE
 from app.gui.session import Session
@@ -74,11 +75,13 @@ def participant_rows(person: Participant) -> list[tuple[str, str]]:
 
 def scan_rows(scan: Scan) -> list[tuple[str, str]]:
     """The header's facts in reading order."""
-    x, y, z, frames = scan.shape
+    frames = scan.shape[3]
     if not scan.is_image:
         return _series_rows(scan)
     minutes, seconds = divmod(round(frames * scan.repetition_time_s), 60)
-    voxel = " × ".join(f"{size:.2f}" for size in scan.voxel_size_mm)
+    x, y, z = as_stored(scan.shape[:3], scan.storage_orientation)
+    sizes = as_stored(scan.voxel_size_mm, scan.storage_orientation)
+    voxel = " × ".join(f"{size:.2f}" for size in sizes)
     rows = [
         ("Size", f"{x} × {y} × {z} voxels, {frames} volumes"),
         ("Voxel", f"{voxel} mm"),

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from PySide6.QtCore import QPoint, Qt, Signal
 from PySide6.QtGui import QHideEvent
-from PySide6.QtWidgets import QHBoxLayout, QToolButton, QWidget
+from PySide6.QtWidgets import QToolButton, QWidget
 
 from app.core import wording
 from app.core.arrays import Floats, Ints
-from app.gui.session import OVERLAYS, Point, Session
+from app.gui.session import Point, Session
 from app.gui.traces import hold, hold_key, parcel_key
 from app.gui.view_state.slices import SHARED
 from app.gui.widgets.bar_row import BarRow
 from app.gui.widgets.crosshair_panel import CrosshairPanel
-from app.gui.widgets.fields import choice, muted, set_choice, share_slider
+from app.gui.widgets.fields import choice, set_choice
 from app.gui.widgets.layer_panel import LayerPanel
 from app.gui.widgets.layer_stack import DrawnLayer, add_seed_layer, stack_of, toggle_layers
 from app.gui.widgets.layer_window import LayerWindow, bring_forward, open_menu
 from app.gui.widgets.overlay import name_method
+from app.gui.widgets.overlay_controls import OverlayControls
 from app.gui.widgets.roi_outlines import held_spheres
 from app.gui.widgets.slice_content import SliceContent
 from app.gui.widgets.slice_keys import HELD_COMMANDS, PLANE_COMMANDS
@@ -27,7 +26,6 @@ from app.gui.widgets.slice_view import NO_IMAGE, SliceView
 from app.gui.widgets.view_keys import ViewCommand
 from app.gui.widgets.volume_player import VolumePlayer
 
-_UNDERLAYS = {"template": "Template T1", "boldref": "Own BOLD"}
 _PICTURES = {"one": "Reference volume", "volumes": "Volume by volume"}
 
 
@@ -108,43 +106,12 @@ class SlicesView(SliceView):
         self.refresh()
 
     def _add_controls(self) -> None:
-        session, display = self.session, self.session.display
-        self.underlay_box = choice(
-            "Picture under the overlay",
-            _UNDERLAYS,
-            display.underlay,
-            lambda key: session.set_display(underlay=key),
-        )
-        self.overlay_box = choice(
-            "Overlay that all views share", OVERLAYS, display.overlay, self._show_overlay
-        )
-        self.threshold = share_slider(
-            "Threshold: share of parcels that stays hidden",
-            display.hidden_share,
-            lambda share: session.set_display(hidden_share=share),
-        )
-        self.opacity = share_slider(
-            "Opacity of the overlay",
-            display.opacity,
-            lambda share: session.set_display(opacity=share),
-        )
-        self.opacity.setMaximumWidth(80)
-        for slider in (self.threshold, self.opacity):
-            slider.sliderReleased.connect(session.end_merge)
+        self.controls = OverlayControls(self.session)
+        self.underlay_box, self.overlay_box = self.controls.underlay, self.controls.overlay
+        self.threshold, self.opacity = self.controls.threshold, self.controls.opacity
         self.tools.addWidget(self.underlay_box)
         self.tools.addWidget(self.overlay_box)
-        row = QHBoxLayout()  # of its own: in one row at the least width, every word is cut
-        for widget in (muted("Threshold"), self.threshold, muted("Opacity"), self.opacity):
-            row.addWidget(widget)
-        row.addStretch(1)
-        self.body.insertLayout(0, row)
-
-    def _show_overlay(self, key: str) -> None:
-        """Choose the shared overlay; a hidden one comes back."""
-        shared = self.session.state.slices.shared
-        if not shared.visible:
-            self.session.change("Layer shown", "slices", shared=replace(shared, visible=True))
-        self.session.set_display(overlay=key)
+        self.body.insertLayout(0, self.controls.slider_row())
 
     # what is shown --------------------------------------------------------------
 
@@ -206,9 +173,7 @@ class SlicesView(SliceView):
         self.overlay = self._drawn[0].overlay if self._drawn else None
         if inside:
             name_method(self.title_label, self.title, self.overlay)
-            set_choice(self.overlay_box, display.overlay)
-            set_choice(self.underlay_box, display.underlay)
-            self._match_sliders()
+            self.controls.follow()
         else:
             there = self.session.volumes is not None
             self.picture_box.setVisible(there)
@@ -264,17 +229,6 @@ class SlicesView(SliceView):
             for drawn in self._drawn
             if drawn.overlay is None or drawn.overlay is not self.overlay
         ]
-
-    def _match_sliders(self) -> None:
-        display = self.session.display
-        for slider, share in (
-            (self.threshold, display.hidden_share),
-            (self.opacity, display.opacity),
-        ):
-            slider.setEnabled(self.session.state.slices.shared.visible)
-            blocked = slider.blockSignals(True)
-            slider.setValue(round(share * 100))
-            slider.blockSignals(blocked)
 
     def _show_panel(self, shown: bool) -> None:
         self.layer_window.setVisible(shown)

@@ -61,6 +61,7 @@ class SummaryView(View):
         self.column.setContentsMargins(8, 8, 8, 8)
         self.column.setSpacing(10)
         area = QScrollArea()
+        area.picture_whole = False  # type: ignore[attr-defined]  # fields to sign are no picture
         area.setWidgetResizable(True)
         area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         area.setAccessibleName("Contents of the participant summary, comment, signing, export")

@@ -38,6 +38,8 @@ _BY = {"share": "Top share", "value": "Value"}
 class LayerPanel(QScrollArea):
     """A list with an eye each, and the settings of the chosen layer; all of it can be undone."""
 
+    picture_whole = False  # controls: the slices would be stretched for them
+
     map_asked = Signal()  # open a map from a file
     export_asked = Signal(str)  # key of a layer
 

@@ -280,6 +280,22 @@ def toggle_layers(session: Session) -> None:
     )
 
 
+def is_seed(layer: Layer) -> bool:
+    """Whether a layer is a seed map of a parcel, beside the shared overlay."""
+    return layer.source.startswith("seed:")
+
+
+def ruled_layer(session: Session) -> Layer | None:
+    """The layer that the controls above the slices rule, and of which their words speak.
+
+    The uppermost visible one of the seed maps and, below them, the shared overlay; maps from files
+    have the panel alone.
+    """
+    slices = session.state.slices
+    found = (one for one in reversed(slices.stack) if one.visible)
+    return next((one for one in found if one.key == SHARED or is_seed(one)), None)
+
+
 def add_seed_layer(session: Session, parcel: int) -> str:
     """Lay the correlation with a parcel over the picture; returns what to say.
 

@@ -1,45 +1,97 @@
 """A view as a picture that carries its words: PNG in screen pixels, SVG with sharp text and lines.
 
-Below the view stands a band with every stamp in full, however narrow the view is.
+Below the view stands a caption: what it is and whose, read-outs that were shortened, and every
+stamp in full, however narrow the view is. What the view scrolls is on the picture as a whole.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from PySide6.QtCore import QBuffer, QIODevice, QPoint, QRect, QSize, Qt
 from PySide6.QtGui import QColor, QFont, QFontMetrics, QImage, QPainter, QPixmap, QRegion
 from PySide6.QtSvg import QSvgGenerator
-from PySide6.QtWidgets import QWidget
+from PySide6.QtWidgets import QScrollArea, QWidget
 
 from app.gui.widgets.theme import Tokens
 
 FORMATS = {".png": "PNG (*.png)", ".svg": "SVG (*.svg)"}
 _MARGIN_PX = 10
+_BETWEEN_PX = 3
+_GROWTHS = 8
+_LARGEST_PX = 12_000  # of a picture's side
 _BACKGROUND = QWidget.RenderFlag.DrawWindowBackground
 _FINE = 3  # pixels of an embedded picture for each of the screen
 _WRAPPED = int(Qt.TextFlag.TextWordWrap | Qt.AlignmentFlag.AlignLeft)
 
 
 class Band:
-    """The words below a picture, wrapped to its width."""
+    """The words below a picture, wrapped to its width: what it is, then what must be read.
 
-    def __init__(self, words: str, width: int, font: QFont, colours: Tokens) -> None:
-        self.words, self.width, self.font, self.colours = words, width, font, colours
-        room = QRect(0, 0, max(width - 2 * _MARGIN_PX, 40), 10_000)
-        self._room = QFontMetrics(font).boundingRect(room, _WRAPPED, words)
-        self.height = self._room.height() + _MARGIN_PX
+    Parameters
+    ----------
+    head
+        Title of the view and whose it is; in the text's colour, bold.
+    words
+        The stamps.
+    """
+
+    def __init__(self, head: str, words: str, width: int, font: QFont, colours: Tokens) -> None:
+        self.head, self.words, self.width, self.font, self.colours = (
+            head, words, width, font, colours
+        )  # fmt: skip
+        self._rooms = [self._room(text) for text in (head, words)]
+        self.height = sum(self._rooms) + _MARGIN_PX + _BETWEEN_PX
+
+    def _room(self, text: str) -> int:
+        room = QRect(0, 0, max(self.width - 2 * _MARGIN_PX, 40), 10_000)
+        return QFontMetrics(self.font).boundingRect(room, _WRAPPED, text).height()
 
     def draw(self, painter: QPainter, top: int) -> None:
         """Paint the band across the picture, from `top` down."""
         painter.setClipping(False)
         painter.fillRect(0, top, self.width, self.height, QColor(self.colours.surface))
         painter.setFont(self.font)
-        painter.setPen(QColor(self.colours.attention))
-        box = QRect(
-            _MARGIN_PX, top + _MARGIN_PX // 2, self.width - 2 * _MARGIN_PX, self._room.height()
-        )
-        painter.drawText(box, _WRAPPED, self.words)
+        below = top + _MARGIN_PX // 2
+        colours = (self.colours.text, self.colours.attention)
+        for text, high, colour in zip((self.head, self.words), self._rooms, colours, strict=True):
+            painter.setPen(QColor(colour))
+            box = QRect(_MARGIN_PX, below, self.width - 2 * _MARGIN_PX, high)
+            painter.drawText(box, _WRAPPED, text)
+            below += high + _BETWEEN_PX
+
+
+@contextmanager
+def whole(widget: QWidget) -> Iterator[None]:
+    """Make a widget so large for a moment that nothing in it has to be scrolled.
+
+    Areas that hold controls say `picture_whole = False`. The event loop does not turn meanwhile,
+    so that nothing of it is seen.
+    """
+    size = widget.size()
+    areas = [
+        area
+        for area in widget.findChildren(QScrollArea)
+        if area.isVisibleTo(widget) and getattr(area, "picture_whole", True)
+    ]
+    bars = [bar for area in areas for bar in (area.horizontalScrollBar(), area.verticalScrollBar())]
+    places = [bar.value() for bar in bars]
+    for _ in range(_GROWTHS):  # other parts of the view take their share of each growth
+        across = max((area.horizontalScrollBar().maximum() for area in areas), default=0)
+        down = max((area.verticalScrollBar().maximum() for area in areas), default=0)
+        if not across and not down:
+            break
+        more = QSize(widget.width() + across, widget.height() + down)
+        widget.resize(more.boundedTo(QSize(_LARGEST_PX, _LARGEST_PX)))
+    try:
+        yield
+    finally:
+        if widget.size() != size:
+            widget.resize(size)
+            for bar, place in zip(bars, places, strict=True):
+                bar.setValue(place)
 
 
 def pixmap_of(widget: QWidget, band: Band) -> QPixmap:
@@ -67,7 +119,7 @@ def svg_of(widget: QWidget, band: Band, title: str) -> bytes:
     generator.setViewBox(QRect(QPoint(0, 0), size))
     generator.setResolution(widget.logicalDpiX())
     generator.setTitle(title)
-    generator.setDescription(band.words)
+    generator.setDescription(f"{band.head}\n{band.words}")
     painter = QPainter(generator)
     _draw(widget, painter, QPoint(0, 0), widget.rect())
     band.draw(painter, widget.height())

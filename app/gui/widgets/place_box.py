@@ -14,6 +14,7 @@ from app.gui.widgets.fields import mark, muted
 from app.gui.widgets.places_panel import PlacesPanel
 
 _HOW = "Type -4 26 40, L 4 A 26 S 40 or voxel 36 81 42; Enter goes there"
+_VOXELS = "Voxels count from 0, as the scan's file or the template's 2 mm grid stores them."
 
 
 class PlaceBox(QWidget):
@@ -36,7 +37,7 @@ class PlaceBox(QWidget):
         self.field = QLineEdit()
         self.field.setPlaceholderText("x y z mm, or voxel i j k")
         self.field.setAccessibleName("Go to a place: x y z in mm, or voxel i j k")
-        self.field.setToolTip(_HOW)
+        self.field.setToolTip(f"{_HOW}. {_VOXELS}")
         self.field.setMinimumWidth(120)
         self.field.setMaximumWidth(170)
         self.field.returnPressed.connect(self._go)
@@ -53,7 +54,7 @@ class PlaceBox(QWidget):
         session.case_changed.connect(self._moved)
 
     def show_grid(self, affine: Floats, shape: tuple[int, ...], space: str) -> None:
-        """The picture in which places are meant."""
+        """The picture in which places are meant, as its file is stored."""
         self._affine, self._shape, self.space = np.asarray(affine), shape, space
 
     def hide_controls(self, hidden: bool) -> None:
@@ -68,7 +69,7 @@ class PlaceBox(QWidget):
         self.refused = refused
         mark(self.field, words if refused else "")
         if not refused:
-            self.field.setToolTip(_HOW)
+            self.field.setToolTip(f"{_HOW}. {_VOXELS}")
 
     def show_places(self) -> None:
         """Open the list of places."""

@@ -13,9 +13,11 @@ from PySide6.QtWidgets import QHBoxLayout, QWidget
 
 from app.core import wording
 from app.core.arrays import Floats, Ints
+from app.core.coordinates import stored_grid, stored_voxel
 from app.core.explanation_wording import titled
 from app.core.sides import UNKNOWN_SENTENCE, side_word
 from app.gui.session import Point, Session
+from app.gui.traces import storage_codes
 from app.gui.view_state.slices import CROSSHAIR_COLOURS
 from app.gui.widgets.colour_bar import ColourBar
 from app.gui.widgets.overlay import Overlay, follows_frames
@@ -182,6 +184,10 @@ class SliceView(View):
         """Whether the picture lies in the template, where the parcels are."""
         return True
 
+    def storage_codes(self) -> str:
+        """Order of the file's axes, in which voxels are told; "" on the template's own grid."""
+        return "" if self.in_template() else storage_codes(self.session)
+
     def point_mm(self) -> Point:
         """The crosshair in the space of the picture."""
         return self.session.crosshair_mm
@@ -209,7 +215,8 @@ class SliceView(View):
             self.hidden.set_full_text("")
             return
         data, affine = found
-        self.place.show_grid(affine, tuple(data.shape[:3]), self.space_word())
+        stored, shape = stored_grid(affine, data.shape[:3], self.storage_codes())
+        self.place.show_grid(stored, shape, self.space_word())
         shown = self.content(data, affine)
         self.stage.show_content(shown, self.session.display, "")
         self.hidden.set_full_text(self.hidden_text())
@@ -243,9 +250,10 @@ class SliceView(View):
         self.stage.setAccessibleDescription("; ".join(part for part in spoken if part))
 
     def _place_text(self, mm: Point, voxel: tuple[int, int, int], data: Ints | Floats) -> str:
+        i, j, k = stored_voxel(voxel, data.shape[:3], self.storage_codes())
         parts = [
             f"{self._position(mm)} ({self.space_word()})",
-            f"voxel {voxel[0]},{voxel[1]},{voxel[2]} (first = 0)",
+            f"voxel {i},{j},{k} (first = 0)",
             self.volume_text(),
             self.value_text(float(data[voxel])),
             *self.layer_texts(voxel),

@@ -31,7 +31,7 @@ from PySide6.QtWidgets import (
 from app.core import wording
 from app.core.explanation_wording import baseline_words
 from app.gui.session import Session
-from app.gui.widgets.pictures import Band, pixmap_of, write_svg
+from app.gui.widgets.pictures import Band, pixmap_of, whole, write_svg
 from app.gui.widgets.tables import Table
 from app.gui.widgets.theme import Tokens, font, tokens
 from app.gui.widgets.title_label import TitleLabel
@@ -64,6 +64,11 @@ class ElidedLabel(QLabel):
     def full_text(self) -> str:
         """The text before shortening."""
         return self.text()
+
+    def is_cut(self) -> bool:
+        """Whether there is less room than the text needs."""
+        room = self.contentsRect().width()
+        return self.fontMetrics().horizontalAdvance(self.text()) > room
 
     def paintEvent(self, _event: QPaintEvent) -> None:
         """Draw as much of the text as fits, with an ellipsis for the rest."""
@@ -137,7 +142,7 @@ class View(QWidget):
         self._restyle_later.timeout.connect(self._restyle_if_changed)
         self._dark = self.tokens().dark
         self._stale = False
-        self._shown_case = ""
+        self._shown_case, self._shown_withheld = "", True
         self._baseline_later = QTimer(self)  # once the view has drawn it
         self._baseline_later.setSingleShot(True)
         self._baseline_later.timeout.connect(self._show_stamps)
@@ -251,7 +256,19 @@ class View(QWidget):
             return write_svg(self, self._band(), path, self.title_label.text())
 
     def _band(self) -> Band:
-        return Band(self.stamp_text(), self.width(), self.stamp_label.font(), self.tokens())
+        font_ = self.stamp_label.font()
+        return Band(self.picture_head(), self.stamp_text(), self.width(), font_, self.tokens())
+
+    def picture_head(self) -> str:
+        """What a picture is and whose, by the pseudonym; then the read-outs that are cut in it."""
+        opened, parts = self.session.case, [self.title_label.text() or self.title]
+        if opened is not None:
+            person = opened.case.participant  # its pseudonym, as the report's header names it
+            parts += [f"Participant {wording.join((person.label, person.session))}"]
+            parts += [f"Case {opened.case.case_id[:8]}"]
+        cut = [label for label in self.findChildren(ElidedLabel) if label.is_cut()]
+        told = [label.full_text() for label in cut if label.isVisibleTo(self)]
+        return "\n".join(["  \N{MIDDLE DOT}  ".join(parts), *told])
 
     def stamp_text(self) -> str:
         """The words that every export of the view carries."""
@@ -315,12 +332,13 @@ class View(QWidget):
             return
         opened = self.session.case
         now = opened.case.case_id if opened is not None else ""
+        withheld = opened is None or opened.withheld
         self._stale = True
-        if now != self._shown_case:
-            # Nothing of another person stays in sight, not for a moment.
+        if now != self._shown_case or (withheld and not self._shown_withheld):
+            # Nothing of another person, or of a number that is gone, stays in sight for a moment.
             self._cover.raise_()
             self._cover.show()
-        self._shown_case = now
+        self._shown_case, self._shown_withheld = now, withheld
         self.session.turns.add(self, self._in_turns(), first=self.isVisible())
 
     def _in_turns(self) -> Iterator[None]:
@@ -338,13 +356,14 @@ class View(QWidget):
 
     @contextmanager
     def _for_picture(self) -> Iterator[None]:
-        self.session.turns.catch_up(self)
+        self.session.turns.finish(self)
         focused, self._focused = self._focused, False
         hidden = self.more.isHidden()
         self.more.hide()
         self.stamp_label.set_full_text("")  # they stand in the band below, in full
         try:
-            yield
+            with whole(self):
+                yield
         finally:
             self._show_stamps()
             self.more.setHidden(hidden)

@@ -126,7 +126,7 @@ class Permutation:
 
     p: float
     repeats: int
-    scheme: str  # "within arm and site"
+    scheme: str  # "within arm, site and fold"
     observed: float
     null: Floats  # (repeat,) the statistic under shuffled labels; empty where not kept
     statistic: str
@@ -178,6 +178,7 @@ class EvaluationFacts:
     primary_lines: tuple[str, ...] = ()  # its other figures, under the headline
     responder: Headline | None = None  # second headline, where the primary outcome is continuous
     definitions: PlainTable | None = None  # every responder definition of the plan
+    intervals: str = ""  # how the 95 % intervals were made, in words without a full stop
     responder_metric: str = ""  # of groups, learning curve; "" = the headline's
     summary: tuple[str, ...] = ()  # sentences under the headline
     calibration: CalibrationPlot | None = None

@@ -34,8 +34,8 @@ PERMUTATION_MEANING = (
 def _range_text(found: Permutation) -> str:
     low, high = found.null_range or (float("nan"), float("nan"))
     return (
-        f"{found.statistic} with the true labels {plain_text(found.observed)}; 95 % of shuffles "
-        f"reach {plain_text(low)} to {plain_text(high)}."
+        f"{found.statistic} with the true labels {plain_text(found.observed)}; with shuffled "
+        f"labels it lies between {plain_text(low)} and {plain_text(high)} in 95 % of shuffles."
     )
 
 

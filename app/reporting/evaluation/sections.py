@@ -101,6 +101,26 @@ def _answer(facts: EvaluationFacts) -> list[Block]:
     return blocks + [Text(sentence) for sentence in facts.summary]
 
 
+def result_lines(facts: EvaluationFacts) -> list[str]:
+    """The first page's answer for a terminal: primary outcome, differences, what they mean."""
+    lines = [f"Primary outcome: {facts.primary}."] if facts.primary else []
+    if facts.headline is None:
+        lines.append(f"Difference to the best baseline: {why(facts, 'headline')}")
+    else:
+        lines.append(_difference_line(facts.headline))
+    lines += facts.primary_lines
+    if facts.responder is not None:
+        lines.append(f"Secondary, responder definitions: {_difference_line(facts.responder)}")
+    return [*lines, *facts.summary]
+
+
+def _difference_line(head: Difference) -> str:
+    kind = metric_of(head.metric)
+    sentence = head.sentence or verdict_sentence(head.difference, head.model, head.baseline)
+    figure = estimate_text(head.difference, kind.digits, signed=True)
+    return f"{sentence} Difference in {kind.label}: {figure}, {head.label}."
+
+
 def _headline(head: Difference) -> list[Block]:
     kind = metric_of(head.metric)
     return [
@@ -131,6 +151,7 @@ def _side_by_side(
             "section All metrics.",
             facts.colours,
         ),
+        *([Text(f"{facts.intervals}.", "caption")] if facts.intervals else []),
     ]
 
 
@@ -177,6 +198,8 @@ def metrics(facts: EvaluationFacts) -> Section | None:
     if facts.responder is not None:
         own = [replace(one, difference=one.responder_difference) for one in facts.competitors]
         blocks += _side_by_side(facts, own, facts.responder.metric)
+    elif facts.intervals:
+        blocks.append(Text(f"{facts.intervals}.", "caption"))
     return Section("All metrics", tuple(blocks), flows=True)
 
 

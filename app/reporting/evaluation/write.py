@@ -10,7 +10,7 @@ from app import __version__
 from app.core.provenance import record_sha256
 from app.reporting.blocks import Block, Columns, Picture, Section
 from app.reporting.evaluation.facts import EvaluationFacts, PlainTable, metric_of, record_of
-from app.reporting.evaluation.sections import EVALUATION_SECTIONS
+from app.reporting.evaluation.sections import EVALUATION_SECTIONS, result_lines
 from app.reporting.footer import PageFacts
 from app.reporting.privacy import scrubbed
 from app.reporting.record import record_bytes
@@ -23,7 +23,7 @@ REQUIRED = ("Treatment", "Responder definition", "Time point", "Population", "Es
 
 def page_facts_of(facts: EvaluationFacts) -> PageFacts:
     """What stands on each page."""
-    record = scrubbed(record_of(facts))
+    record = scrubbed(record_of(facts) | {"result": result_lines(facts)})
     digest = record_sha256(record)
     stamps: tuple[str, ...] = (SIMULATED_COHORT,) if facts.simulated else ()
     stamps += (facts.condition.upper(),) if facts.condition else ()

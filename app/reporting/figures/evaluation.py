@@ -221,7 +221,7 @@ def learning_figure(
         axes.axhline(kind.neutral, color=unit(INK), linewidth=0.7, linestyle=(0, (4, 2)))
     axes.set_xlabel("Training people")
     axes.set_ylabel(kind.label)
-    axes.set_title("Learning curve (band: 95 % of repeats)")
+    axes.set_title("Learning curve (band: 95 % bootstrap over persons)")
     axes.legend(loc="best")
     light_grid(axes)
     return figure

@@ -6,6 +6,7 @@ import numpy as np
 
 from app.core import wording
 from app.core.conformal_wording import conformal_text
+from app.core.coordinates import as_stored
 from app.core.reference_wording import SHARES_BRIEF
 from app.core.results import Case, ModelSummary, Outcome, Participant, Prediction, Scan
 from app.core.sides import UNKNOWN_SENTENCE
@@ -63,7 +64,8 @@ def _reader(context: ReportContext) -> WriteIn:
 
 def _scan_facts(case: Case) -> Fields:
     scan, person, signals = case.scan, case.participant, case.signals
-    x, y, z = scan.voxel_size_mm
+    x, y, z = as_stored(scan.voxel_size_mm, scan.storage_orientation)
+    stored = as_stored(scan.shape, scan.storage_orientation)
     used = "not reached"
     if signals is not None:
         good = int(np.count_nonzero(signals.good_frames))
@@ -85,7 +87,7 @@ def _scan_facts(case: Case) -> Fields:
                 f"{scan.repetition_time_s:g} s (from {scan.repetition_time_source})",
             ),
             ("Task", scan.task or "not stated"),
-            ("Matrix", " × ".join(str(n) for n in scan.shape[:3]) if scan.is_image else "no image"),
+            ("Matrix", " × ".join(map(str, stored)) if scan.is_image else "no image"),
             ("Voxel", f"{x:g} × {y:g} × {z:g} mm" if scan.is_image else "parcel series only"),
             ("Volumes used", used),
             _order(scan),

@@ -87,3 +87,43 @@ def test_that_every_file_has_a_sidecar_with_unit_space_and_stamps(exported: Path
         assert "not a cause" in record["Meaning"]
     spaces = {record["SpatialReference"] for record in records}
     assert spaces == {"MNI152NLin2009cAsym", "fsaverage5"}
+
+
+def test_that_an_attribution_carries_flags_and_reference_in_every_file(
+    case_folder: Path, tmp_path: Path
+) -> None:
+    apart, unstable = [False] * 426, [False] * 426
+    apart[3] = unstable[3] = unstable[425] = True
+    flags = {
+        "method": "integrated gradients",
+        "reference": "mean of 79\tpeople",
+        "disagreeing": apart,
+        "unstable": unstable,
+    }
+    export_parcel_map(case_folder, tmp_path, np.ones(426), FACTS | flags)
+    (table,) = tmp_path.glob("*_parcels.tsv")
+    rows = [line.split("\t") for line in table.read_text().splitlines()]
+    assert rows[0][4:] == ["value", "methods_disagree", "unstable", "reference"]
+    assert {len(row) for row in rows} == {8}
+    assert rows[4][5:] == ["1", "1", "mean of 79 people"]
+    assert rows[426][5:7] == ["0", "1"]
+    assert sum(int(row[5]) for row in rows[1:]) == 1
+    for path in tmp_path.glob("*.json"):
+        record = json.loads(path.read_text())
+        assert (record["DisagreeingParcels"], record["UnstableParcels"]) == ([4], [4, 426])
+        assert record["Reference"] == flags["reference"]
+    volume = nibabel.load(next(tmp_path.glob("*_map.nii.gz")))
+    surface = nibabel.load(next(tmp_path.glob("*_hemi-L_*.func.gii")))
+    for words in (volume.header.extensions[0].text, surface.meta["Description"]):
+        assert "Values relative to: mean of 79" in words
+        assert "disagree: 4; unstable: 4, 426." in words
+    assert RUO_LINE in volume.header.extensions[0].text
+
+
+def test_that_stability_that_was_not_computed_is_said(case_folder: Path, tmp_path: Path) -> None:
+    flags = {"method": "m", "reference": "r", "disagreeing": [False] * 426, "unstable": None}
+    export_parcel_map(case_folder, tmp_path, np.ones(426), FACTS | flags)
+    record = json.loads(next(tmp_path.glob("*_parcels.json")).read_text())
+    assert record["UnstableParcels"] == "not computed"
+    line = next(tmp_path.glob("*_parcels.tsv")).read_text().splitlines()[1]
+    assert line.endswith("\t0\tn/a\tr")

@@ -100,7 +100,12 @@ def test_that_the_command_judges_the_released_method_and_the_structural_branch(
         "--volumes", str(write_volumes(tmp_path, PEOPLE)), "--out", str(out),
     ]  # fmt: skip
     assert main(words) == 0
-    assert "report.pdf" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "report.pdf" in printed
+    result = json.loads((out / "report" / "report.json").read_text("utf-8"))["result"]
+    assert len(result) >= 2
+    assert all(line in printed for line in result)
+    assert any("95 % interval" in line for line in result)
 
     models = json.loads((out / "evaluation.json").read_text("utf-8"))["models"]
     assert {"fmm-tc", "fmm-tc-faithful", "fmm-tc-structural"} <= set(models)

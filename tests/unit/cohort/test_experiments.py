@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from app.cohort.experiments.ablate import Extras, parts_of, run_ablate, verdict
-from app.cohort.experiments.compare import rivals_of, run_compare
+from app.cohort.experiments.compare import NONE_JUDGED, beside, rivals_of, run_compare
 from app.cohort.experiments.other_inputs import RawSeries, Volumes, with_raw, with_volumes
 from app.cohort.experiments.record_facts import facts_of_record, headline_of, role_of
 from app.cohort.experiments.record_parts import exact_interval
@@ -161,6 +161,38 @@ def test_that_models_chosen_beside_the_plan_are_deviations(tmp_path: Path) -> No
         ("models.headline", "pearson-logistic", "majority"),
         ("models.rivals", "majority, covariates", "covariates"),
     ]
+
+
+def test_that_the_plans_headline_and_covariate_rivals_stay_beside_what_is_asked_for() -> None:
+    plan = small_plan(
+        models={"headline": "linear", "rivals": ["majority", "age", "tangent", "covariates"]}
+    )
+    assert beside((), plan) == plan.models.names
+    assert beside(("tangent",), plan) == ("tangent", "linear", "age", "covariates")
+    assert beside(("pearson-logistic", "age"), plan) == ("pearson-logistic", "age", "covariates")
+
+
+def test_that_a_comparison_keeps_what_a_gain_is_measured_against(tmp_path: Path) -> None:
+    made = make_cohort(tmp_path, 40, seed=2)
+    rivals = {"with": ["majority", "covariates"], "without": ["tangent"]}
+    for name, planned in rivals.items():
+        plan = small_plan(
+            protocol=PROTOCOL | {"permutations": 0},
+            models={"headline": "linear", "rivals": planned},
+        )
+        run = Run(tmp_path / name, COMMAND)
+        run_compare(DataSet(made.folder, made.table, plan), ("majority",), run, Progress())
+        record = json.loads((run.out / "evaluation.json").read_text("utf-8"))
+        html = (run.out / "report" / "report.html").read_text("utf-8")
+        assert record["headline"] == "majority"
+        assert "pearson-logistic" in record["models"]
+        assert record["gain_over_covariates"]["auroc_interval"] is not None
+        if name == "with":
+            assert record["gain_over_covariates"]["rival"] == "covariates"
+        else:  # told, unless a rival was fitted for the gate alone
+            told = not record["gain_over_covariates"]["rival"].startswith("none")
+            assert told or NONE_JUDGED in html
+        assert NONE_JUDGED not in html or name == "without"
 
 
 def test_that_all_rivals_means_every_one_that_a_recipe_can_have() -> None:

@@ -119,7 +119,7 @@ def small_evaluation(**changes: object) -> EvaluationFacts:
         "permutation": Permutation(
             0.089,
             200,
-            "within arm and site",
+            "within arm, site and fold",
             0.68,
             rng.normal(0.5, 0.09, 200),
             "AUROC",

@@ -93,7 +93,9 @@ def test_that_included_rows_are_judged_and_excluded_ones_are_not(cohort: Path) -
     assert figures["cohort"]["people"] == 49
     assert figures["cohort"]["excluded"] == {"excluded by hand": 3}
     assert figures["deviations"] == []  # before the lock: said, and no deviation
-    assert set(figures["models"]) == {"age", "majority"}
+    gate = {"motion", "baseline-pain", "covariates"}  # not of the plan, judged for the gate
+    assert set(figures["models"]) == {"age", "majority"} | gate
+    assert set(figures["fitted_for_gate"]) == gate
     assert figures["simulated"] is True
     assert len(figures["plan_sha256"]) == 64
     assert Path(answer["report"]).read_bytes().startswith(b"%PDF")

@@ -15,7 +15,7 @@ from app.cohort.learn.continuous import (
     answer_continuous,
     mapped_continuous,
 )
-from app.cohort.learn.continuous_figures import Errors, by_fold
+from app.cohort.learn.continuous_figures import Errors, _difference, by_fold
 from app.cohort.learn.definition import Outcome
 from app.cohort.learn.evaluate import evaluate
 from app.cohort.learn.judge import judged
@@ -28,7 +28,7 @@ from app.cohort.learn.primary_words import (
     responder_lines,
 )
 from app.cohort.learn.result_folder import ResultFolder
-from app.cohort.learn.splits import splits_of
+from app.cohort.learn.splits import Fold, Splits, splits_of
 from app.core.errors import AppError
 from app.core.progress import Progress
 from tests.unit.cohort.learn.small import labelled, make_cohort, plan_values, small_plan
@@ -130,10 +130,31 @@ def test_that_the_score_before_treatment_alone_is_the_measure(found):
         low, high = entry["interval"]
         narrow = entry["bootstrap_interval"]
         assert low <= narrow[0] <= entry["difference"] <= narrow[1] <= high
+    assert head["r_squared_interval"] == gained["r_squared"]["interval"]  # one, everywhere
     rows = np.arange(len(evaluation.cohort))
     better = (model.target**2 - (model.predicted - model.target) ** 2) / (model.target**2).mean()
     folds = by_fold(better, evaluation.splits, rows)
     assert gained["r_squared"]["corrected_test"]["mean"] == pytest.approx(folds.mean())
+
+
+def test_that_intervals_of_few_folds_stay_within_what_errors_can_be():
+    rng = np.random.default_rng(4)
+    third = np.arange(12) % 3
+    folds = [Fold(0, k, np.flatnonzero(third != k), np.flatnonzero(third == k), ())
+             for k in range(3)]  # fmt: skip
+    splits = Splits(tuple(folds), 1, 0, "nested cross-validation", "")
+    target = rng.standard_normal((1, 12))
+    one = Errors.of(target * np.where(np.arange(12) % 3 == 0, 0.99, 2.4), target)
+    alone = Errors.of(np.zeros_like(target), target)
+    counts = rng.multinomial(12, np.full(12, 1 / 12), 300).astype(float)
+    found = _difference(one, alone, counts, splits, np.arange(12))
+    explained, error = found["r_squared"], found["absolute_error"]
+    assert explained["corrected_test"]["high"] > 1.0
+    assert explained["interval"][1] == 1.0
+    assert explained["interval"][0] == explained["corrected_test"]["low"]  # R2 has no lower limit
+    limit = np.percentile(alone.absolute_error(counts), 97.5)
+    assert error["corrected_test"]["low"] < -limit
+    assert error["interval"][0] == pytest.approx(-limit)  # no error is below 0
 
 
 def test_that_rivals_stand_on_the_same_outcome_and_a_planted_effect_is_found(found):

@@ -16,7 +16,7 @@ from app.cohort.learn.clinical import (
     sample_size_saving,
     screening,
 )
-from app.cohort.learn.comparison import corrected_test
+from app.cohort.learn.comparison import corrected_test, wider_of
 from app.cohort.learn.conformal import (
     SETS,
     conformal_figures,
@@ -147,6 +147,17 @@ def test_that_repeating_the_split_does_not_narrow_an_interval(some):
     found = figures_of(many, labels, draws, ["auroc"], 0.5)
     for name, value in one.items():
         assert found[name] == pytest.approx(value), name
+
+
+def test_that_an_interval_of_few_folds_stays_within_what_is_possible():
+    tested = corrected_test(np.array([0.5, -0.3, 0.2]), 0.5)
+    assert tested["low"] < -1.0
+    assert tested["high"] > 1.0
+    assert wider_of([-0.1, 0.3], tested) == [tested["low"], tested["high"]]
+    assert wider_of([-0.1, 0.3], tested, (-1.0, 1.0)) == [-1.0, 1.0]
+    assert wider_of([-0.1, 0.3], tested, (0.0, 0.2)) == [-0.1, 0.3]  # never narrower than it
+    assert wider_of([-0.1, 0.3], None, (-1.0, 1.0)) == [-0.1, 0.3]
+    assert wider_of(None, tested) is None
 
 
 def test_that_the_corrected_test_is_that_of_the_paper():

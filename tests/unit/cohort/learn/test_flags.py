@@ -9,11 +9,12 @@ from app.cohort.learn.flags import flags_of, too_few_permutations
 
 def figures(labels, change=None):
     return {
-        "gain_over_covariates": {"auroc_interval": [0.1, 0.3]},
+        "gain_over_covariates": {"auroc_interval": [0.1, 0.3], "rival": "age"},
         "confounds": {"covariates": [], "site": {"flagged": False}},
         "permutation": labels,
         "continuous": {"permutation": change},
         "deviations": [],
+        "withheld": [],
     }
 
 

@@ -60,7 +60,7 @@ def test_that_everything_of_the_plan_is_there(found):
     assert set(record["secondary_definitions"]) == {"VAS fall >= 50 %", "VAS < 4"}
     assert record["continuous"]["adjusted_for_baseline"]
     assert record["permutation"]["words"] == "tests any association, confounds included"
-    assert record["permutation"]["within"] == "arm and site"
+    assert record["permutation"]["within"] == "arm, site and fold"
     assert record["sample_size"]["statement"] == "prognostic only, saving not estimable"
     assert set(record["by_sex"]) == {"F", "M"}
     assert set(record["leave_one_site_out"]) == set(record["models"])
@@ -69,7 +69,14 @@ def test_that_everything_of_the_plan_is_there(found):
     # a rival below one half counts as one half, and the interval is no narrower than either
     rival = max(0.5, record["models"][gain["rival"]]["auroc"])
     assert gain["auroc"] == pytest.approx(record["models"]["pearson-logistic"]["auroc"] - rival)
-    narrow = record["comparisons"][gain["rival"]]["auroc"]["interval"]
+    compared = record["comparisons"][gain["rival"]]["auroc"]
+    narrow, test = compared["bootstrap_interval"], compared["corrected_test"]
+    assert compared["interval"] == [
+        max(-1.0, min(narrow[0], test["low"])), min(1.0, max(narrow[1], test["high"]))
+    ]  # fmt: skip
+    (row,) = [line.split("\t") for line in (folder / "comparisons.tsv").read_text().splitlines()
+              if line.startswith(f"pearson-logistic\t{gain['rival']}\tauroc\t")]  # fmt: skip
+    assert [float(cell) for cell in row[4:6]] == pytest.approx(compared["interval"], rel=1e-4)
     assert gain["auroc_interval"][0] <= gain["auroc"] <= gain["auroc_interval"][1]
     assert gain["auroc_interval"][1] - gain["auroc_interval"][0] > 0.5 * (narrow[1] - narrow[0])
     assert [row["cutoff"] for row in record["screening"]] == [0.1, 0.2, 0.3, 0.4, 0.5]
@@ -300,6 +307,8 @@ def test_that_harmonised_cohorts_say_what_they_cannot_do(tmp_path):
     reasons = " ".join(one["reason"] + one["done"] for one in figures["deviations"])
     assert "cannot serve one participant from a new scanner" in reasons
     assert "not applied to covariates" in reasons
+    planned = [one["planned"] for one in figures["deviations"]]
+    assert planned == ["true", "combat"]  # what the plan says, in its own words
     assert figures["leave_one_site_out"] == {}
     assert figures["models"]["pearson-logistic"]["auroc"] > 0.6
 

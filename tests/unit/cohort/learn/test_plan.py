@@ -128,7 +128,12 @@ def test_that_a_faulty_table_is_refused(made, edit, words):
 
 
 @pytest.mark.parametrize(
-    ("cell", "words"), [("lots", "no number"), ("62", "outside the scale"), ("inf", "infinite")]
+    ("cell", "words"),
+    [
+        ("lots", "no number"),
+        ("62", r"outside the scale of 0 to 10: column 'vas_after', row of sub-002\."),
+        ("inf", "infinite"),
+    ],
 )
 def test_that_a_faulty_outcome_is_refused(tmp_path, made, cell, words):
     rows = lines(made)
