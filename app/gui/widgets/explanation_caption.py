@@ -52,8 +52,7 @@ class ExplanationCaption(QWidget):
         if opened is not None and found is not None:
             prediction = opened.case.prediction
             limits = limits_text(prediction.model if prediction is not None else None)
-            overlay = self.session.display.overlay
-            seed = self._seed()
+            seed, overlay = self._seed(), self.session.display.overlay
             told = "" if seed else map_reference_text(found, overlay, opened.baseline)
             words = " ".join(filter(None, (caption(found), told, limits)))
             frames, signals = self.session.state.selection.frames, opened.case.signals
