@@ -18,7 +18,6 @@ from vtkmodules.vtkRenderingCore import vtkActor, vtkCellPicker, vtkRenderer, vt
 
 from app.core.arrays import Bools, Floats, Ints
 from app.core.colour_maps import LayerScale
-from app.core.colours import HATCH
 from app.gui.widgets.connectome_mesh import (
     Connections,
     edge_tubes,
@@ -44,6 +43,7 @@ assert vtkmodules.vtkRenderingOpenGL2  # registers the renderer
 
 _GAP_MM = 2.0
 _STRIPE_MM = 5.0
+_STRIPE = (22, 22, 26)  # the grey of the slices' hatching would be taken for cortex
 _ARM_MM = 9.0  # of the cursor's cross
 _CHOSEN = np.array([255, 235, 59], dtype=np.uint8)
 _CURSOR = np.array([96, 220, 130], dtype=np.uint8)
@@ -107,7 +107,7 @@ class _Hemisphere:
         grey = np.repeat(self.grey[:, None], 3, axis=1)
         bounded = np.where(self.face_label < len(table), self.face_label, 0)
         colours = np.where(shown[bounded][:, None], table[bounded], grey).astype(np.uint8)
-        colours[hatched[bounded] & shown[bounded] & self.stripe] = HATCH
+        colours[hatched[bounded] & shown[bounded] & self.stripe] = _STRIPE
         self._paint(colours)
 
     def set_values(
