@@ -139,13 +139,6 @@ def whole_refits(
     draws = person_draws(identifiers, labels, repeats, seed, fewest)
     fold = person_folds(identifiers, labels, seed, WHOLE_FOLDS)
 
-    def fitted(rows: Ints, number: int) -> Any:
-        people = inputs.people.rows(rows)
-        return contender.fresh().fit(
-            people.series, people.connectivity, people.covariates, labels[rows],
-            seed=seed + number, progress=Progress(),
-        )  # fmt: skip
-
     for number, drawn in enumerate(draws):
         kept = np.unique(drawn)
 
@@ -153,13 +146,11 @@ def whole_refits(
             scores = np.zeros(len(kept))
             for place in range(WHOLE_FOLDS):
                 outside = fold[kept] == place
-                asked = inputs.people.rows(kept[outside])
-                scores[outside] = fitted(kept[~outside], number).predict_log_odds(
-                    asked.series, asked.connectivity, asked.covariates
-                )
+                model = _fitted(contender, inputs, kept[~outside], seed + number)
+                scores[outside] = _asked(model, inputs, kept[outside])
             found = FITS[calibration](scores, labels[kept])
             return {
-                "values": fitted(kept, number).trained_values(),
+                "values": _fitted(contender, inputs, kept, seed + number).trained_values(),
                 "calibration": [found.slope, found.intercept],
             }
 
@@ -195,14 +186,8 @@ def spread_of_refits(
         outside = np.setdiff1d(np.arange(len(labels)), kept)
 
         def compute(kept: Ints = kept, outside: Ints = outside, number: int = number) -> Arrays:
-            people, asked = inputs.people.rows(kept), inputs.people.rows(outside)
-            model = contender.fresh().fit(
-                people.series, people.connectivity, people.covariates, labels[kept],
-                seed=seed + number, progress=Progress(),
-            )  # fmt: skip
-            return {"log_odds": model.predict_log_odds(
-                asked.series, asked.connectivity, asked.covariates
-            )}  # fmt: skip
+            model = _fitted(contender, inputs, kept, seed + number)
+            return {"log_odds": _asked(model, inputs, outside)}
 
         found[number, outside] = keep(number, compute)["log_odds"]
         progress.step((number + 1) / repeats, f"refit {number + 1} of {repeats}")
@@ -213,6 +198,21 @@ def spread_of_refits(
     columns = [row[ok].var(ddof=1) for row, ok in zip(found.T, there.T, strict=True)
                if ok.sum() >= 2]  # fmt: skip
     return float(np.sqrt(np.mean(columns)))
+
+
+def _fitted(contender: AnyModel, inputs: Inputs, rows: Ints, seed: int) -> Any:
+    """A whole model, fitted on some people."""
+    people = inputs.people.rows(rows)
+    return contender.fresh().fit(
+        people.series, people.connectivity, people.covariates, inputs.labels[rows],
+        seed=seed, progress=Progress(),
+    )  # fmt: skip
+
+
+def _asked(model: Any, inputs: Inputs, rows: Ints) -> Floats:
+    """(row,) log-odds of some people."""
+    people = inputs.people.rows(rows)
+    return np.asarray(model.predict_log_odds(people.series, people.connectivity, people.covariates))
 
 
 def _too_few() -> ModelError:
