@@ -6,7 +6,7 @@ rows, and log-odds of the training rows by models of the inner folds, which cali
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -61,6 +61,17 @@ class Inputs:
     def relabelled(self, labels: Bools) -> Inputs:
         """The same people with other labels (permutation); no continuous outcome."""
         return Inputs(self.people, labels, None, None, self.sites)
+
+    def change(self, fold: Fold) -> tuple[Floats, Floats, Floats | None, Floats | None]:
+        """Improvement, then baseline (None = not known), of a fold's training and test rows."""
+        assert self.improvement is not None
+        known = self.baseline
+        return (
+            self.improvement[fold.training],
+            self.improvement[fold.test],
+            None if known is None else known[fold.training],
+            None if known is None else known[fold.test],
+        )
 
 
 class Contender(Protocol):
@@ -162,15 +173,12 @@ class LinearContender:
         """One outer fold."""
         rows = self.prepared(inputs, fold, progress)
         labels = inputs.labels[fold.training]
-        place = {int(row): number for number, row in enumerate(fold.training)}
-        inner = np.empty(len(labels))
-        for inside, validation in fold.inner:
-            a = np.array([place[int(row)] for row in inside])
-            b = np.array([place[int(row)] for row in validation])
+        places, inner = fold.inner_places(), np.empty(len(labels))
+        for a, b in places:
             inner[b], _ = self.fitted(rows, rows.training[a], labels[a], rows.training[b], seed)
         test, strength = self.fitted(rows, rows.training, labels, rows.test, seed)
         return FoldAnswer(
-            test, inner, self._continuous(rows, inputs, fold, place),
+            test, inner, self._continuous(rows, inputs, fold, places),
             {"strength": strength, "columns": float(rows.training.shape[1])},
         )  # fmt: skip
 
@@ -208,22 +216,10 @@ class LinearContender:
         return np.array([fit.log_odds(row) for row in asked]), fit.strength
 
     def _continuous(
-        self, rows: Reduced, inputs: Inputs, fold: Fold, place: dict[int, int]
+        self, rows: Reduced, inputs: Inputs, fold: Fold, inner: Sequence[tuple[Ints, Ints]]
     ) -> ContinuousAnswer | None:
         if inputs.improvement is None:
             return None
-        inner = [
-            (np.array([place[int(r)] for r in a]), np.array([place[int(r)] for r in b]))
-            for a, b in fold.inner
-        ]
-        baseline = inputs.baseline
         return answer_continuous(
-            rows.training,
-            rows.test,
-            inputs.improvement[fold.training],
-            inputs.improvement[fold.test],
-            None if baseline is None else baseline[fold.training],
-            None if baseline is None else baseline[fold.test],
-            inner,
-            standardise=rows.standardise,
+            rows.training, rows.test, *inputs.change(fold), inner, standardise=rows.standardise
         )

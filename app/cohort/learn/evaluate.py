@@ -210,15 +210,7 @@ def _mapped(answer: FoldAnswer, inputs: Inputs, fold: Fold) -> ContinuousAnswer 
     """The continuous answer of a model that gives log-odds alone."""
     if inputs.improvement is None:
         return None
-    baseline = inputs.baseline
-    return mapped_continuous(
-        answer.inner,
-        answer.test,
-        inputs.improvement[fold.training],
-        inputs.improvement[fold.test],
-        None if baseline is None else baseline[fold.training],
-        None if baseline is None else baseline[fold.test],
-    )
+    return mapped_continuous(answer.inner, answer.test, *inputs.change(fold))
 
 
 def answer_of(

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -271,39 +271,27 @@ class _Loop:
 
     def _r_squared(self, rows: Ints) -> float:
         """Share of what the score before treatment leaves, one repeat, out of fold."""
-        improvement, baseline = self.inputs.improvement, self.inputs.baseline
-        assert improvement is not None
+        assert self.inputs.improvement is not None
         left = self._left()
-        moved = improvement - left + left[rows]
+        moved = replace(self.inputs, improvement=self.inputs.improvement - left + left[rows])
         off, whole = 0.0, 0.0
         for place, fold in enumerate(self.folds):
-            known = known_rows(moved[fold.training], None if baseline is None
-                               else baseline[fold.training])  # fmt: skip
+            change = moved.change(fold)
             ready = (
                 self.regressions[place]
                 if self.regressions
-                else _regressions(self.prepared[place], fold, known)
+                else _regressions(self.prepared[place], fold, known_rows(change[0], change[2]))
             )
-            answer = ready.answer(
-                moved[fold.training],
-                moved[fold.test],
-                None if baseline is None else baseline[fold.training],
-                None if baseline is None else baseline[fold.test],
-            )
+            answer = ready.answer(*change)
             off += float(np.nansum((answer.predicted - answer.target) ** 2))
             whole += float(np.nansum(answer.target**2))
         return 1.0 - off / max(whole, 1e-12)
 
 
 def _regressions(rows: Reduced, fold: Fold, known: Bools) -> Regressions:
-    place = {int(row): number for number, row in enumerate(fold.training)}
-    inner = [
-        (np.array([place[int(r)] for r in a]), np.array([place[int(r)] for r in b]))
-        for a, b in fold.inner
-    ]
     return Regressions.of(
-        rows.training, rows.test, inner, known, standardise=rows.standardise
-    )  # fmt: skip
+        rows.training, rows.test, fold.inner_places(), known, standardise=rows.standardise
+    )
 
 
 def _correlation(one: Floats, other: Floats) -> float:

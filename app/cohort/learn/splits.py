@@ -37,6 +37,17 @@ class Fold:
         """For files and messages."""
         return f"r{self.repeat:03d}-f{self.number:02d}"
 
+    def inner_places(self) -> tuple[tuple[Ints, Ints], ...]:
+        """The inner folds as positions within the training rows."""
+        place = {int(row): number for number, row in enumerate(self.training)}
+        return tuple(
+            (
+                np.array([place[int(row)] for row in inside]),
+                np.array([place[int(row)] for row in validation]),
+            )
+            for inside, validation in self.inner
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Splits:
