@@ -78,11 +78,7 @@ class ColourBar(QWidget):
         metrics = painter.fontMetrics()
         top = metrics.height() + 14.0
         bar = QRectF(6, top, _BAR_PX, self.height() - top - 12.0)
-        table = colour_table(scale.colour_map, ROWS)
-        gradient = QLinearGradient(bar.bottomLeft(), bar.topLeft())
-        for row, colour in enumerate(table):
-            gradient.setColorAt(row / (len(table) - 1), QColor(*(int(c) for c in colour)))
-        painter.fillRect(bar, gradient)
+        fill_bar(painter, bar, scale.colour_map, bar.bottomLeft(), bar.topLeft())
 
         def height_of(value: float) -> float:
             share = (value - scale.low) / (scale.high - scale.low)
@@ -134,6 +130,17 @@ class ColourBar(QWidget):
             )
             painter.drawPolygon(triangle)
         painter.setBrush(Qt.BrushStyle.NoBrush)
+
+
+def fill_bar(
+    painter: QPainter, bar: QRectF, colour_map: str, low_end: QPointF, high_end: QPointF
+) -> None:
+    """Fill a bar with a colour map, from its low end to its high end."""
+    table = colour_table(colour_map, ROWS)
+    gradient = QLinearGradient(low_end, high_end)
+    for row, colour in enumerate(table):
+        gradient.setColorAt(row / (len(table) - 1), QColor(*(int(c) for c in colour)))
+    painter.fillRect(bar, gradient)
 
 
 def _spoken(scale: LayerScale) -> str:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt
-from PySide6.QtGui import QColor, QLinearGradient, QPainter, QPaintEvent, QPen, QPolygonF
+from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen, QPolygonF
 from PySide6.QtWidgets import QSizePolicy
 
 from app.core import wording
 from app.core.colour_maps import LayerScale, colour_table
-from app.gui.widgets.colour_bar import ROWS, ColourBar, digits_of, written
+from app.gui.widgets.colour_bar import ColourBar, digits_of, fill_bar, written
 from app.gui.widgets.theme import font, tokens
 
 _HIGH_PX = 9
@@ -43,11 +43,7 @@ class FlatBar(ColourBar):
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setFont(font(self.font(), scale=0.85))
         bar = QRectF(_ARROW_PX + 1, 2, self.width() - 2 * _ARROW_PX - 2, _HIGH_PX)
-        table = colour_table(scale.colour_map, ROWS)
-        gradient = QLinearGradient(bar.topLeft(), bar.topRight())
-        for row, colour in enumerate(table):
-            gradient.setColorAt(row / (len(table) - 1), QColor(*(int(c) for c in colour)))
-        painter.fillRect(bar, gradient)
+        fill_bar(painter, bar, scale.colour_map, bar.topLeft(), bar.topRight())
 
         def place_of(value: float) -> float:
             return bar.left() + (value - scale.low) / (scale.high - scale.low) * bar.width()
