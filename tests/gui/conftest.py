@@ -100,6 +100,18 @@ def window(qapp: Any, worker: FakeWorker, messages: Messages, qtbot: Any) -> Ite
 
 
 @pytest.fixture(scope="session")
+def judged_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A result with health and sensitivity."""
+    return make_sample_case(tmp_path_factory.mktemp("judged"), Outcome.RESULT, health=True)
+
+
+@pytest.fixture
+def judged(window: MainWindow, judged_folder: Path) -> MainWindow:
+    window.actions_.open_case(judged_folder)
+    return window
+
+
+@pytest.fixture(scope="session")
 def live_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_live_case(tmp_path_factory.mktemp("live"))
 

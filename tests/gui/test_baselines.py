@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 
 from app.analysis.map_export import export_parcel_map
 from app.core.network_sums import network_sums
@@ -36,20 +35,9 @@ from app.gui.widgets.layer_stack import stack_of
 from app.gui.widgets.overlay import current_overlay, drawn_case
 from app.study.case_store import read_case, write_case
 from tests.live_case import case_of, view_of
-from tests.sample_case import make_sample_case, sample_case
+from tests.sample_case import sample_case
 
 WORDS = "baseline: reference 2 of 2 alone"
-
-
-@pytest.fixture(scope="module")
-def judged_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_sample_case(tmp_path_factory.mktemp("judged"), Outcome.RESULT, health=True)
-
-
-@pytest.fixture
-def judged(window: MainWindow, judged_folder: Path) -> MainWindow:
-    window.actions_.open_case(judged_folder)
-    return window
 
 
 def choose(window: MainWindow, index: int, qtbot: Any) -> HealthView:

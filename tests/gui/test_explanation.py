@@ -43,18 +43,6 @@ from tests.gui.conftest import FakeWorker
 from tests.sample_case import make_sample_case
 
 
-@pytest.fixture(scope="session")
-def judged_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A result with health and sensitivity."""
-    return make_sample_case(tmp_path_factory.mktemp("judged"), Outcome.RESULT, health=True)
-
-
-@pytest.fixture
-def judged(window: MainWindow, judged_folder: Path) -> MainWindow:
-    window.actions_.open_case(judged_folder)
-    return window
-
-
 def find(window: MainWindow, step: str, kind: type[Any]) -> Any:
     window.show_step(step)
     found = window.page(step).findChildren(kind)
