@@ -202,6 +202,7 @@ def open_engine(settings: EngineSettings) -> Iterator[Engine]:
         ``cohort.other_version``.
     """
     import dask
+    import distributed  # noqa: F401  (before `set`, which would take its defaults away at the end)
 
     from app.cohort import engine_places as places
 

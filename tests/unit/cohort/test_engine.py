@@ -193,3 +193,17 @@ def test_that_neither_help_nor_window_imports_dask() -> None:
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True,
                           timeout=120)  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]
+
+
+def test_that_a_second_cluster_starts_in_a_process_that_began_without_dask() -> None:
+    script = (
+        "from app.cohort.engine import open_engine\n"
+        "from app.cohort.engine_settings import EngineSettings\n"
+        "if __name__ == '__main__':\n"
+        "    for number in range(2):\n"
+        "        with open_engine(EngineSettings(workers=1)) as engine:\n"
+        "            print(number, engine.workers)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True,
+                          timeout=120, check=False)  # fmt: skip
+    assert done.stdout.split("\n")[:2] == ["0 1", "1 1"], done.stderr
