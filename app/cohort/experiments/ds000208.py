@@ -97,11 +97,11 @@ def run_ds000208(recipe: Recipe, run: Run, progress: Progress) -> tuple[Path, ..
 
 
 def _scans(recipe: Recipe, table: Table, run: Run, progress: Progress) -> Path:
-    """The patients' scans through the recipe; those that are done are not done again."""
+    """Scans of the arms that are asked for; those that are done are not done again."""
     request = BatchRequest(
         recipe.folder,
         run.out / SCANS,
-        participants=tuple(one.label for one in table.people if one.arm() is not None),
+        participants=tuple(one.label for one in table.people if one.arm() in recipe.arms),
         model_id=recipe.model_id,
         attribution=False,
     )
