@@ -1,10 +1,12 @@
 """The ds000208 recipe on raw simulated scans: everybody in the published table is scanned.
 
-    python -m tests.accuracy.ds000208 --out DIR [--arms ARM …] [--frames 210] [--n-workers 2]
+    python -m tests.accuracy.ds000208 --out DIR [--arms ARM …] [--frames 210] […]
 
 Writes a BIDS folder in the shape of the data set (small grid, 2.5 s a frame, published table),
 then runs `main.py experiment ds000208` on it: preprocessing, arms, definitions, rivals, reports. A
 scan that is there is not made again. Who responds in the table carries the simulator's signature.
+Other words (`--n-workers 2`, `--repeats 5`) go to the command.
+
 The 20 controls have scans too, too short to be of use: no step of the recipe may want them.
 
 Fewer than 200 volumes after the steady state are withheld by their quality, and take no part: the
@@ -68,8 +70,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--arms", nargs="+", default=[], help="as the command; all by default")
     parser.add_argument("--frames", type=int, default=210)
-    parser.add_argument("--n-workers", type=int, default=0, help="scans at a time, as the command")
-    options = parser.parse_args()
+    options, others = parser.parse_known_args()
     bids, began = options.out / "bids", time.monotonic()
     write_folder(bids)
     people = read_table(PUBLISHED / "participants.tsv").people
@@ -84,7 +85,7 @@ def main() -> None:
             print(f"{person.label} scanned, {time.monotonic() - began:.0f} s", flush=True)
     words = ["experiment", "ds000208", str(bids), "--out", str(options.out / "results")]
     words += ["--arms", *options.arms] if options.arms else []
-    words += ["--n-workers", str(options.n_workers)] if options.n_workers else []
+    words += others
     began = time.monotonic()
     subprocess.run([sys.executable, "main.py", *words], check=True)
     print(f"experiment: {time.monotonic() - began:.0f} s", flush=True)

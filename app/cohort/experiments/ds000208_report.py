@@ -48,7 +48,9 @@ class Cell:
 def overview_facts(cells: Sequence[Cell], table: Table, command: str) -> EvaluationFacts:
     """Arms by definitions, and where each one's own report lies."""
     patients = [one for one in table.people if one.arm() is not None]
-    published = sum(bool(one.response) for one in patients)
+    arms = tuple(dict.fromkeys(cell.arm for cell in cells))
+    asked = [one for one in patients if one.arm() in arms]
+    published = sum(bool(one.response) for one in asked)
     judged = [cell for cell in cells if cell.figures]
     better = [
         cell
@@ -62,14 +64,18 @@ def overview_facts(cells: Sequence[Cell], table: Table, command: str) -> Evaluat
         simulated=simulated,
         condition=CONDITION,
         question=(
-            ("Treatment", "; ".join(arm.words for arm in ARMS)),
-            ("Arm", "each by itself, never pooled across treatments or time points"),
+            ("Treatment", "; ".join(arm.words for arm in arms)),
+            (
+                "Arm",
+                "each by itself, never pooled across treatments or time points"
+                + ("" if len(arms) == len(ARMS) else "; the other arms were not asked for"),
+            ),
             ("Responder definition", "; ".join(sorted({f"VAS fall ≥ {c.limit} %" for c in cells}))),
-            ("Time point", "2 weeks (study 1) or 3 months (study 2)"),
+            ("Time point", " or ".join(dict.fromkeys(_time_point(arm) for arm in arms))),
             ("Population", POPULATION),
             ("Estimand", "fall of VAS pain in percent of baseline in people with an outcome"),
         ),
-        people=len(patients),
+        people=len(asked),
         responders=published,
         competitors=(),
         command=command,
@@ -107,6 +113,10 @@ def overview_facts(cells: Sequence[Cell], table: Table, command: str) -> Evaluat
         "read; hash and deviations stand in its report.",
         finished_utc=finished_utc(),
     )
+
+
+def _time_point(arm: Arm) -> str:
+    return f"{arm.time_point} (study {arm.study})"
 
 
 def _cells_table(cells: Sequence[Cell]) -> PlainTable:
