@@ -97,23 +97,34 @@ def decision_of(figures: Figures) -> DecisionCurve | None:
 
 
 def learning_of(figures: Figures) -> tuple[LearningCurve, ...]:
-    """Shares of the training people."""
-    rows = [row for row in figures["learning_curve"] if row["auroc_interval"] is not None]
+    """Shares of the training people, by AUROC."""
+    label = figures["models"][figures["headline"]]["label"]
+    return _learning(label, figures["learning_curve"], "auroc")
+
+
+def change_learning_of(figures: Figures) -> tuple[LearningCurve, ...]:
+    """The same of the continuous outcome, by R²; records of before have none."""
+    rows = (figures["continuous"] or {}).get("learning_curve", ())
+    return _learning(figures["models"][figures["headline"]]["label"], rows, "r_squared")
+
+
+def _learning(label: str, rows: Sequence[Figures], name: str) -> tuple[LearningCurve, ...]:
+    rows = [row for row in rows if row[f"{name}_interval"] is not None]
     if not rows:
         return ()
     return (
         LearningCurve(
-            figures["models"][figures["headline"]]["label"],
+            label,
             np.array([row["training_people"] for row in rows]),
-            np.array([row["auroc"] for row in rows]),
-            np.array([row["auroc_interval"][0] for row in rows]),
-            np.array([row["auroc_interval"][1] for row in rows]),
+            np.array([row[name] for row in rows]),
+            np.array([row[f"{name}_interval"][0] for row in rows]),
+            np.array([row[f"{name}_interval"][1] for row in rows]),
         ),
     )
 
 
 def groups_of(kind: str, groups: Figures) -> tuple[Group, ...]:
-    """Sites or sexes."""
+    """Sites or sexes, by AUROC."""
     found = []
     for name, one in groups.items():
         known = one.get("auroc") is not None
@@ -128,6 +139,60 @@ def groups_of(kind: str, groups: Figures) -> tuple[Group, ...]:
             )
         )
     return tuple(found)
+
+
+GROUPS = (("Site", "by_site"), ("Sex", "by_sex"))
+
+
+def change_groups_of(figures: Figures) -> tuple[Group, ...]:
+    """Sites and sexes, by R² of the continuous outcome."""
+    change = figures["continuous"] or {}
+    return tuple(
+        Group(
+            kind,
+            name,
+            int(one["known"]),
+            0,
+            None if one.get("r_squared") is None
+            else estimate_of(one["r_squared"], one["r_squared_interval"]),
+            one.get("note", ""),
+        )
+        for kind, key in GROUPS
+        for name, one in change.get(key, {}).items()
+    )  # fmt: skip
+
+
+def change_groups_table(figures: Figures) -> PlainTable | None:
+    """R², correlation and absolute error of the continuous outcome by site and sex."""
+    change = figures["continuous"] or {}
+    rows = tuple(
+        (
+            f"{kind}: {name}", str(one["known"]),
+            *(_figure(one, figure) for figure in ("r_squared", "r", "absolute_error")),
+        )
+        for kind, key in GROUPS
+        for name, one in change.get(key, {}).items()
+        if one.get("r_squared") is not None
+    )  # fmt: skip
+    if not rows:
+        return None
+    return PlainTable(
+        "The change by site and sex",
+        ("Group", "People", "R²", "Correlation", "Absolute error"),
+        rows,
+        "Out of fold, bootstrap over the group's persons. R² is the share of what the training "
+        "people's line on the score before treatment leaves of these people: a group that changes "
+        "more or less than the line says costs line and model alike.",
+        widths=(1.4, 0.6, 1.4, 1.4, 1.4),
+    )
+
+
+def _figure(one: Figures, name: str) -> str:
+    value, interval = one[name], one[f"{name}_interval"]
+    words = f"{value:.2f}"
+    if interval is not None:
+        words += f" ({interval[0]:.2f} to {interval[1]:.2f})"
+    return words.replace("-", "\N{MINUS SIGN}")
 
 
 def confound_checks(confounds: Figures) -> tuple[ConfoundCheck, ...]:

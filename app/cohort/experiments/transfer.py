@@ -40,6 +40,7 @@ from app.cohort.learn.contender import Contender
 from app.cohort.learn.evaluate import Evaluation, evaluate
 from app.cohort.learn.figures import draws_of, figures_of
 from app.cohort.learn.labelled import LabelledCohort
+from app.cohort.learn.result_folder import work_kept
 from app.cohort.learn.splits import Fold
 from app.core.progress import Progress
 from app.models.fmm_tc_network import FmmTcNetwork
@@ -86,11 +87,12 @@ def run_transfer(
     splits = transfer_splits(both, count, inner_folds=protocol.inner_folds, seed=protocol.seed)
     workshop = workshop_of(both, wanted, run)
     contenders, refused = contenders_of(workshop, wanted)
-    across = evaluate(_without_sites(both), contenders, run.out, progress, splits=splits)
-    within = [
-        evaluate(_without_sites(one), contenders, run.out / f"within-{number + 1}", progress)
-        for number, one in enumerate(cohorts)
-    ]
+    with work_kept(run.out):
+        across = evaluate(_without_sites(both), contenders, run.out, progress, splits=splits)
+        within = [
+            evaluate(_without_sites(one), contenders, run.out / f"within-{number + 1}", progress)
+            for number, one in enumerate(cohorts)
+        ]
     directions = tuple(
         direction(across, splits.folds[number], words)
         for number, words in enumerate((f"{names[0]} → {names[1]}", f"{names[1]} → {names[0]}"))

@@ -86,7 +86,10 @@ def kept_scans(
 
 
 def without_scan(
-    wanted: Collection[Visit], scanned: Collection[Visit], by_hand: Collection[Visit], *,
+    wanted: Collection[Visit],
+    scanned: Collection[Visit],
+    by_hand: Collection[Visit],
+    *,
     sessions: bool,
 ) -> list[tuple[str, str]]:
     """Participant and reason of each row without a scan, and of further visits that were excluded.

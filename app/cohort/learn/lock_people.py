@@ -144,17 +144,13 @@ def _others(
     )
 
 
-def _replaced(
-    hashes: list[list[str]], rows: list[list[str]]
-) -> list[tuple[str, str, str, str]]:
+def _replaced(hashes: list[list[str]], rows: list[list[str]]) -> list[tuple[str, str, str, str]]:
     """Whose prepared data are others than at the lock, counted as people."""
     if any(len(one) < 3 for one in hashes):  # locked by a version that did not record it
-        return [(DATA, "not recorded", "as they are now",
-                 "the lock does not record the data: that they are the same cannot be shown")]  # fmt: skip
+        reason = "the lock does not record the data: that they are the same cannot be shown"
+        return [(DATA, "not recorded", "as they are now", reason)]
     before = {visit: content for _, visit, content in hashes}
-    changed = {
-        person for person, visit, content in rows if before.get(visit, content) != content
-    }
+    changed = {person for person, visit, content in rows if before.get(visit, content) != content}
     if not changed:
         return []
     count = len(changed)
