@@ -189,9 +189,10 @@ def change_groups_table(figures: Figures) -> PlainTable | None:
 
 def _figure(one: Figures, name: str) -> str:
     value, interval = one[name], one[f"{name}_interval"]
-    words = f"{value:.2f}"
+    shown = [round(one, 2) + 0.0 for one in (value, *(interval or ()))]  # never "-0.00"
+    words = f"{shown[0]:.2f}"
     if interval is not None:
-        words += f" ({interval[0]:.2f} to {interval[1]:.2f})"
+        words += f" ({shown[1]:.2f} to {shown[2]:.2f})"
     return words.replace("-", "\N{MINUS SIGN}")
 
 

@@ -76,12 +76,15 @@ def run_transfer(
         People a data set whose integrated gradients are computed; 0 = none.
     """
     wanted = tuple(models) or sets[0].plan.models.names
+    reason = (
+        "named on the command line, after the plan" if models
+        else f"the models of the plan of {names[0]} are judged in both data sets"
+    )  # fmt: skip
     cohorts = tuple(
-        labelled(data, run.out / f"plan-{number + 1}", progress) for number, data in enumerate(sets)
+        with_choice(labelled(data, run.out / f"plan-{number + 1}", progress), wanted, reason)
+        for number, data in enumerate(sets)
     )
-    both = with_choice(
-        joined(cohorts[0], cohorts[1], names), wanted, "named on the command line, after the plan"
-    )
+    both = joined(cohorts[0], cohorts[1], names)
     count = len(cohorts[0])
     protocol = both.plan.protocol
     splits = transfer_splits(both, count, inner_folds=protocol.inner_folds, seed=protocol.seed)

@@ -31,9 +31,9 @@ def too_few_folds(splits: dict[str, Any]) -> str:
     if count >= FEWEST_FOLDS:
         return ""
     return (
-        f"Too few folds for narrow intervals ({count} outer folds in all): those of R² and of "
-        "differences between models reach as far as the figures can, and are cut there; plan more "
-        "repeats (20 are usual)."
+        f"Only {count} outer folds in all: the corrected test is rough with so few, and intervals "
+        "of R² and of differences between models may reach to all that a figure can be, where they "
+        "are cut; plan more repeats (20 are usual)."
     )
 
 

@@ -51,7 +51,9 @@ def robustness(facts: EvaluationFacts) -> Section:
         return nothing
     change = _change(facts)
     blocks = [*change, *_responder(facts)] if facts.primary else [*_responder(facts), *change]
-    blocks.append(Heading("Could something else carry the label?"))
+    blocks.append(
+        Heading(f"Could something else carry the {'outcome' if facts.primary else 'label'}?")
+    )
     if facts.confounds:
         rows = tuple(
             (one.name, one.figure, "FLAGGED" if one.flagged else "not flagged", one.meaning)

@@ -50,4 +50,4 @@ def test_that_few_folds_are_told_with_the_number_that_there_are():
         "splits": {"outer_folds": 5, "repeats": 1}
     }
     (told,) = flags_of(few)
-    assert told.startswith("Too few folds for narrow intervals (5 outer folds in all)")
+    assert told.startswith("Only 5 outer folds in all:")
