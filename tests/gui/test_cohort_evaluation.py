@@ -136,7 +136,7 @@ def test_that_the_change_has_tables_by_site_its_confounds_and_a_learning_curve()
     titles = list(record.tables())
     assert titles[:2] == ["The change by site", "Confounds of the change"]  # the primary one first
     table = record.tables()["The change by site"]
-    assert table.columns == ("Site", "people", "known", "R²")
+    assert table.columns == ("Site", "people", "with a known change", "R²")
     assert table.rows[0] == ("A", "9", "8", "0.20 (-0.10 to 0.40)")
     assert record.tables()["Confounds of the change"].rows[0] == ("age", "yes")
     (line,), below, left = record.curves("learning_change")

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from app.cohort.experiments.record_words import with_signs
-from app.cohort.learn.primary_words import secondary_of
+from app.cohort.learn.primary_words import secondary_of, spread
 from app.reporting.evaluation.facts import (
     CalibrationPlot,
     ConfoundCheck,
@@ -188,12 +188,7 @@ def change_groups_table(figures: Figures) -> PlainTable | None:
 
 
 def _figure(one: Figures, name: str) -> str:
-    value, interval = one[name], one[f"{name}_interval"]
-    shown = [round(one, 2) + 0.0 for one in (value, *(interval or ()))]  # never "-0.00"
-    words = f"{shown[0]:.2f}"
-    if interval is not None:
-        words += f" ({shown[1]:.2f} to {shown[2]:.2f})"
-    return words.replace("-", "\N{MINUS SIGN}")
+    return spread(one[name], one[f"{name}_interval"]).replace("-", "\N{MINUS SIGN}")
 
 
 def confound_checks(confounds: Figures) -> tuple[ConfoundCheck, ...]:

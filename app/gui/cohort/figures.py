@@ -15,6 +15,7 @@ from app.cohort.learn.primary_words import (
     is_continuous,
     responder_lines,
 )
+from app.cohort.learn.primary_words import spread as figure_with_interval
 from app.core import wording
 from app.core.errors import StorageError
 from app.gui.widgets.tables import Table
@@ -32,6 +33,7 @@ METRICS = {
     "r_squared": "R\N{SUPERSCRIPT TWO}",
     "r": "Correlation",
     "absolute_error": "Absolute error",
+    "known": "with a known change",
 }
 CHANGE = ("R\N{SUPERSCRIPT TWO}", "Correlation", "Absolute error",
           "Headline minus this (R\N{SUPERSCRIPT TWO})")  # fmt: skip
@@ -43,7 +45,7 @@ CURVES = {
     "learning_change": "Learning curve of the change",
 }
 _FIRST = ("Site", "Sex", "Model", "Definition", "name", "covariate", "cutoff", "threshold",
-          "people", "responders")  # fmt: skip
+          "people", "responders", "known", "r_squared", "r", "absolute_error")  # fmt: skip
 _LIMIT_BYTES = 64 << 20
 
 
@@ -270,12 +272,7 @@ class Record:
 
 def spread(entry: Mapping[str, Any], name: str) -> str:
     """A figure with its interval."""
-    value, interval = entry.get(name), entry.get(f"{name}_interval")
-    if value is None:
-        return "n/a"
-    if not interval:
-        return f"{value:.2f}"
-    return f"{value:.2f} ({interval[0]:.2f} to {interval[1]:.2f})"
+    return figure_with_interval(entry.get(name), entry.get(f"{name}_interval"))
 
 
 def _with_shares(conformal: Mapping[str, Any]) -> dict[str, Any]:
@@ -287,8 +284,7 @@ def _with_shares(conformal: Mapping[str, Any]) -> dict[str, Any]:
 def _difference(entry: Mapping[str, Any]) -> str:
     if not entry or entry.get("difference") is None:
         return ""
-    low, high = entry["interval"] or (float("nan"), float("nan"))
-    return f"{entry['difference']:+.2f} ({low:+.2f} to {high:+.2f})"
+    return figure_with_interval(entry["difference"], entry["interval"], "+.2f")
 
 
 def _of_entries(name: str, entries: Mapping[str, Any]) -> Table:

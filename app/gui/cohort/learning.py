@@ -126,7 +126,7 @@ class LearningTab(QWidget):
         words = QLabel(_WORDS)
         words.setObjectName("muted")
         words.setWordWrap(True)
-        words.setMaximumWidth(760)
+        words.setFixedWidth(620)  # a width of its own: lines are counted by it, and none is cut
         words.setAlignment(Qt.AlignmentFlag.AlignCenter)
         column.addStretch(1)
         column.addWidget(words, 0, Qt.AlignmentFlag.AlignHCenter)
