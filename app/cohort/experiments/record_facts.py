@@ -11,20 +11,22 @@ from collections.abc import Mapping, Sequence
 from app.cohort.experiments.record_parts import (
     Figures,
     calibration_of,
-    change_groups_of,
-    change_groups_table,
-    change_learning_of,
     conformal_of,
-    confound_checks,
     confusion_of,
     decision_of,
     definitions_of,
     estimate_of,
-    groups_of,
-    learning_of,
     more_tables,
     permutation_of,
     screening_of,
+)
+from app.cohort.experiments.record_robustness import (
+    change_groups_of,
+    change_groups_table,
+    change_learning_of,
+    confound_checks,
+    groups_of,
+    learning_of,
 )
 from app.cohort.experiments.record_words import (
     answers_of,

@@ -29,7 +29,7 @@ def spread(value: float | None, interval: Any, form: str = ".2f") -> str:
     """A figure with its interval, "0.12 (0.01 to 0.25)"; "n/a" where it is unknown."""
     if value is None:
         return "n/a"
-    shown = [f"{round(one, 2) + 0.0:{form}}" for one in (value, *(interval or ()))]  # no "-0.00"
+    shown = [f"{one:{form}}" for one in (value, *(interval or ()))]  # "-0.00" is below 0
     return f"{shown[0]} ({shown[1]} to {shown[2]})" if interval else shown[0]
 
 

@@ -126,10 +126,14 @@ class LearningTab(QWidget):
         words = QLabel(_WORDS)
         words.setObjectName("muted")
         words.setWordWrap(True)
-        words.setFixedWidth(620)  # a width of its own: lines are counted by it, and none is cut
+        words.setMaximumWidth(760)
         words.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        row = QHBoxLayout()  # an alignment would count lines by the whole width and cut the rest
+        row.addStretch(1)
+        row.addWidget(words, 100)
+        row.addStretch(1)
         column.addStretch(1)
-        column.addWidget(words, 0, Qt.AlignmentFlag.AlignHCenter)
+        column.addLayout(row)
         column.addStretch(1)
         return widget
 

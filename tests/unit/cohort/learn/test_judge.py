@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from app.cohort.experiments.record_facts import facts_of_record
-from app.cohort.experiments.record_parts import confound_checks
+from app.cohort.experiments.record_robustness import confound_checks
 from app.cohort.learn.bundle_card import metrics
 from app.cohort.learn.change_groups import TOO_FEW, change_by_group
 from app.cohort.learn.contenders import Workshop
