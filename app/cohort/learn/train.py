@@ -59,6 +59,7 @@ class Trained:
     folder: Path
     model_id: str
     shows_numbers: bool  # outside research mode
+    interval: str = ""  # how a person's own interval is made, in the card's words
 
 
 def train_bundle(
@@ -130,7 +131,8 @@ def train_bundle(
     statistics |= {f"covariates.{key}": covariates[key] for key in ("mean", "weight", "bias")}
     with progress.stage("write"), work_kept(evaluation.folder), storage_errors():
         folder = write_bundle(model, statistics, card_values(evaluation, made), out_dir, model_id)
-    return Trained(folder, model_id, not read_card(folder).fields.unearned)
+    fields = read_card(folder).fields
+    return Trained(folder, model_id, not fields.unearned, fields.uncertainty.method)
 
 
 def refuse_bundle(plan: Plan, headline: str, model_id: str) -> None:

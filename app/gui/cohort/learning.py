@@ -166,6 +166,8 @@ class LearningTab(QWidget):
             told.append(f"The model was written to {answer['bundle']}.")
             if not answer["shows_numbers"]:
                 told.append("It has not earned an individual number: its answers are withheld.")
+            if interval := answer.get("interval"):
+                told.append(f"A person's 95 % interval: {interval}.")
             self.model_made.emit(answer["bundle"])
         if "report" in answer:
             told.append(f"Report: {answer['report']}")
