@@ -185,7 +185,8 @@ def cohort_learn(arguments: Mapping[str, Any], progress: Progress) -> dict[str, 
             done.folder, model_id, out / "models" / f"{model_id}{SUFFIX}", Progress()
         )
         answer |= {"bundle": str(done.folder), "shows_numbers": done.shows_numbers,
-                   "interval": done.interval, "model_id": model_id, "archive": str(packed)}  # fmt: skip
+                   "interval": done.interval, "model_id": model_id,
+                   "archive": str(packed)}  # fmt: skip
     return answer
 
 

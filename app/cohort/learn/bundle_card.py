@@ -286,8 +286,8 @@ def _uncertainty(made: Made) -> dict[str, Any]:
             + (", each person once" if made.sizes.get("refit_values", 0) else "")
         }
     return {
-        "method": f"approximate: 1.96 times the spread of {made.whole_refits} whole models refitted "
-        "on resampled training people, the same for everybody, calibration not refitted",
+        "method": f"approximate: 1.96 times the spread of {made.whole_refits} whole models "
+        "refitted on resampled training people, the same for everybody, calibration not refitted",
         "log_odds_sd": made.log_odds_sd,
     }
 
