@@ -48,7 +48,9 @@ def test_that_each_arm_and_definition_is_judged_or_refused_with_its_reason(done:
     }  # fmt: skip
     for row in rows:
         if int(row[3]) >= 6:  # 6 outer and 5 inner folds; at 20 % in every arm, and once at 30 %
-            assert "judged; best baseline" in row[6] and "(" in row[4]
+            assert row[6].startswith(f"{row[2]} judged, {row[3]} of them responders; rival: ")
+            assert row[6].split("rival: ")[1] in ("Age", "Motion", "Age, sex, motion")
+            assert "(" in row[4] and "(" in row[5]
         else:
             assert "need at least 6 of each" in row[6] and row[4] == "–"
 

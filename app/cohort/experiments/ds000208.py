@@ -25,7 +25,6 @@ from app.cohort.experiments.ds000208_table import (
     normalised_tsv,
     read_table,
 )
-from app.cohort.experiments.record_facts import headline_of, role_of
 from app.cohort.experiments.running import (
     DataSet,
     Run,
@@ -190,9 +189,8 @@ def _judged(
     return replace(
         cell,
         judged=len(cohort),
-        responders=int(cohort.labels.sum()),
+        judged_responders=int(cohort.labels.sum()),
         figures=figures,
-        headline=headline_of(figures, role_of(figures)),
     )
 
 
