@@ -133,7 +133,15 @@ def _cells_table(cells: Sequence[Cell]) -> PlainTable:
         )  # fmt: skip
     return PlainTable(
         "Arms and definitions",
-        ("Arm", "VAS fall", "People", "Responders", "AUROC", "Gain over covariates", "Remark"),
+        (
+            "Arm (knee osteoarthritis)",
+            "VAS fall",
+            "People",
+            "Responders",
+            "AUROC",
+            "Gain over covariates",
+            "Remark",
+        ),
         tuple(rows),
         "Knee osteoarthritis. People and responders: of the table. Gain: AUROC minus that of the "
         "best covariate-only rival, which counts as 0.5 at least. 95 % intervals.",
@@ -157,7 +165,7 @@ def _models_table(cells: Sequence[Cell]) -> tuple[PlainTable, ...]:
     return (
         PlainTable(
             "AUROC of image-free rivals and linear models",
-            ("Arm and definition", *SHOWN),
+            ("Arm and definition (knee osteoarthritis)", *SHOWN),
             tuple(rows),
             "Knee osteoarthritis. Without intervals; each report holds them.",
         ),
