@@ -193,6 +193,7 @@ class SlicesView(SliceView):
             secondary_letters=display.secondary_letters,
             box=opened.brain_box if opened is not None and inside else None,
             orientation_known=self.session.orientation_known,
+            storage_codes=self.storage_codes(),
             caption=self.volume_text(),
             window_text=self.levels_text(data),
             crosshair=self.crosshair(),
