@@ -26,6 +26,7 @@ from app.core.results import (
 from app.core.sides import without_unknown_sides
 from app.study.case_store import read_case
 from app.study.case_view import CaseView, open_view
+from app.study.session_file import answer_sha256
 
 Point = tuple[float, float, float]
 _INVERSE_MM, _INVERSE_STEPS = 0.01, 60  # fixed point of a displacement that folds nowhere
@@ -154,6 +155,11 @@ class OpenCase:
             if name in self.__dict__:
                 made.__dict__[name] = self.__dict__[name]
         return made
+
+    @cached_property
+    def answer_sha256(self) -> str:
+        """Of the case as it lies in its folder; what a saved session knows it again by."""
+        return answer_sha256((self.original or self).case)
 
     @property
     def left_out(self) -> tuple[int, ...]:

@@ -17,12 +17,15 @@ from PySide6.QtWidgets import QFileDialog, QMessageBox
 from app.core.folders import data_folder
 from app.core.provenance import file_sha256
 from app.core.resources import project_root
+from app.core.results import Outcome
 from app.core.settings import recent_files
 from app.gui.main_window.window import MainWindow
 from app.gui.session import OpenCase
 from app.gui.view_state import Layer
+from app.study.case_store import read_case, update_case
 from app.study.session_file import read_session, write_session
 from tests.gui.test_main_window import all_words
+from tests.sample_case import sample_case
 
 LAYER = Layer("a", "branches", "Attribution (a)", opacity=0.5)
 
@@ -112,6 +115,27 @@ def test_that_a_changed_case_folder_is_stale_too(
     assert window.session.case is not None
     assert window.session.case.withheld
     assert "Analyse the scan again" in window.session.case.stale
+
+
+@pytest.mark.parametrize("what", ["added", "another number"])
+def test_that_what_is_added_to_a_case_leaves_its_sessions_whole(
+    window: MainWindow, case: Path, what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    window.actions_.open_path(case)
+    path = tmp_path / "work.fmmtc"
+    save(window, path, monkeypatch)
+    window.close_case()
+    now = read_case(case)
+    assert now.prediction is not None
+    if what == "added":
+        judged = sample_case(Outcome.RESULT, health=True)
+        now = replace(now, health=judged.health, sensitivity=judged.sensitivity, attribution=None)
+        update_case(case, now, {"reports/signed.json": {"signed": True}})
+    else:
+        update_case(case, replace(now, prediction=replace(now.prediction, probability=0.72)))
+    window.actions_.open_path(path)
+    assert window.session.case is not None
+    assert bool(window.session.case.stale) is (what != "added")
 
 
 def test_that_a_moved_case_is_asked_for_and_found(
