@@ -51,7 +51,7 @@ LIMITS = (
     ),
     QualityLimit(
         "flagged_percent",
-        "Frames flagged (FD > 0.5 mm or std. DVARS > 1.5)",
+        "Frames not used (FD > 0.5 mm, std. DVARS > 1.5, by hand)",
         "%",
         20.0,
         50.0,
