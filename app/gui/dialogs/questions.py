@@ -28,6 +28,20 @@ def ask_stop(parent: QWidget, work: str, stop: Callable[[], None]) -> QMessageBo
     )
 
 
+def ask_leave(parent: QWidget, work: str, leave: Callable[[], None]) -> QMessageBox:
+    """Ask before work is lost because something else is opened; `leave` is called on yes."""
+    return _ask(
+        parent,
+        "Work is running",
+        (
+            f"{work} is still running.",
+            "Leaving this scan or case stops it. Nothing half-written stays behind.",
+        ),
+        ("Stop and leave", "Keep running"),
+        leave,
+    )
+
+
 def ask_repetition_time(parent: QWidget, why: str, stated: Callable[[float], None]) -> QDialog:
     """Ask for the seconds between volumes; `stated` is called with them."""
     dialog = FramedDialog(parent)
