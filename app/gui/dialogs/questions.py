@@ -14,6 +14,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from app.core import wording
 from app.gui.widgets.framed_dialog import FramedDialog
 
 
@@ -39,6 +40,21 @@ def ask_leave(parent: QWidget, work: str, leave: Callable[[], None]) -> QMessage
         ),
         ("Stop and leave", "Keep running"),
         leave,
+    )
+
+
+def ask_sign(parent: QWidget, sign: Callable[[], None]) -> QMessageBox:
+    """Ask before a version of the summary is closed for ever; `sign` is called on yes."""
+    return _ask(
+        parent,
+        "Sign the participant summary",
+        (
+            "Sign this version of the participant summary?",
+            "It is kept as it is, with comment and name. A later version supersedes it; both "
+            f"stay. This cannot be undone.\n\n{wording.RUO_LINE}",
+        ),
+        ("Sign", "Do not sign"),
+        sign,
     )
 
 
