@@ -141,7 +141,7 @@ LIMITS = (
     ),
     QualityLimit(
         "left_right_margin",
-        "Left-right test (antisymmetric part, as is minus mirrored)",
+        "Left-right test (match as scanned minus match mirrored)",
         "",
         0.3,
         0.1,
