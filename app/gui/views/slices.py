@@ -70,6 +70,7 @@ class SlicesView(SliceView):
         if source == "native":
             self.title = "Scan"
             self.title_label.setText(self.title)
+            self.setAccessibleName(self.title)
         self.bar_row = BarRow()
         self.bar_row.hide()
         self.bars.addWidget(self.bar_row)

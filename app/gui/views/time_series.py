@@ -353,8 +353,8 @@ class TimeSeriesView(FrameKeys, View):
 
     def sentence(self) -> str:
         """Which traces are drawn and their values at the cursor."""
-        if not self._traces:
-            return self.empty_reason()
+        if not self._traces:  # what the screen says as well
+            return self.parcel_label.full_text() or self.empty_reason()
         return spoken(self._traces, self.session.frame + self._traces[0].first_frame)
 
     def baseline(self) -> str:
