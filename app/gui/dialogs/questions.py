@@ -14,6 +14,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from app.core import wording
 from app.gui.widgets.framed_dialog import FramedDialog
 
 
@@ -25,6 +26,49 @@ def ask_stop(parent: QWidget, work: str, stop: Callable[[], None]) -> QMessageBo
         (f"{work} is still running.", "Closing stops it. Nothing half-written stays behind."),
         ("Stop and close", "Keep running"),
         stop,
+    )
+
+
+def ask_leave(parent: QWidget, work: str, leave: Callable[[], None]) -> QMessageBox:
+    """Ask before work is lost because something else is opened; `leave` is called on yes."""
+    return _ask(
+        parent,
+        "Work is running",
+        (
+            f"{work} is still running.",
+            "Leaving this scan or case stops it. Nothing half-written stays behind.",
+        ),
+        ("Stop and leave", "Keep running"),
+        leave,
+    )
+
+
+def ask_unsaved(parent: QWidget, lost: str, leave: Callable[[], None]) -> QMessageBox:
+    """Ask before what the user wrote or marked is lost; `leave` is called on yes."""
+    return _ask(
+        parent,
+        "Not saved",
+        (
+            f"{lost} would be lost.",
+            "Stay to save the session, or to sign or export the summary with its comment.",
+        ),
+        ("Leave without it", "Stay"),
+        leave,
+    )
+
+
+def ask_sign(parent: QWidget, sign: Callable[[], None]) -> QMessageBox:
+    """Ask before a version of the summary is closed for ever; `sign` is called on yes."""
+    return _ask(
+        parent,
+        "Sign the participant summary",
+        (
+            "Sign this version of the participant summary?",
+            "It is kept as it is, with comment and name. A later version supersedes it; both "
+            f"stay. This cannot be undone.\n\n{wording.RUO_LINE}",
+        ),
+        ("Sign", "Do not sign"),
+        sign,
     )
 
 

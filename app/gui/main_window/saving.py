@@ -19,7 +19,6 @@ from app.study.session_file import (
     SUFFIX,
     SavedFile,
     SavedSession,
-    case_sha256,
     moved,
     read_session,
     write_session,
@@ -70,6 +69,7 @@ class Saving(QObject):
             return
         self.path, self._newer = path, False
         self.window.session.history.stack.setClean()
+        self.window.actions_.unsaved.keep_all()
         self.window.actions_.remember(path)
         self.window.say("The session was saved.")
 
@@ -83,7 +83,7 @@ class Saving(QObject):
             folder = session.case.folder
             # While it grows its hash says nothing.
             growing = "analyse" in running or not (folder / "manifest.json").is_file()
-            case = SavedFile(folder, "" if growing else case_sha256(folder))
+            case = SavedFile(folder, "" if growing else session.case.answer_sha256)
         saved = SavedSession(
             step=self.window.step,
             view=to_plain(session.state),

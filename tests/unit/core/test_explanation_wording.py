@@ -47,5 +47,12 @@ def test_that_the_caption_says_what_a_map_is_and_is_not() -> None:
 
 
 def test_that_agreeing_methods_are_said_with_their_numbers() -> None:
-    expected = "(a) and (b) agree: Spearman +0.83; 3 of 426 parcels disagree."
+    expected = "(a) and (b) agree: Spearman +0.83; 3 of 426 parcels disagree (1 %)."
     assert agreement_text(attribution(0.83, 3)) == expected
+
+
+@pytest.mark.parametrize(("agreement", "apart"), [(0.56, 159), (0.83, 43), (0.7, 3)])
+def test_that_methods_between_the_limits_agree_only_in_part(agreement: float, apart: int) -> None:
+    told = agreement_text(attribution(agreement, apart))
+    assert told.startswith("(a) and (b) agree only in part: Spearman +0.")
+    assert told.endswith(f"; {apart} of 426 parcels disagree ({round(100 * apart / 426)} %).")

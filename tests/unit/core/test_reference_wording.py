@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -45,6 +47,23 @@ def test_that_a_map_tells_its_sum_and_its_own_reference(overlay: str, told: str)
     words = map_reference_text(attribution(), overlay)
     assert words.startswith(told)
     assert "card's bars are relative to the mean training participant" in words
+
+
+@pytest.mark.parametrize(
+    ("frames", "told"),
+    [((1, 2), "−2.35 log-odds of these frames"), ((3, 9), "+0.22 log-odds of these frames")],
+)
+def test_that_the_sum_of_a_map_of_frames_is_theirs(frames: tuple[int, int], told: str) -> None:
+    found = attribution()
+    by_frame = np.zeros((3, 4))
+    by_frame[0] = [-4.5, -2.5, 0.05, 0.0]
+    by_frame[2] = [0.0, 0.1, 0.0, 0.22]
+    found = replace(found, branches=replace(found.branches, per_parcel_frame=by_frame))
+    words = map_reference_text(found, "series", frames=frames)
+    assert words.startswith(
+        f"(a) time series part: sum {told} (sum −6.63 log-odds of all) relative to zero series"
+    )
+    assert "of these frames" not in map_reference_text(found, "connectivity", frames=frames)
 
 
 @pytest.mark.parametrize("overlay", ["seed", "none"])
