@@ -17,7 +17,7 @@ from app.core.explanation_health import (
     ExplanationHealth,
     Sensitivity,
 )
-from app.core.reference_wording import reference_of, references_text
+from app.core.reference_wording import references_text
 from app.core.results import Attribution, BranchAttribution, CleanSignals, ModelSummary
 
 # Below 0.5 the two rank orders share less than a quarter of their variance (0.5 squared), and
@@ -68,8 +68,8 @@ def baseline_words(name: str) -> str:
 
 def reference_words(attribution: Attribution, baseline: str, *, scan: bool) -> str:
     """What the values of a map are relative to; `scan` for a map (b), `baseline` its own if any."""
-    words = reference_of(attribution, "(b)" if scan else "(a)", baseline).rstrip(".")
-    return f"{words}; {ANSWER_BASELINE}" if scan and not baseline else words
+    words = attribution.reference.rstrip(".")
+    return f"{words}; {baseline or ANSWER_BASELINE}" if scan else words
 
 
 def titled(title: str, baseline: str) -> str:

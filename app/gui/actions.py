@@ -25,7 +25,6 @@ from app.gui.messages import Messages
 from app.gui.preferences import Preferences
 from app.gui.scan_picture import scan_volumes
 from app.gui.session import OpenCase, ScanPreview, Session
-from app.gui.unsaved import Unsaved
 from app.scans.contents import Choice, Contents, SourceKind
 from app.study.session_file import SUFFIX
 from app.worker.demonstration import demonstrate_job
@@ -70,8 +69,7 @@ class Actions(Preferences):
         super().__init__(session, messages, settings, parent)
         self.jobs = jobs
         self.downloads = jobs.sibling()
-        self.unsaved = Unsaved(session)
-        self.leaving = Leaving(jobs, self.unsaved, self)
+        self.leaving = Leaving(jobs, self)
         self.reader = CaseReader(self)
         self.reader.opened.connect(self._show_opened)
         self.reader.analysed.connect(self._show_analysed)

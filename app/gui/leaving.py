@@ -1,4 +1,4 @@
-"""Leaving what is open while long work on it runs, or with something unsaved: the window asks."""
+"""Leaving what is open while long work on it runs: the window asks first."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Callable
 from PySide6.QtCore import QObject, Signal
 
 from app.gui.jobs import Jobs
-from app.gui.unsaved import Unsaved
 
 LENGTHY = ("analyse", "explain", "report", "sign_report", "batch_reports", "reopen")
 
@@ -16,18 +15,15 @@ class Leaving(QObject):
     """Lets something else be opened, which drops what runs, only where nothing is lost by it."""
 
     asked = Signal(str, object)  # the work that would be lost; what to call when that is wanted
-    unsaved_asked = Signal(str, object)  # the same of what the user wrote or marked
 
-    def __init__(self, jobs: Jobs, unsaved: Unsaved, parent: QObject | None = None) -> None:
+    def __init__(self, jobs: Jobs, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self._jobs, self._unsaved = jobs, unsaved
+        self._jobs = jobs
 
     def __call__(self, leave: Callable[[], None]) -> None:
         """Call `leave` at once, or ask."""
         lengthy = [one for one in self._jobs.running() if one.job.name in LENGTHY]
         if lengthy:
             self.asked.emit(lengthy[-1].title, leave)
-        elif lost := self._unsaved.words():
-            self.unsaved_asked.emit(lost, leave)
         else:
             leave()

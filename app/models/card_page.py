@@ -121,7 +121,7 @@ def _figures(card: Card) -> tuple[Line, ...]:
     first = [
         (
             "Gain over covariates",
-            _gain_text(gain) if gain else "not measured: the model shows no number",
+            figure_text("auroc", gain) if gain else "not measured: the model shows no number",
         )
     ]
     tables = [fields.protocol.headline, fields.protocol.rival]
@@ -268,14 +268,6 @@ def figure_text(key: str, table: Mapping[str, Any]) -> str:
     if interval is not None:
         text += f" (95 % interval {_number(interval[0])} to {_number(interval[1])})"
     return text
-
-
-def _gain_text(table: Mapping[str, Any]) -> str:
-    """ "+0.32 in AUROC (95 % interval +0.05 to +0.56)": a difference, no AUROC."""
-    text = f"{table['auroc']:+.2f} in AUROC"
-    if interval := table.get("auroc" + INTERVAL):
-        text += f" (95 % interval {interval[0]:+.2f} to {interval[1]:+.2f})"
-    return text.replace("-", "\N{MINUS SIGN}")
 
 
 def _number(value: float) -> str:

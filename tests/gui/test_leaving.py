@@ -59,37 +59,3 @@ def test_that_nothing_is_asked_where_nothing_is_lost(
     window.menus.actions["file.close"].trigger()
     assert _question(window) is None
     assert window.session.case is None
-
-
-@pytest.mark.parametrize("what", ["comment", "frames"])
-def test_that_what_the_user_wrote_is_not_lost_without_a_question(
-    what: str, window: MainWindow, case_folders: dict[str, Path], tmp_path: Path
-) -> None:
-    window.actions_.open_path(case_folders["result"])
-    changes = {"comment": "Seen"} if what == "comment" else {"censored": (10, 11)}
-    window.session.change("Words", "review", **changes)
-    window.menus.actions["file.close"].trigger()
-    box = _question(window)
-    assert box is not None
-    lost = {"comment": "The comment for the summary", "frames": "The choice of frames left out"}
-    assert box.text() == f"{lost[what]} would be lost."
-    box.reject()
-    assert window.session.case is not None
-    window.close()
-    assert window.isVisible()
-    box = _question(window)
-    assert box is not None
-    box.reject()
-    window.saving.save(tmp_path / "kept.fmmtc")
-    window.menus.actions["file.close"].trigger()
-    assert window.session.case is None
-
-
-def test_that_a_comment_in_an_exported_summary_is_kept(
-    window: MainWindow, case_folders: dict[str, Path], tmp_path: Path
-) -> None:
-    window.actions_.open_path(case_folders["result"])
-    window.session.change("Words", "review", comment="Seen")
-    assert window.actions_.unsaved.words() == "The comment for the summary"
-    window.reports.export(tmp_path / "summary.pdf")
-    assert window.actions_.unsaved.words() == ""

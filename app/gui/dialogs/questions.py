@@ -43,20 +43,6 @@ def ask_leave(parent: QWidget, work: str, leave: Callable[[], None]) -> QMessage
     )
 
 
-def ask_unsaved(parent: QWidget, lost: str, leave: Callable[[], None]) -> QMessageBox:
-    """Ask before what the user wrote or marked is lost; `leave` is called on yes."""
-    return _ask(
-        parent,
-        "Not saved",
-        (
-            f"{lost} would be lost.",
-            "Stay to save the session, or to sign or export the summary with its comment.",
-        ),
-        ("Leave without it", "Stay"),
-        leave,
-    )
-
-
 def ask_sign(parent: QWidget, sign: Callable[[], None]) -> QMessageBox:
     """Ask before a version of the summary is closed for ever; `sign` is called on yes."""
     return _ask(

@@ -13,7 +13,7 @@ from PySide6.QtWidgets import QFileDialog
 from app.core.errors import AppError
 from app.gui.actions import Selection
 from app.gui.dialogs.picker import PickerDialog
-from app.gui.dialogs.questions import ask_leave, ask_repetition_time, ask_unsaved
+from app.gui.dialogs.questions import ask_leave, ask_repetition_time
 from app.scans.contents import Choice, Contents
 
 if TYPE_CHECKING:
@@ -44,7 +44,6 @@ class Asking(QObject):
         window.actions_.choice_wanted.connect(self.pick)
         window.actions_.repetition_time_wanted.connect(self.state_repetition_time)
         window.actions_.leaving.asked.connect(partial(ask_leave, window))
-        window.actions_.leaving.unsaved_asked.connect(partial(ask_unsaved, window))
 
     def ask_scan(self) -> None:
         """Choose a scan."""

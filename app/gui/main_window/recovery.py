@@ -52,7 +52,6 @@ class Recovery(QObject):
         self._writer = Reader(self)
         self._written: SavedSession | None = None
         self._left: list[Path] = []
-        self._restored: list[Path] = []  # go once what they held is kept anew
         self._running = False
         self._soon = QTimer(self)
         self._soon.setSingleShot(True)
@@ -76,12 +75,8 @@ class Recovery(QObject):
         self._regular.start()
         self._writer.read("warm up", warm_up, lambda _done: None)
         self._left = left_behind()
-        self._offer()
-
-    def _offer(self) -> None:
-        """The newest of what crashes left; the others wait behind it."""
         if self._left:
-            self.bar.offer(_words(self._left[-1], more=len(self._left) - 1))
+            self.bar.offer(_words(self._left[-1]))
 
     def write(self) -> None:
         """Write what is open now, in the background, unless nothing has changed."""
@@ -92,7 +87,7 @@ class Recovery(QObject):
         if saved == self._written:
             return
         self._written = saved
-        path, restored = recovery_file(), () if saved.empty else tuple(self._restored)
+        path = recovery_file()
 
         def work() -> None:
             if saved.empty:
@@ -100,8 +95,6 @@ class Recovery(QObject):
                 return
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             write_session(path, saved)
-            for one in restored:
-                one.unlink(missing_ok=True)
 
         def tell(answer: object) -> None:
             if isinstance(answer, StorageError):
@@ -118,15 +111,14 @@ class Recovery(QObject):
         recovery_file().unlink(missing_ok=True)
 
     def _restore(self) -> None:
+        path = self._left[-1]
         try:
-            saved = read_session(self._left[-1])
+            saved = read_session(path)
         except StorageError as error:
             self.window.actions_.messages.tell(error)
             self._discard()
             return
-        # Others stay for the next start: another session in this window would replace this one.
-        self._restored.append(self._left.pop())
-        self._left = []
+        self._discard()
         self.window.saving.show(saved)
         self._tell_interrupted(saved)
 
@@ -159,8 +151,9 @@ class Recovery(QObject):
         )
 
     def _discard(self) -> None:
-        self._left.pop().unlink(missing_ok=True)
-        self._offer()
+        for path in self._left:
+            path.unlink(missing_ok=True)
+        self._left = []
 
 
 def recovery_file() -> Path:
@@ -191,26 +184,17 @@ def left_behind() -> list[Path]:
     return sorted(found, key=lambda path: path.stat().st_mtime)
 
 
-def _words(path: Path, more: int) -> str:
+def _words(path: Path) -> str:
     """What the offer says; it names no participant."""
-    others = ""
-    if more:
-        was = "session was" if more == 1 else "sessions were"
-        others = (
-            f" {more} older {was} kept too: offered at the next start, or when this is discarded."
-        )
     try:
         saved = read_session(path)
     except StorageError:
-        return (
-            "The program ended unexpectedly. What it kept of the last session may be damaged."
-            + others
-        )
+        return "The program ended unexpectedly. What it kept of the last session may be damaged."
     words = "The program ended unexpectedly. Restore what was open, with its view and edits?"
     if saved.unfinished:
         title = TITLES.get(saved.unfinished, saved.unfinished)
         words += f" {title} was interrupted."
-    return words + others
+    return words
 
 
 def _no_errors(work: Callable[[], None]) -> Callable[[], None]:

@@ -115,7 +115,6 @@ class Reports(QObject):
 
     def export(self, target: Path) -> None:
         """Save what the preview shows: with the comment, in the chosen paper and convention."""
-        self.window_.actions_.unsaved.keep_comment()
         self.window_.actions_.export_summary(target, self._note(), self._paper())
 
     def _note(self) -> ReaderNote:
@@ -206,7 +205,6 @@ class Reports(QObject):
             for view in self._views(PreviewView):
                 view.show_pages(self._preview_key, [Path(page) for page in result["pages"]])
         elif name == "sign_report":
-            self.window_.actions_.unsaved.keep_comment()
             self.window_.say(f"Version {result['signed']['version']} is signed.")
             self.follow()
         elif name == "batch_reports":

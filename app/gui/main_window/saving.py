@@ -69,7 +69,6 @@ class Saving(QObject):
             return
         self.path, self._newer = path, False
         self.window.session.history.stack.setClean()
-        self.window.actions_.unsaved.keep_all()
         self.window.actions_.remember(path)
         self.window.say("The session was saved.")
 

@@ -18,7 +18,7 @@ from PySide6.QtWidgets import (
 
 from app.core.settings import Settings
 from app.gui.actions import Actions
-from app.gui.dialogs.questions import ask_stop, ask_unsaved
+from app.gui.dialogs.questions import ask_stop
 from app.gui.jobs import Jobs
 from app.gui.main_window import geometry
 from app.gui.main_window.asking import Asking, open_dropped
@@ -372,10 +372,6 @@ class MainWindow(PagesWindow):
         if running and not self._closing:
             event.ignore()
             ask_stop(self, running[-1].title, self._stop_and_close)
-            return
-        if (lost := self.actions_.unsaved.words()) and not self._closing:
-            event.ignore()
-            ask_unsaved(self, lost, self._stop_and_close)
             return
         geometry.save(self)
         self.session.turns.forget(self)
