@@ -42,7 +42,7 @@ def test_that_a_time_series_without_volumes_says_what_the_screen_says(
     view = TimeSeriesView(session, native=True)
     qtbot.addWidget(view)
     assert session.volumes is None
-    assert "Open the scan itself" in view.parcel_label.full_text()
+    assert "Press Open volumes… in the Scan view" in view.parcel_label.full_text()
     assert view.sentence() == view.parcel_label.full_text()
 
 
