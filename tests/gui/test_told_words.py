@@ -6,8 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PySide6.QtWidgets import QTabWidget
 
 from app.core.colours import SignedScale
+from app.gui.main_window.window import MainWindow
 from app.gui.map_actions import new_layer
 from app.gui.session import Session
 from app.gui.views import SlicesView, TimeSeriesView
@@ -76,3 +78,10 @@ def test_that_a_table_is_as_wide_as_its_words(qtbot: Any) -> None:
     needed = dialog.view.fontMetrics().horizontalAdvance(words)
     for column in (0, 1):
         assert dialog.view.columnWidth(column) >= needed
+
+
+def test_that_bars_of_tabs_have_a_name(judged: MainWindow) -> None:
+    judged.show_step("explain")
+    bars = [tabs.tabBar() for tabs in judged.page("explain").findChildren(QTabWidget)]
+    assert "Connectivity, Ring" in [bar.accessibleName() for bar in bars]
+    assert all(bar.accessibleName() for bar in bars)
