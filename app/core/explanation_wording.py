@@ -17,7 +17,7 @@ from app.core.explanation_health import (
     ExplanationHealth,
     Sensitivity,
 )
-from app.core.reference_wording import references_text
+from app.core.reference_wording import reference_of, references_text
 from app.core.results import Attribution, BranchAttribution, CleanSignals, ModelSummary
 
 # Below 0.5 the two rank orders share less than a quarter of their variance (0.5 squared), and
@@ -68,8 +68,10 @@ def baseline_words(name: str) -> str:
 
 def reference_words(attribution: Attribution, baseline: str, *, scan: bool) -> str:
     """What the values of a map are relative to; `scan` for a map (b), `baseline` its own if any."""
-    words = attribution.reference.rstrip(".")
-    return f"{words}; {baseline or ANSWER_BASELINE}" if scan else words
+    if not scan:
+        return reference_of(attribution, "(a)").rstrip(".")
+    drawn = reference_of(attribution, "(b)").rstrip(".")
+    return f"{drawn}; {baseline or ANSWER_BASELINE}"
 
 
 def titled(title: str, baseline: str) -> str:
@@ -303,7 +305,19 @@ def card_health_lines(
         lines.append(f"Repeats, Spearman: {', '.join(each)}")
         lines.append(f"{int(health.unstable.sum())} of {health.unstable.size} parcels unstable")
     lines += _spread_lines(sensitivity, windows)
+    if sensitivity is not None and sensitivity.computed:
+        lines.append(_crossing_line(sensitivity))
     return tuple(lines)
+
+
+def _crossing_line(found: Sensitivity) -> str:
+    """How many variants name the other class, and which; such as "1 of 17 variants crosses …"."""
+    count, total = len(found.crossing), len(found.computed)
+    if not count:
+        return f"None of {total} variants crosses the cut-off"
+    named = "; ".join(f"{one.group.lower()} {one.name}" for one in found.crossing)
+    verb = "crosses" if count == 1 else "cross"
+    return f"{count} of {total} variants {verb} the cut-off: {named}"
 
 
 def _spread_lines(sensitivity: Sensitivity | None, windows: Floats | None) -> list[str]:

@@ -69,7 +69,7 @@ class Actions(Preferences):
         super().__init__(session, messages, settings, parent)
         self.jobs = jobs
         self.downloads = jobs.sibling()
-        self.leaving = Leaving(jobs, self)
+        self.leaving = Leaving(jobs, session, self)
         self.reader = CaseReader(self)
         self.reader.opened.connect(self._show_opened)
         self.reader.analysed.connect(self._show_analysed)

@@ -118,9 +118,25 @@ class Recovery(QObject):
             self.window.actions_.messages.tell(error)
             self._discard()
             return
-        self._discard()
+        self._left = []  # what other programs left is offered at the next start
+        self._drop_when_shown(path, saved)
         self.window.saving.show(saved)
         self._tell_interrupted(saved)
+
+    def _drop_when_shown(self, path: Path, saved: SavedSession) -> None:
+        """A recovery file goes when what it holds is open, not before: opening may fail."""
+        session = self.window.session
+        if saved.case is None and saved.scan is None:
+            path.unlink(missing_ok=True)
+            return
+
+        def drop() -> None:
+            opened, case, scan = session.case, saved.case, saved.scan
+            same = opened is not None and case is not None and opened.folder == case.path
+            if same or (scan is not None and session.scan_sha256 == scan.sha256):
+                path.unlink(missing_ok=True)
+
+        session.case_changed.connect(drop, Qt.ConnectionType.SingleShotConnection)
 
     def _tell_interrupted(self, saved: SavedSession) -> None:
         """A job that ran at the crash is interrupted: say so, and offer to finish it."""
@@ -151,9 +167,10 @@ class Recovery(QObject):
         )
 
     def _discard(self) -> None:
-        for path in self._left:
-            path.unlink(missing_ok=True)
-        self._left = []
+        """Delete what was offered; another that was left is offered then."""
+        self._left.pop().unlink(missing_ok=True)
+        if self._left:
+            self.bar.offer(_words(self._left[-1]))
 
 
 def recovery_file() -> Path:

@@ -205,6 +205,7 @@ class Reports(QObject):
             for view in self._views(PreviewView):
                 view.show_pages(self._preview_key, [Path(page) for page in result["pages"]])
         elif name == "sign_report":
+            self.window_.actions_.leaving.keep()
             self.window_.say(f"Version {result['signed']['version']} is signed.")
             self.follow()
         elif name == "batch_reports":

@@ -69,6 +69,7 @@ class Saving(QObject):
             return
         self.path, self._newer = path, False
         self.window.session.history.stack.setClean()
+        self.window.actions_.leaving.keep()
         self.window.actions_.remember(path)
         self.window.say("The session was saved.")
 
@@ -186,6 +187,8 @@ class Saving(QObject):
             return
         self.window.session.files.update({one.sha256: one.path for one in session.maps})
         self.window.session.restore(state)
+        if self.path is not None:  # from a file of the user's own, which holds them
+            self.window.actions_.leaving.keep()
         if session.step in self.window.steps.buttons:
             self.window.show_step(session.step)
         opened = self.window.session.case

@@ -51,7 +51,7 @@ from app.gui.widgets.view_keys import ViewCommand
 _KINDS = {"time": "Over time", "spectrum": "Spectrum"}
 _SOURCES = {"parcel": "Parcel", "voxel": "Voxel"}
 _NO_MASK = "Add a mask as a layer first; of an image of labels, put the crosshair on one."
-_NO_VOXELS = "Open the scan itself (File, Open scan) to read its voxels."
+_NO_VOXELS = "Press Open volumes… in the Scan view (Load) to read voxels; the case stays open."
 
 
 class TimeSeriesView(FrameKeys, View):

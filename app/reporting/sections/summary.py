@@ -243,7 +243,7 @@ def _contributions(prediction: Prediction) -> tuple[Block, ...]:
     if not prediction.contributions:
         return (head, Missing("Contributions", "This model gives no contribution of its inputs."))
     height = 11.0 + 5.0 * (len(prediction.contributions) + 1)
-    caption = wording.NON_CAUSAL_CAPTION
+    caption = f"{wording.NON_CAUSAL_CAPTION} The sum is before calibration."
     if not prediction.contributions_exact:
         caption = f"{caption} {wording.SHARES_SHAPLEY}"
     spoken = "; ".join(

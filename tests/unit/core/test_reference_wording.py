@@ -7,7 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from app.core.explanation_wording import convergence_text, health_rows, method_text
+from app.core.explanation_wording import (
+    ANSWER_BASELINE,
+    convergence_text,
+    health_rows,
+    method_text,
+    reference_words,
+)
 from app.core.reference_wording import SHARES_REFERENCE, map_reference_text, references_text
 from app.core.results import Attribution, BranchAttribution
 
@@ -95,3 +101,12 @@ def test_that_pages_name_references_and_what_an_error_is_of() -> None:
         "error 1.3e−05 in a sum of −6.45 log-odds; 15 nodes, converged"
     )
     assert "mean training participant" in SHARES_REFERENCE
+
+
+def test_that_each_map_that_leaves_tells_its_own_reference_alone() -> None:
+    found = attribution()
+    assert reference_words(found, "", scan=False) == "zero series and mean matrix"
+    assert reference_words(found, "", scan=True) == (f"4 people's series; {ANSWER_BASELINE}")
+    assert reference_words(found, "reference 2 of 4 alone", scan=True) == (
+        "4 people's series; reference 2 of 4 alone"
+    )
