@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from PySide6.QtCore import QObject, Signal
 
@@ -35,6 +36,10 @@ class Leaving(QObject):
     def keep(self) -> None:
         """What the reader wrote and left out was saved, or signed."""
         self._kept = self._session.state.review
+
+    def keep_comment(self) -> None:
+        """The comment stands in a summary that was exported."""
+        self._kept = replace(self._kept, comment=self._session.state.review.comment)
 
     def unsaved(self) -> str:
         """What of the reader's own work is in no file, as a sentence; "" where nothing is."""

@@ -126,3 +126,13 @@ def test_that_a_restored_session_stays_kept_until_it_is_shown_and_others_stay(
     assert window.recovery.bar.isVisible()
     window.recovery.bar.decline.click()
     assert not older.exists()
+
+
+def test_that_a_comment_in_an_exported_summary_is_kept(
+    window: MainWindow, case_folders: dict[str, Path], tmp_path: Path
+) -> None:
+    window.actions_.open_path(case_folders["result"])
+    window.session.change("Words", "review", comment="Seen")
+    assert "comment" in window.actions_.leaving.unsaved()
+    window.reports.export(tmp_path / "summary.pdf")
+    assert window.actions_.leaving.unsaved() == ""

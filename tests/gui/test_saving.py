@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -19,6 +20,7 @@ from app.core.provenance import file_sha256
 from app.core.resources import project_root
 from app.core.results import Outcome
 from app.core.settings import recent_files
+from app.gui.main_window.recovery import left_behind
 from app.gui.main_window.window import MainWindow
 from app.gui.session import OpenCase
 from app.gui.view_state import Layer
@@ -295,6 +297,45 @@ def test_that_recovery_can_be_declined_and_is_not_offered_twice(
     window.recovery.bar.decline.click()
     assert list(folder.glob("999999-*")) == []
     assert window.session.case is None
+
+
+@pytest.fixture
+def two_crashes(window: MainWindow, case: Path) -> tuple[Path, Path]:
+    """Recovery files of two programs that crashed: the older, the newer."""
+    folder = data_folder() / "recovery"
+    folder.mkdir(parents=True)
+    window.actions_.open_case(case)
+    saved = window.saving.current(for_recovery=True)
+    older, newer = (folder / f"{pid}-1.fmmtc" for pid in (999998, 999999))
+    for at, path in enumerate((older, newer)):
+        write_session(path, saved)
+        os.utime(path, (1000.0 + at, 1000.0 + at))
+    window.close_case()
+    return older, newer
+
+
+def test_that_an_older_crash_is_not_lost_when_the_newer_is_restored(
+    window: MainWindow, two_crashes: tuple[Path, Path]
+) -> None:
+    older, newer = two_crashes
+    window.recovery.start(inline=True)
+    assert "1 older one was kept too" in window.recovery.bar.words.text()
+    window.recovery.bar.take.click()
+    assert window.session.case is not None
+    assert not newer.exists()
+    assert left_behind() == [older]
+
+
+def test_that_discarding_offers_the_older_crash(
+    window: MainWindow, two_crashes: tuple[Path, Path]
+) -> None:
+    older, newer = two_crashes
+    window.recovery.start(inline=True)
+    bar = window.recovery.bar
+    bar.decline.click()
+    assert (older.exists(), newer.exists(), bar.isVisible()) == (True, False, True)
+    bar.decline.click()
+    assert (older.exists(), bar.isVisible()) == (False, False)
 
 
 def test_that_a_stale_case_carries_no_number_at_all(case: Path) -> None:

@@ -115,6 +115,7 @@ class Reports(QObject):
 
     def export(self, target: Path) -> None:
         """Save what the preview shows: with the comment, in the chosen paper and convention."""
+        self.window_.actions_.leaving.keep_comment()
         self.window_.actions_.export_summary(target, self._note(), self._paper())
 
     def _note(self) -> ReaderNote:
