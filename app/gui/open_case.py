@@ -46,7 +46,7 @@ def grid_centre_mm(shape: tuple[int, ...], affine: Floats) -> Point:
     return (x, y, z)
 
 
-def _linear(field: Floats, affine: Floats, mm: Point) -> Floats:
+def _linear(field: Floats, affine: Floats, mm: Point | Floats) -> Floats:
     """(3,) a vector field (x, y, z, 3) at a world point, linear between voxels; 0 outside."""
     at = np.linalg.solve(affine, np.append(mm, 1.0))[:3]
     low = np.floor(at).astype(int)
