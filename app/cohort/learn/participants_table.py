@@ -137,14 +137,6 @@ def yes_or_no(cell: str, what: str) -> float:
     )
 
 
-def sex_of(cell: str) -> str:
-    """ "F", "M", "O", or "" where unknown."""
-    text = cell.strip().lower()
-    if text in UNKNOWN:
-        return ""
-    return {"f": "F", "female": "F", "m": "M", "male": "M"}.get(text, "O")
-
-
 def _cells(path: Path) -> tuple[tuple[str, ...], list[dict[str, str]]]:
     if not path.is_file():
         raise table_error("there is no such file", "Give the path of a participants.tsv.")

@@ -227,12 +227,13 @@ def test_that_new_fields_leave_the_hash_of_older_plans(tmp_path):
     # of the plan as it was before there were the fields
     plan = small_plan()
     values = plan.model_dump(mode="json")
-    del values["outcome"]["primary"], values["protocol"]["calibration"]
+    del values["outcome"]["primary"], values["protocol"]["calibration"], values["scan"]
     from app.core.provenance import record_sha256
 
     assert plan.sha256 == record_sha256(values)
     assert small_plan(outcome={"primary": "continuous"}).sha256 != plan.sha256
     assert small_plan(protocol={"calibration": "temperature"}).sha256 != plan.sha256
+    assert small_plan(scan={"session": "ses-1"}).sha256 != plan.sha256
 
 
 def test_that_too_little_change_known_is_a_deviation_and_no_crash(tmp_path):
