@@ -95,7 +95,7 @@ def test_that_different_visits_of_different_people_need_somebody_who_names_them(
 
 def test_that_a_session_without_any_scan_is_refused(tmp_path):
     made = make_cohort(tmp_path, 12)
-    with pytest.raises(AppError, match="No scan is of the session ses-7.*of no session"):
+    with pytest.raises(AppError, match=r"No scan is of the session ses-7.*of no session"):
         people(made, scan={"session": "7"})
 
 
@@ -105,7 +105,7 @@ def test_that_the_session_is_part_of_the_plan_and_reads_back():
 
     assert parse_plan(tomllib.loads(plan_toml(plan))).sha256 == plan.sha256
     assert "scan" not in tomllib.loads(plan_toml(small_plan()))
-    with pytest.raises(AppError, match="scan.session"):
+    with pytest.raises(AppError, match=r"scan\.session"):
         parse_plan(plan_values(scan={"session": "../1"}))
 
 
