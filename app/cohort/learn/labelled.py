@@ -12,6 +12,7 @@ import numpy as np
 
 from app.cohort.learn.continuous import known_rows
 from app.cohort.learn.definition import Definition, Outcome
+from app.cohort.learn.exclusions import BY_HAND, NO_SCAN, kept_scans, without_scan
 from app.cohort.learn.lock_people import TakingPart
 from app.cohort.learn.participants_table import (
     ParticipantsTable,
@@ -47,7 +48,6 @@ from app.core.provenance import record_sha256
 from app.core.results import Verdict
 from app.models.covariates import NAMES as COVARIATES
 
-BY_HAND, NO_SCAN = "excluded by hand", "no prepared scan"
 KNOWN_SHARE, FEWEST_KNOWN = 0.8, 10  # people whose change is known, for it to be analysed
 
 
@@ -75,6 +75,7 @@ class Cohort:
         people = TakingPart(
             tuple((one.identifier, one.scan.session) for one in self.people),
             {one.identifier: one.reason for one in self.excluded},
+            tuple(one.scan.prepared_sha256() for one in self.people),
         )
         return lock_plan(plan, self.table, folder, people)
 
@@ -195,7 +196,8 @@ def read_cohort(
 ) -> Cohort:
     """People of a folder of prepared scans and their table; no outcome is read.
 
-    `by_hand` holds (participant, session) of visits that somebody chose to leave out.
+    `by_hand` holds (participant, session) of visits that somebody chose to leave out, whether or
+    not their scans are in the folder; session "" is every visit of the person.
 
     Raises
     ------
@@ -206,7 +208,7 @@ def read_cohort(
         left, or a scan has no row.
     """
     table = ParticipantsTable.read(table_path, plan)
-    scans = scans_of(folder, progress)
+    scans = kept_scans(scans_of(folder, progress), by_hand)
     session_column = table.column_of("session", plan)
     wanted = {
         key: row
@@ -238,12 +240,8 @@ def read_cohort(
         else:
             people.append(reader.person(scan, row))
     scanned = {_scan_key(scan, session_column) for scan in scans}
-    chosen = {(person, session if session_column else "") for person, session in by_hand}
-    excluded += [
-        Excluded(key[0], BY_HAND if key in chosen else NO_SCAN)
-        for key in sorted(wanted)
-        if key not in scanned
-    ]
+    absent = without_scan(wanted, scanned, by_hand, sessions=session_column is not None)
+    excluded += [Excluded(*one) for one in absent]
     excluded = _people_only(excluded, people, other_visits)
     if not people:
         raise AppError(

@@ -27,7 +27,7 @@ def of_planned_session(
     if not wanted:
         return tuple(scans), ()
     mine = tuple(one for one in scans if one.session == wanted)
-    if not mine:
+    if scans and not mine:
         raise AppError(
             f"No scan is of the session {wanted} that the plan names; the scans are of "
             f"{_named({one.session for one in scans})}.",
