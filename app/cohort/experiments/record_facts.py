@@ -166,7 +166,9 @@ def headline_of(figures: Figures, role: Mapping[str, str]) -> Headline | None:
     }
     if not rivals:
         return None
-    best = max(rivals, key=lambda one: float(rivals[one]))
+    lows = {one: _lower(figures["comparisons"][one][HEADLINE_METRIC]) for one in rivals}
+    # of several with the same figure, the one that is the hardest to be told from
+    best = max(rivals, key=lambda one: (float(rivals[one]), -lows[one]))
     found = figures["comparisons"][best][HEADLINE_METRIC]
     if found["difference"] is None:
         return None
@@ -179,6 +181,34 @@ def headline_of(figures: Figures, role: Mapping[str, str]) -> Headline | None:
         estimate_of(found["difference"], _wider(found)),
         METHOD + words + ". The best of several baselines is chosen on the same people, which is "
         "hard on the model.",
+        sentence=_better_than(
+            models[name]["label"],
+            models[best]["label"],
+            lows[best],
+            [models[one]["label"] for one in rivals if one != best and not lows[one] > 0.0],
+        ),
+    )
+
+
+def _lower(found: Figures) -> float:
+    """Lower limit of a difference, minus infinity where there is none."""
+    interval = _wider(found)
+    return float(interval[0]) if interval else float("-inf")
+
+
+def _better_than(model: str, best: str, low: float, unshown: Sequence[str]) -> str:
+    """What was tested where the model did better than the best baseline; "" elsewhere."""
+    if not low > 0.0:
+        return ""
+    if not unshown:
+        return (
+            f"{model} did better than every baseline in these people, {best} among them, which "
+            "has the highest AUROC."
+        )
+    names = ", ".join(unshown[:-1]) + (" and " if unshown[1:] else "") + unshown[-1]
+    return (
+        f"{model} did better than {best}, the baseline with the highest AUROC, in these people; "
+        f"that it does better than {names} is not shown."
     )
 
 

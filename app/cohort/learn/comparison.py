@@ -116,7 +116,8 @@ def paired_difference(
     theirs = value_of(name, other.scores, labels, cutoff)
     value = value_of(name, one.scores, labels, cutoff) - max(theirs, least)
     rival = drawn_of(name, other.scores, labels, draws, cutoff)
-    drawn = drawn_of(name, one.scores, labels, draws, cutoff) - np.maximum(rival, least)
+    with np.errstate(invalid="ignore"):  # slopes of two that both tell everybody apart
+        drawn = drawn_of(name, one.scores, labels, draws, cutoff) - np.maximum(rival, least)
     return {
         "difference": value if np.isfinite(value) else None,
         "interval": around(value, interval_of(drawn)),

@@ -33,6 +33,11 @@ def spread(value: float | None, interval: Any, form: str = ".2f") -> str:
     return f"{shown[0]} ({shown[1]} to {shown[2]})" if interval else shown[0]
 
 
+def p_text(value: float) -> str:
+    """ "p = 0.012"; no p is 0."""
+    return "p < 0.001" if value < 0.001 else f"p = {value:.3f}"
+
+
 def continuous_lines(figures: Figures) -> list[str]:
     """The continuous outcome of the headline model, in sentences; [] where there is none."""
     found = figures.get("continuous")
@@ -55,14 +60,14 @@ def continuous_lines(figures: Figures) -> list[str]:
     ]  # fmt: skip
     test = explained["corrected_test"]
     lines.append(
-        f"Corrected repeated-CV test of R\N{SUPERSCRIPT TWO}: p = {test['p_value']:.3f}."
+        f"Corrected repeated-CV test of R\N{SUPERSCRIPT TWO}: {p_text(test['p_value'])}."
         if test
         else "Corrected repeated-CV test: not possible with so few folds."
     )
     permuted = found.get("permutation")
     if permuted:
         lines.append(
-            f"Permutation over the whole loop: p = {permuted['p_value']:.3f} ({permuted['words']})."
+            f"Permutation over the whole loop: {p_text(permuted['p_value'])} ({permuted['words']})."
         )
     elif why := not_permuted(figures):
         lines.append(f"Permutation over the whole loop: not possible. {why}")
@@ -148,7 +153,7 @@ def responder_lines(figures: Figures) -> list[str]:
         )
     test = figures["permutation"]
     if test:
-        lines.append(f"Permutation p = {test['p_value']:.3f} ({test['words']}).")
+        lines.append(f"Permutation {p_text(test['p_value'])} ({test['words']}).")
     elif why := not_permuted(figures):
         lines.append(f"Permutation of the label: not possible. {why}")
     return lines
