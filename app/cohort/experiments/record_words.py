@@ -163,7 +163,7 @@ def answers_of(figures: Figures) -> dict[str, str]:
     splits, outcome, recipe = figures["splits"], plan["outcome"], plan["recipe"]
     excluded = ", ".join(f"{count} {why}" for why, count in cohort["excluded"].items()) or "nobody"
     count, responders = cohort["people"], cohort["responders"]
-    rivals = len(figures["models"]) - 1
+    rivals, curve = len(figures["models"]) - 1, bool(figures["learning_curve"])
     sites = ", ".join(f"{name} {number}" for name, number in cohort["sites"].items())
     inputs = "; ".join(sorted({one["inputs"] for one in figures["models"].values()}))
     mean, spread = cohort["age_mean_years"], cohort["age_sd_years"]
@@ -184,8 +184,8 @@ def answers_of(figures: Figures) -> dict[str, str]:
         "Assessment and blinding: for the authors.",
         "9": f"Inputs of the models: {inputs}. {visits_of(figures)} Columns of the table by "
         "allow-list, the outcome sealed until the plan was locked.",
-        "10": "No sample size calculation; the learning curve and the intervals show what "
-        f"{count} people give.",
+        "10": f"No sample size calculation; the {'learning curve and the ' * curve}intervals show "
+        f"what {count} people give.",
         "11": f"Left out: {excluded}. Unknown covariates and parcels count as the training mean.",
         "12": f"{splits['kind']}; everything fitted inside training folds; section Plan, protocol "
         "and command.",

@@ -27,6 +27,7 @@ from app.cohort.learn.evaluate import Evaluation, ModelScores
 from app.cohort.learn.figures import Scores, value_of
 from app.core.arrays import Ints
 from app.core.errors import AppError
+from app.core.wording import signed
 
 GATE_RIVALS = ("age", "motion", "baseline-pain", "covariates")
 NOT_PLANNED = "for the gate, not in the plan"
@@ -133,8 +134,12 @@ def _site_reasons(evaluation: Evaluation, draws: Ints) -> list[str]:
     difference, interval = gained(evaluation, alone, draws)
     if difference is not None and interval is not None and interval[0] > 0.0:
         return []
-    words = "" if interval is None else f", 95 % interval {interval[0]:+.2f} to {interval[1]:+.2f}"
-    by = "" if difference is None else f" (difference {difference:+.2f}{words})"
+    words = (
+        ""
+        if interval is None
+        else f", 95 % interval {signed(interval[0])} to {signed(interval[1])}"
+    )
+    by = "" if difference is None else f" (difference {signed(difference)}{words})"
     return [
         f"The site alone ranks the label with an AUROC of {area:.2f}; the model is not shown to "
         f"do better{by}."
