@@ -41,8 +41,10 @@ from app.cohort.learn.contenders import VARIANTS
 from app.cohort.learn.primary_words import (
     BASELINE_ONLY,
     INTERVALS,
+    above_zero,
     continuous_lines,
     is_continuous,
+    reaches_zero,
     spread,
 )
 from app.core.wording import counted
@@ -230,8 +232,8 @@ def primary_of(figures: Figures) -> Headline | None:
         METHOD + words + ".",
         sentence=(
             f"{name} says more about the change than the {other} in these people."
-            if low is not None and low > 0
-            else f"The interval includes 0: that {name} says anything about the change beyond the "
+            if above_zero(low)
+            else f"The interval {reaches_zero(low)}: that {name} says anything about the change beyond the "
             f"{other} is not shown."
             if difference.high is None or difference.high >= 0
             else f"{name} predicts the change worse than the {other}."

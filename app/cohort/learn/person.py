@@ -102,7 +102,8 @@ class PeopleReader:
         age = self._number(row, "age_years", self._age, HIGHEST_AGE_YEARS)
         pain = self._number(row, "baseline_pain", self._pain, HIGHEST_PAIN)
         column = self._plan.outcome.baseline_column
-        baseline = number(row[column], column) if column else float("nan")
+        whose = row["participant_id"]
+        baseline = number(row[column], column, whose) if column else float("nan")
         pain = scan.baseline_pain if np.isnan(pain) else pain
         return Person(
             scan=scan,
@@ -119,9 +120,9 @@ class PeopleReader:
         return row[column] if column else ""
 
     def _number(self, row: dict[str, str], meaning: str, factor: float, highest: float) -> float:
-        value = number(self._cell(row, meaning), meaning) * factor
+        column = self._table.column_of(meaning, self._plan) or meaning
+        value = number(self._cell(row, meaning), column, row["participant_id"]) * factor
         if not np.isnan(value) and not 0.0 <= value <= highest:
-            column = self._table.column_of(meaning, self._plan) or meaning
             raise _units(
                 f"'{column[:60]}' of {row['participant_id'][:40]} is {value:g}, outside 0 to "
                 f"{highest:g}",

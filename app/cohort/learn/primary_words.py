@@ -38,6 +38,16 @@ def p_text(value: float) -> str:
     return "p < 0.001" if value < 0.001 else f"p = {value:.3f}"
 
 
+def above_zero(low: float | None) -> bool:
+    """Whether the lower limit of an R² or a gain is above 0 in the digits that are printed."""
+    return low is not None and round(low, 2) > 0.0
+
+
+def reaches_zero(low: float | None) -> str:
+    """What an interval that is not clear of 0 does: "includes 0", or begins there as printed."""
+    return "begins at 0" if low is not None and low > 0.0 else "includes 0"
+
+
 def continuous_lines(figures: Figures) -> list[str]:
     """The continuous outcome of the headline model, in sentences; [] where there is none."""
     found = figures.get("continuous")
@@ -47,7 +57,7 @@ def continuous_lines(figures: Figures) -> list[str]:
     gained = found["comparisons"][BASELINE_ONLY]
     explained = gained["r_squared"]
     beyond = f"beyond the {alone['label'][:1].lower()}{alone['label'][1:]}"
-    shown = explained["interval"] and explained["interval"][0] > 0.0
+    shown = explained["interval"] and above_zero(explained["interval"][0])
     lines = [
         f"{one['label']} ({one['by']}): R\N{SUPERSCRIPT TWO} "
         f"{spread(explained['difference'], explained['interval'], '+.2f')} {beyond}"

@@ -16,7 +16,7 @@ from app.cohort.learn.contenders import Workshop
 from app.cohort.learn.evaluate import evaluate
 from app.cohort.learn.figures import draws_of, value_of
 from app.cohort.learn.gate import gate_rivals, site_alone, withheld_reasons
-from app.cohort.learn.judge import judged
+from app.cohort.learn.judge import judged, unharmonised
 from app.cohort.learn.learning_curve import learning_curve, subsample
 from app.cohort.learn.permutation import permutation_test
 from app.cohort.learn.primary_words import continuous_lines, responder_lines
@@ -356,12 +356,15 @@ def test_that_harmonised_cohorts_say_what_they_cannot_do(tmp_path):
         models={"rivals": ["covariates"]}, recipe={"harmonise": "combat"},
         protocol=FAST | {"permutations": 0},
     )  # fmt: skip
-    figures = run(tmp_path, plan, make_cohort(tmp_path, 60, seed=2))[0].figures
+    evaluation = run(tmp_path, plan, make_cohort(tmp_path, 60, seed=2))[0]
+    figures = evaluation.figures
     reasons = " ".join(one["reason"] + one["done"] for one in figures["deviations"])
     assert "cannot serve one participant from a new scanner" in reasons
-    assert "not applied to covariates" in reasons
     planned = [one["planned"] for one in figures["deviations"]]
-    assert planned == ["true", "true", "combat"]  # what the plan says, in its own words
+    assert planned == ["true", "true"]  # what the plan says; covariates are nothing to harmonise
+    network = replace(evaluation.headline, id="net", inputs="series")
+    told = unharmonised(replace(evaluation, models=evaluation.models | {"net": network}))
+    assert [one.done for one in told][2:] == ["not applied to net"]
     assert [one["what"] for one in figures["deviations"]][1] == "protocol.learning_curve"
     assert figures["leave_one_site_out"] == {}
     assert figures["models"]["pearson-logistic"]["auroc"] > 0.6
