@@ -233,8 +233,8 @@ def primary_of(figures: Figures) -> Headline | None:
         sentence=(
             f"{name} says more about the change than the {other} in these people."
             if above_zero(low)
-            else f"The interval {reaches_zero(low)}: that {name} says anything about the change beyond the "
-            f"{other} is not shown."
+            else f"The interval {reaches_zero(low)}: that {name} says anything about the "
+            f"change beyond the {other} is not shown."
             if difference.high is None or difference.high >= 0
             else f"{name} predicts the change worse than the {other}."
         ),

@@ -83,8 +83,8 @@ def _sentence(difference: Estimate, name: str, alone: str, way: str) -> str:
     if difference.high is not None and difference.high < 0:
         return f"{way}: {name} predicts the change worse than the {alone}."
     return (
-        f"{way}: the interval {reaches_zero(difference.low)}: that {name} says anything about the change beyond the "
-        f"{alone} is not shown."
+        f"{way}: the interval {reaches_zero(difference.low)}: that {name} says anything about "
+        f"the change beyond the {alone} is not shown."
     )
 
 
