@@ -46,8 +46,10 @@ from app.core.errors import AppError
 from app.core.progress import Progress
 from app.core.provenance import record_sha256
 from app.core.results import Verdict
+from app.core.wording import counted
 from app.models.covariates import NAMES as COVARIATES
 
+ZERO_BEFORE = "a score of 0 before treatment has no percentage"
 KNOWN_SHARE, FEWEST_KNOWN = 0.8, 10  # people whose change is known, for it to be analysed
 
 
@@ -312,9 +314,11 @@ def label_cohort(cohort: Cohort, locked: LockedPlan) -> LabelledCohort:
         by_definition = {one.text: outcome.responders(one) for one in definitions}
     primary = by_definition[plan.definition.text]
     known = np.isfinite(primary)
+    # a percentage of nothing: known as change, undefined as response
+    of_zero = np.zeros_like(known) if baseline is None else (baseline == 0.0) & np.isfinite(values)
     excluded = cohort.excluded + tuple(
-        Excluded(one.identifier, "outcome unknown")
-        for one, there in zip(cohort.people, known, strict=True)
+        Excluded(one.identifier, ZERO_BEFORE if zero else "outcome unknown")
+        for one, there, zero in zip(cohort.people, known, of_zero, strict=True)
         if not there
     )
     labelled = LabelledCohort(
@@ -324,10 +328,26 @@ def label_cohort(cohort: Cohort, locked: LockedPlan) -> LabelledCohort:
         outcome,
         excluded,
         locked,
-        (*locked.deviations, *outside_age_range(cohort.people, plan)),
+        (
+            *locked.deviations,
+            *outside_age_range(cohort.people, plan),
+            *_undefined(plan, int((of_zero & ~known).sum())),
+        ),
     ).rows(np.flatnonzero(known))
     _refuse_one_class(labelled)
     return labelled
+
+
+def _undefined(plan: Plan, count: int) -> list[Deviation]:
+    """That the primary change leaves out people whose response alone is undefined."""
+    if not count or plan.primary != "continuous":
+        return []
+    what, who = "outcome.primary", counted(count, "person", "people")
+    return [
+        Deviation(what, "everybody whose change is known", f"{who} left out", ZERO_BEFORE + (
+            f": whether they respond by '{plan.definition.text[:60]}' is undefined"
+        ))
+    ]  # fmt: skip
 
 
 def _by_label(

@@ -161,3 +161,20 @@ def test_that_people_outside_the_plans_ages_are_a_deviation(made, tmp_path):
     ]
     change(made, "age", lambda n, _: 60)
     assert labelled_of(made, tmp_path).deviations[0].what == "participants.tsv"  # changed, no more
+
+
+def test_that_a_score_of_0_before_treatment_is_named_as_what_it_is(made, tmp_path):
+    change(made, "vas_before", lambda n, cell: 0.0 if n < 2 else cell)
+    change(made, "vas_after", lambda n, cell: 0.0 if n < 2 else "n/a" if n == 2 else cell)
+    found = labelled_of(made, tmp_path)
+    assert [(one.identifier, one.reason) for one in found.excluded] == [
+        ("sub-000", "a score of 0 before treatment has no percentage"),
+        ("sub-001", "a score of 0 before treatment has no percentage"),
+        ("sub-002", "outcome unknown"),
+    ]
+    told = [one for one in found.deviations if one.what == "outcome.primary"]
+    assert [one.done for one in told] == ["2 people left out"]
+    assert "'VAS fall >= 30 %' is undefined" in told[0].reason
+    plan = {"responder": {"definition": "VAS < 4", "secondary": ["VAS fall >= 30 %"]}}
+    whole = labelled_of(made, tmp_path / "other", **plan)
+    assert len(whole) == COUNT - 1 and whole.deviations == ()  # defined for them
