@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 
 from app.cohort.learn.comparison import (
-    FURTHEST,
     corrected_test,
     differences_by_fold,
     paired_difference,
+    possible_difference,
     test_share_of,
     wider_of,
 )
@@ -79,7 +79,8 @@ def gained(
     """AUROC that the headline gains over another, which counts at least as 0.5; with an interval.
 
     None for `other` is whoever ranks nobody. The interval is the wider of the bootstrap over
-    persons and the corrected repeated-CV test on either side, within -1 to 1.
+    persons and the corrected repeated-CV test on either side, cut at what can be gained, which is
+    0.5 at most.
     """
     headline, labels = evaluation.headline, evaluation.cohort.labels
     splits, cutoff = evaluation.splits, evaluation.cohort.plan.protocol.cutoff
@@ -91,8 +92,8 @@ def gained(
         other = nobody
     differences = differences_by_fold("auroc", headline, other, labels, splits, cutoff)
     tested = corrected_test(differences, test_share_of(splits))
-    furthest = FURTHEST["auroc"]
-    return found["difference"], wider_of(found["interval"], tested, (-furthest, furthest))
+    possible = possible_difference("auroc", other, labels, draws, cutoff, least=NULL_AUROC)
+    return found["difference"], wider_of(found["interval"], tested, possible)
 
 
 def withheld_reasons(evaluation: Evaluation, figures: dict[str, Any], draws: Ints) -> list[str]:

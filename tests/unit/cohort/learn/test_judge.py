@@ -12,6 +12,7 @@ from app.cohort.experiments.record_facts import facts_of_record
 from app.cohort.experiments.record_robustness import confound_checks
 from app.cohort.learn.bundle_card import metrics
 from app.cohort.learn.change_groups import TOO_FEW, change_by_group
+from app.cohort.learn.comparison import possible_difference
 from app.cohort.learn.contenders import Workshop
 from app.cohort.learn.evaluate import evaluate
 from app.cohort.learn.figures import draws_of, value_of
@@ -83,6 +84,22 @@ def test_that_everything_of_the_plan_is_there(found):
     assert gain["auroc_interval"][0] <= gain["auroc"] <= gain["auroc_interval"][1]
     assert gain["auroc_interval"][1] - gain["auroc_interval"][0] > 0.5 * (narrow[1] - narrow[0])
     assert [row["cutoff"] for row in record["screening"]] == [0.1, 0.2, 0.3, 0.4, 0.5]
+
+
+def test_that_no_more_is_gained_than_can_be(found):
+    evaluation = found[0]
+    labels, scores = evaluation.cohort.labels, evaluation.headline.scores
+    draws = draws_of(evaluation.cohort.identifiers, 100, 1)
+
+    def possible(log_odds, **least):
+        other = replace(evaluation.headline, scores=replace(scores, log_odds=log_odds))
+        return possible_difference("auroc", other, labels, draws, 0.5, **least)
+
+    assert possible(np.zeros_like(scores.log_odds)) == (-0.5, 0.5)
+    worse = np.where(labels, -1.0, 1.0) + np.zeros_like(scores.log_odds)  # ranks all wrongly
+    assert possible(worse) == (0.0, 1.0)
+    assert possible(worse, least=0.5) == (-0.5, 0.5)
+    assert evaluation.figures["gain_over_covariates"]["auroc_interval"][1] <= 0.5
 
 
 def test_that_nobody_is_in_what_is_shown(found):
