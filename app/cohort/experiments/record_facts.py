@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from app.cohort.experiments.record_parts import (
     Figures,
     calibration_of,
+    change_permutation_of,
     conformal_of,
     confusion_of,
     decision_of,
@@ -130,6 +131,7 @@ def facts_of_record(
         change_table=change_groups_table(figures),
         confounds=confound_checks(figures["confounds"]),
         permutation=permutation_of(figures["permutation"]),
+        change_permutation=change_permutation_of(figures["continuous"]) if leads else None,
         screening=screening_of(figures),
         conformal=conformal_of(figures["conformal"]),
         tables=(*tables, *more_tables(figures)),

@@ -98,6 +98,19 @@ def permutation_of(found: Figures | None) -> Permutation | None:
     )  # fmt: skip
 
 
+def change_permutation_of(change: Figures | None) -> Permutation | None:
+    """The same of the continuous outcome; None where there was none."""
+    found = (change or {}).get("permutation")
+    if not found:
+        return None
+    low, high = found["permuted_range"]
+    statistic = "R²" if found["statistic"] == "r_squared" else "correlation"
+    return Permutation(
+        found["p_value"], int(found["permutations"]), f"within {found['within']}",
+        found["value_one_repeat"], np.empty(0), f"{statistic} of one repeat", (low, high),
+    )  # fmt: skip
+
+
 def _share(value: float | None) -> str:
     return "–" if value is None else f"{100 * value:.0f} %"
 

@@ -146,6 +146,9 @@ def test_that_the_report_can_be_written_again_from_the_record_alone(record: dict
     assert facts.calibration.counts.sum() == pytest.approx(48)
     assert facts.calibration.histogram.sum() == pytest.approx(48)
     assert facts.permutation is not None and facts.permutation.repeats == 8
+    of_change = facts.change_permutation  # the primary outcome's own test stands beside it
+    assert of_change is not None
+    assert of_change.p == record["continuous"]["permutation"]["p_value"]
     assert any("discouraged" in text for text in facts.limitations)
     assert facts.answers["12"] and "17" not in facts.answers
 
