@@ -101,6 +101,23 @@ def _continuous() -> dict[str, Any]:
     }  # fmt: skip
 
 
+def test_that_many_words_scroll_the_page_and_squeeze_no_curve(
+    record: Record, qapp: Any, qtbot: Any
+) -> None:
+    page = EvaluationPage(Messages())
+    qtbot.addWidget(page)
+    page.resize(1000, 520)
+    words = "No gain over the best covariate-only rival was shown. " * 4
+    record.figures["flags"] = [f"{number}: {words}" for number in range(8)]
+    page.show_record(record)
+    page.show()
+    qtbot.waitExposed(page)
+    assert page.canvas.height() >= 200 and page.models.height() >= 5 * 24
+    bar = page.room.verticalScrollBar()
+    assert bar.maximum() > 0 and bar.value() == 0  # the answer first
+    assert page.room.widget().width() <= page.room.viewport().width()
+
+
 def test_that_change_leads_the_page_where_it_is_primary(qapp: Any, qtbot: Any) -> None:
     figures = copy.deepcopy(FIGURES) | {
         "primary": {"outcome": "continuous", "words": "improvement, points (NRS)"},
