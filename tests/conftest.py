@@ -1,4 +1,4 @@
-"""What holds for every test: no network, no modal boxes, own settings, nothing left over."""
+"""What holds for every test: no network, no modal boxes, own settings and look, nothing left."""
 
 from __future__ import annotations
 
@@ -155,6 +155,31 @@ def no_modal_boxes(monkeypatch: pytest.MonkeyPatch) -> None:
     }.items():  # fmt: skip
         for function in functions:
             monkeypatch.setattr(box, function, refuse(f"{box.__name__}.{function}"))
+
+
+# ---------------------------------------------------------------------------- look
+
+
+@pytest.fixture(autouse=True)
+def usual_look() -> None:
+    """Theme, text size and language as at a start, whatever the test before has chosen.
+
+    Before a test, not after it: by now its windows are gone, and nothing is drawn anew.
+    """
+    from PySide6 import QtCore, QtGui, QtWidgets
+
+    application = QtWidgets.QApplication.instance()
+    if not isinstance(application, QtWidgets.QApplication):
+        return
+    from app.gui.widgets.theme import apply_text_size
+
+    if application.styleSheet():
+        application.setStyleSheet("")
+    if application.palette().resolveMask():
+        application.setPalette(QtGui.QPalette())
+    apply_text_size(application, 100)
+    application.setLayoutDirection(QtCore.Qt.LayoutDirection.LeftToRight)
+    QtCore.QLocale.setDefault(QtCore.QLocale.system())
 
 
 # ---------------------------------------------------------------------------- leftovers
