@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from app.simulation.participant import SimulatedParticipant
 
 LEFTOVER_GRACE_S = 3.0
-DEFAULT_SEED = 1  # of the participant that end-to-end and accuracy tests share
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -53,18 +52,25 @@ def isolated_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return home
 
 
-# ---------------------------------------------------------------------------- one participant
+# ---------------------------------------------------------------------------- participants
 
 
 @pytest.fixture(scope="session")
 def participant(tmp_path_factory: pytest.TempPathFactory) -> SimulatedParticipant:
-    """The default participant of the demonstration: full grid, default noise and motion."""
-    from app.simulation.cohort import CohortSettings
-    from app.simulation.participant import simulate_participant
-    from app.simulation.scanner import ParticipantSettings
+    """The default participant of the demonstration."""
+    from tests.made_once import made_once
+    from tests.participants import simulate_default
 
-    settings = ParticipantSettings(CohortSettings(count=1, seed=DEFAULT_SEED), 0)
-    return simulate_participant(settings, tmp_path_factory.mktemp("dataset"))
+    return made_once(tmp_path_factory, "dataset", simulate_default)[0]
+
+
+@pytest.fixture(scope="session")
+def small_participant(tmp_path_factory: pytest.TempPathFactory) -> SimulatedParticipant:
+    """A person who is quick to analyse."""
+    from tests.made_once import made_once
+    from tests.participants import simulate_small
+
+    return made_once(tmp_path_factory, "small-dataset", simulate_small)[0]
 
 
 @pytest.fixture(scope="session")
