@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -30,8 +31,8 @@ def made_once(
     kept, folder = place / "made.pickle", place / "files"
     with FileLock(place / "lock"):
         if not kept.exists():
-            folder = Path(factory.mktemp(name)) if folder.exists() else folder  # a make that failed
-            folder.mkdir(exist_ok=True)
+            shutil.rmtree(folder, ignore_errors=True)  # of a make that failed
+            folder.mkdir()
             partial = kept.with_suffix(".partial")
             partial.write_bytes(pickle.dumps((make(folder), folder)))
             partial.replace(kept)
