@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
-from filelock import FileLock  # comes with torch
+from filelock import FileLock
 
 Made = TypeVar("Made")
 
