@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +14,13 @@ from PySide6.QtGui import QDesktopServices
 from app.core.errors import AppError, ScanError, StorageError
 from app.core.folders import data_folder
 from app.core.request import AnalysisRequest
-from app.core.settings import (
-    Settings,
-    forget_files,
-    recent_files,
-    remember_file,
-)
+from app.core.settings import Settings, forget_files, recent_files, remember_file
 from app.core.signing import UNSIGNED, ReaderNote
 from app.core.wording import RADIOLOGICAL
 from app.gui.case_reader import CaseReader
 from app.gui.censoring import Censoring
 from app.gui.jobs import Jobs
+from app.gui.leaving import Leaving
 from app.gui.messages import Messages
 from app.gui.preferences import Preferences
 from app.gui.scan_picture import scan_volumes
@@ -72,6 +69,7 @@ class Actions(Preferences):
         super().__init__(session, messages, settings, parent)
         self.jobs = jobs
         self.downloads = jobs.sibling()
+        self.leaving = Leaving(jobs, session, self)
         self.reader = CaseReader(self)
         self.reader.opened.connect(self._show_opened)
         self.reader.analysed.connect(self._show_analysed)
@@ -94,6 +92,9 @@ class Actions(Preferences):
 
     def open_path(self, path: Path) -> None:
         """Open a scan, a folder of scans or a case folder, or say in one sentence why not."""
+        self.leaving(partial(self._open_path, path))
+
+    def _open_path(self, path: Path) -> None:
         if path.suffix.lower() == SUFFIX and path.is_file():
             self.session_wanted.emit(path)
         elif (path / "case.json").is_file():
@@ -163,6 +164,9 @@ class Actions(Preferences):
 
     def open_demonstration(self) -> None:
         """Simulate the demonstration participant, then open its scan."""
+        self.leaving(self._demonstrate)
+
+    def _demonstrate(self) -> None:
         self.cancel_all()
         self._start(demonstrate_job(), Path())
 

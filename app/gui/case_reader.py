@@ -13,7 +13,7 @@ from app.core.results import overrides_quality
 from app.gui.jobs import Reader
 from app.gui.session import OpenCase
 from app.study.overrides import known_participant, log_override
-from app.study.session_file import SavedFile, SavedSession, case_sha256
+from app.study.session_file import SavedFile, SavedSession
 
 _OPENED, _ANALYSED, _KNOWN, _SAVED = "opened case", "analysed case", "participant", "session"
 _SLOW_MS = 500  # after this a reading is told of
@@ -107,9 +107,10 @@ def _find(session: SavedSession) -> FoundSession:
         return FoundSession(session, None, "case")
     opened = OpenCase.read(session.case.path)
     known = session.case.sha256
-    if known and case_sha256(session.case.path) != known:
+    if known and opened.answer_sha256 != known:
         opened = opened.as_stale(
-            "The case folder was changed after this session was saved. Analyse the scan again"
+            "The result in the case folder is another one than this session was saved with. "
+            "Analyse the scan again"
         )
     if session.scan is None:
         return FoundSession(session, opened)

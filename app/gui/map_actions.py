@@ -212,7 +212,8 @@ def new_layer(key: str, name: str, kind: str, values: Any) -> Layer:
     """How a map from a file begins: signed maps red and blue, others from 0."""
     if kind == "seed":
         return Layer(key, key, name, high=1.0)
-    shown = name if len(name) <= _NAME_LENGTH else name[: _NAME_LENGTH - 1] + "…"
+    half = _NAME_LENGTH // 2  # maps of one participant differ at the end of their names
+    shown = name if len(name) <= _NAME_LENGTH else f"{name[: half - 1]}…{name[-half:]}"
     signed = bool((values < 0).any())
     dense = np.count_nonzero(np.nan_to_num(values)) > _DENSE * values.size
     mask = kind in ("mask", "labels")

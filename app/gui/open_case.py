@@ -26,8 +26,10 @@ from app.core.results import (
 from app.core.sides import without_unknown_sides
 from app.study.case_store import read_case
 from app.study.case_view import CaseView, open_view
+from app.study.session_file import answer_sha256
 
 Point = tuple[float, float, float]
+_INVERSE_MM, _INVERSE_STEPS = 0.01, 60  # fixed point of a displacement that folds nowhere
 BRAIN_GREY = 20  # of 255 in the template's picture; darker is background
 
 
@@ -154,6 +156,11 @@ class OpenCase:
                 made.__dict__[name] = self.__dict__[name]
         return made
 
+    @cached_property
+    def answer_sha256(self) -> str:
+        """Of the case as it lies in its folder; what a saved session knows it again by."""
+        return answer_sha256((self.original or self).case)
+
     @property
     def left_out(self) -> tuple[int, ...]:
         """Volumes of the file that were left out by hand when the case was made."""
@@ -278,6 +285,22 @@ class OpenCase:
         )
         x, y, z = (float(value) for value in (affine @ np.append(moved, 1.0))[:3])
         return (x, y, z)
+
+    def template_point(self, mm: Point) -> Point | None:
+        """Template mm of a scanner point; None without a transform, or where none leads there."""
+        found = self._to_scanner
+        if found is None:
+            return None
+        affine, field, grid = found
+        before = np.linalg.solve(affine, np.append(mm, 1.0))[:3]  # p + displacement(p)
+        at = before
+        for _ in range(_INVERSE_STEPS):
+            moved = 0.0 if field is None or grid is None else _linear(field, grid, at)
+            step = before - moved - at
+            at = at + step
+            if float(np.linalg.norm(step)) < _INVERSE_MM:
+                return (float(at[0]), float(at[1]), float(at[2]))
+        return None
 
     @cached_property
     def _to_scanner(self) -> tuple[Floats, Floats | None, Floats | None] | None:

@@ -13,7 +13,6 @@ from PySide6.QtCore import QPoint, QPointF
 
 from app.connectome.orders import ORDERS, strongest_edges
 from app.core.arrays import frozen
-from app.core.colours import SignedScale
 from app.core.explanation_health import ExplanationHealth
 from app.gui.connections import shown_connections
 from app.gui.main_window.window import MainWindow
@@ -27,7 +26,6 @@ from app.gui.views import (
     RingView,
     TimeSeriesView,
 )
-from app.gui.widgets.ring_canvas import curve_colours
 from tests.live_case import (
     LEFT,
     Key,
@@ -318,21 +316,3 @@ def test_that_unstable_connections_leave_the_lists_or_are_dashed(
     assert twin is not None
     assert twin.rows[3][-1] == "unstable"
     assert table.rows.row_of((first, second)) == 3
-
-
-@pytest.mark.parametrize("dark", [True, False])
-def test_that_curves_keep_sign_and_order_and_stand_off_the_panel(dark: bool) -> None:
-    panel = np.array([26, 32, 39] if dark else [255, 255, 255]) / 255.0
-    values = np.array([-2.0, -0.6, -0.01, 0.01, 0.6, 2.0])  # the outer ones are clipped
-    found = curve_colours(values, SignedScale(1.0, 0.0), dark=dark) / 255.0
-    red, blue = found[:, 0], found[:, 2]
-    assert (red[values > 0] > blue[values > 0]).all()
-    assert (blue[values < 0] > red[values < 0]).all()
-
-    def luminance(colour: Any) -> Any:
-        linear = np.where(colour <= 0.04045, colour / 12.92, ((colour + 0.055) / 1.055) ** 2.4)
-        return linear @ np.array([0.2126, 0.7152, 0.0722])
-
-    high = np.maximum(luminance(found), luminance(panel))
-    low = np.minimum(luminance(found), luminance(panel))
-    assert ((high + 0.05) / (low + 0.05)).min() >= 3.0

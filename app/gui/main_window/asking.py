@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from PySide6.QtWidgets import QFileDialog
 from app.core.errors import AppError
 from app.gui.actions import Selection
 from app.gui.dialogs.picker import PickerDialog
-from app.gui.dialogs.questions import ask_repetition_time
+from app.gui.dialogs.questions import ask_leave, ask_repetition_time
 from app.scans.contents import Choice, Contents
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ class Asking(QObject):
         self.window = window
         window.actions_.choice_wanted.connect(self.pick)
         window.actions_.repetition_time_wanted.connect(self.state_repetition_time)
+        window.actions_.leaving.asked.connect(partial(ask_leave, window))
 
     def ask_scan(self) -> None:
         """Choose a scan."""

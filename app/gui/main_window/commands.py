@@ -140,7 +140,8 @@ ACTIONS: tuple[Command, ...] = (
         lambda w: w.actions_.open_folder(), _case,
     ),
     Command(
-        "file.close", "C&lose case", "Ctrl+W", "file", lambda w: w.close_case(), _anything,
+        "file.close", "C&lose case", "Ctrl+W", "file",
+        lambda w: w.actions_.leaving(w.close_case), _anything,
         line=True,
     ),
     Command(

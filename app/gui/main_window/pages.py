@@ -124,4 +124,5 @@ def _tabs(views: list[View]) -> QTabWidget:
         tabs.addTab(view, view.title)
         view.title_label.hide()
     tabs.setAccessibleName(", ".join(view.title for view in views))
+    tabs.tabBar().setAccessibleName(tabs.accessibleName())
     return tabs

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject
-from PySide6.QtWidgets import QFileDialog, QMessageBox
+from PySide6.QtWidgets import QFileDialog
 
 from app.core.errors import AppError, StorageError
 from app.core.folders import data_folder
 from app.core.signing import ReaderNote
+from app.gui.dialogs.questions import ask_sign
+from app.gui.main_window.signed import versions_text
 from app.worker.report_requests import (
     batch_job,
     explain_job,
@@ -83,24 +85,8 @@ class Reports(QObject):
         opened, summary = self.window_.session.case, self._summary()
         if opened is None or summary is None:
             return
-        box = QMessageBox(self.window_)
-        box.setIcon(QMessageBox.Icon.Question)
-        box.setWindowTitle("Sign the participant summary")
-        box.setText("Sign this version of the participant summary?")
-        box.setInformativeText(
-            "It is kept as it is, with comment and name. A later version supersedes it; both stay. "
-            "This cannot be undone."
-        )
-        yes = box.addButton("Sign", QMessageBox.ButtonRole.AcceptRole)
-        box.addButton(QMessageBox.StandardButton.Cancel)
         note, folder, sha256 = summary.note(), opened.folder, opened.case.scan.sha256
-
-        def decided(button: object) -> None:
-            if button is yes:
-                self.sign(folder, note, sha256)
-
-        box.buttonClicked.connect(decided)
-        box.open()
+        ask_sign(self.window_, lambda: self.sign(folder, note, sha256))
 
     def sign(self, folder: Path, note: ReaderNote, scan_sha256: str) -> None:
         """Close a version."""
@@ -129,6 +115,7 @@ class Reports(QObject):
 
     def export(self, target: Path) -> None:
         """Save what the preview shows: with the comment, in the chosen paper and convention."""
+        self.window_.actions_.leaving.keep_comment()
         self.window_.actions_.export_summary(target, self._note(), self._paper())
 
     def _note(self) -> ReaderNote:
@@ -210,12 +197,7 @@ class Reports(QObject):
         summary, opened = self._summary(), self.window_.session.case
         if summary is None:
             return
-        words = ""
-        if opened is not None:
-            count = len(list((opened.folder / "reports").glob("*_version-*.pdf")))
-            if count:
-                words = f"Signed versions: {count}, the last one counts; in the case folder."
-        summary.show_versions(words)
+        summary.show_versions("" if opened is None else versions_text(opened.folder))
 
     def _answered(self, name: str, result: Mapping[str, Any]) -> None:
         if name == "preview_pages":
@@ -224,6 +206,7 @@ class Reports(QObject):
             for view in self._views(PreviewView):
                 view.show_pages(self._preview_key, [Path(page) for page in result["pages"]])
         elif name == "sign_report":
+            self.window_.actions_.leaving.keep()
             self.window_.say(f"Version {result['signed']['version']} is signed.")
             self.follow()
         elif name == "batch_reports":

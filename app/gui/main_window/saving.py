@@ -19,7 +19,6 @@ from app.study.session_file import (
     SUFFIX,
     SavedFile,
     SavedSession,
-    case_sha256,
     moved,
     read_session,
     write_session,
@@ -70,6 +69,7 @@ class Saving(QObject):
             return
         self.path, self._newer = path, False
         self.window.session.history.stack.setClean()
+        self.window.actions_.leaving.keep()
         self.window.actions_.remember(path)
         self.window.say("The session was saved.")
 
@@ -83,7 +83,7 @@ class Saving(QObject):
             folder = session.case.folder
             # While it grows its hash says nothing.
             growing = "analyse" in running or not (folder / "manifest.json").is_file()
-            case = SavedFile(folder, "" if growing else case_sha256(folder))
+            case = SavedFile(folder, "" if growing else session.case.answer_sha256)
         saved = SavedSession(
             step=self.window.step,
             view=to_plain(session.state),
@@ -187,6 +187,8 @@ class Saving(QObject):
             return
         self.window.session.files.update({one.sha256: one.path for one in session.maps})
         self.window.session.restore(state)
+        if self.path is not None:  # from a file of the user's own, which holds them
+            self.window.actions_.leaving.keep()
         if session.step in self.window.steps.buttons:
             self.window.show_step(session.step)
         opened = self.window.session.case

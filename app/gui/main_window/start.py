@@ -90,7 +90,7 @@ class StartPanel(QWidget):
         around = QWidget()
         around.setAccessibleName("Left and right in slices")
         column = QVBoxLayout(around)
-        words = QLabel("Once, before the first scan: how are slices laid for you?")
+        words = QLabel("Asked until it is answered: how are slices laid for you?")
         words.setObjectName("title")
         column.addWidget(words, 0, Qt.AlignmentFlag.AlignHCenter)
         row = QHBoxLayout()

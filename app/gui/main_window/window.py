@@ -369,9 +369,10 @@ class MainWindow(PagesWindow):
         """Ask first where work is running; then stop everything that we started."""
         working = (self.jobs, self.actions_.downloads, self.cohort)
         running = tuple(one for jobs in working for one in jobs.running())
-        if running and not self._closing:
+        work, unsaved = running[-1].title if running else "", self.actions_.leaving.unsaved()
+        if (work or unsaved) and not self._closing:
             event.ignore()
-            ask_stop(self, running[-1].title, self._stop_and_close)
+            ask_stop(self, work, self._stop_and_close, unsaved)
             return
         geometry.save(self)
         self.session.turns.forget(self)

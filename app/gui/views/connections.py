@@ -51,6 +51,7 @@ class ConnectionsView(View):
         self.table.horizontalHeader().setMinimumSectionSize(34)
         self.body.addWidget(self.table, 1)
         self.table.selectionModel().currentRowChanged.connect(self._row_changed)
+        self.table.clicked.connect(self._clicked)
         self.listen(session.edge_changed, self._edge_changed, soon=True)
         self.listen(session.network_changed, self._network_changed)
         self.listen(session.display_changed, self._state_changed)
@@ -130,4 +131,10 @@ class ConnectionsView(View):
 
     def _row_changed(self, current: QModelIndex, _previous: QModelIndex) -> None:
         if current.isValid() and not self._filtering and self.table.hasFocus():
-            self.session.select_edge(*self.rows.edge(self.proxy.mapToSource(current).row()))
+            row = self.proxy.mapToSource(current).row()
+            if row != self.rows.row_of(self.session.edge):
+                self.session.select_edge(*self.rows.edge(row))
+
+    def _clicked(self, index: QModelIndex) -> None:
+        # also on the row that is selected already: the crosshair comes back to its first end
+        self.session.select_edge(*self.rows.edge(self.proxy.mapToSource(index).row()))

@@ -56,6 +56,7 @@ class RegionsView(View):
         self.body.addWidget(self.table, 1)
         self.table.selectionModel().currentRowChanged.connect(self._row_changed)
         self.listen(session.parcel_changed, self._parcel_changed, soon=True)
+        self.table.clicked.connect(self._clicked)
         self.table.doubleClicked.connect(self._double_clicked)
         self.listen(session.network_changed, self._network_changed)
         self.listen(session.explain_changed, self._explain_changed)
@@ -166,6 +167,10 @@ class RegionsView(View):
         self._filtering = False
         self._parcel_changed()
 
+    def _clicked(self, index: QModelIndex) -> None:
+        # also on the row that is selected already: the crosshair comes back to its region
+        self.session.select_parcel(self.proxy.mapToSource(index).row())
+
     def _double_clicked(self, index: QModelIndex) -> None:
         if self.regions.columns[index.column()] == "Network":
             row = self.proxy.mapToSource(index).row()
@@ -175,8 +180,10 @@ class RegionsView(View):
         if not current.isValid() or self._filtering:
             return
         parcel = self.proxy.mapToSource(current).row()
+        if parcel == self.session.parcel:
+            return
         if self.table.hasFocus():
             self.session.select_parcel(parcel)
-        elif parcel != self.session.parcel:
+        else:
             # A filter, or keys that were not meant for the table: it follows the others.
             self._parcel_changed()

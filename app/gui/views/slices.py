@@ -70,6 +70,7 @@ class SlicesView(SliceView):
         if source == "native":
             self.title = "Scan"
             self.title_label.setText(self.title)
+            self.setAccessibleName(self.title)
         self.bar_row = BarRow()
         self.bar_row.hide()
         self.bars.addWidget(self.bar_row)
@@ -193,6 +194,7 @@ class SlicesView(SliceView):
             secondary_letters=display.secondary_letters,
             box=opened.brain_box if opened is not None and inside else None,
             orientation_known=self.session.orientation_known,
+            storage_codes=self.storage_codes(),
             caption=self.volume_text(),
             window_text=self.levels_text(data),
             crosshair=self.crosshair(),

@@ -222,8 +222,9 @@ class SurfaceView(CameraKeys, View):
             self.title_label.setToolTip("")
             note = baseline_words(self.baseline())
             self.title_label.setText(headed("Connections", self.baseline()))
-            of_shown = None if self.shown is None else self.shown.scale
-            self.bar.set_scale(of_shown, title="Connection", note=note)
+            scale = None if self.shown is None else self.shown.scale
+            clipped = self.shown is not None and self.shown.scale.clipped(self.shown.matrix)
+            self.bar.set_scale(scale, clipped=clipped, title="Connection", note=note)
             self.words.setText(self.shown.words if self.shown is not None else "")
             return
         self.canvas.legend = Legend()

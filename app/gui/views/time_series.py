@@ -51,7 +51,7 @@ from app.gui.widgets.view_keys import ViewCommand
 _KINDS = {"time": "Over time", "spectrum": "Spectrum"}
 _SOURCES = {"parcel": "Parcel", "voxel": "Voxel"}
 _NO_MASK = "Add a mask as a layer first; of an image of labels, put the crosshair on one."
-_NO_VOXELS = "Open the scan itself (File, Open scan) to read its voxels."
+_NO_VOXELS = "Press Open volumes… in the Scan view (Load) to read voxels; the case stays open."
 
 
 class TimeSeriesView(FrameKeys, View):
@@ -353,8 +353,8 @@ class TimeSeriesView(FrameKeys, View):
 
     def sentence(self) -> str:
         """Which traces are drawn and their values at the cursor."""
-        if not self._traces:
-            return self.empty_reason()
+        if not self._traces:  # what the screen says as well
+            return self.parcel_label.full_text() or self.empty_reason()
         return spoken(self._traces, self.session.frame + self._traces[0].first_frame)
 
     def baseline(self) -> str:

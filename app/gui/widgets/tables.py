@@ -76,6 +76,9 @@ def table_of_model(model: QAbstractItemModel, number_role: int | None = None) ->
     return Table(names, rows)
 
 
+_WIDEST_PX = 420  # of a column; a longer cell is read in its tip
+
+
 class TableRows(QAbstractTableModel):
     """A `Table` for Qt."""
 
@@ -128,7 +131,10 @@ class TableDialog(FramedDialog):
         self.view.setModel(TableRows(table))
         self.view.setAlternatingRowColors(True)
         self.view.setAccessibleName(f"{title} as a table, {counted(len(table.rows), 'row')}")
-        self.view.horizontalHeader().setStretchLastSection(True)
+        header = self.view.horizontalHeader()
+        header.setStretchLastSection(True)
+        header.setMaximumSectionSize(_WIDEST_PX)  # also of what a row further down holds
+        self.view.resizeColumnsToContents()
         self.copy = QPushButton("Copy")
         self.copy.clicked.connect(self.copy_text)
         self.save = QPushButton("Save as TSV\N{HORIZONTAL ELLIPSIS}")

@@ -209,6 +209,7 @@ def test_that_no_label_title_or_caption_of_a_comparison_is_cut() -> None:
         for figure in (
             comparison_figure(shown, "r2", 180.0), groups_figure(groups, None, "r2", 180.0),
         ):  # fmt: skip
+            figure.set_dpi(110)  # coarser than any picture of a report
             wide, tall = figure.bbox.width, figure.bbox.height
             renderer = FigureCanvasAgg(figure).get_renderer()
             figure.draw(renderer)
