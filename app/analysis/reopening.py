@@ -19,7 +19,7 @@ from app.core.results import REQUEST, Case
 from app.core.signing import ReaderNote
 from app.reporting.reading import ReadReport, differing, read_report
 from app.scans.bids import UNNAMED
-from app.study.case_store import damaged_files, read_case
+from app.study.case_store import damaged_files, nameless, read_case
 
 TOLERANCE = 1e-6  # of a probability, computed again on a CPU
 # Parts of a record that differ between two runs of the same analysis and change no answer.
@@ -58,7 +58,8 @@ def reopen(path: Path, places: Sequence[Path] = ()) -> Reopened:
         return Reopened(report, None, altered)
     wrong = damaged_files(folder)
     if wrong:
-        altered = (*altered, f"Changed or missing in the case folder: {', '.join(wrong)}.")
+        names = ", ".join(map(nameless, wrong))
+        altered = (*altered, f"Changed or missing in the case folder: {names}.")
         return Reopened(report, folder, altered)
     return Reopened(report, folder, (*altered, *_differences(report, read_case(folder))))
 

@@ -87,11 +87,20 @@ def matrix_of(opened: OpenCase | None, kind: str) -> Floats | None:
         return None
     if kind == "correlation":
         connectome = opened.case.connectome
-        return None if connectome is None else np.asarray(connectome.matrix)
+        none = connectome is None or not np.isfinite(connectome.matrix).any()
+        return None if none or connectome is None else np.asarray(connectome.matrix)
     found = opened.attribution
     if found is None:
         return None
     return np.asarray((found.scan if kind == "scan" else found.branches).per_connection)
+
+
+def no_connectivity(session: Session) -> str:
+    """Why the case that is open has no connectivity although it was measured; "" if it has."""
+    opened = session.case
+    if opened is None or session.display.matrix != "correlation":
+        return ""
+    return opened.not_cleaned
 
 
 def unit_of(kind: str, *, gram: bool) -> str:

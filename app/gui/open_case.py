@@ -13,6 +13,7 @@ from app.attribution.baselines import seen_from
 from app.core.arrays import Bools, Floats, Ints
 from app.core.colours import display_order
 from app.core.explanation_health import BASELINES, ExplanationHealth, Sensitivity
+from app.core.frames import not_cleaned_text
 from app.core.results import (
     CENSORED,
     Attribution,
@@ -24,8 +25,8 @@ from app.core.results import (
     overrides_quality,
 )
 from app.core.sides import without_unknown_sides
-from app.study.case_store import read_case
-from app.study.case_view import CaseView, open_view
+from app.study.case_store import check_files, read_case
+from app.study.case_view import TRANSFORM_ENDING, VIEW_FOLDER, CaseView, is_drawn, open_view
 
 Point = tuple[float, float, float]
 BRAIN_GREY = 20  # of 255 in the template's picture; darker is background
@@ -66,17 +67,20 @@ class OpenCase:
     stale: str = ""  # why its results may not be shown until the scan is analysed again
     original: OpenCase | None = None  # as it lies in the folder, where this one was edited since
     baseline: str = ""  # which one its map (b) was drawn from; "" = the answer's own map
+    altered: tuple[str, ...] = ()  # drawn files that were changed or are missing: not drawn
 
     @classmethod
     def read(cls, folder: Path) -> OpenCase:
-        """Open a case folder.
+        """Open a case folder; a picture whose file was changed or is missing is left out.
 
         Raises
         ------
         StorageError
-            When the folder is not a case or a file in it was changed.
+            When the folder is not a case or its numbers were changed.
         """
-        opened = cls(without_unknown_sides(read_case(folder)), folder, open_view(folder))
+        case = without_unknown_sides(read_case(folder))
+        whole, wrong = check_files(folder, is_drawn)
+        opened = cls(case, folder, open_view(folder, whole), altered=wrong)
         # Derived here too, so that a thread that reads does it and not the first paint.
         _ = opened.order, opened.brain_box, opened._centres_mm
         return opened
@@ -153,6 +157,15 @@ class OpenCase:
             if name in self.__dict__:
                 made.__dict__[name] = self.__dict__[name]
         return made
+
+    def lacks(self, *names: str) -> bool:
+        """Whether one of these files of ``view/`` is not what was written: it is left out."""
+        return any(f"{VIEW_FOLDER}/{name}" in self.altered for name in names)
+
+    @cached_property
+    def not_cleaned(self) -> str:
+        """Why there are no clean series and no connectivity although frames were read; "" if not."""
+        return "" if self.case.signals is None else not_cleaned_text(self.case.signals)
 
     @property
     def left_out(self) -> tuple[int, ...]:
@@ -282,8 +295,8 @@ class OpenCase:
     @cached_property
     def _to_scanner(self) -> tuple[Floats, Floats | None, Floats | None] | None:
         """Affine, displacement in mm and its grid, as `core.images.SpatialMap` explains them."""
-        paths = sorted(self.folder.glob("*_to-boldref_mode-image_xfm.npz"))
-        if not paths:
+        paths = sorted(self.folder.glob(f"*_to-boldref{TRANSFORM_ENDING}"))
+        if not paths or paths[0].name in self.altered:
             return None
         with np.load(paths[0], allow_pickle=False) as stored:
             field, grid = stored.get("displacement_mm"), stored.get("displacement_affine")

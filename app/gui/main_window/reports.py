@@ -37,6 +37,7 @@ class Reports(QObject):
         self._preview_key: object = None
         self._pdf: Path | None = None  # the report that data are searched for
         self._altered: tuple[str, ...] = ()  # what differs, told when its case is shown
+        self._folder: Path | None = None  # that case
         window.actions_.answered.connect(self._answered)
         window.actions_.report_wanted.connect(self.open_report)
         window.actions_.reader.failed.connect(lambda _error: self._tell_altered())
@@ -180,8 +181,9 @@ class Reports(QObject):
 
     def _reopened(self, found: Mapping[str, Any]) -> None:
         self._altered = tuple(found["altered"])
-        if found["folder"]:
-            self.window_.actions_.open_case(Path(found["folder"]))
+        self._folder = Path(found["folder"]) if found["folder"] else None
+        if self._folder is not None:
+            self.window_.actions_.open_case(self._folder, checked=bool(self._altered))
             if not self._altered:
                 self.window_.say("The case is what the report says, file by file.")
             return
@@ -195,9 +197,9 @@ class Reports(QObject):
     def _tell_altered(self) -> None:
         """Say what differs; after the case is shown, since opening hides what was said before."""
         altered, self._altered = self._altered, ()
-        for sentence in altered:
+        if altered:
             self._tell(
-                f"Altered data: {sentence}",
+                f"Altered data: {' '.join(altered)}",
                 "Do not rely on this report; open the scan and analyse it again.",
                 "report.altered",
             )
@@ -206,8 +208,10 @@ class Reports(QObject):
 
     def follow(self) -> None:
         """Tell the report page which versions are signed."""
-        self._tell_altered()
         summary, opened = self._summary(), self.window_.session.case
+        if opened is None or opened.folder != self._folder:
+            self._altered = ()  # of a report whose case is not the one that is open
+        self._tell_altered()
         if summary is None:
             return
         words = ""

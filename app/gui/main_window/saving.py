@@ -136,6 +136,7 @@ class Saving(QObject):
                 place = (session.scan.path, _selection(session))
                 window.actions_.sources[found.opened.case.scan.sha256] = place
             window.session.show_case(found.opened)
+            window.actions_.reader.check_files(found.opened)
             self._restore(session)
         elif not found.missing and session.scan is not None:
             self._waiting = session
@@ -165,6 +166,8 @@ class Saving(QObject):
         if preview.scan.sha256 == waiting.scan.sha256:
             self._restore(waiting)
             return
+        if preview.path != waiting.scan.path:
+            return  # another scan was opened meanwhile: nothing is to be said of it
         self.window.actions_.messages.tell(
             StorageError(
                 "The scan was changed after the session was saved.",

@@ -6,7 +6,12 @@ from PySide6.QtCore import QModelIndex, Qt
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QLineEdit, QTableView, QWidget
 
-from app.gui.connections import matrix_case, matrix_title, shown_connections
+from app.gui.connections import (
+    matrix_case,
+    matrix_title,
+    no_connectivity,
+    shown_connections,
+)
 from app.gui.session import Session
 from app.gui.widgets.connection_rows import COLUMNS, ConnectionRows, connection_table
 from app.gui.widgets.network_filter import NetworkChip, NetworkFilter
@@ -96,6 +101,10 @@ class ConnectionsView(View):
             nothing = name == "Stability" and (shown is None or shown.unstable is None)
             narrow = self.width() < _LEAST_PX.get(name, 0)
             self.table.setColumnHidden(column, narrow or nothing)
+
+    def empty_reason(self) -> str:
+        """Also where too few frames were left."""
+        return no_connectivity(self.session) or super().empty_reason()
 
     def sentence(self) -> str:
         """How many rows there are."""

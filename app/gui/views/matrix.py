@@ -19,6 +19,7 @@ from app.gui.connections import (
     matrix_case,
     matrix_of,
     matrix_title,
+    no_connectivity,
     scale_of,
     shown_connections,
     unit_of,
@@ -208,9 +209,11 @@ class MatrixView(View):
             )
 
         def tell(found: Ints | AppError) -> None:
+            if self.session.case is not opened:
+                return  # words and order of a case that is no longer open
             if isinstance(found, AppError):
                 self.read_out.set_full_text(f"{found.message} {found.hint}".strip())
-            elif self.session.case is opened:
+            else:
                 self._clustered = (opened, found)
                 self.refresh()
 
@@ -255,6 +258,12 @@ class MatrixView(View):
         unit = self._unit()
         words = f"{value_text(value, unit)} {unit}".strip()
         return f"{pair}: {words}, rank {rank} of {count}"
+
+    def empty_reason(self) -> str:
+        """Also where too few frames were left."""
+        opened = self.session.case
+        few = opened.not_cleaned if opened is not None and self.compact else ""
+        return few or no_connectivity(self.session) or super().empty_reason()
 
     def sentence(self) -> str:
         """Title, what is pointed at or selected, and what the threshold leaves."""

@@ -176,7 +176,9 @@ class TimeSeriesView(FrameKeys, View):
         yield
         if signals is not None:
             if not self.native:  # voxels are not cleaned
-                self._add("cleaned", "Cleaned, %" if signals.units == "percent" else "Cleaned")
+                words = "Cleaned, %" if signals.units == "percent" else "Cleaned"
+                few = opened.not_cleaned if opened is not None else ""
+                self._add("cleaned", "Not cleaned: too few usable frames" if few else words)
                 yield
             if time and moved_words(self.session) and not self.native:
                 self._add("moved", moved_words(self.session))

@@ -14,6 +14,7 @@ from app.core.explanation_wording import (
     caption,
     method_text,
 )
+from app.core.frames import not_cleaned_text
 from app.core.results import Attribution, Case, CleanSignals
 from app.core.sides import side_word
 from app.reporting.blocks import (
@@ -232,6 +233,9 @@ def connectivity_blocks(case: Case, signals: CleanSignals, width_mm: float) -> t
     """The connectivity matrix under its title; also used where a number is withheld."""
     if case.connectome is None:
         return (Missing("Connectivity", "The connectivity stage was not reached."),)
+    few = not_cleaned_text(signals)
+    if few:
+        return (Missing("Connectivity", few),)
     return (
         Heading("Connectivity"),
         Picture(

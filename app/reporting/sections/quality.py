@@ -60,9 +60,11 @@ def _timeline(context: ReportContext) -> list[Block]:
     displacement = np.asarray(case.motion.framewise_displacement_mm)[max(shift, 0) :]
     carpets = []
     networks: tuple[str, ...] = ()
+    few = not_cleaned_text(signals)
+    after = None if few else view.carpet_after  # of nothing that was cleaned it would be plain grey
     if view.carpet_rows is not None:
         networks = tuple(signals.networks[int(row)] for row in view.carpet_rows)
-        for title, rows in (("Before", view.carpet_before), ("After", view.carpet_after)):
+        for title, rows in (("Before", view.carpet_before), ("After", after)):
             if rows is not None and rows.shape == (len(networks), good.size):
                 carpets.append((title, rows))
     parameters = case.provenance.parameters if case.provenance else {}
@@ -99,7 +101,9 @@ def _timeline(context: ReportContext) -> list[Block]:
             ),
         )
     ]
-    if len(carpets) < 2:
+    if few:
+        blocks.append(Missing("Carpet after cleaning", few))
+    elif len(carpets) < 2:
         blocks.append(Missing("Carpet", "The carpet files of this case are missing."))
     return blocks
 
