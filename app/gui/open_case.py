@@ -13,7 +13,9 @@ from app.attribution.baselines import seen_from
 from app.core.arrays import Bools, Floats, Ints
 from app.core.colours import display_order
 from app.core.explanation_health import BASELINES, ExplanationHealth, Sensitivity
+from app.core.explanation_lists import hatched
 from app.core.frames import not_cleaned_text
+from app.core.parcel_places import parcel_places_mm
 from app.core.results import (
     CENSORED,
     Attribution,
@@ -164,7 +166,7 @@ class OpenCase:
 
     @cached_property
     def not_cleaned(self) -> str:
-        """Why there are no clean series and no connectivity although frames were read; "" if not."""
+        """Why there are no clean series although frames were read; "" where there are some."""
         return "" if self.case.signals is None else not_cleaned_text(self.case.signals)
 
     @property
@@ -226,11 +228,8 @@ class OpenCase:
     @cached_property
     def hatched(self) -> Bools | None:
         """(parcel,) where both methods disagree or the value is unstable; None unexplained."""
-        found, health = self.attribution, self.health
-        if found is None:
-            return None
-        apart = np.asarray(found.disagreeing, np.bool_)
-        return apart if health is None else np.asarray(apart | health.unstable)
+        found = self.attribution
+        return None if found is None else hatched(found, self.health)
 
     @cached_property
     def order(self) -> Ints:
@@ -256,22 +255,10 @@ class OpenCase:
 
     @cached_property
     def _centres_mm(self) -> Floats:
-        """(label + 1, 3) template mm of each parcel's own voxel nearest to its mean."""
+        """(label + 1, 3) template mm of the voxel that stands for each parcel."""
         if self.view.labels is None or self.view.affine is None:
             return np.zeros((0, 3))
-        labels = np.asarray(self.view.labels)
-        inside = np.argwhere(labels > 0)
-        of_voxel = labels[labels > 0].astype(int)
-        size = np.maximum(np.bincount(of_voxel), 1)
-        mean = np.stack([np.bincount(of_voxel, inside[:, axis]) / size for axis in range(3)], 1)
-        # A curved parcel's mean may lie outside it, so one of its own voxels stands for it.
-        distance = np.square(inside - mean[of_voxel]).sum(axis=1)
-        order = np.lexsort((distance, of_voxel))
-        found, first = np.unique(of_voxel[order], return_index=True)
-        centres = np.full((len(size), 3), np.nan)
-        affine = self.view.affine
-        centres[found] = inside[order][first] @ affine[:3, :3].T + affine[:3, 3]
-        return centres
+        return parcel_places_mm(self.view.labels, self.view.affine)
 
     def parcel_centre_mm(self, parcel: int) -> Point | None:
         """Template mm inside the 0-based parcel; None if the atlas grid does not hold it."""

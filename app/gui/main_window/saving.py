@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject
-from PySide6.QtWidgets import QFileDialog
 
 from app.core.errors import AppError, StorageError
 from app.gui.case_reader import FoundSession
 from app.gui.dialogs.questions import ask_relocate
 from app.gui.view_state import ViewState
 from app.gui.view_state.codec import from_plain, to_plain
+from app.gui.widgets.file_dialogs import ask_folder, ask_open, ask_save
 from app.study.codec import encode
 from app.study.session_file import (
     SUFFIX,
@@ -54,9 +54,7 @@ class Saving(QObject):
 
     def ask_save_as(self) -> None:
         """Choose where the session goes."""
-        name, _ = QFileDialog.getSaveFileName(
-            self.window, "Save session", f"session{SUFFIX}", FILES
-        )
+        name, _ = ask_save(self.window, "Save session", f"session{SUFFIX}", FILES)
         if name:
             path = Path(name)
             self.save(path if path.suffix.lower() == SUFFIX else path.with_name(path.name + SUFFIX))
@@ -103,7 +101,7 @@ class Saving(QObject):
 
     def ask_open(self) -> None:
         """Choose a session."""
-        name, _ = QFileDialog.getOpenFileName(self.window, "Open session", "", FILES)
+        name, _ = ask_open(self.window, "Open session", "", FILES)
         if name:
             self.open(Path(name))
 
@@ -149,9 +147,9 @@ class Saving(QObject):
 
         def locate() -> None:
             if found.missing == "case":
-                name = QFileDialog.getExistingDirectory(self.window, "Where is the case folder?")
+                name = ask_folder(self.window, "Where is the case folder?")
             else:
-                name, _ = QFileDialog.getOpenFileName(self.window, "Where is the scan?")
+                name, _ = ask_open(self.window, "Where is the scan?")
             if name:
                 self.show(moved(found.session, found.missing, Path(name)))
 

@@ -6,6 +6,7 @@ from PySide6.QtCore import QModelIndex, Qt
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QLineEdit, QTableView, QWidget
 
+from app.core.explanation_lists import ALL_LISTED, CONNECTIONS_RULE
 from app.gui.connections import (
     matrix_case,
     matrix_title,
@@ -69,6 +70,7 @@ class ConnectionsView(View):
         opened, shown = self.session.case, shown_connections(self.session)
         signals = opened.case.signals if opened is not None else None
         self.rows.show_connections(shown, signals)
+        self._show_stamps()
         self.threshold.follow()
         kind = (
             "" if shown is None else matrix_title(matrix_case(self.session, shown.kind), shown.kind)
@@ -98,9 +100,15 @@ class ConnectionsView(View):
     def _fit_columns(self) -> None:
         shown = self.rows.shown
         for column, name in enumerate(COLUMNS):
-            nothing = name == "Stability" and (shown is None or shown.unstable is None)
+            nothing = name == "Stability" and (shown is None or shown.doubtful is None)
             narrow = self.width() < _LEAST_PX.get(name, 0)
             self.table.setColumnHidden(column, narrow or nothing)
+
+    def footnote(self) -> str:
+        """Which connections of an attribution are in no list."""
+        if self.session.display.matrix == "correlation":
+            return ""
+        return ALL_LISTED if self.session.state.explain.show_unstable else CONNECTIONS_RULE
 
     def empty_reason(self) -> str:
         """Also where too few frames were left."""

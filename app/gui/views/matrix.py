@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
-from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from app.connectome.orders import ORDERS, Ranks, parcel_order
 from app.core.arrays import Floats, Ints
@@ -29,6 +29,7 @@ from app.gui.jobs import Reader
 from app.gui.session import OpenCase, Session
 from app.gui.widgets.colour_bar import ColourBar
 from app.gui.widgets.fields import choice, set_choice
+from app.gui.widgets.file_dialogs import ask_save
 from app.gui.widgets.matrix_canvas import MatrixCanvas
 from app.gui.widgets.matrix_content import MatrixContent, MatrixRows
 from app.gui.widgets.matrix_export import FORMATS, matrix_bytes, matrix_sidecar, write_matrix
@@ -346,9 +347,7 @@ class MatrixView(View):
         measure = "gram" if self._gram() else measure
         measure += re.sub("[^A-Za-z0-9]", "", baseline_words(self.baseline()).title())
         proposed = f"{opened.case.stem()}_stat-{measure}_relmat.tsv"
-        name, _ = QFileDialog.getSaveFileName(
-            self, "Export the matrix", proposed, ";;".join(FORMATS.values())
-        )
+        name, _ = ask_save(self, "Export the matrix", proposed, ";;".join(FORMATS.values()))
         if name:
             self.export_to(Path(name))
 

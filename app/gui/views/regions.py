@@ -10,6 +10,7 @@ from PySide6.QtCore import QModelIndex, Qt
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QAbstractItemView, QLineEdit, QTableView, QWidget
 
+from app.core.explanation_lists import ALL_LISTED, DISAGREES, UNSTABLE
 from app.core.explanation_wording import headed, titled
 from app.gui.session import Session
 from app.gui.widgets.network_filter import NetworkChip, NetworkFilter
@@ -18,6 +19,8 @@ from app.gui.widgets.region_table import RegionTable
 from app.gui.widgets.tables import Cell, Table
 from app.gui.widgets.view import View
 
+_MARKS = f"{DISAGREES} (a) and (b) disagree, {UNSTABLE} unstable: "
+_NO_RANK = "hatched, without a rank, behind all others."
 # Below these widths a name cannot be read beside the column.
 _LEAST_PX = {"Network": 400, "(a)": 310}
 
@@ -66,12 +69,14 @@ class RegionsView(View):
         opened = self.session.drawn
         signals = opened.case.signals if opened is not None else None
         health = opened.health if opened is not None else None
-        unstable = None
-        if health is not None and not self.session.state.explain.show_unstable:
-            unstable = health.unstable
+        unranked = None
+        if opened is not None and not self.session.state.explain.show_unstable:
+            unranked = opened.hatched
         self._made = (self.session.state.explain.show_unstable, self.baseline())
         found = opened.attribution if opened is not None else None
-        self.regions.show_case(signals, found, unstable)
+        unstable = None if health is None else health.unstable
+        self.regions.show_case(signals, found, unranked, unstable)
+        self._show_stamps()
         explained = opened is not None and opened.attribution is not None
         title = headed("Regions by (b), log-odds", self.baseline()) if explained else "Regions"
         self.title_label.setText(title)
@@ -84,6 +89,13 @@ class RegionsView(View):
     def _explain_changed(self) -> None:
         if self._made != (self.session.state.explain.show_unstable, self.baseline()):
             self.refresh()
+
+    def footnote(self) -> str:
+        """What the marks mean, and which regions have no rank."""
+        if len(self.regions.columns) <= 2:
+            return ""
+        rule = ALL_LISTED if self.session.state.explain.show_unstable else _NO_RANK
+        return f"{_MARKS}{rule}"
 
     def baseline(self) -> str:
         """Of the map that ranks the regions."""
@@ -143,7 +155,7 @@ class RegionsView(View):
         self.search.selectAll()
 
     def _width(self, name: str) -> int:
-        longest = {"#": "426 ", "Network": "Network", "(a)": "+0.000", "(b)": "≠ +0.000"}
+        longest = {"#": "426 ", "Network": "Network", "(a)": "+0.000", "(b)": "≠~ +0.000"}
         return self.fontMetrics().horizontalAdvance(longest.get(name, name)) + 14
 
     def _parcel_changed(self) -> None:

@@ -81,7 +81,7 @@ class RingView(View):
             return
         networks = opened.case.signals.networks
         self.canvas.show_content(
-            RingContent(shown.edges, opened.order, networks, shown.scale, shown.unstable)
+            RingContent(shown.edges, opened.order, networks, shown.scale, shown.doubtful)
         )
         self.title_label.setText(titled(self.title, shown.baseline))
         clipped, note = shown.scale.clipped(shown.matrix), baseline_words(shown.baseline)

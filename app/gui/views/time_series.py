@@ -9,7 +9,7 @@ from typing import ClassVar
 import pyqtgraph as pg
 from PySide6.QtCore import QSignalBlocker
 from PySide6.QtGui import QColor
-from PySide6.QtWidgets import QCheckBox, QFileDialog, QHBoxLayout, QWidget
+from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QWidget
 
 from app.core.arrays import Floats
 from app.core.explanation_wording import titled
@@ -37,6 +37,7 @@ from app.gui.traces import (
 )
 from app.gui.widgets import plots
 from app.gui.widgets.fields import choice, set_choice
+from app.gui.widgets.file_dialogs import ask_save
 from app.gui.widgets.frame_keys import FRAME_COMMANDS, FrameKeys
 from app.gui.widgets.frame_marks import FrameMarks
 from app.gui.widgets.frame_mouse import FrameMouse
@@ -381,7 +382,7 @@ class TimeSeriesView(FrameKeys, View):
         if not self._traces:
             return
         stem = self.session.case.case.stem() if self.session.case is not None else "scan"
-        name, _ = QFileDialog.getSaveFileName(
+        name, _ = ask_save(
             self, "Export the time series", f"{stem}_desc-traces_timeseries.tsv", "TSV (*.tsv)"
         )
         if name:

@@ -6,6 +6,7 @@ import numpy as np
 
 from app.core import wording
 from app.core.colours import CARPET_LIMIT_SD
+from app.core.frames import not_cleaned_text
 from app.core.results import Case, Finding, Severity
 from app.reporting.blocks import Block, Columns, Heading, Missing, Picture, Section, Table, Text
 from app.reporting.context import ReportContext
@@ -61,7 +62,7 @@ def _timeline(context: ReportContext) -> list[Block]:
     carpets = []
     networks: tuple[str, ...] = ()
     few = not_cleaned_text(signals)
-    after = None if few else view.carpet_after  # of nothing that was cleaned it would be plain grey
+    after = None if few else view.carpet_after  # it would be plain grey
     if view.carpet_rows is not None:
         networks = tuple(signals.networks[int(row)] for row in view.carpet_rows)
         for title, rows in (("Before", view.carpet_before), ("After", after)):
