@@ -35,10 +35,31 @@ NO_DISPLAY = AppError(
     code="gui.no_display",
 )
 _SMALLEST_POINT_SIZE = 9.0
-_SLOW_TO_IMPORT = (  # wanted at the first case or scan
+# Wanted at the first case or scan; one a turn, so that what takes the others in finds them there.
+_SLOW_TO_IMPORT = (
     "pyqtgraph",
     "app.gui.widgets.slice_view",
     "app.gui.widgets.matrix_canvas",
+    "app.gui.widgets.matrix_export",
+    "app.gui.widgets.plots",
+    "app.gui.widgets.motion_traces",
+    "app.gui.widgets.ring_canvas",
+    "app.gui.widgets.layer_panel",
+    "app.gui.widgets.overlay_controls",
+    "app.gui.widgets.cluster_table",
+    "app.gui.widgets.region_table",
+    "app.gui.widgets.coverage_table",
+    "app.gui.widgets.card_table",
+    "app.gui.widgets.tied_number",
+    "app.gui.widgets.network_bars",
+    "app.gui.widgets.censor_bar",
+    "app.gui.widgets.mask_reader",
+    "app.gui.widgets.space_content",
+    "app.gui.widgets.score_axis",
+    "app.gui.widgets.variant_strip",
+    "app.gui.widgets.facts",
+    "app.gui.widgets.connection_rows",
+    "app.preprocessing.presets",
     "app.gui.main_window.pages",
     "app.scans.sources",
 )

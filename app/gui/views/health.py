@@ -43,6 +43,7 @@ class HealthView(View):
 
     name = "health"
     title = "Health"
+    takes_turns = True
 
     health_asked = Signal()
 

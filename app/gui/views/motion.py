@@ -145,7 +145,10 @@ class MotionView(FrameKeys, View):
     def _making(self, base: OpenCase | None) -> Iterator[None]:
         self._base = None
         self.graphics.clear()
-        self._clear()
+        self.mouse.plots = []
+        yield
+        self._clear()  # the plots of before go, which takes long
+        yield
         colours, opened = self.tokens(), self.session.case
         self.graphics.setBackground(QColor(colours.surface))
         self.networks.setText("")
@@ -155,7 +158,8 @@ class MotionView(FrameKeys, View):
             self.read_out.set_full_text("")
             return
         for item in trace_plots(self.graphics, opened.case, colours):
-            self._plots.append(item)
+            if item is not None:
+                self._plots.append(item)
             yield
         self._add_carpet(opened)
         yield

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -66,6 +66,12 @@ class RegionsView(View):
 
     def refresh(self) -> None:
         """Fill the table for the case that is open, by the map (b) that is drawn."""
+        for _ in self.refreshing():
+            pass
+
+    def refreshing(self) -> Iterator[None]:
+        """Rows, then their order: sorting takes long, and is done once."""
+        self.proxy.sort(-1)
         opened = self.session.drawn
         signals = opened.case.signals if opened is not None else None
         health = opened.health if opened is not None else None
@@ -83,7 +89,9 @@ class RegionsView(View):
         self.setAccessibleName(self.title_label.text())
         set_widths(self.table, self.regions.columns, self._width)
         self._fit_columns()
+        yield
         self.table.sortByColumn(0, Qt.SortOrder.AscendingOrder)
+        yield
         self._network_changed()
 
     def _explain_changed(self) -> None:
@@ -92,7 +100,8 @@ class RegionsView(View):
 
     def footnote(self) -> str:
         """What the marks mean, and which regions have no rank."""
-        if len(self.regions.columns) <= 2:
+        opened = self.session.case
+        if opened is None or opened.attribution is None:
             return ""
         rule = ALL_LISTED if self.session.state.explain.show_unstable else _NO_RANK
         return f"{_MARKS}{rule}"

@@ -157,8 +157,11 @@ class TimeSeriesView(FrameKeys, View):
         state, signals, opened = self.session.state.plots, self._signals(), self.session.case
         self.graphics.clear()
         self._shown = None
-        self._plots, self._curves = {}, []
+        self.mouse.plots = []
+        yield
+        self._plots, self._curves = {}, []  # the plots of before go, which takes long
         self._marks.clear()
+        yield
         colours = self.tokens()
         self.graphics.setBackground(QColor(colours.surface))
         set_choice(self.kind_box, state.series)

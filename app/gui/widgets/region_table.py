@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from PySide6.QtCore import QObject
+from PySide6.QtCore import QObject, Qt
 
 from app.core import wording
 from app.core.arrays import Bools
 from app.core.explanation_lists import DISAGREES, REGIONS_RULE, UNSTABLE
 from app.core.results import Attribution, CleanSignals
-from app.gui.widgets.parcel_table import ParcelTable
+from app.gui.widgets.parcel_table import SORT_ROLE, Index, ParcelTable
 
 COLUMNS = ("#", "Region", "Network", "(b)", "(a)")
 _TIPS = {
@@ -32,6 +32,7 @@ class RegionTable(ParcelTable):
         super().__init__(COLUMNS, parent)
         self._a = self._b = np.zeros(0)
         self._rank = np.zeros(0, dtype=int)
+        self._ranks: list[int] = []  # the same where it is the first column
         self._disagree = self._unstable = self._unranked = np.zeros(0, dtype=bool)
 
     def show_case(
@@ -62,7 +63,14 @@ class RegionTable(ParcelTable):
             self._a = self._b = np.zeros(count)
             self._rank = np.arange(count) + 1
             self._disagree = self._unstable = self._unranked = np.zeros(count, dtype=bool)
+        self._ranks = self._rank.tolist() if found is not None else []
         self.endResetModel()
+
+    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+        """The rank without detours: sorting by it asks thousands of times."""
+        if role == SORT_ROLE and self._ranks and index.column() == 0:
+            return self._ranks[index.row()]
+        return super().data(index, role)
 
     def value(self, parcel: int, column: str, *, sort: bool) -> Any:
         """Rank or attribution."""
