@@ -19,7 +19,7 @@ from app.gui.widgets.network_filter import NetworkChip, NetworkFilter
 from app.gui.widgets.parcel_table import set_up_rows
 from app.gui.widgets.tables import Table
 from app.gui.widgets.threshold_row import ThresholdRow
-from app.gui.widgets.view import View
+from app.gui.widgets.view import ElidedLabel, View
 
 # Below these widths the regions' names cannot be read beside the column.
 _LEAST_PX = {"Stability": 560, "Sign": 480, "Networks": 400}
@@ -55,7 +55,10 @@ class ConnectionsView(View):
         self.table.setModel(self.proxy)
         set_up_rows(self.table, "Connections, strongest first")
         self.table.horizontalHeader().setMinimumSectionSize(34)
+        self.rule = ElidedLabel()
+        self.rule.setObjectName("muted")
         self.body.addWidget(self.table, 1)
+        self.body.addWidget(self.rule)
         self.table.selectionModel().currentRowChanged.connect(self._row_changed)
         self.listen(session.edge_changed, self._edge_changed, soon=True)
         self.listen(session.network_changed, self._network_changed)
@@ -70,7 +73,9 @@ class ConnectionsView(View):
         opened, shown = self.session.case, shown_connections(self.session)
         signals = opened.case.signals if opened is not None else None
         self.rows.show_connections(shown, signals)
-        self._show_stamps()
+        listed = self.session.state.explain.show_unstable
+        self.rule.set_full_text(ALL_LISTED if listed else CONNECTIONS_RULE)
+        self.rule.setVisible(shown is not None and shown.kind != "correlation")
         self.threshold.follow()
         kind = (
             "" if shown is None else matrix_title(matrix_case(self.session, shown.kind), shown.kind)
@@ -103,12 +108,6 @@ class ConnectionsView(View):
             nothing = name == "Stability" and (shown is None or shown.doubtful is None)
             narrow = self.width() < _LEAST_PX.get(name, 0)
             self.table.setColumnHidden(column, narrow or nothing)
-
-    def footnote(self) -> str:
-        """Which connections of an attribution are in no list."""
-        if self.session.display.matrix == "correlation":
-            return ""
-        return ALL_LISTED if self.session.state.explain.show_unstable else CONNECTIONS_RULE
 
     def empty_reason(self) -> str:
         """Also where too few frames were left."""

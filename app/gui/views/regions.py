@@ -17,10 +17,10 @@ from app.gui.widgets.network_filter import NetworkChip, NetworkFilter
 from app.gui.widgets.parcel_table import set_up_rows, set_widths
 from app.gui.widgets.region_table import RegionTable
 from app.gui.widgets.tables import Cell, Table
-from app.gui.widgets.view import View
+from app.gui.widgets.view import ElidedLabel, View
 
-_MARKS = f"{DISAGREES} (a) and (b) disagree, {UNSTABLE} unstable: "
-_NO_RANK = "hatched, without a rank, behind all others."
+_MARKS = f"{DISAGREES} (a), (b) disagree; {UNSTABLE} unstable: "
+_NO_RANK = "no rank, hatched, in no list."
 # Below these widths a name cannot be read beside the column.
 _LEAST_PX = {"Network": 400, "(a)": 310}
 
@@ -56,7 +56,10 @@ class RegionsView(View):
         self.table.setModel(self.proxy)
         set_up_rows(self.table, "Regions")
         self.table.horizontalHeader().setMinimumSectionSize(34)
+        self.rule = ElidedLabel()  # what the marks mean, and which regions have no rank
+        self.rule.setObjectName("muted")
         self.body.addWidget(self.table, 1)
+        self.body.addWidget(self.rule)
         self.table.selectionModel().currentRowChanged.connect(self._row_changed)
         self.listen(session.parcel_changed, self._parcel_changed, soon=True)
         self.table.doubleClicked.connect(self._double_clicked)
@@ -82,7 +85,9 @@ class RegionsView(View):
         found = opened.attribution if opened is not None else None
         unstable = None if health is None else health.unstable
         self.regions.show_case(signals, found, unranked, unstable)
-        self._show_stamps()
+        listed = self.session.state.explain.show_unstable
+        self.rule.set_full_text(f"{_MARKS}{ALL_LISTED if listed else _NO_RANK}")
+        self.rule.setVisible(found is not None)
         explained = opened is not None and opened.attribution is not None
         title = headed("Regions by (b), log-odds", self.baseline()) if explained else "Regions"
         self.title_label.setText(title)
@@ -97,14 +102,6 @@ class RegionsView(View):
     def _explain_changed(self) -> None:
         if self._made != (self.session.state.explain.show_unstable, self.baseline()):
             self.refresh()
-
-    def footnote(self) -> str:
-        """What the marks mean, and which regions have no rank."""
-        opened = self.session.case
-        if opened is None or opened.attribution is None:
-            return ""
-        rule = ALL_LISTED if self.session.state.explain.show_unstable else _NO_RANK
-        return f"{_MARKS}{rule}"
 
     def baseline(self) -> str:
         """Of the map that ranks the regions."""
