@@ -197,7 +197,8 @@ def check_files(
     wanted
         Which names are looked at; by itself all. A file that is not listed is in neither.
     """
-    whole, wrong = [], []
+    whole: list[str] = []
+    wrong: list[str] = []
     for name, expected in sorted(_read_manifest(folder).items()):
         if wanted is not None and not wanted(name):
             continue

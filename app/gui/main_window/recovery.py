@@ -148,11 +148,9 @@ class Recovery(QObject):
             return
 
         def tell() -> None:
-            opened = session.case
-            case = saved.case is not None and opened is not None
-            if (case and opened.folder == saved.case.path) or (
-                saved.scan is not None and session.scan_sha256 == saved.scan.sha256
-            ):
+            opened, case, scan = session.case, saved.case, saved.scan
+            same = opened is not None and case is not None and opened.folder == case.path
+            if same or (scan is not None and session.scan_sha256 == scan.sha256):
                 self.window.say(words)
 
         session.case_changed.connect(tell, Qt.ConnectionType.SingleShotConnection)
