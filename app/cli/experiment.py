@@ -156,11 +156,18 @@ def run(arguments: Namespace, _window: Window | None) -> int:
 
 
 def _results(written: Sequence[Path]) -> list[str]:
-    """The answers on the first pages of the reports that were written."""
+    """The answers on the first pages of the reports that were written, then deviations."""
+    from app.reporting.evaluation.write import SIMULATED_COHORT
+
     lines: list[str] = []
     for path in written:
-        if path.name == "report.json":
-            lines += json.loads(path.read_text("utf-8"))["result"]
+        if path.name != "report.json":
+            continue
+        record = json.loads(path.read_text("utf-8"))
+        if record["simulated"]:
+            lines.append(SIMULATED_COHORT)
+        lines += record["result"]
+        lines += [f"deviation: {one}" for one in (record["plan"] or {}).get("deviations", ())]
     return lines
 
 

@@ -65,6 +65,15 @@ def add_arguments(parser: ArgumentParser) -> None:
         metavar="FILE.toml",
         help="the whole analysis plan; replaces the options below",
     )
+    parser.add_argument(
+        "--exclude",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="LABEL",
+        help="leave people out by hand: sub-01, or sub-01_ses-2 for one visit; counted as such, "
+        "and a deviation where they were there when the plan was locked",
+    )
     plan = parser.add_argument_group(
         "instead of a plan file (all of the first group are mandatory)"
     )
@@ -170,6 +179,8 @@ def learn_request(arguments: Namespace, out: Path) -> LearnRequest:
     AppError
         A plan that cannot be followed.
     """
+    from app.cohort.learn.exclusions import refuse_unknown, visits_of
+    from app.cohort.learn.participants_table import ParticipantsTable
     from app.cohort.learn.run import LearnRequest, find_table
 
     if not arguments.cohort.is_dir():
@@ -178,14 +189,19 @@ def learn_request(arguments: Namespace, out: Path) -> LearnRequest:
         )
     plan = plan_of(arguments)
     tell_of_permutations(plan)
+    table = arguments.table or find_table(arguments.cohort)
+    by_hand = visits_of(arguments.exclude)
+    if by_hand:
+        refuse_unknown(by_hand, *ParticipantsTable.read(table, plan).visits(plan))
     return LearnRequest(
         cohort=arguments.cohort,
-        table=arguments.table or find_table(arguments.cohort),
+        table=table,
         plan=plan,
         out=out,
         encoder=arguments.encoder,
         normalisation=arguments.normalisation,
         control_arm=arguments.control_arm,
+        by_hand=by_hand,
     )
 
 

@@ -75,6 +75,7 @@ def train_cohort(arguments: Namespace) -> int:
         print(line)
     if not done.shows_numbers:
         print("This model has not earned an individual number: its answers are withheld.")
+    print(f"A person's 95 % interval: {done.interval}.")
     print(next(path for path in written if path.name == "report.pdf"))
     print(done.folder)
     print(f"To use it: python3 main.py models import {packed}")

@@ -139,8 +139,26 @@ def write_whole(target: Path, content: bytes) -> None:
     except OSError as error:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
-        raise StorageError(
-            "The report could not be written.",
-            "Check that there is space and that the folder may be written to.",
-            code="reporting.write_failed",
-        ) from error
+        raise _not_written() from error
+
+
+def made_folder(folder: Path) -> None:
+    """A folder of a report, made where it is absent.
+
+    Raises
+    ------
+    StorageError
+        As `write_whole`.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _not_written() from error
+
+
+def _not_written() -> StorageError:
+    return StorageError(
+        "The report could not be written.",
+        "Check that there is space and that the folder may be written to.",
+        code="reporting.write_failed",
+    )

@@ -24,6 +24,7 @@ from pathlib import Path
 
 from app.core.errors import StorageError
 
+NOTHING_CHANGED = " Nothing was changed."
 STALE_AFTER_S = 24 * 3600.0
 _TEMPORARY = re.compile(
     r"\.(tmp|old)-(?P<name>.+?)(-(?P<place>[0-9a-f]{8})\.(?P<pid>\d+))?-[0-9a-f]{12}"
@@ -65,7 +66,7 @@ def storage_error(fault: OSError) -> StorageError:
             "Check the disk, then try again.",
         ),
     )
-    return StorageError(message, f"{hint} Nothing was changed.", code=code)
+    return StorageError(message, f"{hint}{NOTHING_CHANGED}", code=code)
 
 
 @contextlib.contextmanager

@@ -142,6 +142,8 @@ def cohort_learn(arguments: Mapping[str, Any], progress: Progress) -> dict[str, 
     """
     from app.cohort.experiments.running import Run, report_of
     from app.cohort.group import refuse_mixed_rows
+    from app.cohort.learn.exclusions import is_left_out, known_visits, labels_of
+    from app.cohort.learn.participants_table import ParticipantsTable
     from app.cohort.learn.plan import read_plan
     from app.cohort.learn.run import LearnRequest, learn
     from app.cohort.learn.train import refuse_bundle, train_bundle
@@ -159,9 +161,16 @@ def cohort_learn(arguments: Mapping[str, Any], progress: Progress) -> dict[str, 
     if model_id:
         refuse_bundle(plan, plan.models.headline, model_id)
     by_hand = tuple((str(one), str(visit)) for one, visit in arguments.get("by_hand", ()))
+    taking_part = [(row.participant, row.session) for row in rows]
+    # of a visit with two rows one may have been excluded: the visit was not
+    by_hand = tuple(v for v in by_hand if not any(is_left_out(one, [v]) for one in taking_part))
     found = learn(LearnRequest(folder, table, plan, out, by_hand=by_hand), progress)
-    command = shlex.join(["python3", "main.py", "evaluate", str(folder), "--table", str(table),
-                          "--plan", str(arguments["plan"]), "--out", str(out)])  # fmt: skip
+    there = known_visits(by_hand, *ParticipantsTable.read(table, plan).visits(plan))
+    command = shlex.join(
+        ["python3", "main.py", "evaluate", str(folder), "--table", str(table), "--plan",
+         str(arguments["plan"]), "--out", str(out),
+         *(["--exclude", *labels_of(there)] if there else [])]
+    )  # fmt: skip
     written = report_of(found.evaluation, Run(out, command), "evaluation", progress)
     answer: dict[str, Any] = {
         "evaluation": str(out / "evaluation.json"),
@@ -176,7 +185,8 @@ def cohort_learn(arguments: Mapping[str, Any], progress: Progress) -> dict[str, 
             done.folder, model_id, out / "models" / f"{model_id}{SUFFIX}", Progress()
         )
         answer |= {"bundle": str(done.folder), "shows_numbers": done.shows_numbers,
-                   "model_id": model_id, "archive": str(packed)}  # fmt: skip
+                   "interval": done.interval, "model_id": model_id,
+                   "archive": str(packed)}  # fmt: skip
     return answer
 
 

@@ -9,12 +9,14 @@ from typing import Any
 
 import pytest
 
+from app.cohort.learn.plan import plan_toml
 from app.core.errors import AppError
 from app.gui.cohort.evaluation import EvaluationPage
 from app.gui.cohort.figures import Record
 from app.gui.main_window.window import MainWindow
 from app.gui.messages import Messages
 from tests.gui.conftest import FakeWorker
+from tests.unit.cohort.learn.small import small_plan
 
 
 def _model(label: str, auroc: float) -> dict[str, Any]:
@@ -122,6 +124,46 @@ def test_that_change_leads_the_page_where_it_is_primary(qapp: Any, qtbot: Any) -
     assert page.secondary.text() == record.secondary()
 
 
+def test_that_the_change_has_tables_by_site_its_confounds_and_a_learning_curve() -> None:
+    group = {"people": 9, "known": 8, "r_squared": 0.2, "r_squared_interval": [-0.1, 0.4]}
+    curve = [{"training_people": 20.0, "r_squared": 0.1, "r_squared_interval": [-0.2, 0.3]}]
+    change = _continuous() | {"by_site": {"A": group}, "by_sex": {}, "learning_curve": curve}
+    figures = copy.deepcopy(FIGURES) | {
+        "primary": {"outcome": "continuous", "words": "improvement"}, "continuous": change,
+    }  # fmt: skip
+    figures["confounds"]["change"] = {"covariates": [{"covariate": "age", "flagged": True}]}
+    record = Record(figures)
+    titles = list(record.tables())
+    assert titles[:2] == ["The change by site", "Confounds of the change"]  # the primary one first
+    table = record.tables()["The change by site"]
+    assert table.columns == ("Site", "people", "with a known change", "R²")
+    assert table.rows[0] == ("A", "9", "8", "0.20 (-0.10 to 0.40)")
+    assert record.tables()["Confounds of the change"].rows[0] == ("age", "yes")
+    (line,), below, left = record.curves("learning_change")
+    assert (line.points, below, left) == (((20.0, 0.1),), "Training people", "R²")
+    assert Record(copy.deepcopy(FIGURES)).curves("learning_change")[0][0].points == ()
+
+
+def test_that_a_plan_of_too_few_permutations_is_told_before_the_start(
+    window: MainWindow, worker: FakeWorker, qtbot: Any, tmp_path: Path
+) -> None:
+    window.show_step("cohort")
+    tab = window.cohort.page().learning
+    for name, permutations in (("few", 9), ("enough", 19)):
+        plan = small_plan(protocol={"permutations": permutations})
+        (tmp_path / f"{name}.toml").write_text(plan_toml(plan))
+    tab.plan.setText(str(tmp_path / "few.toml"))
+    assert not tab.note.isHidden()
+    assert tab.note.text().startswith("Too few permutations to reach 0.05 (the smallest possible")
+    tab.plan.setText(str(tmp_path / "enough.toml"))
+    assert tab.note.isHidden()
+    (tmp_path / "wrong.toml").write_text("name = 3")
+    tab.plan.setText(str(tmp_path / "wrong.toml"))
+    assert tab.note.text().startswith("The analysis plan cannot be used:")
+    tab.plan.setText(str(tmp_path / "not there.toml"))
+    assert tab.note.isHidden()
+
+
 def test_that_rivals_stand_beside_the_headline_with_their_difference(record: Record) -> None:
     table = record.models()
     assert [row[0] for row in table.rows] == ["Pearson, logistic", "Age"]
@@ -159,7 +201,7 @@ def test_that_the_page_shows_a_record_and_refuses_what_is_none(
     path.write_text(json.dumps(FIGURES))
     assert page.show_file(path)
     assert page.sentence.text().startswith("SIMULATED")
-    for which in ("roc", "calibration", "decision", "learning"):
+    for which in ("roc", "calibration", "decision", "learning", "learning_change"):
         page._show_curve(which)
     assert page.models.model().rowCount() == 2
     path.write_text("{}")

@@ -8,6 +8,7 @@ import numpy as np
 
 from app.cohort.experiments.leak import ARMS, OURS, RELEASED, SLIPPED, LeakResult
 from app.core.arrays import Floats
+from app.core.wording import counted
 from app.reporting.evaluation.facts import (
     BASELINE,
     MODEL,
@@ -78,9 +79,14 @@ def leak_facts(
             ARMS[3][1],
             difference,
             f"mean over {settings.repeats} repeats of random labels, ± 1.96 standard errors",
-            "Reported by the released selection, minus this program's, where nothing can be "
-            "learnt: made by the protocol alone.",
+            _sentence(difference, settings.repeats),
             "released minus this program, 95 % interval",
+        ),
+        primary_lines=tuple(
+            f"{label}: mean MCC {_signed(float(result.mcc[name].mean()))}, above 0.3 in "
+            f"{100 * np.mean(result.mcc[name] > 0.3):.0f} % of repeats; mean AUROC "
+            f"{result.auroc[name].mean():.2f}."
+            for name, label in ARMS
         ),
         summary=(
             "Every arm trains the same small network; MCC and AUROC are means over the reported "
@@ -117,6 +123,21 @@ def leak_facts(
         colours="Blue: the released selection. Grey: the other protocols.",
         finished_utc=finished_utc,
     )
+
+
+def _sentence(difference: Estimate, repeats: int) -> str:
+    """What the interval of released minus nested allows to be said."""
+    if difference.low is not None and difference.low > 0:
+        return (
+            "The released selection reports more than this program's protocol where nothing can be "
+            "learnt: made by the protocol alone."
+        )
+    few = counted(repeats, "repeat")
+    return f"With {few} of random labels the interval includes 0: no difference is shown."
+
+
+def _signed(value: float) -> str:
+    return f"{round(value, 2) + 0.0:+.2f}".replace("-", "\N{MINUS SIGN}")
 
 
 def _mean(values: Floats) -> Estimate:

@@ -12,16 +12,21 @@ from app.cohort.experiments.record_parts import (
     Figures,
     calibration_of,
     conformal_of,
-    confound_checks,
     confusion_of,
     decision_of,
     definitions_of,
     estimate_of,
-    groups_of,
-    learning_of,
     more_tables,
     permutation_of,
     screening_of,
+)
+from app.cohort.experiments.record_robustness import (
+    change_groups_of,
+    change_groups_table,
+    change_learning_of,
+    confound_checks,
+    groups_of,
+    learning_of,
 )
 from app.cohort.experiments.record_words import (
     answers_of,
@@ -118,6 +123,9 @@ def facts_of_record(
         decision=decision_of(figures),
         learning=learning_of(figures),
         groups=(*groups_of("Site", figures["by_site"]), *groups_of("Sex", figures["by_sex"])),
+        change_learning=change_learning_of(figures),
+        change_groups=change_groups_of(figures),
+        change_table=change_groups_table(figures),
         confounds=confound_checks(figures["confounds"]),
         permutation=permutation_of(figures["permutation"]),
         screening=screening_of(figures),
@@ -299,9 +307,11 @@ def _missing(figures: Figures) -> dict[str, str]:
             found["permutation"] = one["reason"]
         if one["what"] == "protocol.learning_curve":
             found["learning"] = one["reason"][:1].upper() + one["reason"][1:] + "."
+            found["change_learning"] = found["learning"]
+    found.setdefault("change_learning", "Made for models that regress the change themselves.")
     protocol = figures["plan"]["protocol"]
     if not protocol["permutations"]:
         found["permutation"] = "The plan asks for none."
     if not protocol["learning_curve"]:
-        found["learning"] = "The plan asks for none."
+        found["learning"] = found["change_learning"] = "The plan asks for none."
     return found

@@ -11,23 +11,14 @@ from app.cohort.experiments.record_words import with_signs
 from app.cohort.learn.primary_words import secondary_of
 from app.reporting.evaluation.facts import (
     CalibrationPlot,
-    ConfoundCheck,
     Confusion,
     DecisionCurve,
     Estimate,
-    Group,
-    LearningCurve,
     Permutation,
     PlainTable,
 )
 
 Figures = Mapping[str, Any]
-COVARIATE_WORDS = {
-    "age_years": "age",
-    "sex_female": "sex",
-    "mean_fd_mm": "motion",
-    "baseline_pain": "baseline pain",
-}
 
 
 def estimate_of(value: float | None, interval: Sequence[float] | None) -> Estimate:
@@ -94,126 +85,6 @@ def decision_of(figures: Figures) -> DecisionCurve | None:
         np.array([row["treat_all"] for row in rows]),
         ((label, np.array([row["model"] for row in rows])),),
     )
-
-
-def learning_of(figures: Figures) -> tuple[LearningCurve, ...]:
-    """Shares of the training people."""
-    rows = [row for row in figures["learning_curve"] if row["auroc_interval"] is not None]
-    if not rows:
-        return ()
-    return (
-        LearningCurve(
-            figures["models"][figures["headline"]]["label"],
-            np.array([row["training_people"] for row in rows]),
-            np.array([row["auroc"] for row in rows]),
-            np.array([row["auroc_interval"][0] for row in rows]),
-            np.array([row["auroc_interval"][1] for row in rows]),
-        ),
-    )
-
-
-def groups_of(kind: str, groups: Figures) -> tuple[Group, ...]:
-    """Sites or sexes."""
-    found = []
-    for name, one in groups.items():
-        known = one.get("auroc") is not None
-        found.append(
-            Group(
-                kind,
-                name,
-                int(one["people"]),
-                int(one["responders"]),
-                estimate_of(one["auroc"], one["auroc_interval"]) if known else None,
-                one.get("note", ""),
-            )
-        )
-    return tuple(found)
-
-
-def confound_checks(confounds: Figures) -> tuple[ConfoundCheck, ...]:
-    """Every check as a row, flagged or not."""
-    found = []
-    for one in confounds["covariates"]:
-        low, high = one["auroc_for_label_interval"] or (float("nan"), float("nan"))
-        rho = one["correlation_with_prediction"]
-        found.append(
-            ConfoundCheck(
-                COVARIATE_WORDS.get(one["covariate"], one["covariate"]),
-                f"label: AUROC {one['auroc_for_label']:.2f} ({low:.2f} to {high:.2f})"
-                + ("" if rho is None else f"; prediction: rho {rho:+.2f}"),
-                one["flagged"],
-                f"Model's AUROC over all folds together {one['model_auroc']:.2f}, with this taken "
-                f"out of the prediction {one['model_auroc_without_it']:.2f}.",
-            )
-        )
-    found += _change_checks(confounds.get("change") or {})
-    site = confounds["site"]
-    if len(site["sites"]) > 1:
-        p = site["label_by_site_p_value"]
-        within = site["model_auroc_within_site"]
-        found.append(
-            ConfoundCheck(
-                "site",
-                "label by site: p not possible" if p is None else f"label by site: p = {p:.2g}",
-                site["flagged"],
-                "No site holds both classes."
-                if within is None
-                else f"Model's AUROC over all folds together, within sites: {within:.2f}.",
-            )
-        )
-    told = confounds["site_predictability"]
-    if told is not None:
-        found.append(
-            ConfoundCheck(
-                "site from the brain",
-                f"AUROC {told['auroc']:.2f}",
-                told["auroc"] >= 0.7 and site["flagged"],
-                f"How well connectivity tells {told['site']} from the others; with a label that "
-                "goes with site this is a way to be right for the wrong reason.",
-            )
-        )
-    motion = confounds["quality_connectivity"]
-    if motion is not None:
-        share = motion["share_significant_uncorrected"]
-        found.append(
-            ConfoundCheck(
-                "motion in the connectivity",
-                f"{100 * share:.0f} % of connections go with motion",
-                share > 0.2,
-                "5 % would by chance.",
-            )
-        )
-    return tuple(found)
-
-
-def _change_checks(change: Figures) -> list[ConfoundCheck]:
-    """Covariates beside the continuous outcome; records of before have none."""
-
-    def rho(value: float | None) -> str:
-        return "not possible" if value is None else f"{value:+.2f}"
-
-    found = [
-        ConfoundCheck(
-            f"{COVARIATE_WORDS.get(one['covariate'], one['covariate'])}, change",
-            f"change: rho {rho(one['correlation_with_change'])}; prediction: rho "
-            f"{rho(one['correlation_with_prediction'])}",
-            one["flagged"],
-            f"Prediction with change: rho {rho(one['prediction_with_change'])}, with this taken "
-            f"out of both {rho(one['prediction_with_change_without_it'])}.",
-        )
-        for one in change.get("covariates", ())
-    ]
-    by_site = change.get("change_by_site_p_value")
-    if by_site is not None:
-        found.append(
-            ConfoundCheck(
-                "site, change",
-                f"change by site: p = {by_site:.2g}",
-                change["site_flagged"],
-                "Kruskal and Wallis' test; marked where the prediction differs by site as well.",
-            )
-        )
-    return found
 
 
 def permutation_of(found: Figures | None) -> Permutation | None:

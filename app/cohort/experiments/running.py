@@ -22,6 +22,7 @@ from app.cohort.learn.judge import judged
 from app.cohort.learn.labelled import LabelledCohort, label_cohort, read_cohort
 from app.cohort.learn.plan import Plan
 from app.cohort.learn.plan_lock import Deviation
+from app.cohort.learn.result_folder import work_kept
 from app.cohort.learn.tables import write_evaluation as write_record
 from app.core.errors import AppError
 from app.core.progress import PartOfStage, Progress
@@ -142,15 +143,16 @@ def evaluated(
     control_arm: str | None = None,
 ) -> Evaluation:
     """Out-of-fold answers, every figure, the record and its tables on disk."""
-    found = evaluate(cohort, contenders, run.out, progress)
-    found = judged(found, contenders, progress, control_arm=control_arm)
-    write_record(found)
+    with work_kept(run.out):
+        found = evaluate(cohort, contenders, run.out, progress)
+        found = judged(found, contenders, progress, control_arm=control_arm)
+        write_record(found)
     return found
 
 
 def reported(facts: EvaluationFacts, run: Run, progress: Progress) -> tuple[Path, ...]:
-    """Write the report below the result folder."""
-    with progress.stage("report"):
+    """Write the report below the result folder; a fault says that the figures are kept."""
+    with progress.stage("report"), work_kept(run.out):
         return write_evaluation(
             facts, run.out / REPORT, told=lambda done: progress.step(done, "report")
         )

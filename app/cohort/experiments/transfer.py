@@ -40,6 +40,7 @@ from app.cohort.learn.contender import Contender
 from app.cohort.learn.evaluate import Evaluation, evaluate
 from app.cohort.learn.figures import draws_of, figures_of
 from app.cohort.learn.labelled import LabelledCohort
+from app.cohort.learn.result_folder import work_kept
 from app.cohort.learn.splits import Fold
 from app.core.progress import Progress
 from app.models.fmm_tc_network import FmmTcNetwork
@@ -75,22 +76,26 @@ def run_transfer(
         People a data set whose integrated gradients are computed; 0 = none.
     """
     wanted = tuple(models) or sets[0].plan.models.names
+    reason = (
+        "named on the command line, after the plan" if models
+        else f"the models of the plan of {names[0]} are judged in both data sets"
+    )  # fmt: skip
     cohorts = tuple(
-        labelled(data, run.out / f"plan-{number + 1}", progress) for number, data in enumerate(sets)
+        with_choice(labelled(data, run.out / f"plan-{number + 1}", progress), wanted, reason)
+        for number, data in enumerate(sets)
     )
-    both = with_choice(
-        joined(cohorts[0], cohorts[1], names), wanted, "named on the command line, after the plan"
-    )
+    both = joined(cohorts[0], cohorts[1], names)
     count = len(cohorts[0])
     protocol = both.plan.protocol
     splits = transfer_splits(both, count, inner_folds=protocol.inner_folds, seed=protocol.seed)
     workshop = workshop_of(both, wanted, run)
     contenders, refused = contenders_of(workshop, wanted)
-    across = evaluate(_without_sites(both), contenders, run.out, progress, splits=splits)
-    within = [
-        evaluate(_without_sites(one), contenders, run.out / f"within-{number + 1}", progress)
-        for number, one in enumerate(cohorts)
-    ]
+    with work_kept(run.out):
+        across = evaluate(_without_sites(both), contenders, run.out, progress, splits=splits)
+        within = [
+            evaluate(_without_sites(one), contenders, run.out / f"within-{number + 1}", progress)
+            for number, one in enumerate(cohorts)
+        ]
     directions = tuple(
         direction(across, splits.folds[number], words)
         for number, words in enumerate((f"{names[0]} → {names[1]}", f"{names[1]} → {names[0]}"))

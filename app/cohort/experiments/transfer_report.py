@@ -173,6 +173,7 @@ def transfer_facts(
             *_lost(across, planned_change and not leads),
             *(_auroc_line(across, way, roles) for way in directions),
             *(_people(name, one) for name, one in zip(names, within, strict=True)),
+            *_deviations(len(across.deviations)),
         ),
         tables=(*more, across_table(across, within, directions, names), *tables),
         plan=Plan(
@@ -228,6 +229,14 @@ def _people(name: str, one: Evaluation) -> str:
         f"{name}: {counted(count, 'participant')}, {counted(responders, 'responder')} "
         f"({100 * responders / count:.0f} %)."
     )
+
+
+def _deviations(count: int) -> tuple[str, ...]:
+    """That both plans' deviations are listed."""
+    if not count:
+        return ()
+    listed = "is" if count == 1 else "are"
+    return (f"{counted(count, 'deviation')} from the locked plans {listed} listed.",)
 
 
 def _primary_words(across: Evaluation) -> str:

@@ -51,8 +51,13 @@ def joined(first: LabelledCohort, second: LabelledCohort, names: Sequence[str]) 
         outcome,
         (*first.excluded, *second.excluded),
         first.locked,
-        (*first.deviations, *second.deviations, *lost),
+        (*_named(first, names[0]), *_named(second, names[1]), *lost),
     )
+
+
+def _named(cohort: LabelledCohort, name: str) -> list[Deviation]:
+    """The deviations of one data set, which stand beside the other's."""
+    return [replace(one, what=f"{name}: {one.what}") for one in cohort.deviations]
 
 
 def why_no_change(first: LabelledCohort, second: LabelledCohort, names: Sequence[str]) -> str:

@@ -67,7 +67,9 @@ def card_values(evaluation: Evaluation, made: Made) -> dict[str, Any]:
             "simulated": cohort.simulated,
             "use": "Research use only - not for treatment decisions",
             "licence": made.licence,
-            "limitations": limitations(evaluation, made.sizes.get("refits", 0)),
+            "limitations": limitations(
+                evaluation, made.sizes.get("refits", 0), made.whole_refits
+            ),
         },
         "treatment": plan.treatment.model_dump(mode="json"),
         "responder": plan.card_responder().model_dump(mode="json"),
@@ -232,8 +234,18 @@ def site_groups(sites: Sequence[str]) -> list[str]:
     return [name if name in named else rest for name in sites]
 
 
-def limitations(evaluation: Evaluation, refits: int) -> list[str]:
-    """What a reader must know first."""
+def limitations(evaluation: Evaluation, refits: int, spread_of: int = 0) -> list[str]:
+    """What a reader must know first.
+
+    Parameters
+    ----------
+    evaluation
+        Judged.
+    refits
+        Stored in the bundle; 0 where none is.
+    spread_of
+        Whole models behind one width of the interval; 0 where refits are stored.
+    """
     cohort, figures = evaluation.cohort, evaluation.figures
     found = []
     if cohort.simulated:
@@ -242,6 +254,11 @@ def limitations(evaluation: Evaluation, refits: int) -> list[str]:
     found.append(f"Trained on {people}; probabilities of small cohorts are uncertain")
     if 0 < refits < FEW_REFITS:
         found.append(f"Intervals come from {refits} refits only")
+    if spread_of:
+        found.append(
+            f"Its 95 % interval is approximate: one width for everybody from {spread_of} refitted "
+            "models, not the person's own"
+        )
     found.append("Judged by cross-validation on the people it was made from; no external test")
     if not cohort.plan.treatment.control_arm_modelled:
         found.append("No control arm: cannot separate treatment from placebo or natural course")
@@ -269,8 +286,8 @@ def _uncertainty(made: Made) -> dict[str, Any]:
             + (", each person once" if made.sizes.get("refit_values", 0) else "")
         }
     return {
-        "method": f"spread of {made.whole_refits} whole models refitted on resampled training "
-        "people; the same for everybody",
+        "method": f"approximate: 1.96 times the spread of {made.whole_refits} whole models "
+        "refitted on resampled training people, the same for everybody, calibration not refitted",
         "log_odds_sd": made.log_odds_sd,
     }
 

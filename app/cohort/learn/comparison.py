@@ -146,9 +146,17 @@ def compare(
             else None  # a fold of a few people has no calibration of its own
         )
         entry["bootstrap_interval"], furthest = entry["interval"], FURTHEST.get(name, np.inf)
-        entry["interval"] = wider_of(
-            entry["interval"], entry["corrected_test"], (-furthest, furthest)
-        )
+        possible = (-furthest, furthest)
+        if name == "log_loss":  # 0 at least, so a difference is no more than one side's own loss
+            ends = [
+                interval_of(drawn_of(name, side.scores, cohort.labels, draws, cutoff))
+                for side in (theirs, mine)
+            ]
+            possible = (
+                -np.inf if ends[0] is None else -ends[0][1],
+                np.inf if ends[1] is None else ends[1][1],
+            )
+        entry["interval"] = wider_of(entry["interval"], entry["corrected_test"], possible)
         found[name] = entry
     return found
 

@@ -178,7 +178,7 @@ class LinearContender:
             inner[b], _ = self.fitted(rows, rows.training[a], labels[a], rows.training[b], seed)
         test, strength = self.fitted(rows, rows.training, labels, rows.test, seed)
         return FoldAnswer(
-            test, inner, self._continuous(rows, inputs, fold, places),
+            test, inner, self.regressed(rows, inputs, fold, places),
             {"strength": strength, "columns": float(rows.training.shape[1])},
         )  # fmt: skip
 
@@ -215,9 +215,10 @@ class LinearContender:
         )
         return np.array([fit.log_odds(row) for row in asked]), fit.strength
 
-    def _continuous(
+    def regressed(
         self, rows: Reduced, inputs: Inputs, fold: Fold, inner: Sequence[tuple[Ints, Ints]]
     ) -> ContinuousAnswer | None:
+        """The continuous outcome of the test rows; None where no change is known."""
         if inputs.improvement is None:
             return None
         return answer_continuous(

@@ -173,7 +173,8 @@ def _difference(
 
     Intervals are the wider of the bootstrap over persons and the corrected repeated-CV test, the
     latter cut at what is possible: R^2 is 1 at most, and an absolute error 0 at least, which leaves
-    a difference no more than the other side's own error. R^2 has no lower limit.
+    a difference no more than one side's best possible figure against the other's lowest in the
+    bootstrap. Both ends are cut alike, so the reverse difference has the reverse interval.
     """
     everybody = np.ones((1, counts.shape[1]))
     share, found = test_share_of(splits), dict[str, Any]()
@@ -187,7 +188,10 @@ def _difference(
         tested = corrected_test(by_fold(mine - theirs, splits, rows), share)
         interval = around(value, interval_of(drawn))
         if name == "r_squared":
-            possible = (-np.inf, 1.0 - max(_reach(batch(other, counts))[0], floor))
+            possible = (
+                _reach(batch(one, counts))[0] - 1.0,
+                1.0 - max(_reach(batch(other, counts))[0], floor),
+            )
         else:
             possible = (-_reach(batch(other, counts))[1], _reach(batch(one, counts))[1])
         found[name] = {

@@ -8,6 +8,8 @@ from app.cohort.learn.gate import NOT_JUDGED
 from app.core.wording import counted
 from app.models.earned import LARGEST_P
 
+FEWEST_FOLDS = 10
+
 
 def too_few_permutations(permutations: int) -> str:
     """That a plan's permutations can never reach `LARGEST_P`, in a sentence; "" where they can.
@@ -20,6 +22,18 @@ def too_few_permutations(permutations: int) -> str:
     return (
         f"Too few permutations to reach {LARGEST_P:g} (the smallest possible p of {permutations} "
         f"is {smallest:.2g}; {round(1 / LARGEST_P) - 1} are needed, better 200)"
+    )
+
+
+def too_few_folds(splits: dict[str, Any]) -> str:
+    """That intervals of differences rest on few folds, in a sentence; "" where there are enough."""
+    count = int(splits["outer_folds"]) * int(splits["repeats"])
+    if count >= FEWEST_FOLDS:
+        return ""
+    return (
+        f"Only {count} outer folds in all: the corrected test is rough with so few, and intervals "
+        "of R² and of differences between models may reach to all that a figure can be, where they "
+        "are cut; plan more repeats (20 are usual)."
     )
 
 
@@ -82,6 +96,8 @@ def flags_of(figures: dict[str, Any]) -> list[str]:
     change = (figures["continuous"] or {}).get("permutation")
     if change and change["p_value"] > LARGEST_P:
         found.append(_not_shown(change, "outcomes", "continuous outcome"))
+    if few := too_few_folds(figures["splits"]):
+        found.append(few)
     if figures["deviations"]:
         count = len(figures["deviations"])
         found.append(

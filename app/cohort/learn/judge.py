@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
+from app.cohort.learn.change_groups import change_by_group
 from app.cohort.learn.clinical import decision_curve, sample_size_saving, screening
 from app.cohort.learn.combat import WARNING
 from app.cohort.learn.comparison import (
@@ -83,6 +84,7 @@ def judged(
     cohort, plan = evaluation.cohort, evaluation.cohort.plan
     protocol, headline = plan.protocol, evaluation.headline
     draws = draws_of(cohort.identifiers, protocol.bootstrap_repeats, protocol.seed)
+    sexes = [one.sex or "unknown" for one in cohort.people]
     deviations = [*evaluation.deviations, *primary_deviations(cohort)]
     with progress.stage("figures"):
         models = {}
@@ -122,8 +124,8 @@ def judged(
                 seed=protocol.seed, repeats=protocol.bootstrap_repeats,
             ),
             "by_sex": subgroup_figures(
-                cohort, headline.scores, [one.sex or "unknown" for one in cohort.people],
-                protocol.metrics, seed=protocol.seed, repeats=protocol.bootstrap_repeats,
+                cohort, headline.scores, sexes, protocol.metrics,
+                seed=protocol.seed, repeats=protocol.bootstrap_repeats,
             ),
             "leave_one_site_out": left_out_figures(evaluation),
             "confounds": confounds_figures(evaluation, mean_scores, draws),
@@ -157,11 +159,17 @@ def judged(
         figures["continuous"]["permutation"] = None if found is None else change_figures(found)
     deviations += told
     with progress.stage("learning curve"):
-        figures["learning_curve"] = (
+        figures["learning_curve"], of_change = (
             learning_curve(asked, cohort, evaluation.splits, draws, progress)
             if protocol.learning_curve and not asked.deep and plan.recipe.harmonise == "none"
-            else []
+            else ([], [])
         )
+    if figures["continuous"] is not None:
+        figures["continuous"] |= {
+            "learning_curve": of_change,
+            "by_site": change_by_group(evaluation, cohort.sites),
+            "by_sex": change_by_group(evaluation, sexes),
+        }
     if protocol.learning_curve and asked.deep:
         deviations.append(
             Deviation("protocol.learning_curve", "true", "left out",
@@ -238,11 +246,15 @@ def _not_permuted(planned: int, done: str, reason: str) -> Deviation:
 def _harmonised(evaluation: Evaluation) -> list[Deviation]:
     if evaluation.cohort.plan.recipe.harmonise == "none":
         return []
-    found = (
-        [Deviation("protocol.leave_one_site_out", "true", "left out", WARNING)]
-        if evaluation.cohort.plan.protocol.leave_one_site_out
-        else []
-    )
+    protocol = evaluation.cohort.plan.protocol
+    found = []
+    if protocol.leave_one_site_out:
+        found.append(Deviation("protocol.leave_one_site_out", "true", "left out", WARNING))
+    if protocol.learning_curve and not evaluation.headline.deep:
+        found.append(
+            Deviation("protocol.learning_curve", "true", "left out",
+                      "smaller shares of the people would leave too few a site to harmonise")
+        )  # fmt: skip
     return found + [
         Deviation("recipe.harmonise", "combat", f"not applied to {one.id}",
                   "only linear models of connectivity are harmonised")

@@ -12,6 +12,7 @@ import numpy as np
 
 from app.cohort.learn.continuous import known_rows
 from app.cohort.learn.definition import Definition, Outcome
+from app.cohort.learn.exclusions import kept_scans, without_scan
 from app.cohort.learn.lock_people import TakingPart
 from app.cohort.learn.participants_table import (
     ParticipantsTable,
@@ -39,7 +40,6 @@ from app.models.covariates import NAMES as COVARIATES
 from app.models.covariates import covariate_values
 
 ONE_SITE = "one site"
-BY_HAND, NO_SCAN = "excluded by hand", "no prepared scan"
 KNOWN_SHARE, FEWEST_KNOWN = 0.8, 10  # people whose change is known, for it to be analysed
 
 
@@ -99,6 +99,7 @@ class Cohort:
         people = TakingPart(
             tuple((one.identifier, one.scan.session) for one in self.people),
             {one.identifier: one.reason for one in self.excluded},
+            tuple(one.scan.prepared_sha256() for one in self.people),
         )
         return lock_plan(plan, self.table, folder, people)
 
@@ -219,7 +220,8 @@ def read_cohort(
 ) -> Cohort:
     """People of a folder of prepared scans and their table; no outcome is read.
 
-    `by_hand` holds (participant, session) of visits that somebody chose to leave out.
+    `by_hand` holds (participant, session) of visits that somebody chose to leave out, whether or
+    not their scans are in the folder; session "" is every visit of the person.
 
     Raises
     ------
@@ -228,7 +230,7 @@ def read_cohort(
         preset or repetition time; ``cohort.people`` when nobody is left, or a scan has no row.
     """
     table = ParticipantsTable.read(table_path, plan)
-    scans = scans_of(folder, progress)
+    scans = kept_scans(scans_of(folder, progress), by_hand)
     session_column = table.column_of("session", plan)
     wanted = {row_key(row, session_column): row for row in table.selected(plan)}
     listed = {row_key(row, session_column) for row in table.rows}
@@ -252,12 +254,8 @@ def read_cohort(
         else:
             people.append(_person(scan, row, table, plan))
     scanned = {_scan_key(scan, session_column) for scan in scans}
-    chosen = {(person, session if session_column else "") for person, session in by_hand}
-    excluded += [
-        Excluded(key[0], BY_HAND if key in chosen else NO_SCAN)
-        for key in sorted(wanted)
-        if key not in scanned
-    ]
+    absent = without_scan(wanted, scanned, by_hand, sessions=session_column is not None)
+    excluded += [Excluded(*one) for one in absent]
     if not people:
         raise AppError(
             f"Nobody is left: no selected participant has a usable scan ({_counted(excluded)}).",

@@ -70,6 +70,11 @@ class ParticipantsTable:
             if all(row[name] in values for name, values in plan.select.items())
         )
 
+    def visits(self, plan: Plan) -> tuple[frozenset[tuple[str, str]], bool]:
+        """(participant, session) of every row, and whether the table tells sessions."""
+        session = self.column_of("session", plan)
+        return frozenset(row_key(row, session) for row in self.rows), session is not None
+
     def _refuse_twice(self, plan: Plan) -> None:
         session = self.column_of("session", plan)
         seen = [row_key(row, session) for row in self.rows]

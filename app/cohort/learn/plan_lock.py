@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from app.cohort.learn.lock_people import WHAT, TakingPart, people_difference, record_people
+from app.cohort.learn.lock_people import WHAT, TakingPart, people_differences, record_people
 from app.cohort.learn.plan import Plan, parse_plan, plan_toml
 from app.core.errors import AppError
 from app.core.provenance import file_sha256
@@ -132,11 +132,10 @@ def _other_people(held: dict[str, Any] | None, people: TakingPart, folder: Path)
     if held is None:  # locked by a version that did not record it
         return [
             Deviation(WHAT, "not recorded", counted(len(people), people.noun),
-                      "the lock does not record who was there: that nobody left or came since "
-                      "cannot be shown")
+                      "the lock does not record who was there: that nobody left or came since, and "
+                      "that the data are the same, cannot be shown")
         ]  # fmt: skip
-    other = people_difference(held, people, folder)
-    return [] if other is None else [Deviation(WHAT, *other)]
+    return [Deviation(*one) for one in people_differences(held, people, folder)]
 
 
 def _differences(first: Plan, now: Plan) -> list[Deviation]:

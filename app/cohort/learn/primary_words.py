@@ -29,9 +29,8 @@ def spread(value: float | None, interval: Any, form: str = ".2f") -> str:
     """A figure with its interval, "0.12 (0.01 to 0.25)"; "n/a" where it is unknown."""
     if value is None:
         return "n/a"
-    if not interval:
-        return f"{value:{form}}"
-    return f"{value:{form}} ({interval[0]:{form}} to {interval[1]:{form}})"
+    shown = [f"{one:{form}}" for one in (value, *(interval or ()))]  # "-0.00" is below 0
+    return f"{shown[0]} ({shown[1]} to {shown[2]})" if interval else shown[0]
 
 
 def continuous_lines(figures: Figures) -> list[str]:

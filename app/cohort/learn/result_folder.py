@@ -7,9 +7,10 @@ and renamed: what is there is whole.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,37 @@ import numpy as np
 
 from app.cohort.learn.contender import FoldAnswer
 from app.cohort.learn.continuous import ContinuousAnswer
+from app.core.errors import StorageError
 from app.core.provenance import record_sha256
-from app.study.files import storage_errors
+from app.study.files import NOTHING_CHANGED, storage_errors
 
 PRIVATE = "private"
+RECORD = "evaluation.json"
 OUT_OF_FOLD = "out_of_fold.npz"
+
+
+@contextlib.contextmanager
+def work_kept(folder: Path) -> Iterator[None]:
+    """A fault of writing says that what is done is kept, where, and how to go on.
+
+    Raises
+    ------
+    StorageError
+        The same fault, of a full disk and the like, with those words.
+    """
+    try:
+        yield
+    except StorageError as fault:
+        if not fault.code.startswith(("study.", "reporting.")):
+            raise
+        figures = "the figures (evaluation.json, tables) and " if (folder / RECORD).exists() else ""
+        raise StorageError(
+            fault.message,
+            f"{fault.hint.removesuffix(NOTHING_CHANGED)} Kept in the result folder "
+            f"'{folder.name}': {figures}every finished fold. Start the same again: it goes on "
+            "there.".strip(),
+            code=fault.code,
+        ) from fault
 
 
 class ResultFolder:

@@ -18,6 +18,7 @@ from app.cohort.learn.gate import gate_rivals
 from app.cohort.learn.judge import judged
 from app.cohort.learn.labelled import LabelledCohort, label_cohort, read_cohort
 from app.cohort.learn.plan import Plan
+from app.cohort.learn.result_folder import work_kept
 from app.cohort.learn.tables import write_evaluation
 from app.connectome.atlases import Atlas
 from app.core.errors import AppError
@@ -99,9 +100,10 @@ def learn(
     contenders, cohort = contenders_of(cohort, workshop)
     contenders += gate_rivals(contenders, workshop)
     progress.set_weights(_weights(contenders, plan) | dict(then or {}))
-    found = evaluate(cohort, contenders, request.out, progress)
-    found = judged(found, contenders, progress, control_arm=request.control_arm)
-    write_evaluation(found)
+    with work_kept(request.out):
+        found = evaluate(cohort, contenders, request.out, progress)
+        found = judged(found, contenders, progress, control_arm=request.control_arm)
+        write_evaluation(found)
     return Learnt(found, tuple(contenders), workshop, atlas)
 
 

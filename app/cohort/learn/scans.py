@@ -18,7 +18,7 @@ from app.cohort.rows import blocking_words
 from app.core.arrays import Bools, Floats, frozen
 from app.core.errors import AppError, StorageError
 from app.core.progress import Progress
-from app.core.provenance import array_sha256
+from app.core.provenance import array_sha256, record_sha256
 from app.study.case_store import CASE_FILE, read_case
 
 PREPARED_ATLAS, PREPARED_PRESET = "HCPEx", "simple-highpass"  # of `prepare-cohort`
@@ -51,6 +51,17 @@ class PreparedScan:
     baseline_pain: float = float("nan")
     site: str = ""
     blocking: str = ""  # finding that forbids to use the scan, as of unknown orientation
+
+    def prepared_sha256(self) -> str:
+        """Hash over everything that a figure may depend on; not over names and compression."""
+        return record_sha256(
+            [
+                self.content_sha256, self.scan_sha256, self.verdict, self.atlas, self.preset,
+                array_sha256(self.good_frames, self.connectivity), str(self.mean_fd_mm),
+                str(self.repetition_time_s), str(self.age_years), self.sex,
+                str(self.baseline_pain), self.site, self.simulated,
+            ]
+        )  # fmt: skip
 
 
 def scans_of(folder: Path, progress: Progress | None = None) -> tuple[PreparedScan, ...]:

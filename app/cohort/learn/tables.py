@@ -7,9 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from app.cohort.learn.evaluate import Evaluation
-from app.cohort.learn.result_folder import ResultFolder
-
-RECORD = "evaluation.json"
+from app.cohort.learn.result_folder import RECORD, ResultFolder
 
 
 def write_evaluation(evaluation: Evaluation) -> Path:
@@ -53,6 +51,16 @@ def tables_of(figures: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
         found["continuous"] = [
             {"model": n} | _spread(one) for n, one in figures["continuous"]["models"].items()
         ]
+        change = figures["continuous"]
+        for place, one in (("sites", "site"), ("sexes", "sex")):
+            found[f"continuous_{place}"] = [
+                {one: n} | _spread(entry) for n, entry in change.get(f"by_{one}", {}).items()
+            ]
+        found["continuous_learning_curve"] = [
+            _spread(one) for one in change.get("learning_curve", [])
+        ]
+        checks = (figures["confounds"].get("change") or {}).get("covariates", [])
+        found["continuous_confounds"] = [_spread(one) for one in checks]
         found["continuous_comparisons"] = _compared(
             figures["headline"], figures["continuous"]["comparisons"]
         )

@@ -31,7 +31,7 @@ from app.cohort.learn.contenders import (
 )
 from app.cohort.learn.evaluate import Evaluation, run_splits
 from app.cohort.learn.plan import Plan
-from app.cohort.learn.result_folder import ResultFolder
+from app.cohort.learn.result_folder import ResultFolder, work_kept
 from app.cohort.novelty import fit_novelty, quantile_count, stopped
 from app.connectome.atlases import Atlas
 from app.core.arrays import Floats
@@ -47,6 +47,7 @@ from app.models.device import torch_device
 from app.models.installed import CARD_FILE, STATISTICS_FILE, WEIGHTS_FILE
 from app.models.novelty_depths import IN_TIME, novelty_vector
 from app.models.refits import VALUES, WEIGHTS
+from app.study.files import storage_errors
 
 NOVELTY_LIMIT = 97.5  # percentile: about one newcomer of the same population in 40 is withheld
 
@@ -58,6 +59,7 @@ class Trained:
     folder: Path
     model_id: str
     shows_numbers: bool  # outside research mode
+    interval: str = ""  # how a person's own interval is made, in the card's words
 
 
 def train_bundle(
@@ -127,9 +129,10 @@ def train_bundle(
         novelty_limit=NOVELTY_LIMIT,
     )
     statistics |= {f"covariates.{key}": covariates[key] for key in ("mean", "weight", "bias")}
-    with progress.stage("write"):
+    with progress.stage("write"), work_kept(evaluation.folder), storage_errors():
         folder = write_bundle(model, statistics, card_values(evaluation, made), out_dir, model_id)
-    return Trained(folder, model_id, not read_card(folder).fields.unearned)
+    fields = read_card(folder).fields
+    return Trained(folder, model_id, not fields.unearned, fields.uncertainty.method)
 
 
 def refuse_bundle(plan: Plan, headline: str, model_id: str) -> None:

@@ -122,7 +122,7 @@ class EvaluationPage(QWidget):
             self._draw(line, colour)
             words.append(f'<span style="color:{colour}">\N{HORIZONTAL BAR}</span> {line.label}')
         self.legend.setText("&nbsp;&nbsp; ".join(words))
-        if which == "learning" and not lines[0].points:
+        if which.startswith("learning") and not lines[0].points:
             self.legend.setText("The plan asked for no learning curve, or none could be made.")
         self.item.autoRange()
         if which == "decision":  # treating all falls far below what anybody would consider

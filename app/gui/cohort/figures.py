@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from app.cohort.learn.primary_words import (
     is_continuous,
     responder_lines,
 )
+from app.cohort.learn.primary_words import spread as figure_with_interval
 from app.core import wording
 from app.core.errors import StorageError
 from app.gui.widgets.tables import Table
@@ -29,6 +30,10 @@ METRICS = {
     "calibration_intercept": "Calibration intercept",
     "sensitivity": "Sensitivity",
     "specificity": "Specificity",
+    "r_squared": "R\N{SUPERSCRIPT TWO}",
+    "r": "Correlation",
+    "absolute_error": "Absolute error",
+    "known": "with a known change",
 }
 CHANGE = ("R\N{SUPERSCRIPT TWO}", "Correlation", "Absolute error",
           "Headline minus this (R\N{SUPERSCRIPT TWO})")  # fmt: skip
@@ -37,9 +42,10 @@ CURVES = {
     "calibration": "Calibration",
     "decision": "Decision curve",
     "learning": "Learning curve",
+    "learning_change": "Learning curve of the change",
 }
 _FIRST = ("Site", "Sex", "Model", "Definition", "name", "covariate", "cutoff", "threshold",
-          "people", "responders")  # fmt: skip
+          "people", "responders", "known", "r_squared", "r", "absolute_error")  # fmt: skip
 _LIMIT_BYTES = 64 << 20
 
 
@@ -169,11 +175,23 @@ class Record:
             )  # fmt: skip
         return cells
 
+    @property
+    def _of_change(self) -> Mapping[str, Any]:
+        """The continuous outcome; empty where there is none."""
+        return self.figures.get("continuous") or {}
+
     def tables(self) -> dict[str, Table]:
-        """The other questions, by title."""
-        figures = self.figures
+        """The other questions, by title; those of the primary outcome first."""
+        figures, change = self.figures, self._of_change
         cutoff = figures["plan"]["protocol"]["cutoff"]
+        confounds = figures["confounds"].get("change") or {}
+        of_change = {
+            "The change by site": _of_entries("Site", change.get("by_site", {})),
+            "The change by sex": _of_entries("Sex", change.get("by_sex", {})),
+            "Confounds of the change": _of_rows(confounds.get("covariates", [])),
+        }
         found = {
+            **(of_change if self.continuous_leads else {}),
             "By site": _of_entries("Site", figures["by_site"]),
             "By sex": _of_entries("Sex", figures["by_sex"]),
             "Each site left out": _of_entries("Model", figures["leave_one_site_out"]),
@@ -184,6 +202,7 @@ class Record:
             "Sample size": _of_rows([figures["sample_size"]]),
             f"Confusion at {cutoff:g}": self._confusion(cutoff),
         }
+        found |= of_change  # behind the others where a responder definition is primary
         found |= {f"{title}, as drawn": self._curve_table(key) for key, title in CURVES.items()}
         return {title: table for title, table in found.items() if table.rows}
 
@@ -198,16 +217,10 @@ class Record:
         if which == "decision":
             return self._decision(), "Threshold probability", "Net benefit"
         if which == "learning":
-            points = tuple(
-                (float(p["training_people"]), float(p["auroc"]))
-                for p in self.figures["learning_curve"]
-                if p.get("auroc") is not None
-            )
-            return (
-                (Curve(self._label(self.headline), points, strong=True),),
-                "Training people",
-                "AUROC",
-            )
+            return self._learning(self.figures["learning_curve"], "auroc", "AUROC")
+        if which == "learning_change":
+            rows = self._of_change.get("learning_curve", ())
+            return self._learning(rows, "r_squared", CHANGE[0])
         lines = [Curve("chance" if which == "roc" else "ideal", ((0, 0), (1, 1)), dashed=True)]
         for name, found in self.figures["curves"].items():
             if which == "roc":
@@ -220,6 +233,14 @@ class Record:
         if which == "roc":
             return tuple(lines), "False positive rate", "True positive rate"
         return tuple(lines), "Predicted probability", "Observed share of responders"
+
+    def _learning(
+        self, rows: Sequence[Mapping[str, Any]], name: str, label: str
+    ) -> tuple[tuple[Curve, ...], str, str]:
+        points = tuple(
+            (float(p["training_people"]), float(p[name])) for p in rows if p.get(name) is not None
+        )
+        return (Curve(self._label(self.headline), points, strong=True),), "Training people", label
 
     def _decision(self) -> tuple[Curve, ...]:
         rows = self.figures["decision_curve"]
@@ -251,12 +272,7 @@ class Record:
 
 def spread(entry: Mapping[str, Any], name: str) -> str:
     """A figure with its interval."""
-    value, interval = entry.get(name), entry.get(f"{name}_interval")
-    if value is None:
-        return "n/a"
-    if not interval:
-        return f"{value:.2f}"
-    return f"{value:.2f} ({interval[0]:.2f} to {interval[1]:.2f})"
+    return figure_with_interval(entry.get(name), entry.get(f"{name}_interval"))
 
 
 def _with_shares(conformal: Mapping[str, Any]) -> dict[str, Any]:
@@ -268,8 +284,7 @@ def _with_shares(conformal: Mapping[str, Any]) -> dict[str, Any]:
 def _difference(entry: Mapping[str, Any]) -> str:
     if not entry or entry.get("difference") is None:
         return ""
-    low, high = entry["interval"] or (float("nan"), float("nan"))
-    return f"{entry['difference']:+.2f} ({low:+.2f} to {high:+.2f})"
+    return figure_with_interval(entry["difference"], entry["interval"], "+.2f")
 
 
 def _of_entries(name: str, entries: Mapping[str, Any]) -> Table:

@@ -16,6 +16,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from app.core.errors import AppError
 from app.gui.cohort.evaluation import EvaluationPage
 from app.gui.cohort.state import CohortState
 from app.gui.cohort.work import CohortWork
@@ -28,6 +29,25 @@ _WORDS = (
     "with every result. Rivals (age, sex, motion, baseline pain, linear connectivity) are judged "
     "on the same folds. Only included rows of usable quality take part."
 )
+
+
+def plan_notes(path: Path) -> str:
+    """What to mind of a plan before it is locked, in sentences; "" for nothing, and for no plan.
+
+    What is wrong with a plan that cannot be read is told as well: it would be refused.
+    """
+    from app.cohort.learn.flags import too_few_permutations
+    from app.cohort.learn.plan import read_plan
+
+    try:
+        if path.suffix != ".toml" or not path.is_file() or not path.stat().st_size:
+            return ""
+        few = too_few_permutations(read_plan(path).protocol.permutations)
+    except OSError:
+        return ""
+    except AppError as error:
+        return str(error)
+    return f"{few}." if few else ""
 
 
 class LearningTab(QWidget):
@@ -65,6 +85,12 @@ class LearningTab(QWidget):
         self.said.setObjectName("muted")
         self.said.setWordWrap(True)
         self.said.hide()
+        self.note = QLabel()
+        self.note.setObjectName("stamp")
+        self.note.setAccessibleName("What to mind before the plan is locked")
+        self.note.setWordWrap(True)
+        self.note.setTextFormat(Qt.TextFormat.PlainText)
+        self.note.hide()
         self.page = EvaluationPage(work.messages)
         self.stack = QStackedWidget()
         self.stack.addWidget(self._intro())
@@ -79,6 +105,7 @@ class LearningTab(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 6, 0, 0)
         column.addLayout(head)
+        column.addWidget(self.note)
         told = QHBoxLayout()
         told.addWidget(self.said, 1)
         told.addWidget(self.take)
@@ -101,8 +128,12 @@ class LearningTab(QWidget):
         words.setWordWrap(True)
         words.setMaximumWidth(760)
         words.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        row = QHBoxLayout()  # an alignment would count lines by the whole width and cut the rest
+        row.addStretch(1)
+        row.addWidget(words, 100)
+        row.addStretch(1)
         column.addStretch(1)
-        column.addWidget(words, 0, Qt.AlignmentFlag.AlignHCenter)
+        column.addLayout(row)
         column.addStretch(1)
         return widget
 
@@ -135,6 +166,8 @@ class LearningTab(QWidget):
             told.append(f"The model was written to {answer['bundle']}.")
             if not answer["shows_numbers"]:
                 told.append("It has not earned an individual number: its answers are withheld.")
+            if interval := answer.get("interval"):
+                told.append(f"A person's 95 % interval: {interval}.")
             self.model_made.emit(answer["bundle"])
         if "report" in answer:
             told.append(f"Report: {answer['report']}")
@@ -151,6 +184,9 @@ class LearningTab(QWidget):
     def _plan_changed(self, *_told: object) -> None:
         """Outcomes follow the plan: shown where it is locked, sealed where it is not."""
         self._look = True
+        words = plan_notes(Path(self.plan.text()))
+        self.note.setText(words)
+        self.note.setVisible(bool(words))
         self._read_outcomes()
         self._follow()
 

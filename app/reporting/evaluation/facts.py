@@ -186,6 +186,9 @@ class EvaluationFacts:
     decision: DecisionCurve | None = None
     learning: tuple[LearningCurve, ...] = ()
     groups: tuple[Group, ...] = ()
+    change_learning: tuple[LearningCurve, ...] = ()  # of the continuous outcome, in R²
+    change_groups: tuple[Group, ...] = ()  # in R²
+    change_table: PlainTable | None = None  # its other figures by group
     confounds: tuple[ConfoundCheck, ...] = ()
     permutation: Permutation | None = None
     screening: PlainTable | None = None
@@ -334,6 +337,7 @@ def record_of(facts: EvaluationFacts) -> dict[str, Any]:
             [one.kind, one.name, one.people, one.responders, estimate(one.estimate)]
             for one in facts.groups
         ],
+        "change_groups": plain(facts.change_table),
         "confounds": [[one.name, one.figure, one.flagged] for one in facts.confounds],
         "screening": plain(facts.screening),
         "conformal": plain(facts.conformal),

@@ -12,7 +12,10 @@ from app.reporting.blocks import (
     Text,
 )
 from app.reporting.evaluation.facts import (
+    Estimate,
     EvaluationFacts,
+    Group,
+    LearningCurve,
     Permutation,
     metric_of,
 )
@@ -46,42 +49,11 @@ def robustness(facts: EvaluationFacts) -> Section:
     )
     if nothing is not None:
         return nothing
-    blocks: list[Block] = []
-    metric = facts.group_metric
-    if facts.learning:
-        blocks.append(
-            Picture(
-                learning_figure(facts.learning, metric, WIDTH_MM, 56.0), WIDTH_MM, 56.0,
-                f"{metric_of(metric).label} by number of training people.",
-            )
-        )  # fmt: skip
-    else:
-        blocks.append(Missing("Learning curve", why(facts, "learning")))
-    blocks.append(Heading("By site and sex"))
-    shown = [one for one in facts.groups if one.estimate is not None]
-    main = facts.main()
-    if shown:
-        overall = main.estimates.get(metric) if main else None
-        blocks.append(
-            Picture(
-                groups_figure(facts.groups, overall, metric, WIDTH_MM),
-                WIDTH_MM,
-                groups_height_mm(len(shown)),
-                "; ".join(
-                    f"{one.kind} {one.name}: {estimate_text(one.estimate)}"
-                    for one in shown
-                    if one.estimate is not None
-                ),
-            )
-        )
-    blocks += [
-        Text(f"{one.kind} {one.name} (n = {one.people}): {one.remark}", "caption")
-        for one in facts.groups
-        if one.estimate is None
-    ]
-    if not facts.groups:
-        blocks.append(Missing("Figures by site and sex", why(facts, "groups")))
-    blocks.append(Heading("Could something else carry the label?"))
+    change = _change(facts)
+    blocks = [*change, *_responder(facts)] if facts.primary else [*_responder(facts), *change]
+    blocks.append(
+        Heading(f"Could something else carry the {'outcome' if facts.primary else 'label'}?")
+    )
     if facts.confounds:
         rows = tuple(
             (one.name, one.figure, "FLAGGED" if one.flagged else "not flagged", one.meaning)
@@ -116,6 +88,73 @@ def robustness(facts: EvaluationFacts) -> Section:
                 )
             )  # fmt: skip
     return Section("What else could explain it", tuple(blocks), flows=True)
+
+
+def _change(facts: EvaluationFacts) -> list[Block]:
+    """Learning curve and groups of the continuous outcome."""
+    blocks: list[Block] = []
+    if facts.change_learning:
+        blocks += [Heading("Learning curve of the change"), _learning(facts.change_learning, "r2")]
+    elif facts.primary:
+        blocks.append(Missing("Learning curve of the change", why(facts, "change_learning")))
+    if not facts.change_groups:
+        return blocks
+    main = facts.main()
+    overall = main.estimates.get("r2") if main else None
+    blocks.append(Heading("The change by site and sex"))
+    blocks += _groups(facts.change_groups, overall, "r2")
+    if facts.change_table is not None:
+        table = facts.change_table
+        blocks.append(Table(table.header, table.rows, table.widths, "lrrrr", table.caption))
+    return blocks
+
+
+def _responder(facts: EvaluationFacts) -> list[Block]:
+    """Learning curve and groups of the responder definition, by the headline's own metric."""
+    metric = facts.group_metric
+    name = metric_of(metric).label
+    blocks: list[Block] = [Heading("Responder definition: learning curve")] if facts.primary else []
+    if facts.learning:
+        blocks.append(_learning(facts.learning, metric))
+    else:
+        blocks.append(Missing("Learning curve", why(facts, "learning")))
+    blocks.append(Heading(f"By site and sex ({name})" if facts.primary else "By site and sex"))
+    main = facts.main()
+    blocks += _groups(facts.groups, main.estimates.get(metric) if main else None, metric)
+    if not facts.groups:
+        blocks.append(Missing("Figures by site and sex", why(facts, "groups")))
+    return blocks
+
+
+def _learning(curves: tuple[LearningCurve, ...], metric: str) -> Picture:
+    return Picture(
+        learning_figure(curves, metric, WIDTH_MM, 56.0), WIDTH_MM, 56.0,
+        f"{metric_of(metric).label} by number of training people.",
+    )  # fmt: skip
+
+
+def _groups(groups: tuple[Group, ...], overall: Estimate | None, metric: str) -> list[Block]:
+    """A figure of the groups that have one, and why others have none."""
+    shown = [one for one in groups if one.estimate is not None]
+    blocks: list[Block] = []
+    if shown:
+        blocks.append(
+            Picture(
+                groups_figure(groups, overall, metric, WIDTH_MM),
+                WIDTH_MM,
+                groups_height_mm(groups),
+                "; ".join(
+                    f"{one.kind} {one.name}: {estimate_text(one.estimate)}"
+                    for one in shown
+                    if one.estimate is not None
+                ),
+            )
+        )
+    return blocks + [
+        Text(f"{one.kind} {one.name} (n = {one.people}): {one.remark}", "caption")
+        for one in groups
+        if one.estimate is None
+    ]
 
 
 def trials(facts: EvaluationFacts) -> Section:

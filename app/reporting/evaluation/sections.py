@@ -145,7 +145,7 @@ def _side_by_side(
         Picture(
             comparison_figure(shown, metric, WIDTH_MM),
             WIDTH_MM,
-            comparison_height_mm(len(shown)),
+            comparison_height_mm(shown, metric, WIDTH_MM),
             f"{metric_of(metric).label} with 95 % intervals of {len(shown)} models and "
             "baselines, and the main model's difference to each; the numbers stand in the "
             "section All metrics.",

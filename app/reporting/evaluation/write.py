@@ -9,12 +9,18 @@ from pathlib import Path
 from app import __version__
 from app.core.provenance import record_sha256
 from app.reporting.blocks import Block, Columns, Picture, Section
-from app.reporting.evaluation.facts import EvaluationFacts, PlainTable, metric_of, record_of
+from app.reporting.evaluation.facts import (
+    EvaluationFacts,
+    LearningCurve,
+    PlainTable,
+    metric_of,
+    record_of,
+)
 from app.reporting.evaluation.sections import EVALUATION_SECTIONS, result_lines
 from app.reporting.footer import PageFacts
 from app.reporting.privacy import scrubbed
 from app.reporting.record import record_bytes
-from app.reporting.report import Told, silent, write_whole
+from app.reporting.report import Told, made_folder, silent, write_whole
 from app.reporting.theme import drawing_style, figure_png
 
 SIMULATED_COHORT = "SIMULATED PEOPLE, SIMULATED TREATMENT"
@@ -102,7 +108,7 @@ def write_evaluation(
         **{f"{slug(one.title)}.tsv": table_tsv(one).encode("utf-8") for one in _tables(facts)},
         **images,
     }
-    (folder / "figures").mkdir(parents=True, exist_ok=True)
+    made_folder(folder / "figures")
     for name, content in contents.items():
         write_whole(folder / name, content)
     return tuple(folder / name for name in contents)
@@ -140,7 +146,7 @@ def table_tsv(table: PlainTable) -> str:
 
 
 def _tables(facts: EvaluationFacts) -> tuple[PlainTable, ...]:
-    parts = (facts.definitions, facts.screening, facts.conformal)
+    parts = (facts.definitions, facts.change_table, facts.screening, facts.conformal)
     more = [one for one in parts if one is not None]
     return (*facts.tables, *more, *_curves(facts))
 
@@ -158,16 +164,21 @@ def _curves(facts: EvaluationFacts) -> Iterator[PlainTable]:
             curve.thresholds, curve.treat_all, *(values for _, values in curve.curves), strict=True
         )
         yield _numbers("Decision curve", header, rows)
-    if facts.learning:
-        kind = metric_of(facts.group_metric)
-        found = [
-            (one.label, *(_cell(float(v)) for v in row))
-            for one in facts.learning
-            for row in zip(one.people, one.values, one.low, one.high, strict=True)
-        ]
-        yield PlainTable(
-            "Learning curve", ("model", "training people", kind.label, "low", "high"), tuple(found)
-        )
+    for title, curves, metric in (
+        ("Learning curve", facts.learning, facts.group_metric),
+        ("Learning curve of the change", facts.change_learning, "r2"),
+    ):
+        if curves:
+            yield _learning(title, curves, metric_of(metric).label)
+
+
+def _learning(title: str, curves: tuple[LearningCurve, ...], label: str) -> PlainTable:
+    found = [
+        (one.label, *(_cell(float(v)) for v in row))
+        for one in curves
+        for row in zip(one.people, one.values, one.low, one.high, strict=True)
+    ]
+    return PlainTable(title, ("model", "training people", label, "low", "high"), tuple(found))
 
 
 def _numbers(title: str, header: tuple[str, ...], rows: Iterator[tuple[float, ...]]) -> PlainTable:

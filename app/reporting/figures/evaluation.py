@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,13 +21,17 @@ from app.reporting.evaluation.facts import (
     Permutation,
     metric_of,
 )
-from app.reporting.theme import axes_mm, bare, light_grid, new_figure, unit
+from app.reporting.theme import MM, axes_mm, bare, light_grid, new_figure, unit
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 ROW_MM = 4.6
+LINE_MM = 2.9  # of a label's further lines
+LABEL_PT = 7.0
+NARROWEST_MM, WIDEST_MM = 30.0, 72.0  # of the labels' column
+PANEL_GAP_MM = 8.0
 PALETTE: tuple[Rgb, ...] = (ACCENT, NON_RESPONDER, RESPONDER, MUTED, (20, 140, 140), (205, 62, 78))
 DASHES: tuple[tuple[float, ...], ...] = ((), (4, 2), (1, 1.2), (6, 2, 1, 2), (2, 2), (8, 2))
 
@@ -55,20 +60,72 @@ def _limits(estimates: Sequence[Estimate], neutral: float | None) -> tuple[float
     return low - margin, high + margin
 
 
-def comparison_height_mm(count: int) -> float:
-    """Height that `comparison_figure` needs for so many competitors."""
-    return 17.0 + ROW_MM * count
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """Labels of rows, broken so that none is cut, with the room that they need."""
+
+    texts: tuple[str, ...]
+    width_mm: float
+    row_mm: float
+
+    @classmethod
+    def of(cls, labels: Sequence[str]) -> Labels:
+        """Call it inside `drawing_style`: widths are those of its typeface."""
+        broken = [_broken(text, WIDEST_MM) for text in labels]
+        widest = max((_width_mm(line) for lines in broken for line in lines), default=0.0)
+        most = max((len(lines) for lines in broken), default=1)
+        return cls(
+            tuple("\n".join(lines) for lines in broken),
+            min(max(widest, NARROWEST_MM), WIDEST_MM) + 3.0,
+            ROW_MM + LINE_MM * (most - 1),
+        )
+
+
+def _width_mm(text: str) -> float:
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.textpath import TextPath
+
+    bold = FontProperties(weight="semibold")  # the widest that a label is set in
+    return float(TextPath((0, 0), text, size=LABEL_PT, prop=bold).get_extents().x1) / MM
+
+
+def _broken(text: str, width_mm: float) -> list[str]:
+    """Lines of at most that width, broken between words; a longer word stays whole."""
+    lines: list[str] = []
+    for word in text.split():
+        if lines and _width_mm(f"{lines[-1]} {word}") <= width_mm:
+            lines[-1] = f"{lines[-1]} {word}"
+        else:
+            lines.append(word)
+    return lines or [""]
+
+
+def comparison_height_mm(competitors: Sequence[Competitor], metric: str, width_mm: float) -> float:
+    """Height that `comparison_figure` needs for these competitors."""
+    labels = Labels.of([one.label for one in competitors if metric in one.estimates])
+    return _below_mm(metric, labels, width_mm) + 7.0 + labels.row_mm * len(labels.texts)
+
+
+def _panel_mm(labels: Labels, width_mm: float) -> float:
+    return (width_mm - labels.width_mm - PANEL_GAP_MM - 2.0) / 2
+
+
+def _below_mm(metric: str, labels: Labels, width_mm: float) -> float:
+    """Room below the panels: ticks and what the metric means, broken to the panel's width."""
+    meaning = _broken(metric_of(metric).meaning, _panel_mm(labels, width_mm))
+    return 10.0 + LINE_MM * (len(meaning) - 1)
 
 
 def comparison_figure(competitors: Sequence[Competitor], metric: str, width_mm: float) -> Figure:
     """The headline metric of everybody, and the main model's difference to each other."""
     shown = [one for one in competitors if metric in one.estimates]
     count = len(shown)
-    figure = new_figure(width_mm, comparison_height_mm(count))
-    label_mm, gap = 52.0, 8.0
-    panel = (width_mm - label_mm - gap - 2.0) / 2
-    left = axes_mm(figure, label_mm, 10.0, panel, ROW_MM * count)
-    right = axes_mm(figure, label_mm + panel + gap, 10.0, panel, ROW_MM * count)
+    labels = Labels.of([one.label for one in shown])
+    figure = new_figure(width_mm, comparison_height_mm(shown, metric, width_mm))
+    panel, below = _panel_mm(labels, width_mm), _below_mm(metric, labels, width_mm)
+    left = axes_mm(figure, labels.width_mm, below, panel, labels.row_mm * count)
+    second = labels.width_mm + panel + PANEL_GAP_MM
+    right = axes_mm(figure, second, below, panel, labels.row_mm * count)
     kind = metric_of(metric)
     places = np.arange(count)[::-1]
     for place, one in zip(places, shown, strict=True):
@@ -76,7 +133,7 @@ def comparison_figure(competitors: Sequence[Competitor], metric: str, width_mm: 
         _interval(left, place, one.estimates[metric], colour)
         if one.difference is not None:
             _interval(right, place, one.difference, colour)
-    left.set_yticks(places, [one.label for one in shown])
+    left.set_yticks(places, labels.texts, fontsize=LABEL_PT)
     for text, one in zip(left.get_yticklabels(), shown, strict=True):
         if one.role == MODEL:
             text.set_color(unit(ACCENT))
@@ -94,9 +151,9 @@ def comparison_figure(competitors: Sequence[Competitor], metric: str, width_mm: 
             axes.axvline(neutral, color=unit(INK), linewidth=0.7, linestyle=(0, (4, 2)), zorder=0)
         light_grid(axes, "x")
         axes.tick_params(axis="y", length=0)
-    left.set_title(f"{kind.label}, 95 % interval")
-    right.set_title(f"Main model minus this one ({kind.label})")
-    left.set_xlabel(kind.meaning)
+    left.set_title("\n".join(_broken(f"{kind.label}, 95 % interval", panel)))
+    right.set_title("\n".join(_broken(f"Main model minus this one ({kind.label})", panel)))
+    left.set_xlabel("\n".join(_broken(kind.meaning, panel)))
     right.set_xlabel("above 0: the main model is better")
     if not differences:
         bare(right)
@@ -227,9 +284,16 @@ def learning_figure(
     return figure
 
 
-def groups_height_mm(count: int) -> float:
-    """Height that `groups_figure` needs for so many groups."""
-    return 17.0 + ROW_MM * count
+def groups_height_mm(groups: Sequence[Group]) -> float:
+    """Height that `groups_figure` needs for the groups that have a figure."""
+    labels = _group_labels(groups)
+    return 17.0 + labels.row_mm * len(labels.texts)
+
+
+def _group_labels(groups: Sequence[Group]) -> Labels:
+    return Labels.of(
+        [f"{one.kind}: {one.name} (n = {one.people})" for one in groups if one.estimate is not None]
+    )
 
 
 def groups_figure(
@@ -237,8 +301,12 @@ def groups_figure(
 ) -> Figure:
     """The main model within each site and sex."""
     kind, shown = metric_of(metric), [one for one in groups if one.estimate is not None]
-    figure = new_figure(width_mm, groups_height_mm(len(shown)))
-    axes = axes_mm(figure, 52.0, 10.0, width_mm - 55.0, ROW_MM * max(len(shown), 1))
+    labels = _group_labels(groups)
+    figure = new_figure(width_mm, groups_height_mm(groups))
+    axes = axes_mm(
+        figure, labels.width_mm, 10.0, width_mm - labels.width_mm - 3.0,
+        labels.row_mm * max(len(shown), 1),
+    )  # fmt: skip
     places = np.arange(len(shown))[::-1]
     for place, one in zip(places, shown, strict=True):
         if one.estimate is not None:
@@ -247,7 +315,7 @@ def groups_figure(
         axes.axvline(overall.value, color=unit(ACCENT), linewidth=0.9)
     if kind.neutral is not None:
         axes.axvline(kind.neutral, color=unit(INK), linewidth=0.7, linestyle=(0, (4, 2)))
-    axes.set_yticks(places, [f"{one.kind}: {one.name} (n = {one.people})" for one in shown])
+    axes.set_yticks(places, labels.texts, fontsize=LABEL_PT)
     axes.set_ylim(-0.6, len(shown) - 0.4)
     axes.tick_params(axis="y", length=0)
     axes.set_title(f"{kind.label} by group; blue line: everybody")

@@ -105,6 +105,8 @@ def test_that_the_command_judges_the_released_method_and_the_structural_branch(
     result = json.loads((out / "report" / "report.json").read_text("utf-8"))["result"]
     assert len(result) >= 2
     assert all(line in printed for line in result)
+    assert "SIMULATED PEOPLE" in printed
+    assert "deviation: models.rivals: planned majority, covariates" in printed
     assert any("95 % interval" in line for line in result)
 
     models = json.loads((out / "evaluation.json").read_text("utf-8"))["models"]

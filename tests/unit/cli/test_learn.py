@@ -156,3 +156,12 @@ def test_that_a_plan_of_few_permutations_is_told_before_it_is_locked(tmp_path, c
         learn_request(words, tmp_path / "out")
         assert ("Too few permutations to reach 0.05" in capsys.readouterr().err) is told
     assert not (tmp_path / "out").exists()
+
+
+def test_that_people_are_left_out_by_name_and_a_misspelt_one_is_refused(tmp_path):
+    table = tmp_path / "participants.tsv"
+    table.write_text("participant_id\tafter\tbefore\nsub-01\t1\t2\nsub-02\t1\t2\n")
+    words = [*GIVEN, "--table", table, "--exclude", "02"]
+    assert learn_request(parsed(tmp_path, *words), tmp_path).by_hand == (("sub-02", ""),)
+    with pytest.raises(AppError, match="'sub-03' is to be left out, but is not in the table"):
+        learn_request(parsed(tmp_path, *words, "sub-03"), tmp_path)

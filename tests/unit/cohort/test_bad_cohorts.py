@@ -22,12 +22,14 @@ import numpy as np
 import pytest
 
 from app.cli.main import main
+from app.cohort.experiments.running import Run, reported
 from app.cohort.learn.plan import plan_toml
 from app.cohort.rows import CohortRow, write_row
 from app.core.errors import AppError
 from app.core.progress import Progress
 from app.worker.cohort_jobs import cohort_learn
 from tests.unit.cohort.learn.small import make_cohort, small_plan
+from tests.unit.reporting.small_evaluation import small_evaluation
 
 ROOT = Path(__file__).resolve().parents[3]
 PARCELS = 426  # of HCPEx
@@ -292,11 +294,33 @@ def test_that_a_full_disk_is_one_message_on_both_ways_and_room_brings_the_answer
     with pytest.raises(AppError) as refused:
         study.by_job()
     assert refused.value.code == "study.no_space"
+    assert refused.value.hint == (
+        "Free some disk space. Kept in the result folder 'result': every finished fold. Start the "
+        "same again: it goes on there."
+    )
     assert len(list(study.result.rglob("r000-*.npz"))) == 3
     monkeypatch.undo()
     assert study.by_command(capsys) == ""
     record = json.loads((study.result / "evaluation.json").read_text())
     assert record["deviations"] == []  # the same plan, the same table, the same lock
+
+
+def test_that_a_report_that_cannot_be_written_says_that_the_figures_are_kept(
+    tmp_path: Path,
+) -> None:
+    facts = small_evaluation()
+    run = Run(tmp_path / "result", "python3 main.py evaluate")
+    run.out.mkdir()
+    (run.out / "evaluation.json").write_text("{}")
+    (run.out / "report").write_text("a file where the folder should be")
+    with pytest.raises(AppError, match="The report could not be written") as refused:
+        reported(facts, run, Progress())
+    assert refused.value.hint == (
+        "Check that there is space and that the folder may be written to. Kept in the result "
+        "folder 'result': the figures (evaluation.json, tables) and every finished fold. Start "
+        "the same again: it goes on there."
+    )
+    assert not isinstance(refused.value.__cause__, OSError)  # told as the program's own fault
 
 
 @pytest.mark.usefixtures("no_pages")

@@ -332,6 +332,11 @@ def test_that_transfer_reports_both_ways_within_and_reliance(tmp_path: Path) -> 
     for one, other in zip(shares[::2], shares[1::2], strict=True):
         assert one + other == pytest.approx(1.0, abs=0.011)
     assert "integrated gradients" in (report / "report.html").read_text("utf-8")
+    record = json.loads((report / "report.json").read_text("utf-8"))
+    told = record["plan"]["deviations"]  # each names the data set whose plan it is
+    assert [one.split(":")[0] for one in told] == ["first", "second"]
+    assert all("models.rivals: planned majority, covariates, " in one for one in told)
+    assert record["result"][-1] == "2 deviations from the locked plans are listed."
 
 
 def _holds_change_of_both_ways(report: Path) -> None:

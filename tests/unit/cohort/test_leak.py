@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -102,6 +103,11 @@ def test_that_the_report_says_why_and_claims_nothing(result) -> None:
     assert len(rows) == 4
     assert all(row[-1] for row in rows.values())
     assert "Biased on purpose" in facts.limitations[0]
+    assert [line.split(": mean MCC")[0] for line in facts.primary_lines] == list(rows)
+    assert f"mean MCC +{result.mcc['best-on-test'].mean():.2f}" in facts.primary_lines[0]
+    same = replace(result, mcc=result.mcc | {"nested": result.mcc["best-on-test"]})
+    unclear = leak_facts(same, command="c", simulated=True, data="d", finished_utc="").headline
+    assert unclear is not None and unclear.sentence.endswith("no difference is shown.")
 
 
 def test_that_own_scans_are_used_without_any_outcome(tmp_path: Path) -> None:

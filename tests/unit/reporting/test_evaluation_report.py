@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import subprocess
@@ -16,11 +17,21 @@ from pypdf import PdfReader
 from app.core.errors import CancelledError
 from app.core.wording import RUO_LINE
 from app.reporting.evaluation.checklist import ITEMS, answered
-from app.reporting.evaluation.facts import Estimate, EvaluationFacts, record_of
+from app.reporting.evaluation.facts import (
+    BASELINE,
+    MODEL,
+    Competitor,
+    Estimate,
+    EvaluationFacts,
+    Group,
+    record_of,
+)
 from app.reporting.evaluation.sections import verdict_sentence
 from app.reporting.evaluation.words import sections_text
 from app.reporting.evaluation.write import metrics_tsv, sections_of_evaluation, write_evaluation
+from app.reporting.figures.evaluation import comparison_figure, groups_figure
 from app.reporting.record import record_bytes
+from app.reporting.theme import drawing_style
 from tests.unit.reporting.small_evaluation import small_evaluation
 
 CONDITION = "Knee osteoarthritis, not neuropathic pain"
@@ -180,3 +191,34 @@ def test_that_no_group_is_drawn_without_an_estimate() -> None:
     text = "\n".join(sections_text(sections_of_evaluation(facts)))
     assert "Sex male (n = 3): one class only" in text
     assert np.isclose(facts.base_rate, 26 / 56)
+
+
+LONG = "FMM_TC, encoder trained from scratch, time series only (for the gate, not in the plan)"
+
+
+def test_that_no_label_title_or_caption_of_a_comparison_is_cut() -> None:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    names = (LONG, f"{LONG}, Sheffield lidocaine \u2192 ds000208 duloxetine", "Age")
+    shown = [
+        Competitor(name, name, role, {"r2": Estimate(0.1, -0.2, 0.3)}, Estimate(0.0, -0.1, 0.1))
+        for name, role in zip(names, (MODEL, BASELINE, BASELINE), strict=True)
+    ]
+    groups = [Group("Site", LONG, 12, 0, Estimate(0.1, 0.0, 0.2))]
+    with drawing_style():
+        for figure in (
+            comparison_figure(shown, "r2", 180.0), groups_figure(groups, None, "r2", 180.0),
+        ):  # fmt: skip
+            wide, tall = figure.bbox.width, figure.bbox.height
+            renderer = FigureCanvasAgg(figure).get_renderer()
+            figure.draw(renderer)
+            for axes in figure.axes:
+                texts = [axes.title, axes._left_title, axes.xaxis.label, *axes.get_yticklabels()]
+                for text in texts:
+                    box = text.get_window_extent(renderer)
+                    assert box.x0 >= -1 and box.x1 <= wide + 1, text.get_text()
+                    assert box.y0 >= -1 and box.y1 <= tall + 1, text.get_text()
+                labels = [one.get_window_extent(renderer) for one in axes.get_yticklabels()]
+                ordered = sorted(labels, key=lambda box: box.y0)
+                for below, above in itertools.pairwise(ordered):
+                    assert below.y1 <= above.y0 + 1  # no label lies on its neighbour

@@ -99,6 +99,8 @@ def test_that_included_rows_are_judged_and_excluded_ones_are_not(cohort: Path) -
     assert figures["simulated"] is True
     assert len(figures["plan_sha256"]) == 64
     assert Path(answer["report"]).read_bytes().startswith(b"%PDF")
+    command = (Path(answer["report"]).parent / "command.txt").read_text()
+    assert command.rstrip().endswith("--exclude " + " ".join(label for label, _ in out))
     more = [*out, [keys[0].split("_")[1], ""]]
     cohort_learn({**asked, "keys": keys[1:-3], "by_hand": more}, Progress())
     after = json.loads(Path(answer["evaluation"]).read_text())

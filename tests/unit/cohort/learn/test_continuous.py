@@ -151,7 +151,11 @@ def test_that_intervals_of_few_folds_stay_within_what_errors_can_be():
     explained, error = found["r_squared"], found["absolute_error"]
     assert explained["corrected_test"]["high"] > 1.0
     assert explained["interval"][1] == 1.0
-    assert explained["interval"][0] == explained["corrected_test"]["low"]  # R2 has no lower limit
+    lowest = np.percentile(one.r_squared(counts), 2.5)
+    cut = max(explained["corrected_test"]["low"], lowest - 1.0)  # the other is 1 at most
+    assert explained["interval"][0] == pytest.approx(cut)
+    back = _difference(alone, one, counts, splits, np.arange(12))["r_squared"]["interval"]
+    assert back == pytest.approx([-end for end in reversed(explained["interval"])])
     limit = np.percentile(alone.absolute_error(counts), 97.5)
     assert error["corrected_test"]["low"] < -limit
     assert error["interval"][0] == pytest.approx(-limit)  # no error is below 0

@@ -13,6 +13,7 @@ def figures(labels, change=None):
         "confounds": {"covariates": [], "site": {"flagged": False}},
         "permutation": labels,
         "continuous": {"permutation": change},
+        "splits": {"outer_folds": 5, "repeats": 2},
         "deviations": [],
         "withheld": [],
     }
@@ -42,3 +43,11 @@ def test_that_shuffles_that_do_as_well_are_counted():
     assert "23 of 199 times permuted labels do as well (p = 0.12)" in label  # 24 / 200
     assert change.startswith("9 of 19 times permuted outcomes do as well")
     assert flags_of(figures({"p_value": 0.05, "permutations": 19})) == []
+
+
+def test_that_few_folds_are_told_with_the_number_that_there_are():
+    few = figures({"p_value": 0.05, "permutations": 19}) | {
+        "splits": {"outer_folds": 5, "repeats": 1}
+    }
+    (told,) = flags_of(few)
+    assert told.startswith("Only 5 outer folds in all:")

@@ -8,8 +8,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from app.cohort.experiments.record_parts import confound_checks
+from app.cohort.experiments.record_facts import facts_of_record
+from app.cohort.experiments.record_robustness import confound_checks
 from app.cohort.learn.bundle_card import metrics
+from app.cohort.learn.change_groups import TOO_FEW, change_by_group
 from app.cohort.learn.contenders import Workshop
 from app.cohort.learn.evaluate import evaluate
 from app.cohort.learn.figures import draws_of, value_of
@@ -225,7 +227,46 @@ def test_that_a_learning_curve_tests_the_same_people(found):
     few = learning_curve(
         contenders[0], cohort, splits, np.zeros((5, len(cohort)), int), Progress(), (0.01,)
     )
-    assert few == []
+    assert few == ([], [])
+
+
+def test_that_the_change_has_a_learning_curve_and_figures_by_site_and_sex(found):
+    evaluation, _, folder = found
+    cohort, change = evaluation.cohort, evaluation.figures["continuous"]
+    curve, whole = change["learning_curve"], change["models"]["pearson-logistic"]
+    assert [row["share"] for row in curve] == [
+        row["share"] for row in evaluation.figures["learning_curve"]
+    ]
+    for name in ("r_squared", "r", "absolute_error"):
+        assert curve[-1][name] == pytest.approx(whole[name])  # all people, the same folds
+        low, high = curve[0][f"{name}_interval"]
+        assert low <= curve[0][name] <= high
+    assert curve[0]["r_squared"] < curve[-1]["r_squared"]
+    # by hand: one site's people, out of fold, mean over repeats
+    head = evaluation.headline
+    rows = [place for place, site in enumerate(cohort.sites) if site == "s1"]
+    off, left = head.predicted[:, rows] - head.target[:, rows], head.target[:, rows]
+    one = change["by_site"]["s1"]
+    assert one["known"] == one["people"] == len(rows) == 27
+    by_hand = np.mean([1 - (a @ a) / (b @ b) for a, b in zip(off, left, strict=True)])
+    assert one["r_squared"] == pytest.approx(by_hand)
+    assert one["absolute_error"] == pytest.approx(np.abs(off).mean())
+    assert set(change["by_sex"]) == {"F", "M"}
+    for name in ("sites", "sexes", "learning_curve", "confounds"):
+        text = (folder / f"continuous_{name}.tsv").read_text()
+        assert len(text.splitlines()) > 2
+    facts = facts_of_record(evaluation.figures, title="evaluation", command="x", finished_utc="")
+    assert [one.name for one in facts.change_groups] == ["s0", "s1", "F", "M"]
+    assert facts.change_table.rows[1][0] == "Site: s1"
+    assert facts.change_learning[0].values[-1] == pytest.approx(whole["r_squared"])
+
+
+def test_that_a_group_of_few_people_has_no_figure_of_the_change(found):
+    evaluation = found[0]
+    names = ["few"] * 4 + ["many"] * (len(evaluation.cohort) - 4)
+    groups = change_by_group(evaluation, names)
+    assert groups["few"] == {"people": 4, "known": 4, "note": TOO_FEW}
+    assert groups["many"]["known"] == len(evaluation.cohort) - 4
 
 
 def test_that_age_that_carries_the_label_is_flagged_and_earns_nothing(tmp_path):
@@ -320,7 +361,8 @@ def test_that_harmonised_cohorts_say_what_they_cannot_do(tmp_path):
     assert "cannot serve one participant from a new scanner" in reasons
     assert "not applied to covariates" in reasons
     planned = [one["planned"] for one in figures["deviations"]]
-    assert planned == ["true", "combat"]  # what the plan says, in its own words
+    assert planned == ["true", "true", "combat"]  # what the plan says, in its own words
+    assert [one["what"] for one in figures["deviations"]][1] == "protocol.learning_curve"
     assert figures["leave_one_site_out"] == {}
     assert figures["models"]["pearson-logistic"]["auroc"] > 0.6
 

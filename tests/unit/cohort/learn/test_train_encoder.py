@@ -74,7 +74,13 @@ def test_that_a_bundle_names_its_encoder_and_answers_as_before(trained, monkeypa
     assert found.interval[0] < found.probability < found.interval[1]
     if contender.id == "fmm-tc-gated":
         assert bundle.card.fields.uncertainty.log_odds_sd > 0
-        assert "the same for everybody" in bundle.card.fields.uncertainty.method
+        assert bundle.card.fields.uncertainty.method.startswith(
+            "approximate: 1.96 times the spread of "
+        )
+        assert any(
+            "interval is approximate: one width for everybody" in one
+            for one in bundle.card.fields.model.limitations
+        )
     else:
         assert bundle.card.fields.uncertainty.log_odds_sd is None
         assert bundle.card.fields.sizes["refits"] == 3
