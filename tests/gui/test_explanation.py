@@ -16,6 +16,7 @@ from PySide6.QtWidgets import QLabel, QWidget
 
 from app.core.errors import CancelledError
 from app.core.explanation_wording import frames_map, health_estimate
+from app.core.parcel_places import parcel_places_mm
 from app.core.progress import Progress, ProgressEvent
 from app.core.results import Outcome
 from app.gui.connections import shown_connections
@@ -34,6 +35,7 @@ from app.gui.widgets.explanation_caption import ExplanationCaption
 from app.gui.widgets.overlay import current_overlay
 from app.gui.widgets.score_axis import ScoreAxis
 from app.gui.widgets.variant_strip import VariantStrip
+from app.reporting.files import read_view
 from app.reporting.ranking import top_connections, top_regions
 from app.reporting.report import write_summary
 from app.study.case_store import nameless, read_case
@@ -180,6 +182,20 @@ def test_that_another_baseline_brings_its_own_figures_and_undo_brings_them_back(
     judged.session.history.stack.undo()
     assert view.figures.text() == before
     assert view.baseline_box.currentIndex() == 0
+
+
+def test_that_the_report_cuts_each_region_where_the_window_goes(
+    judged: MainWindow, judged_folder: Path
+) -> None:
+    opened, view = judged.session.case, read_view(judged_folder)
+    assert opened is not None
+    assert view.labels is not None
+    assert view.affine is not None
+    places = parcel_places_mm(view.labels, view.affine)
+    assert len(places) == 427
+    for parcel, place in enumerate(places[1:]):
+        there = opened.parcel_centre_mm(parcel)
+        assert there == (None if np.isnan(place[0]) else pytest.approx(tuple(place)))
 
 
 def test_that_unstable_parcels_are_hatched_and_leave_the_lists(judged: MainWindow) -> None:

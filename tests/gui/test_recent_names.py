@@ -6,7 +6,7 @@ import json
 import os
 from pathlib import Path
 
-from app.gui.recent_names import recent_names
+from app.gui.main_window.recent_names import recent_names
 
 
 def case(place: Path, name: str, when: str) -> Path:

@@ -14,7 +14,7 @@ from app.gui.bindings import Binding
 from app.gui.diagnostics import note_action
 from app.gui.main_window.command import Command
 from app.gui.main_window.commands import ACTIONS, MENUS
-from app.gui.recent_names import recent_names
+from app.gui.main_window.recent_names import recent_names
 from app.gui.widgets.view_menu import fill_menu
 
 if TYPE_CHECKING:

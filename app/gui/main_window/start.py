@@ -11,7 +11,7 @@ from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from app.core import wording
-from app.gui.recent_names import recent_names
+from app.gui.main_window.recent_names import recent_names
 from app.gui.widgets.icons import renderer
 from app.gui.widgets.theme import font, tokens
 
