@@ -40,6 +40,7 @@ class SurfaceView(CameraKeys, View):
     name = "surface"
     title = "Surface"
     takes_turns = True
+    draws = ("surface.npz",)
     commands = (
         *(
             ViewCommand(f"from_{name.lower()}", f"Look from the {name.lower()}", str(number),
