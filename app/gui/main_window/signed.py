@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from app.core.errors import AppError, StorageError
-from app.core.provenance import file_sha256
 from app.gui.widgets.file_dialogs import ask_save
-from app.study.case_store import MANIFEST_FILE
+from app.study.case_store import check_files
 from app.study.files import replace_file, storage_errors
 
 if TYPE_CHECKING:
@@ -71,10 +69,9 @@ def save_signed(folder: Path, pdf: Path, target: Path) -> None:
     """
     html = target.suffix.lower() in (".html", ".htm")
     source = pdf.with_suffix(".html") if html else pdf
+    name = source.relative_to(folder).as_posix()
     with storage_errors():
-        listed = json.loads((folder / MANIFEST_FILE).read_bytes())["files"]
-        expected = listed.get(source.relative_to(folder).as_posix())
-        if not source.is_file() or file_sha256(source) != expected:
+        if name not in check_files(folder, name.__eq__)[0]:
             raise StorageError(
                 "The signed version was changed after it was signed, or is missing.",
                 "Nothing was saved. Sign a new version; the changed one does not count.",
