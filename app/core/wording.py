@@ -42,8 +42,9 @@ ATTRIBUTION_SCAN_CAPTION = (
     "(b) What in the scan mattered: expected gradients, connectivity recomputed along the path."
 )
 ATTRIBUTION_WARNING = (
-    "Red moved the estimate up, blue moved it down. Whole parcels are painted; a magnitude is "
-    "not a p-value. Hatched: the two explanations disagree, or the value is unstable."
+    "Red moved the estimate up, blue moved it down (in slices with a light line inside). Whole "
+    "parcels are painted; a magnitude is not a p-value. Hatched: the two explanations disagree, "
+    "or the value is unstable."
 )
 NO_MODEL_REASON = "No model trained on people is installed."
 NO_MODEL_LIFT = "Install a model made from people and tested on others to get a number."

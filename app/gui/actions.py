@@ -26,6 +26,7 @@ from app.gui.preferences import Preferences
 from app.gui.scan_picture import scan_volumes
 from app.gui.session import OpenCase, ScanPreview, Session
 from app.scans.contents import Choice, Contents, SourceKind
+from app.study.case_store import check_files
 from app.study.session_file import SUFFIX
 from app.worker.demonstration import demonstrate_job
 from app.worker.protocol import Job
@@ -73,10 +74,12 @@ class Actions(Preferences):
         self.reader = CaseReader(self)
         self.reader.opened.connect(self._show_opened)
         self.reader.analysed.connect(self._show_analysed)
-        self.reader.failed.connect(lambda error: messages.tell(error))
+        for told in (self.reader.failed, self.reader.checked):
+            told.connect(lambda error: messages.tell(error))
         self.reader.slow.connect(self.said)
         self.censoring = Censoring(session, self)
         self.censoring.failed.connect(lambda error: messages.tell(error))
+        self._checked: Path | None = None  # a case whose files a report was compared with
         self._scratch: Path | None = None
         self._paths: dict[str, Path] = {}  # job id -> the scan, or the PDF to write
         self.requests: dict[str, AnalysisRequest] = {}  # hash of a scan -> last asked of it
@@ -132,8 +135,12 @@ class Actions(Preferences):
         self.cancel_all()
         self._start(look_job(path), path)
 
-    def open_case(self, folder: Path) -> None:
-        """Read a case folder in the background, then show it or say why not."""
+    def open_case(self, folder: Path, *, checked: bool = False) -> None:
+        """Read a case folder in the background, then show it or say why not.
+
+        Whether its files are what was written is told, unless it was `checked` and told before.
+        """
+        self._checked = folder if checked else None
         self.reader.open_case(folder)
 
     def _show_opened(self, opened: OpenCase, folder: Path) -> None:
@@ -142,6 +149,8 @@ class Actions(Preferences):
         self.session.show_case(opened)
         self.remember(folder)
         self.step_wanted.emit("predict")
+        if folder != self._checked:
+            self.reader.check_files(opened)
 
     def open_scan(
         self,
@@ -241,7 +250,8 @@ class Actions(Preferences):
             return
         word = self.session.display.convention_word
         source = opened.summary_pdf.with_suffix(f".{kind.lower()}")
-        if (note, word, paper) != (UNSIGNED, RADIOLOGICAL, "A4") or not source.is_file():
+        usual = (note, word, paper) == (UNSIGNED, RADIOLOGICAL, "A4")
+        if not (usual and check_files(opened.folder, source.name.__eq__)[0]):
             job = report_job(opened.folder, target, note=note, convention=word, paper=paper)
             self._start(job, target)
             return

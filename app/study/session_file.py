@@ -15,8 +15,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from app import __version__
 from app.core.errors import StorageError
 from app.core.provenance import record_sha256
@@ -80,7 +78,7 @@ def answer_sha256(case: Case) -> str:
         name: [
             array.dtype.str,
             array.shape,
-            hashlib.sha256(np.ascontiguousarray(array)).hexdigest(),
+            hashlib.sha256(array.tobytes()).hexdigest(),
         ]
         for name, array in arrays.items()
     }

@@ -67,11 +67,17 @@ def _escape(window: MainWindow) -> None:
 
 
 def _undo_words(window: MainWindow) -> str:
-    return f"&Undo {window.cohort.undo_stack().undoText().lower()}".strip()
+    return f"&Undo {_lowered(window.cohort.undo_stack().undoText())}".strip()
 
 
 def _redo_words(window: MainWindow) -> str:
-    return f"&Redo {window.cohort.undo_stack().redoText().lower()}".strip()
+    return f"&Redo {_lowered(window.cohort.undo_stack().redoText())}".strip()
+
+
+def _lowered(words: str) -> str:
+    """An entry of the history within a sentence; its values, after the colon, as they are."""
+    what, colon, values = words.partition(":")
+    return f"{what[:1].lower()}{what[1:]}{colon}{values}".replace("&", "&&")
 
 
 def _can_undo(window: MainWindow) -> str:

@@ -158,17 +158,22 @@ class Recovery(QObject):
             self.window.actions_.requests[saved.scan.sha256] = request
             self.window.resume.offer_interrupted(saved.scan.sha256)
         else:
-            self._say_when_shown(f"{title} was interrupted; start it again.")
+            self._say_when_shown(f"{title} was interrupted; start it again.", saved)
 
-    def _say_when_shown(self, words: str) -> None:
+    def _say_when_shown(self, words: str, saved: SavedSession) -> None:
         """Not before the case is there: while it is opened, other words stand in the banner."""
         session = self.window.session
         if session.case is not None:
             self.window.say(words)
             return
-        session.case_changed.connect(
-            lambda: self.window.say(words), Qt.ConnectionType.SingleShotConnection
-        )
+
+        def tell() -> None:
+            opened, case, scan = session.case, saved.case, saved.scan
+            same = opened is not None and case is not None and opened.folder == case.path
+            if same or (scan is not None and session.scan_sha256 == scan.sha256):
+                self.window.say(words)
+
+        session.case_changed.connect(tell, Qt.ConnectionType.SingleShotConnection)
 
     def _discard(self) -> None:
         """Delete what was offered; another that was left is offered then."""

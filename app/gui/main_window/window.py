@@ -152,6 +152,8 @@ class MainWindow(PagesWindow):
 
     def _connect(self) -> None:
         session, jobs, actions = self.session, self.jobs, self.actions_
+        self.errors.follow(lambda: session.scan_sha256)
+        session.case_changed.connect(self.errors.subject_changed)
         session.case_changed.connect(self._state_changed)
         session.display_changed.connect(self._display_changed)
         self.job_line = JobLine(jobs, self.progress, self)

@@ -221,7 +221,10 @@ class SlicesView(SliceView):
             return "layers hidden"
         if self.session.display.overlay == "seed" and self.session.parcel is None:
             return "no overlay: no parcel is selected"
-        withheld = self.session.case is not None and self.session.case.withheld
+        opened = self.session.case
+        if opened is not None and opened.lacks("labels.npy"):
+            return "no overlay: the file of the parcels was changed, or is missing"
+        withheld = opened is not None and opened.withheld
         return "no overlay: withheld" if withheld else "no overlay: not computed"
 
     def layer_texts(self, voxel: tuple[int, int, int]) -> list[str]:

@@ -40,6 +40,7 @@ class SurfaceView(CameraKeys, View):
     name = "surface"
     title = "Surface"
     takes_turns = True
+    draws = ("surface.npz",)
     commands = (
         *(
             ViewCommand(f"from_{name.lower()}", f"Look from the {name.lower()}", str(number),
@@ -222,9 +223,9 @@ class SurfaceView(CameraKeys, View):
             self.title_label.setToolTip("")
             note = baseline_words(self.baseline())
             self.title_label.setText(headed("Connections", self.baseline()))
-            scale = None if self.shown is None else self.shown.scale
-            clipped = self.shown is not None and self.shown.scale.clipped(self.shown.matrix)
-            self.bar.set_scale(scale, clipped=clipped, title="Connection", note=note)
+            of_shown = None if self.shown is None else self.shown.scale
+            beyond = self.shown is not None and self.shown.scale.clipped(self.shown.matrix)
+            self.bar.set_scale(of_shown, clipped=beyond, title="Connection", note=note)
             self.words.setText(self.shown.words if self.shown is not None else "")
             return
         self.canvas.legend = Legend()

@@ -37,6 +37,7 @@ class SliceView(View):
 
     title = "Slices"
     takes_turns = True
+    draws = ("view.json", "template.npy", "boldref.npy", "native.json", "native_boldref.npy")
     plane_commands: ClassVar[tuple[ViewCommand, ...]] = PLANE_COMMANDS
     commands = PLANE_COMMANDS
     gestures = GESTURES

@@ -15,7 +15,6 @@ from PySide6.QtCore import (
 )
 from PySide6.QtGui import QGuiApplication, QKeySequence, QShortcut
 from PySide6.QtWidgets import (
-    QFileDialog,
     QHBoxLayout,
     QLabel,
     QPushButton,
@@ -25,6 +24,7 @@ from PySide6.QtWidgets import (
 
 from app.core.errors import StorageError
 from app.core.wording import counted
+from app.gui.widgets.file_dialogs import ask_save
 from app.gui.widgets.framed_dialog import FramedDialog
 
 Cell = str | int | float | None
@@ -178,7 +178,7 @@ class TableDialog(FramedDialog):
             ) from fault
 
     def _ask_save(self) -> None:
-        name, _ = QFileDialog.getSaveFileName(self, "Save the table", "table.tsv", "TSV (*.tsv)")
+        name, _ = ask_save(self, "Save the table", "table.tsv", "TSV (*.tsv)")
         if not name:
             return
         try:
