@@ -1,4 +1,4 @@
-"""What holds for every test: no network, no modal boxes, own settings, nothing left over."""
+"""What holds for every test: no network, no modal boxes, own settings and look, nothing left."""
 
 from __future__ import annotations
 
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from app.simulation.participant import SimulatedParticipant
 
 LEFTOVER_GRACE_S = 3.0
-DEFAULT_SEED = 1  # of the participant that end-to-end and accuracy tests share
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -53,18 +52,25 @@ def isolated_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return home
 
 
-# ---------------------------------------------------------------------------- one participant
+# ---------------------------------------------------------------------------- participants
 
 
 @pytest.fixture(scope="session")
 def participant(tmp_path_factory: pytest.TempPathFactory) -> SimulatedParticipant:
-    """The default participant of the demonstration: full grid, default noise and motion."""
-    from app.simulation.cohort import CohortSettings
-    from app.simulation.participant import simulate_participant
-    from app.simulation.scanner import ParticipantSettings
+    """The default participant of the demonstration."""
+    from tests.made_once import made_once
+    from tests.participants import simulate_default
 
-    settings = ParticipantSettings(CohortSettings(count=1, seed=DEFAULT_SEED), 0)
-    return simulate_participant(settings, tmp_path_factory.mktemp("dataset"))
+    return made_once(tmp_path_factory, "dataset", simulate_default)[0]
+
+
+@pytest.fixture(scope="session")
+def small_participant(tmp_path_factory: pytest.TempPathFactory) -> SimulatedParticipant:
+    """A person who is quick to analyse."""
+    from tests.made_once import made_once
+    from tests.participants import simulate_small
+
+    return made_once(tmp_path_factory, "small-dataset", simulate_small)[0]
 
 
 @pytest.fixture(scope="session")
@@ -157,7 +163,42 @@ def no_modal_boxes(monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.setattr(box, function, refuse(f"{box.__name__}.{function}"))
 
 
+# ---------------------------------------------------------------------------- look
+
+
+@pytest.fixture(autouse=True)
+def usual_look() -> None:
+    """Theme, text size and language as at a start, whatever the test before has chosen.
+
+    Before a test, not after it: by now its windows are gone, and nothing is drawn anew.
+    """
+    from PySide6 import QtCore, QtGui, QtWidgets
+
+    application = QtWidgets.QApplication.instance()
+    if not isinstance(application, QtWidgets.QApplication):
+        return
+    from app.gui.widgets.theme import apply_text_size
+
+    if application.styleSheet():
+        application.setStyleSheet("")
+    if application.palette().resolveMask():
+        application.setPalette(QtGui.QPalette())
+    apply_text_size(application, 100)
+    application.setLayoutDirection(QtCore.Qt.LayoutDirection.LeftToRight)
+    QtCore.QLocale.setDefault(QtCore.QLocale.system())
+
+
 # ---------------------------------------------------------------------------- leftovers
+
+
+@pytest.fixture(scope="module", autouse=True)
+def settled_objects() -> None:
+    """What lives when a file begins, modules above all, is passed over by collections from then on.
+
+    With everything imported a collection takes a third of a second, and each window needs one.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import ast
+import functools
 import importlib
 import importlib.util
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -128,22 +128,28 @@ def test_that_pyqt_survives_two_thousand_emits() -> None:
 # ---------------------------------------------------------------------------- source
 
 
-def _nodes(kind: type[ast.AST]) -> Iterator[tuple[str, ast.AST]]:
+@functools.cache
+def _told() -> tuple[tuple[tuple[str, ast.Call], ...], tuple[tuple[str, str], ...]]:
+    """(place, call) and (place, imported name) of the whole source, which is read once."""
+    calls, imports = [], []
     for path in SOURCES:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, kind):
-                yield f"{path.relative_to(ROOT)}:{getattr(node, 'lineno', 0)}", node
+            where = f"{path.relative_to(ROOT)}:{getattr(node, 'lineno', 0)}"
+            if isinstance(node, ast.Call):
+                calls.append((where, node))
+            elif isinstance(node, ast.Import):
+                imports += [(where, name.name) for name in node.names]
+            elif isinstance(node, ast.ImportFrom):
+                imports += [(where, f"{node.module}.{name.name}") for name in node.names]
+    return tuple(calls), tuple(imports)
 
 
-def _imports() -> Iterator[tuple[str, str]]:
-    for where, node in _nodes(ast.Import):
-        assert isinstance(node, ast.Import)
-        for name in node.names:
-            yield where, name.name
-    for where, node in _nodes(ast.ImportFrom):
-        assert isinstance(node, ast.ImportFrom)
-        for name in node.names:
-            yield where, f"{node.module}.{name.name}"
+def _calls() -> tuple[tuple[str, ast.Call], ...]:
+    return _told()[0]
+
+
+def _imports() -> tuple[tuple[str, str], ...]:
+    return _told()[1]
 
 
 def _dotted(node: ast.expr) -> str:
@@ -173,8 +179,7 @@ def test_that_no_source_imports(package: str, why: str) -> None:
 
 def test_that_nothing_is_unpickled() -> None:
     found = []
-    for where, node in _nodes(ast.Call):
-        assert isinstance(node, ast.Call)
+    for where, node in _calls():
         name = _dotted(node.func)
         constants = {
             keyword.arg: keyword.value.value
@@ -195,9 +200,8 @@ def test_that_numpy_is_never_seeded_globally() -> None:
     legacy = {"seed", "rand", "randn", "randint", "random", "normal", "uniform", "permutation"}
     found = [
         f"{where} {_dotted(node.func)}"
-        for where, node in _nodes(ast.Call)
-        if isinstance(node, ast.Call)
-        and _dotted(node.func).startswith(("np.random.", "numpy.random."))
+        for where, node in _calls()
+        if _dotted(node.func).startswith(("np.random.", "numpy.random."))
         and _dotted(node.func).rsplit(".", 1)[-1] in legacy
     ]
     assert not found, "a hidden input: pass a numpy Generator"
@@ -206,9 +210,8 @@ def test_that_numpy_is_never_seeded_globally() -> None:
 def test_that_events_are_never_pumped_and_threads_never_terminated() -> None:
     found = [
         f"{where} {_dotted(node.func)}"
-        for where, node in _nodes(ast.Call)
-        if isinstance(node, ast.Call)
-        and where.startswith("app/gui/")
+        for where, node in _calls()
+        if where.startswith("app/gui/")
         and _dotted(node.func).rsplit(".", 1)[-1] in ("processEvents", "terminate")
     ]
     assert not found

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from app.analysis.making import with_seconds
 from app.core.errors import AppError, ModelError
 from app.core.explanation_health import keeps_baselines
 from app.core.folders import private_prefix
@@ -77,6 +78,7 @@ def explain_case(folder: Path, wanted: Wanted, progress: Progress | None = None)
     if "explain" in todo:
         with progress.stage("explain"):
             case = explained(case, bundle, wanted.device, progress)
+        case = with_seconds(case, progress, "explain")
         if case.attribution is None:
             raise ModelError(
                 NO_EXPLANATION, "Its number stands without one.", code="model.no_gradients"

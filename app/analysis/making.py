@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from app.analysis.stage_store import FolderStore
 from app.connectome.templates import Template
 from app.core.errors import ScanError
 from app.core.images import Image3D
+from app.core.progress import Progress
 from app.core.provenance import files_sha256, record_sha256, software_versions
 from app.core.request import AnalysisRequest
-from app.core.results import Scan
+from app.core.results import Case, Scan
 from app.preprocessing.chain import Beside, Preprocessed
 from app.preprocessing.presets import CleaningPreset
 from app.preprocessing.stages import Stages
@@ -44,6 +45,17 @@ def seconds_of_done(stage_seconds: Mapping[str, float], making: Making | None) -
     if making is not None and making.slice_time_s is None:
         not_done.add("slice_timing")
     return {name: round(s, 3) for name, s in stage_seconds.items() if name not in not_done}
+
+
+def with_seconds(case: Case, progress: Progress, *stages: str) -> Case:
+    """The case with the seconds of stages that this run has finished."""
+    now = {name: round(s, 3) for name, s in progress.stage_seconds.items() if name in stages}
+    provenance = case.provenance
+    if provenance is None:
+        return case
+    return replace(
+        case, provenance=replace(provenance, stage_seconds={**provenance.stage_seconds, **now})
+    )
 
 
 def beside_of(request: AnalysisRequest, scan: Scan) -> Beside:

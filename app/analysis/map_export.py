@@ -20,8 +20,8 @@ from app.core.images import Image3D
 from app.core.results import Case
 from app.core.sides import UNKNOWN_SENTENCE, without_unknown_sides
 from app.core.wording import NON_CAUSAL_CAPTION, RUO_LINE, case_stamps
-from app.study.case_store import read_case
-from app.study.case_view import CaseView, open_view
+from app.study.case_store import read_case, verify_case
+from app.study.case_view import CaseView, is_drawn, open_view
 from app.study.files import replace_file, storage_errors
 
 SURFACE_SPACE = "fsaverage5"
@@ -51,8 +51,10 @@ def export_parcel_map(
     Raises
     ------
     StorageError
-        The case has no atlas volume, or a file could not be written.
+        The case has no atlas volume, what it is drawn from was changed, or a file could not be
+        written.
     """
+    verify_case(case_folder, is_drawn)
     case, view = read_case(case_folder), open_view(case_folder)
     if case.signals is None or view.labels is None or view.affine is None:
         raise StorageError(

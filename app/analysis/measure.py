@@ -21,6 +21,7 @@ from app.connectome.connectivity import gram_connectivity, pearson_connectivity
 from app.connectome.templates import Template, load_template
 from app.core.arrays import frozen
 from app.core.folders import private_prefix
+from app.core.frames import not_cleaned_text
 from app.core.images import Image3D, SpatialMap
 from app.core.progress import Progress
 from app.core.provenance import step_seed
@@ -183,15 +184,14 @@ def _signals(atlas: Atlas, preset: str, done: Preprocessed, scan: Scan) -> Clean
 
 def motion_findings(signals: CleanSignals) -> tuple[Finding, ...]:
     """Says it where head motion left nothing that could be cleaned."""
-    if np.isfinite(signals.cleaned).all(axis=0).any():
+    few = not_cleaned_text(signals)
+    if not few:
         return ()
-    good, frames = int(signals.good_frames.sum()), len(signals.good_frames)
     return (
         Finding(
             "scan.too_few_good_frames",
             Severity.WARNING,
-            f"Only {good} of {frames} frames are free of head motion: too few to clean the "
-            "series, so there are no clean series and no connectivity.",
+            few,
             "Repeat the scan; what moved and when stands on the quality page.",
         ),
     )

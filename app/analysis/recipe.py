@@ -22,7 +22,7 @@ from app.analysis.explaining import (
     with_summary,
 )
 from app.analysis.identity import UNREADABLE, source_sha256
-from app.analysis.making import seconds_of_done, t1_sha256
+from app.analysis.making import seconds_of_done, t1_sha256, with_seconds
 from app.analysis.measure import (
     NOT_STATED,
     Measured,
@@ -93,6 +93,7 @@ def analyse(request: AnalysisRequest, progress: Progress | None = None) -> Case:
     measured = measure_source(request, measurement_of(bundle), progress)
     with progress.stage("predict"):
         case = _predicted(name, request, measured, bundle, progress)
+    case = with_seconds(case, progress, "predict")
     files = measured_files(case, measured)
     folder = write_case(case, request.out_dir, files=files, replace=True)
     progress.announce("case_updated", case_folder=str(folder))
@@ -102,6 +103,7 @@ def analyse(request: AnalysisRequest, progress: Progress | None = None) -> Case:
     if request.attribution and has_number(case):
         with progress.stage("explain"):
             case = explained(case, bundle, request.device, progress)
+        case = with_seconds(case, progress, "explain")
         maps = attribution_files(case, measured.atlas.labels_2mm) if case.attribution else {}
         folder = update_case(folder, case, maps)
     if request.write_pdf and not overrides_quality(case):

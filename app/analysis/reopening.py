@@ -15,11 +15,11 @@ from app.core.errors import AppError
 from app.core.folders import data_folder
 from app.core.progress import Progress
 from app.core.request import AnalysisRequest, Question
-from app.core.results import REQUEST, Case
+from app.core.results import PREPROCESSING, REQUEST, Case
 from app.core.signing import ReaderNote
 from app.reporting.reading import ReadReport, differing, read_report
 from app.scans.bids import UNNAMED
-from app.study.case_store import damaged_files, read_case
+from app.study.case_store import damaged_files, nameless, read_case
 
 TOLERANCE = 1e-6  # of a probability, computed again on a CPU
 # Parts of a record that differ between two runs of the same analysis and change no answer.
@@ -34,6 +34,7 @@ class Reopened:
     report: ReadReport
     folder: Path | None  # the case; None where its data have to be shown first
     altered: tuple[str, ...]  # sentences; empty = everything is as it was printed
+    needs_t1: bool = False  # its scan was analysed with a T1 image, wanted to compute it again
 
 
 def reopen(path: Path, places: Sequence[Path] = ()) -> Reopened:
@@ -55,15 +56,23 @@ def reopen(path: Path, places: Sequence[Path] = ()) -> Reopened:
     altered = () if report.intact else ("The record in the PDF was changed after it was written.",)
     folder = _find(report.case_id, path, places)
     if folder is None:
-        return Reopened(report, None, altered)
+        return Reopened(report, None, altered, bool(_t1_of(report)))
     wrong = damaged_files(folder)
     if wrong:
-        altered = (*altered, f"Changed or missing in the case folder: {', '.join(wrong)}.")
+        names = ", ".join(map(nameless, wrong))
+        altered = (*altered, f"Changed or missing in the case folder: {names}.")
         return Reopened(report, folder, altered)
     return Reopened(report, folder, (*altered, *_differences(report, read_case(folder))))
 
 
-def recompute(path: Path, scan: Path, out: Path, progress: Progress | None = None) -> Reopened:
+def recompute(
+    path: Path,
+    scan: Path,
+    out: Path,
+    progress: Progress | None = None,
+    *,
+    t1: Path | None = None,
+) -> Reopened:
     """Analyse a summary's scan again and compare.
 
     Parameters
@@ -74,18 +83,23 @@ def recompute(path: Path, scan: Path, out: Path, progress: Progress | None = Non
         The data that it was made from; other bytes are refused before anything is computed.
     out
         Receives the case folder.
+    t1
+        The T1 image that it was analysed with, where it was: a summary keeps no place of it, and
+        without it another registration, and so another result, would come out.
 
     Raises
     ------
     AppError
-        ``report.other_scan``; ``report.no_request`` for summaries of earlier versions; or
-        whatever the analysis ends with.
+        ``report.other_scan``, ``report.t1_needed``, ``report.other_t1``, ``report.no_t1``;
+        ``report.no_request`` for summaries of earlier versions; or whatever the analysis ends
+        with.
     """
     from app.analysis.opening import scan_sha256, with_series_of
     from app.analysis.recipe import analyse
 
     report = read_report(path)
-    request = with_series_of(_request_of(report, scan, out), report.scan_sha256)
+    request = replace(_request_of(report, scan, out), t1_path=_same_t1(report, t1))
+    request = with_series_of(request, report.scan_sha256)
     if scan_sha256(request) != report.scan_sha256:
         raise AppError(
             "This scan is not the one of the report: its bytes differ.",
@@ -121,6 +135,41 @@ def _request_of(report: ReadReport, scan: Path, out: Path) -> AnalysisRequest:
         stage_cache=True,
         **values,
     )
+
+
+def _t1_of(report: ReadReport) -> str:
+    """Hash of the T1 image that the scan was analysed with; "" for none."""
+    parameters = (report.record.get("provenance") or {}).get("parameters") or {}
+    return str((parameters.get(PREPROCESSING) or {}).get("t1_sha256") or "")
+
+
+def _same_t1(report: ReadReport, t1: Path | None) -> Path | None:
+    """The T1 image, if it is the one of the report; refused before anything is computed."""
+    from app.core.provenance import files_sha256
+    from app.scans.nifti import stored_files
+
+    wanted = _t1_of(report)
+    if not wanted and t1 is not None:
+        raise AppError(
+            "The scan of this report was analysed without a T1 image.",
+            "Leave the T1 image out: with it another result would come out.",
+            code="report.no_t1",
+        )
+    if wanted and t1 is None:
+        raise AppError(
+            "The scan of this report was analysed with a T1 image, which the report does not hold.",
+            "Name that image too (--t1 FILE): without it another result would come out.",
+            code="report.t1_needed",
+        )
+    if t1 is None:
+        return None
+    if not t1.is_file() or files_sha256(*stored_files(t1)) != wanted:
+        raise AppError(
+            "This is not the T1 image of the report: its bytes differ.",
+            "Choose the image that the scan was analysed with; it may have been altered since.",
+            code="report.other_t1",
+        )
+    return t1.absolute()
 
 
 def _with_person(request: AnalysisRequest, report: ReadReport) -> AnalysisRequest:

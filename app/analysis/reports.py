@@ -23,6 +23,7 @@ from app.core.progress import Progress
 from app.core.results import Case
 from app.core.signing import LONGEST_COMMENT, LONGEST_NAME, ReaderNote
 from app.study.case_store import read_case, update_case, verify_case
+from app.study.case_view import is_drawn
 from app.study.database import open_index
 
 REPORTS = "reports"
@@ -162,11 +163,18 @@ def preview_pages(
     dots_per_inch: float,
     progress: Progress | None = None,
 ) -> tuple[Path, tuple[Path, ...]]:
-    """The summary as it would be exported now, and a picture of each of its pages, in `out`."""
+    """The summary as it would be exported now, and a picture of each of its pages, in `out`.
+
+    Raises
+    ------
+    AppError
+        Files that the summary is drawn from were changed; or as `write_summary`.
+    """
     from app.reporting.pages import page_pictures
     from app.reporting.report import write_summary
 
     progress = progress or Progress()
+    verify_case(folder, is_drawn)
     pdf = write_summary(
         read_case(folder), folder, out / "preview.pdf", convention=layout.convention,
         paper=layout.paper, note=note, told=lambda done: progress.step(0.8 * done),

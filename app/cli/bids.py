@@ -18,12 +18,14 @@ from app.cli.command import (
     natural_number,
 )
 from app.cli.console import StageLines
+from app.core.errors import AppError
 from app.core.progress import Progress
 from app.core.wording import RUO_LINE, SEVERITY_WORDS
 
 if TYPE_CHECKING:
     from app.cohort.batch import BatchRequest
     from app.cohort.engine_settings import EngineSettings
+    from app.cohort.rows import CohortRow
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -92,7 +94,7 @@ def run(arguments: Namespace, window: Window | None) -> int:
     if arguments.level == "group":
         from app.cli.bids_group import run_group
 
-        return run_group(arguments)
+        return run_group(arguments, _visits(arguments))
     from app.cohort.batch import default_engine, plan_batch, run_batch
 
     plan = plan_batch(_request(arguments))
@@ -119,6 +121,19 @@ def run(arguments: Namespace, window: Window | None) -> int:
         print(f"{row.key}: {row.reason}")
     print(f"Results: {arguments.out_dir / 'results.tsv'}")
     return FAILED if failed else DONE
+
+
+def _visits(arguments: Namespace) -> tuple[CohortRow, ...]:
+    """Every visit of the data set; none where the folder is elsewhere by now."""
+    from app.cohort.batch import plan_batch
+
+    try:
+        plan = plan_batch(_request(arguments))
+    except AppError as error:
+        if error.code not in ("cohort.no_folder", "cohort.nobody"):
+            raise
+        return ()
+    return tuple(row for row in plan.rows if row.key not in plan.unlisted)
 
 
 def _request(arguments: Namespace) -> BatchRequest:

@@ -5,13 +5,21 @@ from __future__ import annotations
 import sys
 from argparse import Namespace
 from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from app.cli.command import DONE, FAILED, UsageError
 from app.core.wording import RUO_LINE, counted
 
+if TYPE_CHECKING:
+    from app.cohort.rows import CohortRow
 
-def run_group(arguments: Namespace) -> int:
-    """Write table, quality and matrices; 1 where rows may not be pooled."""
+
+def run_group(arguments: Namespace, planned: Sequence[CohortRow] = ()) -> int:
+    """Write table, quality and matrices; 1 where rows may not be pooled.
+
+    `planned` are the visits of the data set, done or not.
+    """
     from app.cohort.group_files import assemble
 
     rows, found, told = assemble(
@@ -19,6 +27,7 @@ def run_group(arguments: Namespace) -> int:
         arguments.bids_dir.absolute(),
         group_by=arguments.group_by,
         where=_where(arguments.where),
+        planned=planned,
     )
     print(RUO_LINE)
     counts = Counter(row.outcome for row in rows)

@@ -32,6 +32,8 @@ def add_arguments(parser: ArgumentParser) -> None:
                         "installation)")  # fmt: skip
     parser.add_argument("--scan", type=Path, metavar="FILE",
                         help="with a report: analyse its scan again; needs --out")  # fmt: skip
+    parser.add_argument("--t1", type=Path, metavar="FILE",
+                        help="with --scan: the T1 image that the report was made with")  # fmt: skip
     parser.add_argument("--seed", type=natural_number, default=DEMONSTRATION_SEED, metavar="N")
     parser.add_argument("--out", type=Path, metavar="DIR",
                         help="keep the files here (default: a temporary folder)")  # fmt: skip
@@ -60,12 +62,20 @@ def check_report(arguments: Namespace) -> int:
     if scan is not None and arguments.out is None:
         raise UsageError("No folder for the results is named.", "Add --out DIR.",
                          code="cli.no_out")  # fmt: skip
-    found = in_worker(reopen_job(pdf, scan=scan, out=arguments.out))["reopened"]
+    t1 = None if arguments.t1 is None else existing_file(arguments.t1)
+    if t1 is not None and scan is None:
+        raise UsageError("A T1 image alone is nothing to compare with.", "Add --scan FILE.",
+                         code="cli.t1_alone")  # fmt: skip
+    found = in_worker(reopen_job(pdf, scan=scan, out=arguments.out, t1=t1))["reopened"]
     print(f"Case {found['case_id']}: {found['folder'] or 'its folder is not here'}")
     for sentence in found["altered"]:
         print(f"ALTERED: {sentence}")
     if not found["folder"]:
-        print("Nothing to compare with: add --scan FILE --out DIR to analyse its scan again.")
+        with_t1 = " --t1 FILE" if found["needs_t1"] else ""
+        print(
+            f"Nothing to compare with: add --scan FILE{with_t1} --out DIR to analyse its scan "
+            "again."
+        )
         return FAILED
     if not found["altered"]:
         print("The case is what the report says, file by file.")

@@ -20,6 +20,7 @@ from app.cohort.rows import (
     CohortRow,
     failed_row,
     read_row,
+    read_rows,
     row_file,
     write_row,
 )
@@ -62,6 +63,7 @@ class BatchPlan:
     findings: tuple[Finding, ...] = ()
     units: dict[str, str] = field(default_factory=dict)
     largest_file_bytes: int = 0
+    unlisted: frozenset[str] = frozenset()  # keys of labels that neither folder nor table knows
 
 
 def plan_batch(request: BatchRequest) -> BatchPlan:
@@ -102,7 +104,14 @@ def plan_batch(request: BatchRequest) -> BatchPlan:
         visit.key: _analysis(visit, request, out) for visit in visits if visit.scan_path is not None
     }
     sizes = [_size(visit.scan_path) for visit in visits if visit.scan_path is not None]
-    return BatchPlan(request, rows, tasks, _findings(found), found.units, max(sizes, default=0))
+    unlisted = frozenset(
+        visit.key
+        for visit in visits
+        if visit.code == "cohort.no_images" and not (found.columns and visit.in_table)
+    )
+    return BatchPlan(
+        request, rows, tasks, _findings(found), found.units, max(sizes, default=0), unlisted
+    )
 
 
 def run_batch(
@@ -114,6 +123,8 @@ def run_batch(
     say: Callable[[str], None] = lambda _words: None,
 ) -> tuple[CohortRow, ...]:
     """Do the plan and return all its rows, in order; the results table is written at the end.
+
+    The table holds the rows of earlier runs too, so that one label a job makes one table.
 
     Parameters
     ----------
@@ -144,7 +155,8 @@ def run_batch(
     rows = {row.key: row for row in plan.rows}
     for row in plan.rows:
         if row.outcome == FAILED:
-            write_row(out, row)
+            if row.key not in plan.unlisted:  # a slip of the command is told, and not kept
+                write_row(out, row)
             on_row(row)
     tasks = {
         key: VisitTask(rows[key], request, out, stop_file) for key, request in plan.tasks.items()
@@ -171,8 +183,8 @@ def run_batch(
     finally:
         stop_file.unlink(missing_ok=True)
         _clean_up(out)
-        write_results(out, tuple(_latest(out, row) for row in rows.values()), plan.units,
-                      source=plan.request.bids_dir)  # fmt: skip
+        listed = [row for row in plan.rows if row.key not in plan.unlisted]
+        write_results(out, every_row(out, listed), plan.units, source=plan.request.bids_dir)
     return tuple(rows[row.key] for row in plan.rows)
 
 
@@ -180,6 +192,12 @@ def known_rows(plan: BatchPlan) -> tuple[CohortRow, ...]:
     """The plan's rows with what earlier runs have left in the results folder."""
     out = plan.request.out_dir.absolute()
     return tuple(_latest(out, row) for row in plan.rows)
+
+
+def every_row(out: Path, planned: Sequence[CohortRow]) -> tuple[CohortRow, ...]:
+    """All rows that a results folder holds and those of `planned` that are not there, by key."""
+    rows = {row.key: row for row in planned} | {row.key: row for row in read_rows(out)[0]}
+    return tuple(rows[key] for key in sorted(rows))
 
 
 def _latest(out: Path, row: CohortRow) -> CohortRow:

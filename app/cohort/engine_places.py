@@ -16,6 +16,7 @@ from app.cohort.engine_settings import (
     ALLOWED_DEATHS,
     CANCEL_WAIT_S,
     GIB,
+    SCHEDULER_WAIT_S,
     EngineSettings,
     SlurmSettings,
     memory_limit,
@@ -185,7 +186,7 @@ def joined(settings: EngineSettings) -> Iterator[Client]:
     from distributed import Client
 
     try:
-        client = Client(**named, set_as_default=False, timeout=30)
+        client = Client(**named, set_as_default=False, timeout=SCHEDULER_WAIT_S)
     except (OSError, TimeoutError, ValueError) as fault:
         raise WorkerError(
             f"No Dask scheduler answers at {place}.",

@@ -12,6 +12,7 @@ TASK_MEMORY_BYTES = 5 * GIB // 4  # peak of one analysis of a usual scan, see do
 KEPT_FREE_BYTES = 2 * GIB  # for the system, the scheduler and the file cache
 ALLOWED_DEATHS = 2  # of a worker, before a task is set aside and tried alone
 CANCEL_WAIT_S = 20.0  # for running tasks to end by themselves
+SCHEDULER_WAIT_S = 30.0  # for a scheduler that somebody else runs to answer
 LOCAL = "127.0.0.1"
 
 

@@ -21,7 +21,7 @@ from app.cohort.group import (
 from app.cohort.results_table import write_results, written_units
 from app.cohort.rows import CohortRow, read_rows
 from app.core.errors import StorageError
-from app.core.wording import RUO_LINE
+from app.core.wording import RUO_LINE, counted
 from app.study.files import replace_file, storage_errors
 from app.study.tables import table
 
@@ -29,9 +29,16 @@ GROUP = "group"
 
 
 def assemble(
-    out_dir: Path, bids_dir: Path, *, group_by: str = "", where: Mapping[str, str] | None = None
+    out_dir: Path,
+    bids_dir: Path,
+    *,
+    group_by: str = "",
+    where: Mapping[str, str] | None = None,
+    planned: Sequence[CohortRow] = (),
 ) -> tuple[tuple[CohortRow, ...], GroupResult | None, tuple[str, ...]]:
     """Write table, quality and matrices of what lies in the results folder.
+
+    `planned` are all visits of the data set: those without a row are in the table as waiting.
 
     Returns
     -------
@@ -51,20 +58,28 @@ def assemble(
             "Run the participant level first.",
             code="cohort.empty",
         )
-    write_results(out_dir, rows, written_units(out_dir), source=bids_dir)
+    there = {row.key for row in rows}
+    absent = [row for row in planned if row.key not in there]
+    rows_of_all = tuple(sorted((*rows, *absent), key=lambda row: row.key))
+    write_results(out_dir, rows_of_all, written_units(out_dir), source=bids_dir)
     folder = out_dir / GROUP
     with storage_errors():
         folder.mkdir(parents=True, exist_ok=True)
     replace_file(folder / "quality.tsv", _lines(quality_overview(rows)))
     told = list(faults)
+    if absent:
+        told.append(
+            f"{counted(len(absent), 'visit')} of the data set without a result yet: run the "
+            "participant level on them."
+        )
     try:
         found = group_result(out_dir, chosen_rows(rows, where or {}), group_by=group_by)
     except StorageError as error:
         if error.code not in ("cohort.mixed", "cohort.empty", "cohort.not_two_groups"):
             raise
-        return rows, None, (*told, str(error))
+        return rows_of_all, None, (*told, str(error))
     write_matrices(folder, found, parcel_names(out_dir, rows), group_by)
-    return rows, found, (*told, *found.left_out)
+    return rows_of_all, found, (*told, *found.left_out)
 
 
 def write_matrices(

@@ -120,6 +120,20 @@ def stored_voxel(voxel: Voxel, shape: Sequence[int], codes: str) -> Voxel:
     return (i, j, k)
 
 
+def stored_index(index: int, axis: int, count: int, codes: str) -> int:
+    """The number that the file itself gives a slice across an axis of the RAS+ grid, first = 0.
+
+    Parameters
+    ----------
+    count
+        Slices across that axis.
+    codes
+        As of `as_stored`.
+    """
+    (sign,) = (sign for at, sign in (_LETTERS[code] for code in codes or "RAS") if at == axis)
+    return index if sign > 0 else count - 1 - index
+
+
 def stored_grid(
     affine: Floats, shape: Sequence[int], codes: str
 ) -> tuple[Floats, tuple[int, int, int]]:

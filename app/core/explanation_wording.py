@@ -17,7 +17,7 @@ from app.core.explanation_health import (
     ExplanationHealth,
     Sensitivity,
 )
-from app.core.reference_wording import references_text
+from app.core.reference_wording import reference_of, references_text
 from app.core.results import Attribution, BranchAttribution, CleanSignals, ModelSummary
 
 # Below 0.5 the two rank orders share less than a quarter of their variance (0.5 squared), and
@@ -25,6 +25,10 @@ from app.core.results import Attribution, BranchAttribution, CleanSignals, Model
 # by one method is not supported by the other.
 AGREEMENT_LIMIT = 0.5  # Spearman correlation over parcels
 DISAGREEING_LIMIT = 0.5  # share of parcels
+# "Agree" is said only where the rank orders share half of their variance (0.71 squared) and no
+# more parcels disagree than a map shows unless asked (a tenth); between is "in part".
+AGREEING_CORRELATION = 0.71
+AGREEING_SHARE = 0.1
 
 # Names of the methods, short enough for titles; (b) is the one that is shown unless asked.
 METHOD_NAMES = {"scan": "(b) what in the scan mattered", "branches": "(a) what each branch used"}
@@ -64,8 +68,10 @@ def baseline_words(name: str) -> str:
 
 def reference_words(attribution: Attribution, baseline: str, *, scan: bool) -> str:
     """What the values of a map are relative to; `scan` for a map (b), `baseline` its own if any."""
-    words = attribution.reference.rstrip(".")
-    return f"{words}; {baseline or ANSWER_BASELINE}" if scan else words
+    if not scan:
+        return reference_of(attribution, "(a)").rstrip(".")
+    drawn = reference_of(attribution, "(b)").rstrip(".")
+    return f"{drawn}; {baseline or ANSWER_BASELINE}"
 
 
 def titled(title: str, baseline: str) -> str:
@@ -105,8 +111,9 @@ def agrees_poorly(attribution: Attribution) -> bool:
 
 
 def agreement_text(attribution: Attribution) -> str:
-    """Such as "(a) and (b) agree: Spearman +0.83; 3 of 426 parcels disagree."."""
+    """Such as "(a) and (b) agree: Spearman +0.83; 3 of 426 parcels disagree (1 %)."."""
     apart = attribution.disagreeing
+    share = float(apart.mean()) if apart.size else 0.0
     found = f"Spearman {wording.signed(attribution.agreement)}"
     parcels = f"{int(apart.sum())} of {apart.size} parcels disagree"
     if agrees_poorly(attribution):
@@ -114,7 +121,9 @@ def agreement_text(attribution: Attribution) -> str:
             f"(a) and (b) do not support each other: {found} (limit {AGREEMENT_LIMIT:g}); "
             f"{parcels} (limit {wording.percent(DISAGREEING_LIMIT)})."
         )
-    return f"(a) and (b) agree: {found}; {parcels}."
+    fully = attribution.agreement >= AGREEING_CORRELATION and share <= AGREEING_SHARE
+    word = "agree" if fully else "agree only in part"
+    return f"(a) and (b) {word}: {found}; {parcels} ({wording.percent(share)})."
 
 
 def caption(attribution: Attribution) -> str:
@@ -296,7 +305,19 @@ def card_health_lines(
         lines.append(f"Repeats, Spearman: {', '.join(each)}")
         lines.append(f"{int(health.unstable.sum())} of {health.unstable.size} parcels unstable")
     lines += _spread_lines(sensitivity, windows)
+    if sensitivity is not None and sensitivity.computed:
+        lines.append(_crossing_line(sensitivity))
     return tuple(lines)
+
+
+def _crossing_line(found: Sensitivity) -> str:
+    """How many variants name the other class, and which; such as "1 of 17 variants crosses …"."""
+    count, total = len(found.crossing), len(found.computed)
+    if not count:
+        return f"None of {total} variants crosses the cut-off"
+    named = "; ".join(f"{one.group.lower()} {one.name}" for one in found.crossing)
+    verb = "crosses" if count == 1 else "cross"
+    return f"{count} of {total} variants {verb} the cut-off: {named}"
 
 
 def _spread_lines(sensitivity: Sensitivity | None, windows: Floats | None) -> list[str]:

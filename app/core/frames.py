@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+import numpy as np
+
 from app.core.errors import AppError
+from app.core.results import CleanSignals
 
 _PART = re.compile(r"\s*(\d{1,6})\s*(?:[-\N{EN DASH}]\s*(\d{1,6})\s*)?")
 
@@ -20,6 +23,20 @@ def frames_text(frames: Iterable[int]) -> str:
             runs.append([frame, frame])
     return ", ".join(
         str(first) if first == last else f"{first}\N{EN DASH}{last}" for first, last in runs
+    )
+
+
+def not_cleaned_text(signals: CleanSignals) -> str:
+    """Why there are no clean series although frames were read; "" where there are some.
+
+    Head motion, or what was left out by hand, can leave too few frames.
+    """
+    if np.isfinite(signals.cleaned).all(axis=0).any():
+        return ""
+    usable, frames = int(np.sum(signals.good_frames)), len(signals.good_frames)
+    return (
+        f"Only {usable} of {frames} frames are free of head motion: too few to clean the series, "
+        "so there are no clean series and no connectivity."
     )
 
 

@@ -36,10 +36,16 @@ def reference_of(attribution: Attribution, letter: str, baseline: str = "") -> s
     return drawn or own if letter == "(b)" else own
 
 
-def map_reference_text(attribution: Attribution, overlay: str, baseline: str = "") -> str:
+def map_reference_text(
+    attribution: Attribution,
+    overlay: str,
+    baseline: str = "",
+    frames: tuple[int, int] | None = None,
+) -> str:
     """Sum and reference of the map that an overlay shows; "" for an overlay that is none.
 
-    Such as "(a) time series part: sum −6.63 log-odds relative to zero series. …".
+    Such as "(a) time series part: sum −6.63 log-odds relative to zero series. …"; with `frames`,
+    first and last of those that a map of the time series is of, the sum is theirs.
     """
     if overlay not in _PARTS:
         return ""
@@ -48,8 +54,13 @@ def map_reference_text(attribution: Attribution, overlay: str, baseline: str = "
     series = float(np.nansum(branch.per_parcel_series))
     pairs = 0.5 * float(np.nansum(branch.per_connection))
     total = {"time series part": series, "connectivity part": pairs}.get(name, series + pairs)
+    told = f"sum {wording.signed(total)} log-odds"
+    if frames is not None and name == "time series part":
+        first, last = frames
+        part = float(np.nansum(branch.per_parcel_frame[:, first : last + 1]))
+        told = f"sum {wording.signed(part)} log-odds of these frames ({told} of all)"
     return (
-        f"{letter} {name}: sum {wording.signed(total)} log-odds relative to "
+        f"{letter} {name}: {told} relative to "
         f"{reference_of(attribution, letter, baseline)}. {_SHARES_DIFFER}"
     )
 

@@ -9,7 +9,7 @@ and return plain text; numbers use a dot and a true minus sign (U+2212).
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from app.core.model_wording import NO_CONTROL_SENTENCE as NO_CONTROL_SENTENCE
 from app.core.model_wording import SHARES_SHAPLEY as SHARES_SHAPLEY
@@ -17,6 +17,7 @@ from app.core.model_wording import control_arm_sentence as control_arm_sentence
 from app.core.model_wording import gain_text as gain_text
 from app.core.model_wording import limits_sentences as limits_sentences
 from app.core.model_wording import treatment_text as treatment_text
+from app.core.reason_wording import bare_reason as bare_reason
 from app.core.results import (
     Case,
     ModelSummary,
@@ -41,8 +42,9 @@ ATTRIBUTION_SCAN_CAPTION = (
     "(b) What in the scan mattered: expected gradients, connectivity recomputed along the path."
 )
 ATTRIBUTION_WARNING = (
-    "Red moved the estimate up, blue moved it down. Whole parcels are painted; a magnitude is "
-    "not a p-value. Hatched: the two explanations disagree, or the value is unstable."
+    "Red moved the estimate up, blue moved it down (in slices with a light line inside). Whole "
+    "parcels are painted; a magnitude is not a p-value. Hatched: the two explanations disagree, "
+    "or the value is unstable."
 )
 NO_MODEL_REASON = "No model trained on people is installed."
 NO_MODEL_LIFT = "Install a model made from people and tested on others to get a number."
@@ -142,7 +144,7 @@ def probability_text(probability: float, interval: tuple[float, float]) -> str:
     return f"{percent(probability)} ({interval_text(interval)})"
 
 
-def sentences(parts: Sequence[str]) -> str:
+def sentences(parts: Iterable[str]) -> str:
     """Several reasons one after the other, each with its full stop."""
     return " ".join(f"{part.strip().rstrip('.')}." for part in parts if part.strip())
 
@@ -267,14 +269,9 @@ def plain_paragraph(prediction: Prediction, *, with_reasons: bool = True) -> str
         or prediction.probability is None
         or prediction.interval is None
     ):
-        told = prediction.reasons if with_reasons else ()
-        return " ".join(
-            (
-                "The program gives no number for this scan.",
-                *told,
-                NO_NUMBER_MEANING,
-            )
-        )
+        told = sentences(map(bare_reason, prediction.reasons)) if with_reasons else ""
+        parts = ("The program gives no number for this scan.", told, NO_NUMBER_MEANING)
+        return " ".join(part for part in parts if part)
     first = (
         f"The program looked at this scan and compared it with {model.training_count} "
         f"{people(model)}. {natural_frequency_text(prediction.probability, model)}"
@@ -315,12 +312,6 @@ def with_signs(text: str) -> str:
     return text
 
 
-def bare_reason(reason: str) -> str:
-    """A reason below the word "Withheld", which need not begin with it again."""
-    told = reason.removeprefix("Withheld: ")
-    return told[:1].upper() + told[1:]
-
-
 def gate_reason(metric: QualityMetric) -> str:
     """Which gate, its value and its limit: what a withheld case says."""
     return f"{metric.label}: {metric_value(metric)} (limit: {limit_text(metric)})."
@@ -342,11 +333,14 @@ def likeness_text(novelty: Novelty | None) -> str:
     """How near the participant lies to the training participants."""
     if novelty is None:
         return "Likeness to the training participants was not measured."
-    return (
-        f"Novelty: percentile {number(novelty.percentile)} among the training participants' own "
-        f"distances (limit {number(novelty.limit)}; 0 = most like them). "
-        f"Nearest: {novelty.nearest}."
-    )
+    if novelty.verdict is Verdict.WITHHELD and novelty.percentile <= novelty.limit:
+        place = "farther out than every training participant: beyond any limit"
+    else:
+        place = (
+            f"percentile {number(novelty.percentile)} among the training participants' own "
+            f"distances (limit {number(novelty.limit)}; 0 = most like them)"
+        )
+    return f"Novelty: {place}. Nearest: {novelty.nearest}."
 
 
 def modality_word(key: str) -> str:

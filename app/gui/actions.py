@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,22 +14,19 @@ from PySide6.QtGui import QDesktopServices
 from app.core.errors import AppError, ScanError, StorageError
 from app.core.folders import data_folder
 from app.core.request import AnalysisRequest
-from app.core.settings import (
-    Settings,
-    forget_files,
-    recent_files,
-    remember_file,
-)
+from app.core.settings import Settings, forget_files, recent_files, remember_file
 from app.core.signing import UNSIGNED, ReaderNote
 from app.core.wording import RADIOLOGICAL
 from app.gui.case_reader import CaseReader
 from app.gui.censoring import Censoring
 from app.gui.jobs import Jobs
+from app.gui.leaving import Leaving
 from app.gui.messages import Messages
 from app.gui.preferences import Preferences
 from app.gui.scan_picture import scan_volumes
 from app.gui.session import OpenCase, ScanPreview, Session
 from app.scans.contents import Choice, Contents, SourceKind
+from app.study.case_store import check_files
 from app.study.session_file import SUFFIX
 from app.worker.demonstration import demonstrate_job
 from app.worker.protocol import Job
@@ -72,13 +70,16 @@ class Actions(Preferences):
         super().__init__(session, messages, settings, parent)
         self.jobs = jobs
         self.downloads = jobs.sibling()
+        self.leaving = Leaving(jobs, session, self)
         self.reader = CaseReader(self)
         self.reader.opened.connect(self._show_opened)
         self.reader.analysed.connect(self._show_analysed)
-        self.reader.failed.connect(lambda error: messages.tell(error))
+        for told in (self.reader.failed, self.reader.checked):
+            told.connect(lambda error: messages.tell(error))
         self.reader.slow.connect(self.said)
         self.censoring = Censoring(session, self)
         self.censoring.failed.connect(lambda error: messages.tell(error))
+        self._checked: Path | None = None  # a case whose files a report was compared with
         self._scratch: Path | None = None
         self._paths: dict[str, Path] = {}  # job id -> the scan, or the PDF to write
         self.requests: dict[str, AnalysisRequest] = {}  # hash of a scan -> last asked of it
@@ -94,6 +95,9 @@ class Actions(Preferences):
 
     def open_path(self, path: Path) -> None:
         """Open a scan, a folder of scans or a case folder, or say in one sentence why not."""
+        self.leaving(partial(self._open_path, path))
+
+    def _open_path(self, path: Path) -> None:
         if path.suffix.lower() == SUFFIX and path.is_file():
             self.session_wanted.emit(path)
         elif (path / "case.json").is_file():
@@ -131,8 +135,12 @@ class Actions(Preferences):
         self.cancel_all()
         self._start(look_job(path), path)
 
-    def open_case(self, folder: Path) -> None:
-        """Read a case folder in the background, then show it or say why not."""
+    def open_case(self, folder: Path, *, checked: bool = False) -> None:
+        """Read a case folder in the background, then show it or say why not.
+
+        Whether its files are what was written is told, unless it was `checked` and told before.
+        """
+        self._checked = folder if checked else None
         self.reader.open_case(folder)
 
     def _show_opened(self, opened: OpenCase, folder: Path) -> None:
@@ -141,6 +149,8 @@ class Actions(Preferences):
         self.session.show_case(opened)
         self.remember(folder)
         self.step_wanted.emit("predict")
+        if folder != self._checked:
+            self.reader.check_files(opened)
 
     def open_scan(
         self,
@@ -163,6 +173,9 @@ class Actions(Preferences):
 
     def open_demonstration(self) -> None:
         """Simulate the demonstration participant, then open its scan."""
+        self.leaving(self._demonstrate)
+
+    def _demonstrate(self) -> None:
         self.cancel_all()
         self._start(demonstrate_job(), Path())
 
@@ -237,7 +250,8 @@ class Actions(Preferences):
             return
         word = self.session.display.convention_word
         source = opened.summary_pdf.with_suffix(f".{kind.lower()}")
-        if (note, word, paper) != (UNSIGNED, RADIOLOGICAL, "A4") or not source.is_file():
+        usual = (note, word, paper) == (UNSIGNED, RADIOLOGICAL, "A4")
+        if not (usual and check_files(opened.folder, source.name.__eq__)[0]):
             job = report_job(opened.folder, target, note=note, convention=word, paper=paper)
             self._start(job, target)
             return

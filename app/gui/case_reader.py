@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
-from app.core.errors import AppError
+from app.core.errors import AppError, StorageError
 from app.core.results import overrides_quality
 from app.gui.jobs import Reader
 from app.gui.session import OpenCase
+from app.study.case_store import damaged_files, nameless
+from app.study.case_view import is_drawn
 from app.study.overrides import known_participant, log_override
-from app.study.session_file import SavedFile, SavedSession, case_sha256
+from app.study.session_file import SavedFile, SavedSession
 
 _OPENED, _ANALYSED, _KNOWN, _SAVED = "opened case", "analysed case", "participant", "session"
+_CHECKED = "checked case"
+_TOLD = 4  # names of each kind
 _SLOW_MS = 500  # after this a reading is told of
 
 
@@ -33,6 +37,7 @@ class CaseReader(Reader):
 
     opened = Signal(object, object)  # OpenCase, its folder: the user asked for it
     analysed = Signal(object, object, bool)  # OpenCase, its folder, whether it is whole
+    checked = Signal(object)  # AppError: files of the open case that are not what was written
     failed = Signal(object)  # AppError
     slow = Signal(str)  # one sentence: what takes long
 
@@ -56,7 +61,7 @@ class CaseReader(Reader):
 
         def read() -> OpenCase | None:
             found = OpenCase.read(folder)
-            if not last and overrides_quality(found.case):
+            if not last and (found.altered or overrides_quality(found.case)):
                 return None  # shown when it is whole and in the audit log
             if last:
                 log_override(found.case, folder)
@@ -69,6 +74,23 @@ class CaseReader(Reader):
                 self.failed.emit(found)
 
         self.read(_ANALYSED, read, tell)
+
+    def check_files(self, opened: OpenCase) -> None:
+        """Look, while the case is already shown, whether each of its files is what was written.
+
+        What is drawn was looked at when the case was read and is told at once; files that only
+        lie there for other programs may be large.
+        """
+        if opened.altered:
+            self.checked.emit(altered_error(opened, opened.altered))
+
+        def tell(found: tuple[str, ...] | AppError) -> None:
+            if isinstance(found, AppError):
+                self.failed.emit(found)
+            elif set(found) - set(opened.altered):
+                self.checked.emit(altered_error(opened, found))
+
+        self.read(_CHECKED, lambda: _altered(opened), tell)
 
     def read_session(self, session: SavedSession, go_on: Callable[[FoundSession], None]) -> None:
         """Look for what a session names, compare the hashes, read its case."""
@@ -94,8 +116,34 @@ class CaseReader(Reader):
         self.read(_KNOWN, lambda: known_participant(scan_sha256), tell)
 
     def _tell_if_slow(self) -> None:
-        if self.busy():
+        if self.busy(_OPENED, _SAVED):
             self.slow.emit("Opening the case\N{HORIZONTAL ELLIPSIS}")
+
+
+def _altered(opened: OpenCase) -> tuple[str, ...]:
+    """In the reader's thread."""
+    rest = damaged_files(opened.folder, lambda name: not is_drawn(name))
+    return (*opened.altered, *rest)
+
+
+def altered_error(opened: OpenCase, names: Sequence[str]) -> AppError:
+    """What is told of files of a case that are not what was written; it names no participant."""
+    there = [(opened.folder / name).is_file() for name in names]
+    kinds = (("changed", True), ("missing", False))
+    told = []
+    for word, is_there in kinds:
+        some = [nameless(name) for name, t in zip(names, there, strict=True) if t is is_there]
+        if some:
+            more = f" and {len(some) - _TOLD} more" if len(some) > _TOLD else ""
+            told.append(f"{word}: {', '.join(some[:_TOLD])}{more}")
+    listed = "; ".join(told)
+    count = "1 file is" if len(names) == 1 else f"{len(names)} files are"
+    return StorageError(
+        f"Altered data: {count} not what this program wrote into the case folder.",
+        f"{listed[0].upper()}{listed[1:]}. Nothing is drawn from a file that was changed; the rest "
+        "is as it was written. Do not use the changed files; analyse the scan again.",
+        code="study.altered",
+    )
 
 
 def _find(session: SavedSession) -> FoundSession:
@@ -107,9 +155,10 @@ def _find(session: SavedSession) -> FoundSession:
         return FoundSession(session, None, "case")
     opened = OpenCase.read(session.case.path)
     known = session.case.sha256
-    if known and case_sha256(session.case.path) != known:
+    if known and opened.answer_sha256 != known:
         opened = opened.as_stale(
-            "The case folder was changed after this session was saved. Analyse the scan again"
+            "The result in the case folder is another one than this session was saved with. "
+            "Analyse the scan again"
         )
     if session.scan is None:
         return FoundSession(session, opened)

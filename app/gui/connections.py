@@ -21,6 +21,7 @@ from app.core.colours import (
     SignedScale,
     signed_scale,
 )
+from app.core.explanation_lists import opposite_connections, unlisted_connections
 from app.core.explanation_wording import titled
 from app.gui.session import OpenCase, Session
 
@@ -46,7 +47,15 @@ class Shown:
     thresholded: bool  # by the user; otherwise the matrix shows all of them
     over: int  # connections over the threshold, of which at most MOST are in `edges`
     unstable: Bools | None = None  # (edge,) below the stability limit; None: not computed
+    opposite: Bools | None = None  # (edge,) of other sign in the other method; None: measured
     baseline: str = ""  # of attribution (b), where it is not the answer's own
+
+    @property
+    def doubtful(self) -> Bools | None:
+        """(edge,) what the lists name only at the user's wish: unstable, or of opposite sign."""
+        if self.unstable is None or self.opposite is None:
+            return self.opposite if self.unstable is None else self.unstable
+        return np.asarray(self.unstable | self.opposite)
 
     @property
     def words(self) -> str:
@@ -87,11 +96,20 @@ def matrix_of(opened: OpenCase | None, kind: str) -> Floats | None:
         return None
     if kind == "correlation":
         connectome = opened.case.connectome
-        return None if connectome is None else np.asarray(connectome.matrix)
+        none = connectome is None or not np.isfinite(connectome.matrix).any()
+        return None if none or connectome is None else np.asarray(connectome.matrix)
     found = opened.attribution
     if found is None:
         return None
     return np.asarray((found.scan if kind == "scan" else found.branches).per_connection)
+
+
+def no_connectivity(session: Session) -> str:
+    """Why the case that is open has no connectivity although it was measured; "" if it has."""
+    opened = session.case
+    if opened is None or session.display.matrix != "correlation":
+        return ""
+    return opened.not_cleaned
 
 
 def unit_of(kind: str, *, gram: bool) -> str:
@@ -147,10 +165,11 @@ def _shown(
         return None
     gram = kind == "correlation" and is_gram(opened)
     unit = unit_of(kind, gram=gram)
-    health = None if kind == "correlation" else opened.health
+    found = None if kind == "correlation" else opened.attribution
+    health = None if found is None else opened.health
     listed = matrix
-    if health is not None and not unstable_too:
-        listed = np.where(health.unstable_connections, 0.0, matrix)
+    if found is not None and not unstable_too:
+        listed = np.where(unlisted_connections(found, health), 0.0, matrix)
     if count:
         edges = strongest_edges(listed, count=min(count, MOST))
     elif threshold > 0.0:
@@ -162,8 +181,12 @@ def _shown(
         upper = np.abs(np.nan_to_num(listed[np.triu_indices(len(listed), 1)]))
         over = int((upper >= threshold).sum())
     scale = scale_of(matrix, kind, gram=gram)
-    unstable = None
+    unstable = opposite = None
     if health is not None:
         unstable = health.unstable_connections[edges.first, edges.second]
+    if found is not None:
+        opposite = opposite_connections(found)[edges.first, edges.second]
     by_user = bool(count or threshold > 0.0)
-    return Shown(kind, matrix, edges, scale, unit, by_user, over, unstable, opened.baseline)
+    return Shown(
+        kind, matrix, edges, scale, unit, by_user, over, unstable, opposite, opened.baseline
+    )

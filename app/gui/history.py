@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from PySide6.QtCore import QObject, QTimer, Signal
 from PySide6.QtGui import QUndoCommand, QUndoStack
 
+from app.gui.history_words import entry_words
 from app.gui.view_state import ViewState
 
 KEPT_ENTRIES = 200
@@ -27,9 +28,9 @@ class _Change(QUndoCommand):
     def __init__(
         self, history: History, words: str, before: _Seen, after: _Seen, merge_id: int
     ) -> None:
-        super().__init__(words)
+        super().__init__(entry_words(words, before.state, after.state))
         self._history, self._merge_id = history, merge_id
-        self.before, self.after = before, after
+        self.words, self.before, self.after = words, before, after
 
     def id(self) -> int:
         """Entries with the same number merge; -1 never."""
@@ -40,7 +41,7 @@ class _Change(QUndoCommand):
         if not isinstance(other, _Change):
             return False
         self.after = other.after
-        self.setText(other.text())
+        self.setText(entry_words(other.words, self.before.state, self.after.state))
         return True
 
     def undo(self) -> None:

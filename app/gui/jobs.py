@@ -224,9 +224,9 @@ class Reader(QObject):
         self._threads[number] = thread
         thread.start()
 
-    def busy(self) -> bool:
-        """Whether an answer is still wanted."""
-        return bool(self._waiting)
+    def busy(self, *kinds: str) -> bool:
+        """Whether an answer is still wanted, of one of some kinds or of any."""
+        return any(kind in self._waiting for kind in kinds) if kinds else bool(self._waiting)
 
     def forget(self, kind: str = "") -> None:
         """Drop the answers that are still to come, of one kind or of all."""

@@ -97,7 +97,7 @@ class MapActions(QObject):
             used = [int(f) + signals.first_frame for f in np.flatnonzero(signals.good_frames)]
             used = [f for f in used if f < volumes.count]
             found = opened.folder / VIEW_FOLDER / "native_mask.npy"
-            mask = found if found.is_file() else None
+            mask = found if found.is_file() and not opened.lacks(found.name) else None
         self._start(seed_map_job(path, volumes.affine, mm, used, mask, self._scratch()))
 
     def _seek(self) -> None:
@@ -167,7 +167,7 @@ class MapActions(QObject):
             self.said.emit(f"{len(result['written'])} files were written.")
 
     def _failed(self, job_id: str, error: AppError) -> None:
-        if job_id in self._waiting:
+        if self._waiting.get(job_id) == self.session.scan_sha256:  # the same scan is still open
             self.messages.tell(error)
 
     def _add(self, found: list[dict[str, Any]]) -> None:
@@ -212,7 +212,8 @@ def new_layer(key: str, name: str, kind: str, values: Any) -> Layer:
     """How a map from a file begins: signed maps red and blue, others from 0."""
     if kind == "seed":
         return Layer(key, key, name, high=1.0)
-    shown = name if len(name) <= _NAME_LENGTH else name[: _NAME_LENGTH - 1] + "…"
+    half = _NAME_LENGTH // 2  # maps of one participant differ at the end of their names
+    shown = name if len(name) <= _NAME_LENGTH else f"{name[: half - 1]}…{name[-half:]}"
     signed = bool((values < 0).any())
     dense = np.count_nonzero(np.nan_to_num(values)) > _DENSE * values.size
     mask = kind in ("mask", "labels")

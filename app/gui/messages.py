@@ -49,6 +49,8 @@ class ErrorPanel(QWidget):
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground, True)
         self.setAccessibleName("Error")
         self._details = ""
+        self._subject: Callable[[], str] = str
+        self._about = ""  # what was open when the error was told
         self.error: AppError | None = None
         self.message = QLabel()
         self.message.setObjectName("title")
@@ -84,6 +86,7 @@ class ErrorPanel(QWidget):
         """Show an error in place of the last one."""
         self.error = error
         self._details = details
+        self._about = self._subject()
         note_action(f"error {error.code}")
         self.copy.setText(COPY)
         self.message.setText(error.message)
@@ -91,6 +94,15 @@ class ErrorPanel(QWidget):
         self.hint.setVisible(bool(error.hint))
         self.setAccessibleDescription(str(error))
         self.show()
+
+    def follow(self, subject: Callable[[], str]) -> None:
+        """Know what is open, by a key: an error belongs to what was open when it was told."""
+        self._subject = subject
+
+    def subject_changed(self) -> None:
+        """Something else may be open now: what was told of the thing before is past."""
+        if self._about != self._subject():
+            self.hide()
 
     def report(self) -> str:
         """Versions, graphics, last actions and the fault, without paths of data or names."""

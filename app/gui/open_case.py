@@ -13,6 +13,9 @@ from app.attribution.baselines import seen_from
 from app.core.arrays import Bools, Floats, Ints
 from app.core.colours import display_order
 from app.core.explanation_health import BASELINES, ExplanationHealth, Sensitivity
+from app.core.explanation_lists import hatched
+from app.core.frames import not_cleaned_text
+from app.core.parcel_places import parcel_places_mm
 from app.core.results import (
     CENSORED,
     Attribution,
@@ -24,10 +27,12 @@ from app.core.results import (
     overrides_quality,
 )
 from app.core.sides import without_unknown_sides
-from app.study.case_store import read_case
-from app.study.case_view import CaseView, open_view
+from app.study.case_store import check_files, read_case
+from app.study.case_view import TRANSFORM_ENDING, VIEW_FOLDER, CaseView, is_drawn, open_view
+from app.study.session_file import answer_sha256
 
 Point = tuple[float, float, float]
+_INVERSE_MM, _INVERSE_STEPS = 0.01, 60  # fixed point of a displacement that folds nowhere
 BRAIN_GREY = 20  # of 255 in the template's picture; darker is background
 
 
@@ -44,7 +49,7 @@ def grid_centre_mm(shape: tuple[int, ...], affine: Floats) -> Point:
     return (x, y, z)
 
 
-def _linear(field: Floats, affine: Floats, mm: Point) -> Floats:
+def _linear(field: Floats, affine: Floats, mm: Point | Floats) -> Floats:
     """(3,) a vector field (x, y, z, 3) at a world point, linear between voxels; 0 outside."""
     at = np.linalg.solve(affine, np.append(mm, 1.0))[:3]
     low = np.floor(at).astype(int)
@@ -66,17 +71,20 @@ class OpenCase:
     stale: str = ""  # why its results may not be shown until the scan is analysed again
     original: OpenCase | None = None  # as it lies in the folder, where this one was edited since
     baseline: str = ""  # which one its map (b) was drawn from; "" = the answer's own map
+    altered: tuple[str, ...] = ()  # drawn files that were changed or are missing: not drawn
 
     @classmethod
     def read(cls, folder: Path) -> OpenCase:
-        """Open a case folder.
+        """Open a case folder; a picture whose file was changed or is missing is left out.
 
         Raises
         ------
         StorageError
-            When the folder is not a case or a file in it was changed.
+            When the folder is not a case or its numbers were changed.
         """
-        opened = cls(without_unknown_sides(read_case(folder)), folder, open_view(folder))
+        case = without_unknown_sides(read_case(folder))
+        whole, wrong = check_files(folder, is_drawn)
+        opened = cls(case, folder, open_view(folder, whole), altered=wrong)
         # Derived here too, so that a thread that reads does it and not the first paint.
         _ = opened.order, opened.brain_box, opened._centres_mm
         return opened
@@ -154,6 +162,20 @@ class OpenCase:
                 made.__dict__[name] = self.__dict__[name]
         return made
 
+    @cached_property
+    def answer_sha256(self) -> str:
+        """Of the case as it lies in its folder; what a saved session knows it again by."""
+        return answer_sha256((self.original or self).case)
+
+    def lacks(self, *names: str) -> bool:
+        """Whether one of these files of ``view/`` is not what was written: it is left out."""
+        return any(f"{VIEW_FOLDER}/{name}" in self.altered for name in names)
+
+    @cached_property
+    def not_cleaned(self) -> str:
+        """Why there are no clean series although frames were read; "" where there are some."""
+        return "" if self.case.signals is None else not_cleaned_text(self.case.signals)
+
     @property
     def left_out(self) -> tuple[int, ...]:
         """Volumes of the file that were left out by hand when the case was made."""
@@ -213,11 +235,8 @@ class OpenCase:
     @cached_property
     def hatched(self) -> Bools | None:
         """(parcel,) where both methods disagree or the value is unstable; None unexplained."""
-        found, health = self.attribution, self.health
-        if found is None:
-            return None
-        apart = np.asarray(found.disagreeing, np.bool_)
-        return apart if health is None else np.asarray(apart | health.unstable)
+        found = self.attribution
+        return None if found is None else hatched(found, self.health)
 
     @cached_property
     def order(self) -> Ints:
@@ -243,22 +262,10 @@ class OpenCase:
 
     @cached_property
     def _centres_mm(self) -> Floats:
-        """(label + 1, 3) template mm of each parcel's own voxel nearest to its mean."""
+        """(label + 1, 3) template mm of the voxel that stands for each parcel."""
         if self.view.labels is None or self.view.affine is None:
             return np.zeros((0, 3))
-        labels = np.asarray(self.view.labels)
-        inside = np.argwhere(labels > 0)
-        of_voxel = labels[labels > 0].astype(int)
-        size = np.maximum(np.bincount(of_voxel), 1)
-        mean = np.stack([np.bincount(of_voxel, inside[:, axis]) / size for axis in range(3)], 1)
-        # A curved parcel's mean may lie outside it, so one of its own voxels stands for it.
-        distance = np.square(inside - mean[of_voxel]).sum(axis=1)
-        order = np.lexsort((distance, of_voxel))
-        found, first = np.unique(of_voxel[order], return_index=True)
-        centres = np.full((len(size), 3), np.nan)
-        affine = self.view.affine
-        centres[found] = inside[order][first] @ affine[:3, :3].T + affine[:3, 3]
-        return centres
+        return parcel_places_mm(self.view.labels, self.view.affine)
 
     def parcel_centre_mm(self, parcel: int) -> Point | None:
         """Template mm inside the 0-based parcel; None if the atlas grid does not hold it."""
@@ -279,11 +286,27 @@ class OpenCase:
         x, y, z = (float(value) for value in (affine @ np.append(moved, 1.0))[:3])
         return (x, y, z)
 
+    def template_point(self, mm: Point) -> Point | None:
+        """Template mm of a scanner point; None without a transform, or where none leads there."""
+        found = self._to_scanner
+        if found is None:
+            return None
+        affine, field, grid = found
+        before = np.linalg.solve(affine, np.append(mm, 1.0))[:3]  # p + displacement(p)
+        at = before
+        for _ in range(_INVERSE_STEPS):
+            moved = 0.0 if field is None or grid is None else _linear(field, grid, at)
+            step = before - moved - at
+            at = at + step
+            if float(np.linalg.norm(step)) < _INVERSE_MM:
+                return (float(at[0]), float(at[1]), float(at[2]))
+        return None
+
     @cached_property
     def _to_scanner(self) -> tuple[Floats, Floats | None, Floats | None] | None:
         """Affine, displacement in mm and its grid, as `core.images.SpatialMap` explains them."""
-        paths = sorted(self.folder.glob("*_to-boldref_mode-image_xfm.npz"))
-        if not paths:
+        paths = sorted(self.folder.glob(f"*_to-boldref{TRANSFORM_ENDING}"))
+        if not paths or paths[0].name in self.altered:
             return None
         with np.load(paths[0], allow_pickle=False) as stored:
             field, grid = stored.get("displacement_mm"), stored.get("displacement_affine")

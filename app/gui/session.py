@@ -15,6 +15,7 @@ from PySide6.QtCore import QObject, Signal
 
 from app.core import wording
 from app.core.sides import ORIENTATION_UNKNOWN
+from app.gui import selecting
 from app.gui.bindings import KeyMap
 from app.gui.diagnostics import note_action
 from app.gui.history import History
@@ -237,30 +238,19 @@ class Session(QObject):
     # the selection ----------------------------------------------------------
 
     def select(self, **changes: Any) -> None:
-        """Change fields of `Selection` together and tell each once; no entry of the history.
-
-        A parcel or a connection takes the place of a network.
-        """
-        if changes.get("parcel") is not None or changes.get("edge") is not None:
-            changes.setdefault("network", None)
-        selection = replace(self.state.selection, **changes)
+        """Change fields of `Selection` together and tell each once; no entry of the history."""
+        selection = selecting.changed(self.state.selection, changes)
         state = replace(self.state, selection=selection)
         self.history.note(state)
         self._show(state)
 
-    def select_parcel(self, parcel: int | None, *, move_crosshair: bool = True) -> None:
+    def select_parcel(self, parcel: int | None) -> None:
         """Select one parcel everywhere; the crosshair goes to its centre."""
-        if parcel == self.parcel:
-            return
-        mm = self.crosshair_mm
-        if parcel is not None and move_crosshair and self.case is not None:
-            mm = self.case.parcel_centre_mm(parcel) or mm
-        self.select(parcel=parcel, crosshair_mm=mm)
+        self.select(**selecting.at_parcel(self.case, parcel))
 
     def select_edge(self, first: int, second: int) -> None:
         """Select one connection; its first end becomes the selected parcel."""
-        self.select(edge=(first, second))
-        self.select_parcel(first)
+        self.select(edge=(first, second), **selecting.at_parcel(self.case, first))
 
     def select_frame(self, frame: int) -> None:
         """Move the frame cursor; frames count from 0."""
@@ -303,12 +293,11 @@ class Session(QObject):
 
     def select_point(self, mm: Point) -> None:
         """Move the crosshair in template space; the parcel under it becomes selected."""
-        found = self.case.parcel_at(mm) if self.case is not None else None
-        self.select(crosshair_mm=mm, parcel=self.parcel if found is None else found)
+        self.select(**selecting.at_point(self.case, mm))
 
     def select_native_point(self, mm: Point) -> None:
-        """Move the crosshair of the scan in scanner space."""
-        self.select(native_mm=mm)
+        """Move the crosshair of the scan in scanner space; that of the template goes with it."""
+        self.select(**selecting.at_native_point(self.case, mm))
 
     # what is undone and redone ------------------------------------------------
 

@@ -121,7 +121,7 @@ def _figures(card: Card) -> tuple[Line, ...]:
     first = [
         (
             "Gain over covariates",
-            figure_text("auroc", gain) if gain else "not measured: the model shows no number",
+            _gain_text(gain) if gain else "not measured: the model shows no number",
         )
     ]
     tables = [fields.protocol.headline, fields.protocol.rival]
@@ -268,6 +268,16 @@ def figure_text(key: str, table: Mapping[str, Any]) -> str:
     if interval is not None:
         text += f" (95 % interval {_number(interval[0])} to {_number(interval[1])})"
     return text
+
+
+def _gain_text(table: Mapping[str, Any]) -> str:
+    """ "+0.32 in AUROC (95 % interval +0.05 to +0.56)": a difference, with its signs."""
+    text = f"{wording.signed(float(table['auroc']))} in AUROC"
+    interval: Sequence[float] | None = table.get("auroc" + INTERVAL)
+    if interval is None:
+        return text
+    low, high = (wording.signed(float(end)) for end in interval)
+    return f"{text} (95 % interval {low} to {high})"
 
 
 def _number(value: float) -> str:

@@ -80,10 +80,10 @@ def novelty_gate(novelty: Novelty) -> tuple[str, ...]:
     """The reason when a participant is unlike those the model was made from, or nothing."""
     if novelty.verdict is not Verdict.WITHHELD:
         return ()
-    return (
-        f"Withheld: this scan is unlike those the model was made from (beyond the "
-        f"{novelty.limit:g}th percentile of the training participants)",
-    )
+    where = f"beyond the {novelty.limit:g}th percentile of the training participants"
+    if novelty.percentile <= novelty.limit:  # too few people for a rank beyond the limit
+        where = "farther out than every training participant"
+    return (f"Withheld: this scan is unlike those the model was made from ({where})",)
 
 
 # --- what the model is for ---------------------------------------------------------------------

@@ -51,7 +51,7 @@ LIMITS = (
     ),
     QualityLimit(
         "flagged_percent",
-        "Frames flagged (FD > 0.5 mm or std. DVARS > 1.5)",
+        "Frames not used (FD > 0.5 mm, std. DVARS > 1.5, by hand)",
         "%",
         20.0,
         50.0,
@@ -141,7 +141,7 @@ LIMITS = (
     ),
     QualityLimit(
         "left_right_margin",
-        "Left-right test (antisymmetric part, as is minus mirrored)",
+        "Left-right test (match as scanned minus match mirrored)",
         "",
         0.3,
         0.1,

@@ -11,13 +11,13 @@ import numpy as np
 from app.core import wording
 from app.core.arrays import Bools
 from app.core.colours import SignedScale, signed_scale
+from app.core.explanation_lists import hatched
 from app.core.provenance import record_sha256
 from app.core.results import Case
 from app.core.sides import ORIENTATION_UNKNOWN, UNKNOWN_MEANING, without_unknown_sides
 from app.core.signing import UNSIGNED, ReaderNote
 from app.reporting.files import ViewFiles, read_view
 from app.reporting.privacy import reportable
-from app.reporting.ranking import hatched
 from app.reporting.record import record_bytes, report_record
 
 TIME_KEYS = ("finished_utc", "created_utc", "time_utc", "utc")

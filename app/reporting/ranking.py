@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from app.core.arrays import Bools, Floats
+from app.core.arrays import Floats
 from app.core.colours import network_names
 from app.core.explanation_health import ExplanationHealth
+from app.core.explanation_lists import hatched, unlisted_connections
 from app.core.results import Attribution, CleanSignals
 from app.core.sides import side_word
 
@@ -69,29 +70,17 @@ def hemisphere_sums(
     return tuple((name, *found[name]) for name in sorted(found))
 
 
-def hatched(attribution: Attribution, health: ExplanationHealth | None) -> Bools:
-    """(parcel,) what is hatched in every picture: the methods disagree, or it is unstable."""
-    apart = np.asarray(attribution.disagreeing, np.bool_)
-    return apart if health is None else np.asarray(apart | health.unstable)
-
-
 def top_regions(
     attribution: Attribution,
     signals: CleanSignals,
     count: int = TOP_COUNT,
     health: ExplanationHealth | None = None,
 ) -> tuple[RegionRow, ...]:
-    """Regions by magnitude of (b), without those where (a) and (b) disagree or differ in sign.
-
-    With `health`, unstable regions are left out too.
-    """
+    """Regions by magnitude of (b), without those that are hatched."""
     scan = np.nan_to_num(np.asarray(attribution.scan.per_parcel, dtype=np.float64))
     branches = np.nan_to_num(np.asarray(attribution.branches.per_parcel, dtype=np.float64))
-    agreeing = ~np.asarray(attribution.disagreeing) & (np.sign(scan) == np.sign(branches))
-    stable = agreeing & (scan != 0.0)
-    if health is not None:
-        stable = stable & ~health.unstable
-    order = [int(p) for p in np.argsort(-np.abs(scan), kind="stable") if stable[p]]
+    listed = (scan != 0.0) & ~hatched(attribution, health)
+    order = [int(p) for p in np.argsort(-np.abs(scan), kind="stable") if listed[p]]
     return tuple(
         RegionRow(
             p,
@@ -112,15 +101,13 @@ def top_connections(
     count: int = TOP_COUNT,
     health: ExplanationHealth | None = None,
 ) -> tuple[ConnectionRow, ...]:
-    """Connections by magnitude of (b) that have the same sign in (a); with `health`, stable."""
+    """Connections by magnitude of (b), without those that no list names."""
     scan = np.nan_to_num(np.asarray(attribution.scan.per_connection, dtype=np.float64))
     branches = np.nan_to_num(np.asarray(attribution.branches.per_connection, dtype=np.float64))
     first, second = np.triu_indices(scan.shape[0], 1)
     values, others = scan[first, second], branches[first, second]
-    alike = (values != 0.0) & (np.sign(values) == np.sign(others))
-    if health is not None:
-        alike &= ~health.unstable_connections[first, second]
-    usable = np.flatnonzero(alike)
+    left_out = unlisted_connections(attribution, health)[first, second]
+    usable = np.flatnonzero((values != 0.0) & ~left_out)
     order = usable[np.argsort(-np.abs(values[usable]), kind="stable")][:count]
     rows = []
     for pair in order:

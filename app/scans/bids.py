@@ -195,7 +195,7 @@ def participant_of(path: Path) -> ParticipantFacts:
     row, findings = _participant_row(table, entities)
     age, age_findings = participants.age_of(table, row)
     pain, pain_findings = participants.pain_of(table, row)
-    sex, sex_findings = participants.sex_of(row)
+    sex, sex_findings = participants.sex_of(table, row)
     site = re.sub(r"[^\w .-]", "", row.get("site", "")).strip()[:64]
     return ParticipantFacts(
         label=label,

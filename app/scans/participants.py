@@ -3,7 +3,8 @@
 Read once for one scan or for a whole cohort, so that both know the same of a person. A value is
 taken only where its unit is certain: years for age, 0 to 10 for pain. Stated months, weeks,
 days and scales of 100 are converted, and that stands among the findings; a column whose unit is
-not understood, or whose values contradict it, is not used at all.
+not understood, or whose values contradict it, is not used at all. Codes of sex mean what ``Levels``
+says of them. Who learns from a table under other names of columns asks the same functions.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,8 @@ MISSING = frozenset({"", "n/a", "na", "nan", "none", "null", "-"})
 HIGHEST_AGE_YEARS, HIGHEST_PAIN = 120.0, 10.0
 _TABLE_LIMIT_BYTES = 16 << 20
 _SEXES = {"f": "F", "female": "F", "m": "M", "male": "M", "o": "O", "other": "O"}
+_SEX_WORDS = (("F", r"female|woman|women|girl|f"), ("M", r"male|man|men|boy|m"),
+              ("O", r"other|diverse|intersex|non-?binary|o"))  # fmt: skip
 _YEARS = {"year": 1.0, "yr": 1.0, "y": 1.0, "a": 1.0, "month": 1 / 12, "mo": 1 / 12,
           "week": 1 / 52.1775, "wk": 1 / 52.1775, "day": 1 / 365.25, "d": 1 / 365.25}  # fmt: skip
 _OF_HUNDRED = re.compile(r"0\s*(-|–|to|\.\.+)\s*100\b|\bmm\b|percent|%", re.IGNORECASE)
@@ -41,6 +44,7 @@ class ParticipantsTable:
     rows: tuple[Row, ...] = ()
     age_factor: float | None = 1.0  # to years; None = the unit is not understood
     pain_factor: float | None = 1.0  # to 0..10; None = the scale is not certain
+    sex_codes: Mapping[str, str | None] = field(default_factory=lambda: dict(_SEXES))
     units: Mapping[str, str] = field(default_factory=dict)  # column -> unit as stated or assumed
     findings: tuple[Finding, ...] = ()  # of the whole table
 
@@ -85,22 +89,24 @@ def read_participants(table: Path) -> ParticipantsTable:
                 ),
             )
         )
-    described = _description(table.with_suffix(".json"))
-    age, age_unit, age_findings = _age_unit(described)
-    pain, pain_unit, pain_findings = _pain_unit(described, rows)
+    described = description_of(table)
+    age, age_words, age_findings = age_unit(described)
+    pains = [row.get("baseline_pain", "") for row in rows]
+    pain, pain_words, pain_findings = pain_unit(described, pains)
     return ParticipantsTable(
         rows,
         age,
         pain,
-        {"age": age_unit, "baseline_pain": pain_unit},
+        sex_codes(described),
+        {"age": age_words, "baseline_pain": pain_words},
         (*_id_findings(rows), *age_findings, *pain_findings),
     )
 
 
-def sex_of(row: Row) -> tuple[str | None, list[Finding]]:
+def sex_of(table: ParticipantsTable, row: Row) -> tuple[str | None, list[Finding]]:
     """ "F", "M", "O" or None."""
     text = row.get("sex", "").strip().lower()
-    sex = _SEXES.get(text)
+    sex = table.sex_codes.get(text)
     return sex, [_odd("sex")] if sex is None and text not in MISSING else []
 
 
@@ -133,7 +139,9 @@ def _number(
     return (value, []) if 0.0 <= value <= highest else (None, [_odd(column)])
 
 
-def _description(path: Path) -> Mapping[str, Any]:
+def description_of(table: Path) -> Mapping[str, Any]:
+    """What ``participants.json`` beside a table says, by lower-case column; {} without one."""
+    path = table.with_suffix(".json")
     try:
         if path.stat().st_size > _TABLE_LIMIT_BYTES:
             return {}
@@ -145,39 +153,76 @@ def _description(path: Path) -> Mapping[str, Any]:
     return {str(key).lower(): value for key, value in content.items() if isinstance(value, dict)}
 
 
-def _age_unit(described: Mapping[str, Any]) -> tuple[float | None, str, list[Finding]]:
-    stated = str(described.get("age", {}).get("Units", "")).strip()[:32]
+def sex_codes(described: Mapping[str, Any], column: str = "sex") -> Mapping[str, str | None]:
+    """Lower-case code -> "F", "M", "O", or None where ``Levels`` is not understood."""
+    levels = described.get(column.lower(), {}).get("Levels")
+    codes: dict[str, str | None] = dict(_SEXES)
+    for code, about in levels.items() if isinstance(levels, dict) else ():
+        words = " ".join(map(str, about.values())) if isinstance(about, dict) else str(about)
+        meant = [
+            sex
+            for sex, pattern in _SEX_WORDS
+            if re.search(rf"\b(?:{pattern})\b", words[:200], re.IGNORECASE)
+        ]
+        codes[str(code).strip().lower()] = meant[0] if len(meant) == 1 else None
+    return codes
+
+
+def age_unit(
+    described: Mapping[str, Any], column: str = "age"
+) -> tuple[float | None, str, list[Finding]]:
+    """Factor to years, None where the unit is not understood; words; findings."""
+    stated = str(described.get(column.lower(), {}).get("Units", "")).strip()[:32]
     if not stated:
         return 1.0, "years (as BIDS has it)", []
     factor = _YEARS.get(stated.lower()) or _YEARS.get(stated.lower().rstrip("s"))
     if factor is None:
-        return None, "not understood", [_unit_finding("age", "The unit of the column")]
+        return None, "not understood", [_unit_finding(column, "The unit of the column")]
     if factor == 1.0:
         return 1.0, "years", []
     return (
         factor,
         f"years, from {stated.lower()}",
-        [_converted("age", f"{stated.lower()} to years")],
+        [_converted(column, f"{stated.lower()} to years")],
     )
 
 
-def _pain_unit(
-    described: Mapping[str, Any], rows: tuple[Row, ...]
-) -> tuple[float | None, str, list[Finding]]:
-    """Scale of the pain column: stated, or 0 to 10 where no value contradicts it."""
-    about = described.get("baseline_pain", {})
+def stated_pain_factor(
+    described: Mapping[str, Any], column: str = "baseline_pain"
+) -> tuple[float | None, bool]:
+    """Factor to 0..10 as ``participants.json`` states it, and whether it says anything of it."""
+    about = described.get(column.lower(), {})
     words = " ".join(str(about.get(key, "")) for key in ("Units", "Description"))[:2000]
-    top = _plain(about.get("Maximum"))
-    known = [_plain(row.get("baseline_pain", "").strip()) for row in rows]
-    values = [value for value in known if value is not None]
-    unsure = None, "not certain", [_unit_finding("baseline_pain", "The scale of the column")]
+    return pain_factor(words, _plain(about.get("Maximum")))
+
+
+def pain_factor(words: str, top: float | None) -> tuple[float | None, bool]:
+    """Factor to 0..10 of a scale by its highest value or its words; False where they say none."""
     if top == 100.0 or (top is None and _OF_HUNDRED.search(words)):
-        converted = _converted("baseline_pain", "0-100 to 0-10")
-        return 0.1, "0 to 10, from 0 to 100", [converted]
+        return 0.1, True
     if top not in (None, HIGHEST_PAIN):
-        return unsure
+        return None, True
     if top == HIGHEST_PAIN or _OF_TEN.search(words):
+        return 1.0, True
+    return None, False
+
+
+def pain_unit(
+    described: Mapping[str, Any], cells: Iterable[str], column: str = "baseline_pain"
+) -> tuple[float | None, str, list[Finding]]:
+    """Factor to 0..10 of a column: as stated, or 1 where no cell contradicts it; words; findings.
+
+    None where the scale is not certain.
+    """
+    factor, stated = stated_pain_factor(described, column)
+    values = [one for one in map(_plain, cells) if one is not None]
+    unsure = None, "not certain", [_unit_finding(column, "The scale of the column")]
+    if factor == 1.0:
         return 1.0, "0 to 10", []
+    if factor is not None:
+        return factor, "0 to 10, from 0 to 100", [_converted(column, "0-100 to 0-10")]
+    if stated:
+        return unsure
     above = sum(value > HIGHEST_PAIN for value in values)
     if len(values) > 1 and above > _TYPING_ERRORS * len(values):
         return unsure
@@ -186,7 +231,7 @@ def _pain_unit(
 
 def _plain(value: object) -> float | None:
     try:
-        number = float(str(value))
+        number = float(str(value).strip())
     except ValueError:
         return None
     return number if math.isfinite(number) else None

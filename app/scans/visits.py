@@ -227,7 +227,7 @@ def _with_facts(visit: Visit, table: ParticipantsTable) -> Visit:
         visit.obstacle,
         visit.code,
         age_of(table, row)[0],
-        sex_of(row)[0],
+        sex_of(table, row)[0],
         pain_of(table, row)[0],
         text_of(row, "site"),
         tuple(text_of(row, column) for column in STATED),

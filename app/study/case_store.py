@@ -12,7 +12,7 @@ import io
 import json
 import re
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -35,6 +35,7 @@ FileContent = Path | bytes | str | np.ndarray[Any, Any] | Mapping[str, Any]
 Files = Mapping[str, FileContent]
 
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,127}")
+_WHOSE = re.compile(r"(?<![A-Za-z0-9])(?:sub|ses)-[A-Za-z0-9]+_")
 _READ_BACK_HINT = "Run the analysis again; the folder was changed after it was written."
 
 
@@ -167,27 +168,55 @@ def read_case(folder: Path) -> Case:
     return case
 
 
-def verify_case(folder: Path) -> None:
-    """Check the hash of every file that the manifest lists.
+def verify_case(folder: Path, wanted: Callable[[str], bool] | None = None) -> None:
+    """Check the hash of every file that the manifest lists, or of those that are wanted.
 
     Raises
     ------
     StorageError
-        Naming the files that are missing or changed.
+        Naming the files that are missing or changed, without whose they are.
     """
-    wrong = damaged_files(folder)
+    wrong = damaged_files(folder, wanted)
     if wrong:
-        raise _damaged(f"Changed or missing: {', '.join(wrong)}.")
+        names = ", ".join(map(nameless, wrong))
+        raise _damaged(f"Changed or missing: {names}.")
 
 
-def damaged_files(folder: Path) -> tuple[str, ...]:
+def damaged_files(folder: Path, wanted: Callable[[str], bool] | None = None) -> tuple[str, ...]:
     """Names of listed files whose bytes are not those that were written."""
-    wrong = []
+    return check_files(folder, wanted)[1]
+
+
+def check_files(
+    folder: Path, wanted: Callable[[str], bool] | None = None
+) -> tuple[frozenset[str], tuple[str, ...]]:
+    """(listed files that are as they were written, those that are changed or missing).
+
+    Parameters
+    ----------
+    wanted
+        Which names are looked at; by itself all. A file that is not listed is in neither.
+    """
+    whole: list[str] = []
+    wrong: list[str] = []
     for name, expected in sorted(_read_manifest(folder).items()):
+        if wanted is not None and not wanted(name):
+            continue
         path = folder / _checked_name(name)
-        if not path.is_file() or file_sha256(path) != expected:
-            wrong.append(name)
-    return tuple(wrong)
+        (whole if _has_hash(path, expected) else wrong).append(name)
+    return frozenset(whole), tuple(wrong)
+
+
+def nameless(name: str) -> str:
+    """The name of a file of a case without the participant's and the visit's label."""
+    return _WHOSE.sub("", name)
+
+
+def _has_hash(path: Path, expected: str) -> bool:
+    try:
+        return path.is_file() and file_sha256(path) == expected
+    except OSError:  # it cannot be read, so nothing says that it is what was written
+        return False
 
 
 def _fill(folder: Path, case: Case, files: Files, *, kept: Mapping[str, str]) -> None:

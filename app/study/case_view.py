@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from app.core.arrays import Bools, Floats, Ints, frozen
 from app.core.errors import StorageError
 
 VIEW_FOLDER = "view"
+TRANSFORM_ENDING = "_mode-image_xfm.npz"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,34 +54,50 @@ class CaseView:
     carpet_rows: Ints | None  # (row,), 0-based parcel index
 
 
-def open_view(folder: Path) -> CaseView:
+def is_drawn(name: str) -> bool:
+    """Whether a file of a case, by its name there, is what the window or a report draws from."""
+    return name.startswith(f"{VIEW_FOLDER}/") or name.endswith(TRANSFORM_ENDING)
+
+
+def open_view(folder: Path, whole: Collection[str] | None = None) -> CaseView:
     """Open the ``view/`` files of a case folder.
+
+    Parameters
+    ----------
+    whole
+        Names, in the case folder, of the files that are as they were written: no other one is
+        read. None reads whatever lies there.
 
     Raises
     ------
     StorageError
         A file is there but cannot be read.
     """
-    view = folder / VIEW_FOLDER
+
+    def place(name: str) -> Path | None:
+        listed = f"{VIEW_FOLDER}/{name}"
+        path = folder / listed
+        return path if (whole is None or listed in whole) and path.is_file() else None
+
     try:
-        facts = _facts(view / "view.json")
-        native = _facts(view / "native.json")
+        facts = _facts(place("view.json"))
+        native = _facts(place("native.json"))
         return CaseView(
             template_name=str(facts.get("template", "")),
             affine=_affine(facts),
-            template=_mapped(view / "template.npy"),
-            boldref=_mapped(view / "boldref.npy"),
-            labels=_mapped(view / "labels.npy"),
-            mask=_mapped(view / "mask.npy"),
-            template_mask=_mapped(view / "template_mask.npy"),
-            tsnr=_mapped(view / "tsnr.npy"),
+            template=_mapped(place("template.npy")),
+            boldref=_mapped(place("boldref.npy")),
+            labels=_mapped(place("labels.npy")),
+            mask=_mapped(place("mask.npy")),
+            template_mask=_mapped(place("template_mask.npy")),
+            tsnr=_mapped(place("tsnr.npy")),
             native_affine=_affine(native),
-            native_boldref=_mapped(view / "native_boldref.npy"),
-            native_mask=_mapped(view / "native_mask.npy"),
-            surfaces=_surfaces(view / "surface.npz"),
-            carpet_before=_mapped(view / "carpet_before.npy"),
-            carpet_after=_mapped(view / "carpet_after.npy"),
-            carpet_rows=_mapped(view / "carpet_rows.npy"),
+            native_boldref=_mapped(place("native_boldref.npy")),
+            native_mask=_mapped(place("native_mask.npy")),
+            surfaces=_surfaces(place("surface.npz")),
+            carpet_before=_mapped(place("carpet_before.npy")),
+            carpet_after=_mapped(place("carpet_after.npy")),
+            carpet_rows=_mapped(place("carpet_rows.npy")),
         )
     except (OSError, ValueError, KeyError, EOFError) as fault:
         raise StorageError(
@@ -89,15 +107,15 @@ def open_view(folder: Path) -> CaseView:
         ) from fault
 
 
-def _mapped(path: Path) -> Any:
+def _mapped(path: Path | None) -> Any:
     """Memory-mapped array, or None when there is no such file."""
-    if not path.is_file():
+    if path is None:
         return None
     return np.load(path, mmap_mode="r", allow_pickle=False)
 
 
-def _facts(path: Path) -> dict[str, Any]:
-    if not path.is_file():
+def _facts(path: Path | None) -> dict[str, Any]:
+    if path is None:
         return {}
     facts = json.loads(path.read_bytes())
     if not isinstance(facts, dict):
@@ -114,8 +132,8 @@ def _affine(facts: dict[str, Any]) -> Floats | None:
     return frozen(affine)
 
 
-def _surfaces(path: Path) -> dict[str, Surface]:
-    if not path.is_file():
+def _surfaces(path: Path | None) -> dict[str, Surface]:
+    if path is None:
         return {}
     with np.load(path, allow_pickle=False) as stored:
         return {

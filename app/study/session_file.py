@@ -6,6 +6,7 @@ of what they led to, and the state of the view as plain values. Nothing in it is
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -16,8 +17,9 @@ from typing import Any
 
 from app import __version__
 from app.core.errors import StorageError
-from app.core.provenance import file_sha256
-from app.study.case_store import MANIFEST_FILE
+from app.core.provenance import record_sha256
+from app.core.results import Case
+from app.study.codec import Arrays, encode
 from app.study.files import replace_file
 
 SUFFIX = ".fmmtc"
@@ -46,7 +48,7 @@ class SavedSession:
     view: Mapping[str, Any] = field(default_factory=dict)
     scan: SavedFile | None = None
     selection: Mapping[str, str] = field(default_factory=dict)  # series, confounds_path, atlas
-    case: SavedFile | None = None  # the folder, and the hash of its manifest
+    case: SavedFile | None = None  # the folder, and the hash of its answer
     maps: tuple[SavedFile, ...] = ()  # files that layers show
     unfinished: str = ""
     request: Mapping[str, Any] | None = None
@@ -58,9 +60,29 @@ class SavedSession:
         return self.scan is None and self.case is None
 
 
-def case_sha256(folder: Path) -> str:
-    """Hash that stands for a whole case folder: of its manifest, which holds all others."""
-    return file_sha256(folder / MANIFEST_FILE)
+def answer_sha256(case: Case) -> str:
+    """Hash of what a case answers and of what the answer was made from.
+
+    Explanations, their health, signatures and reports are added to a case later and change
+    nothing of it.
+    """
+    arrays: Arrays = {}
+    record = [
+        encode(part, arrays, str(number))
+        for number, part in enumerate(
+            (case.case_id, case.participant, case.scan, case.signals, case.quality,
+             case.connectome, case.prediction)
+        )
+    ]  # fmt: skip
+    hashes = {
+        name: [
+            array.dtype.str,
+            array.shape,
+            hashlib.sha256(array.tobytes()).hexdigest(),
+        ]
+        for name, array in arrays.items()
+    }
+    return record_sha256([record, hashes])
 
 
 def write_session(path: Path, session: SavedSession) -> None:

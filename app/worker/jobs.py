@@ -123,11 +123,13 @@ def report(arguments: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
     """The participant summary of a case folder as PDF, or as HTML by the name's ending."""
     from app.reporting.html import write_html
     from app.reporting.report import write_summary
-    from app.study.case_store import read_case
+    from app.study.case_store import read_case, verify_case
+    from app.study.case_view import is_drawn
 
     progress.set_weights({"Report": 1.0})
     with progress.stage("Report"):
         folder, out = Path(arguments["case_folder"]), Path(arguments["out"])
+        verify_case(folder, is_drawn)
         case, note = read_case(folder), ReaderNote(**arguments["note"])
         convention = arguments["convention"]
         if out.suffix.lower() in (".html", ".htm"):

@@ -95,16 +95,18 @@ def reopen(arguments: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
     from app.analysis.reopening import recompute, reopen
 
     pdf, scan = Path(arguments["pdf"]), arguments["scan"]
+    t1 = None if arguments["t1"] is None else Path(arguments["t1"])
     found = (
         reopen(pdf)
         if scan is None
-        else recompute(pdf, Path(scan), Path(arguments["out"]), progress)
+        else recompute(pdf, Path(scan), Path(arguments["out"]), progress, t1=t1)
     )
     return {
         "reopened": {
             "case_id": found.report.case_id,
             "folder": "" if found.folder is None else str(found.folder),
             "altered": list(found.altered),
+            "needs_t1": found.needs_t1,
         }
     }
 

@@ -76,12 +76,19 @@ def batch_job(
     return Job("batch_reports", arguments, new_job_id(), time_limit_s=BATCH_LIMIT_S)
 
 
-def reopen_job(pdf: Path, *, scan: Path | None = None, out: Path | None = None) -> Job:
-    """From a summary back to its case; answers ``reopened`` (folder or "", altered, case_id)."""
+def reopen_job(
+    pdf: Path, *, scan: Path | None = None, out: Path | None = None, t1: Path | None = None
+) -> Job:
+    """From a summary back to its case.
+
+    Answers ``reopened``: folder or "", altered, case_id, and whether it ``needs_t1`` to be
+    computed again.
+    """
     arguments = {
         "pdf": str(pdf.absolute()),
         "scan": None if scan is None else str(scan.absolute()),
         "out": None if out is None else str(out.absolute()),
+        "t1": None if t1 is None else str(t1.absolute()),
     }
     return Job("reopen", arguments, new_job_id(), time_limit_s=ANALYSE_LIMIT_S)
 

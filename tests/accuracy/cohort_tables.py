@@ -15,7 +15,8 @@ import numpy as np
 from app.cohort.experiments.simulated import simulated_plan
 from app.cohort.learn.contender import LinearContender
 from app.cohort.learn.definition import Outcome
-from app.cohort.learn.labelled import LabelledCohort, Person
+from app.cohort.learn.labelled import LabelledCohort
+from app.cohort.learn.person import Person
 from app.cohort.learn.plan import Plan
 from app.cohort.learn.plan_lock import LockedPlan
 from app.cohort.learn.reduced import Reduced, reduced

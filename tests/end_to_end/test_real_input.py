@@ -265,9 +265,13 @@ def test_that_the_known_motion_is_found(runs: Runs) -> None:
 # --- what is answered ----------------------------------------------------------------------------
 
 
-def pdf_text(folder: Path) -> str:
+def pdf_pages(folder: Path) -> list[str]:
     (path,) = folder.glob("*_desc-summary.pdf")
-    return re.sub(r"\s+", " ", " ".join(page.extract_text() for page in PdfReader(path).pages))
+    return [re.sub(r"\s+", " ", page.extract_text()) for page in PdfReader(path).pages]
+
+
+def pdf_text(folder: Path) -> str:
+    return " ".join(pdf_pages(folder))
 
 
 def prediction_of(case: Case) -> Prediction:
@@ -348,7 +352,11 @@ def test_that_research_mode_computes_stamps_and_explains(runs: Runs) -> None:
                 assert np.isfinite(value).all(), item.name
         assert isinstance(branch.converged, bool)
         assert np.abs(branch.per_parcel).max() > 0
-    assert wording.RESEARCH_STAMP in pdf_text(runs.research_folder)
+    pages = pdf_pages(runs.research_folder)
+    assert len(pages) > len(pdf_pages(runs.ordinary_folder))  # those of the explanation
+    assert all(wording.RESEARCH_STAMP in page for page in pages)
+    (html,) = runs.research_folder.glob("*_desc-summary.html")
+    assert wording.RESEARCH_STAMP in html.read_text(encoding="utf-8")
     # The measurement itself is the same, whatever was asked of the model.
     assert runs.ordinary.signals is not None
     assert case.signals is not None

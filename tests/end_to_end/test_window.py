@@ -57,13 +57,14 @@ def _open(window: MainWindow, path: Path, qtbot: Any) -> None:
 @pytest.mark.timeout(900)
 def test_that_a_raw_scan_becomes_a_prediction_overlays_and_a_pdf_in_the_window(
     opened: MainWindow,
-    participant: SimulatedParticipant,
-    case_folder: tuple[Case, Path],
+    small_participant: SimulatedParticipant,
+    small_case: tuple[Case, Path],
     qtbot: Any,
     tmp_path: Path,
 ) -> None:
-    reference, _ = case_folder
-    _open(opened, participant.paths.bold, qtbot)
+    """What window and worker add to the recipe is the same whatever the size of the scan."""
+    reference, _ = small_case
+    _open(opened, small_participant.paths.bold, qtbot)
     assert opened.session.preview is not None
     assert opened.session.preview.scan.sha256 == reference.scan.sha256
     gaps: list[float] = []

@@ -8,10 +8,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from PySide6.QtCore import QLocale, Qt
+from PySide6.QtWidgets import QApplication
 
 from app.core.errors import AppError
 from app.core.resources import project_root
 from app.gui import application
+from app.gui.widgets.theme import apply_text_size, apply_theme
 
 SCRIPT = """
 import sys
@@ -57,3 +60,17 @@ def test_that_no_display_is_one_clear_error(monkeypatch: pytest.MonkeyPatch) -> 
         application.run([])
     assert told.value.code == "gui.no_display"
     assert "DISPLAY" not in os.environ
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_that_each_test_begins_with_the_look_of_a_start(qapp: QApplication, theme: str) -> None:
+    """Each of the two leaves behind what the other must not find."""
+    assert qapp.styleSheet() == ""
+    assert not qapp.palette().resolveMask()
+    assert not apply_text_size(qapp, 100)
+    assert qapp.layoutDirection() == Qt.LayoutDirection.LeftToRight
+    assert QLocale() == QLocale.system()
+    apply_theme(qapp, theme)
+    assert apply_text_size(qapp, 150)
+    qapp.setLayoutDirection(Qt.LayoutDirection.RightToLeft)
+    QLocale.setDefault(QLocale("de_DE"))

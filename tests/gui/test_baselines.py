@@ -92,14 +92,17 @@ def test_that_a_baseline_repaints_maps_tables_and_hatching_and_undo_brings_all_b
     np.testing.assert_allclose(canvas.content.matrix, matrix, atol=1e-7)
     shown = shown_connections(session)
     assert shown is not None
-    strongest = np.argsort(-np.abs(np.where(case_unstable(session), 0.0, np.triu(matrix, 1))), None)
+    left_out = case_unstable(session) | case_opposite(session)
+    strongest = np.argsort(-np.abs(np.where(left_out, 0.0, np.triu(matrix, 1))), None)
     first = tuple(int(v) for v in np.unravel_index(strongest[0], matrix.shape))
     assert shown.edges.pairs()[0] == first
     rows = [regions.proxy.mapToSource(regions.proxy.index(row, 0)).row() for row in range(3)]
-    ranked = np.argsort(-np.where(unstable, -1.0, np.abs(parcels)), kind="stable")
+    hatched = overlay.disagreeing  # where (a) and (b) disagree too
+    assert hatched.sum() > unstable.sum()
+    ranked = np.argsort(-np.where(hatched, -1.0, np.abs(parcels)), kind="stable")
     assert rows == ranked[:3].tolist()
     last = regions.proxy.mapToSource(regions.proxy.index(len(parcels) - 1, 0)).row()
-    assert unstable[last]  # behind all others, without a rank
+    assert hatched[last]  # behind all others, without a rank
     session.history.stack.undo()
     again = current_overlay(session)
     assert again is not None
@@ -133,6 +136,12 @@ def test_that_no_table_of_another_baseline_or_without_its_health_stays_open(
     assert third is not None
     with qtbot.waitSignal(third.finished):
         session.exchange_case(opened)  # health was computed meanwhile
+
+
+def case_opposite(session: Any) -> Any:
+    found = session.drawn.attribution
+    assert found is not None
+    return np.sign(found.scan.per_connection) != np.sign(found.branches.per_connection)
 
 
 def case_unstable(session: Any) -> Any:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from app.cohort.learn.plan import plan_toml
-from app.core.errors import AppError
+from app.core.errors import AppError, CancelledError
 from app.gui.cohort.evaluation import EvaluationPage
 from app.gui.cohort.figures import Record
 from app.gui.main_window.window import MainWindow
@@ -99,6 +99,23 @@ def _continuous() -> dict[str, Any]:
         "permutation": None,
         "gain_over_covariates": {"of": [], "rival": "baseline-only", "r_squared": compared},
     }  # fmt: skip
+
+
+def test_that_many_words_scroll_the_page_and_squeeze_no_curve(
+    record: Record, qapp: Any, qtbot: Any
+) -> None:
+    page = EvaluationPage(Messages())
+    qtbot.addWidget(page)
+    page.resize(1000, 520)
+    words = "No gain over the best covariate-only rival was shown. " * 4
+    record.figures["flags"] = [f"{number}: {words}" for number in range(8)]
+    page.show_record(record)
+    page.show()
+    qtbot.waitExposed(page)
+    assert page.canvas.height() >= 200 and page.models.height() >= 5 * 24
+    bar = page.room.verticalScrollBar()
+    assert bar.maximum() > 0 and bar.value() == 0  # the answer first
+    assert page.room.widget().width() <= page.room.viewport().width()
 
 
 def test_that_change_leads_the_page_where_it_is_primary(qapp: Any, qtbot: Any) -> None:
@@ -253,3 +270,13 @@ def test_that_the_job_gets_the_included_rows_the_plan_and_the_id(
     assert tab.said.isHidden()
     qtbot.waitUntil(lambda: len(worker.jobs) > before and tab.start.isEnabled(), timeout=5000)
     assert tab.stack.currentIndex() == 0
+
+    def stop(_job: Any, _event: Any) -> Any:
+        raise CancelledError
+
+    worker.answers["cohort_learn"] = stop
+    told: list[str] = []
+    tab.work.said.connect(told.append)
+    tab.start.click()
+    qtbot.waitUntil(lambda: any("Finished folds are kept" in one for one in told), timeout=5000)
+    assert "The plan is locked" not in told[-1]  # it was stopped before

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PySide6.QtWidgets import QWidget
 
+from app.core import wording
 from app.core.results import Attribution
 from app.gui.main_window.states import step_states
 from app.gui.main_window.window import MainWindow
@@ -144,3 +145,17 @@ def test_that_the_free_corner_beside_two_rows_holds_words(session: Session, qtbo
         assert not canvas.geometry().intersects(corner)
     view.resize(1400, 300)
     assert view.stage.free_corner() is None
+
+
+def test_that_the_captions_sum_is_of_the_frames_that_the_map_is_of(
+    session: Session, qtbot: Any
+) -> None:
+    caption = ExplanationCaption(session)
+    qtbot.addWidget(caption)
+    session.set_display(overlay="series")
+    assert "of these frames" not in caption.words.text()
+    session.select_frames(20, 45)
+    overlay = current_overlay(session)
+    assert overlay is not None
+    total = wording.signed(float(overlay.values.sum()))
+    assert f"sum {total} log-odds of these frames" in caption.words.text()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from app.gui.main_window.guide import advice
 from app.gui.main_window.window import MainWindow
 from app.gui.session import OpenCase, ScanPreview, Session
 from app.gui.views import IntakeView
+from app.study.case_store import read_case, update_case
 from app.worker.protocol import Job, JobAnnouncement
 from tests.gui.conftest import FakeWorker
 
@@ -25,8 +27,9 @@ def test_that_the_tour_leads_from_the_first_start_to_the_pdf(
     qtbot: Any,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    folder = case_folders["result"]
+    folder = Path(shutil.copytree(case_folders["result"], tmp_path / case_folders["result"].name))
     case = OpenCase.read(folder)
+    update_case(folder, read_case(folder), {case.summary_pdf.name: b"%PDF"})
     scan = tmp_path / "sub-demo_task-rest_bold.nii"
     scan.write_bytes(b"x")
     worker.answers["demonstrate"] = lambda _job, _tell: {"demonstration": str(scan)}
@@ -64,12 +67,9 @@ def test_that_the_tour_leads_from_the_first_start_to_the_pdf(
     assert window.step == "report"
     assert window.steps.buttons["report"].is_next
     target = tmp_path / "out.pdf"
-    source = window.session.case.summary_pdf  # type: ignore[union-attr]
-    source.write_bytes(b"%PDF")
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_a, **_k: (str(target), ""))
     bar.take.click()
-    source.unlink()
-    assert target.exists()
+    assert target.read_bytes() == b"%PDF"
     assert "The summary was saved" in bar.words.text()
     bar.take.click()
     assert window.session.case is None

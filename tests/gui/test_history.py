@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from app.gui.session import OpenCase, Session
 from app.gui.view_state import Annotation, Layer, ViewState
 from app.gui.view_state.codec import from_plain, to_plain
-from app.gui.view_state.slices import Window
+from app.gui.view_state.slices import Place, Window
 
 
 def mixed_changes(session: Session) -> list[Any]:
@@ -65,7 +66,7 @@ def test_that_a_drag_is_one_entry_and_the_next_drag_another(session: Session) ->
         session.set_display(opacity=share)
     session.end_merge()
     session.set_display(opacity=0.2)
-    assert session.history.entries() == ("Opacity", "Opacity")
+    assert session.history.entries() == ("Opacity: 85 % → 60 %", "Opacity: 60 % → 20 %")
     session.history.stack.undo()
     assert session.display.opacity == 0.6
     session.history.stack.undo()
@@ -80,7 +81,40 @@ def test_that_undo_tells_only_what_changed(session: Session) -> None:
     session.change("Order", "plots", order="cluster")
     session.history.stack.undo()
     assert told == ["plots", "plots"]
-    assert session.history.entries() == ("Order",)
+    assert session.history.entries() == ("Order: By network → Hierarchical",)
+
+
+def test_that_entries_say_from_what_to_what(session: Session) -> None:
+    shared = session.state.slices.shared
+    file = Layer("file:ab", "file:ab", "sub-Anna_lesion.nii.gz")
+    session.change("Threshold", "plots", threshold=0.5)
+    session.change("Threshold", "plots", threshold=0.65)
+    session.change("Threshold", "plots", threshold=0.0, edge_count=20)
+    session.set_display(hidden_share=0.5)
+    session.set_display(overlay="branches")
+    session.change("Colour map", "slices", shared=replace(shared, colour_map="PuOr"))
+    session.change("Layer added", "slices", layers=(file,))
+    session.change("Opacity", "slices", layers=(replace(file, opacity=0.5),))
+    session.change("Hold a trace", "plots", held=("parcel:11",))
+    session.change("Place kept", "slices", places=(Place((1.0, -2.5, 30.0), "MNI", "Anna"),))
+    session.change("Window", "slices", windows=(Window("template", 5.0, 90.0),))
+    session.change("Comment of the report", "review", comment="Anna was tired")
+    session.change("Baseline", "explain", baseline=2)
+    assert session.history.entries() == (
+        "Threshold: all → ≥ 0.500",
+        "Threshold: ≥ 0.500 → ≥ 0.650",
+        "Threshold: ≥ 0.650 → all; by magnitude → strongest 20",
+        "Threshold: 90 % hidden → 50 % hidden",
+        "Overlay: (b) whole scan → (a) each branch",
+        "Colour map: shared overlay, Blue to red (RdBu_r) → Orange to purple (PuOr)",
+        "Layer added",
+        "Opacity: layer 2, 85 % → 50 %",
+        "Hold a trace: parcel 12",
+        "Place kept: 1.0, -2.5, 30.0 mm",
+        "Window: automatic → 5 to 90",
+        "Comment of the report",
+        "Baseline: the answer's own → number 2 of the list",
+    )
 
 
 def test_that_undo_never_turns_left_and_right_round(session: Session) -> None:

@@ -290,7 +290,7 @@ def test_that_a_missing_recent_file_is_greyed(
     window.menus.fill_recent()
     entries = {action.text(): action.isEnabled() for action in window.menus.recent.actions()}
     assert entries["gone.nii.gz (missing)"] is False
-    assert entries[case_folders["result"].name] is True
+    assert entries[f"Case {case_folders['result'].name}"] is True
     window.clear_recent()
     assert recent_files() == ()
 

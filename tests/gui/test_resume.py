@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from PySide6.QtWidgets import QMessageBox
+
 from app.core.errors import ScanError
 from app.gui.main_window.window import MainWindow
 from app.gui.session import ScanPreview
@@ -158,7 +160,9 @@ def test_that_opening_something_else_offers_nothing_to_finish(
 ) -> None:
     open_scan(window, tmp_path / "s.nii", case_folders)
     start_analysis(window, worker, qtbot)
+    drop(window, case_folders["result"])
+    (box,) = (box for box in window.findChildren(QMessageBox) if box.isVisible())
     with qtbot.waitSignal(window.jobs.cancelled, timeout=5000):
-        drop(window, case_folders["result"])
+        next(button for button in box.buttons() if button.text() == "Stop and leave").click()
     assert not window.resume.isVisible()
     assert window.banner.text() != "Cancelled"

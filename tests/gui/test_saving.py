@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -17,12 +18,16 @@ from PySide6.QtWidgets import QFileDialog, QMessageBox
 from app.core.folders import data_folder
 from app.core.provenance import file_sha256
 from app.core.resources import project_root
+from app.core.results import Outcome
 from app.core.settings import recent_files
+from app.gui.main_window.recovery import left_behind
 from app.gui.main_window.window import MainWindow
 from app.gui.session import OpenCase
 from app.gui.view_state import Layer
+from app.study.case_store import read_case, update_case
 from app.study.session_file import read_session, write_session
 from tests.gui.test_main_window import all_words
+from tests.sample_case import sample_case
 
 LAYER = Layer("a", "branches", "Attribution (a)", opacity=0.5)
 
@@ -112,6 +117,27 @@ def test_that_a_changed_case_folder_is_stale_too(
     assert window.session.case is not None
     assert window.session.case.withheld
     assert "Analyse the scan again" in window.session.case.stale
+
+
+@pytest.mark.parametrize("what", ["added", "another number"])
+def test_that_what_is_added_to_a_case_leaves_its_sessions_whole(
+    window: MainWindow, case: Path, what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    window.actions_.open_path(case)
+    path = tmp_path / "work.fmmtc"
+    save(window, path, monkeypatch)
+    window.close_case()
+    now = read_case(case)
+    assert now.prediction is not None
+    if what == "added":
+        judged = sample_case(Outcome.RESULT, health=True)
+        now = replace(now, health=judged.health, sensitivity=judged.sensitivity, attribution=None)
+        update_case(case, now, {"reports/signed.json": {"signed": True}})
+    else:
+        update_case(case, replace(now, prediction=replace(now.prediction, probability=0.72)))
+    window.actions_.open_path(path)
+    assert window.session.case is not None
+    assert bool(window.session.case.stale) is (what != "added")
 
 
 def test_that_a_moved_case_is_asked_for_and_found(
@@ -271,6 +297,45 @@ def test_that_recovery_can_be_declined_and_is_not_offered_twice(
     window.recovery.bar.decline.click()
     assert list(folder.glob("999999-*")) == []
     assert window.session.case is None
+
+
+@pytest.fixture
+def two_crashes(window: MainWindow, case: Path) -> tuple[Path, Path]:
+    """Recovery files of two programs that crashed: the older, the newer."""
+    folder = data_folder() / "recovery"
+    folder.mkdir(parents=True)
+    window.actions_.open_case(case)
+    saved = window.saving.current(for_recovery=True)
+    older, newer = (folder / f"{pid}-1.fmmtc" for pid in (999998, 999999))
+    for at, path in enumerate((older, newer)):
+        write_session(path, saved)
+        os.utime(path, (1000.0 + at, 1000.0 + at))
+    window.close_case()
+    return older, newer
+
+
+def test_that_an_older_crash_is_not_lost_when_the_newer_is_restored(
+    window: MainWindow, two_crashes: tuple[Path, Path]
+) -> None:
+    older, newer = two_crashes
+    window.recovery.start(inline=True)
+    assert "1 older one was kept too" in window.recovery.bar.words.text()
+    window.recovery.bar.take.click()
+    assert window.session.case is not None
+    assert not newer.exists()
+    assert left_behind() == [older]
+
+
+def test_that_discarding_offers_the_older_crash(
+    window: MainWindow, two_crashes: tuple[Path, Path]
+) -> None:
+    older, newer = two_crashes
+    window.recovery.start(inline=True)
+    bar = window.recovery.bar
+    bar.decline.click()
+    assert (older.exists(), newer.exists(), bar.isVisible()) == (True, False, True)
+    bar.decline.click()
+    assert (older.exists(), bar.isVisible()) == (False, False)
 
 
 def test_that_a_stale_case_carries_no_number_at_all(case: Path) -> None:

@@ -142,3 +142,17 @@ def test_that_sizes_grow_with_connections_and_strength() -> None:
     np.testing.assert_allclose(np.hypot(weak[:, 1], weak[:, 2]), TUBE_RADIUS_MM[0])
     assert (weak[:, 0].min(), weak[:, 0].max()) == (0.0, 10.0)
     np.testing.assert_allclose(tube_radius(np.array([0.5, 0.5])), np.mean(TUBE_RADIUS_MM))
+
+
+def test_that_connections_beyond_the_bar_are_marked_at_its_ends(
+    view: SurfaceView, window: MainWindow
+) -> None:
+    session = window.session
+    session.change("Glass", "slices", scene="glass")
+    session.set_display(matrix="scan")
+    shown = shown_connections(session)
+    assert shown is not None
+    assert np.abs(shown.matrix).max() > shown.scale.limit  # the strongest hundredth is clipped
+    assert view.bar.clipped == (True, True)
+    session.set_display(matrix="correlation")
+    assert view.bar.clipped == (False, False)

@@ -103,6 +103,20 @@ def test_that_a_typed_voxel_is_that_of_the_file(
     assert scan_view.place.refused
 
 
+def test_that_each_picture_counts_the_slices_of_the_file(run: Any, scan_view: SlicesView) -> None:
+    codes = nibabel.aff2axcodes(run.affine)
+    for voxel in VOXELS:
+        scan_view.session.select_native_point(millimetres(run, voxel))
+        names = {
+            canvas.plane.through: canvas.slice_name()
+            for canvas in scan_view.stage.canvases.values()
+        }
+        letters = ("LR", "PA", "IS")
+        stored = {axis: [c in letters[axis] for c in codes].index(True) for axis in names}
+        assert names == {axis: f"slice {voxel[at]}" for axis, at in stored.items()}
+        assert len(names) == 3
+
+
 def test_that_the_header_tells_sides_as_stored(run: Any, scan_view: SlicesView) -> None:
     preview = scan_view.session.preview
     assert preview is not None

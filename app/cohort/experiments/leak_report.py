@@ -133,6 +133,10 @@ def _sentence(difference: Estimate, repeats: int) -> str:
             "learnt: made by the protocol alone."
         )
     few = counted(repeats, "repeat")
+    if difference.high is not None and difference.high < 0:
+        return (
+            f"With {few} of random labels the released selection reports less than this program's."
+        )
     return f"With {few} of random labels the interval includes 0: no difference is shown."
 
 

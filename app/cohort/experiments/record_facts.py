@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from app.cohort.experiments.record_parts import (
     Figures,
     calibration_of,
+    change_permutation_of,
     conformal_of,
     confusion_of,
     decision_of,
@@ -41,8 +42,10 @@ from app.cohort.learn.contenders import VARIANTS
 from app.cohort.learn.primary_words import (
     BASELINE_ONLY,
     INTERVALS,
+    above_zero,
     continuous_lines,
     is_continuous,
+    reaches_zero,
     spread,
 )
 from app.core.wording import counted
@@ -128,6 +131,7 @@ def facts_of_record(
         change_table=change_groups_table(figures),
         confounds=confound_checks(figures["confounds"]),
         permutation=permutation_of(figures["permutation"]),
+        change_permutation=change_permutation_of(figures["continuous"]) if leads else None,
         screening=screening_of(figures),
         conformal=conformal_of(figures["conformal"]),
         tables=(*tables, *more_tables(figures)),
@@ -166,7 +170,9 @@ def headline_of(figures: Figures, role: Mapping[str, str]) -> Headline | None:
     }
     if not rivals:
         return None
-    best = max(rivals, key=lambda one: float(rivals[one]))
+    lows = {one: _lower(figures["comparisons"][one][HEADLINE_METRIC]) for one in rivals}
+    # of several with the same figure, the one that is the hardest to be told from
+    best = max(rivals, key=lambda one: (float(rivals[one]), -lows[one]))
     found = figures["comparisons"][best][HEADLINE_METRIC]
     if found["difference"] is None:
         return None
@@ -179,6 +185,34 @@ def headline_of(figures: Figures, role: Mapping[str, str]) -> Headline | None:
         estimate_of(found["difference"], _wider(found)),
         METHOD + words + ". The best of several baselines is chosen on the same people, which is "
         "hard on the model.",
+        sentence=_better_than(
+            models[name]["label"],
+            models[best]["label"],
+            lows[best],
+            [models[one]["label"] for one in rivals if one != best and not lows[one] > 0.0],
+        ),
+    )
+
+
+def _lower(found: Figures) -> float:
+    """Lower limit of a difference, minus infinity where there is none."""
+    interval = _wider(found)
+    return float(interval[0]) if interval else float("-inf")
+
+
+def _better_than(model: str, best: str, low: float, unshown: Sequence[str]) -> str:
+    """What was tested where the model did better than the best baseline; "" elsewhere."""
+    if not low > 0.0:
+        return ""
+    if not unshown:
+        return (
+            f"{model} did better than every baseline in these people, {best} among them, which "
+            "has the highest AUROC."
+        )
+    names = ", ".join(unshown[:-1]) + (" and " if unshown[1:] else "") + unshown[-1]
+    return (
+        f"{model} did better than {best}, the baseline with the highest AUROC, in these people; "
+        f"that it does better than {names} is not shown."
     )
 
 
@@ -200,9 +234,9 @@ def primary_of(figures: Figures) -> Headline | None:
         METHOD + words + ".",
         sentence=(
             f"{name} says more about the change than the {other} in these people."
-            if low is not None and low > 0
-            else f"The interval includes 0: that {name} says anything about the change beyond the "
-            f"{other} is not shown."
+            if above_zero(low)
+            else f"The interval {reaches_zero(low)}: that {name} says anything about the "
+            f"change beyond the {other} is not shown."
             if difference.high is None or difference.high >= 0
             else f"{name} predicts the change worse than the {other}."
         ),

@@ -98,6 +98,19 @@ def permutation_of(found: Figures | None) -> Permutation | None:
     )  # fmt: skip
 
 
+def change_permutation_of(change: Figures | None) -> Permutation | None:
+    """The same of the continuous outcome; None where there was none."""
+    found = (change or {}).get("permutation")
+    if not found:
+        return None
+    low, high = found["permuted_range"]
+    statistic = "R²" if found["statistic"] == "r_squared" else "correlation"
+    return Permutation(
+        found["p_value"], int(found["permutations"]), f"within {found['within']}",
+        found["value_one_repeat"], np.empty(0), f"{statistic} of one repeat", (low, high),
+    )  # fmt: skip
+
+
 def _share(value: float | None) -> str:
     return "–" if value is None else f"{100 * value:.0f} %"
 
@@ -106,12 +119,20 @@ def _number(value: float | None, digits: int = 1) -> str:
     return "–" if value is None else f"{value:.{digits}f}"
 
 
+def _of(share: float | None, count: float) -> str:
+    """A share of so many people with its exact interval; counts may be means over repeats."""
+    if share is None or count <= 0:
+        return "–"
+    low, high = exact_interval(share * count, count)
+    return f"{_share(share)} ({100 * low:.0f} to {100 * high:.0f} %)"
+
+
 def screening_of(figures: Figures) -> PlainTable | None:
     """What each cut-off would do to a trial's candidates."""
     rows = figures["screening"]
     if not rows:
         return None
-    saving = figures["sample_size"]
+    saving, cohort = figures["sample_size"], figures["cohort"]
     words = saving["statement"][:1].upper() + saving["statement"][1:]
     reason = f" ({saving['reason']})" if saving.get("reason") else ""
     sizes = "; ".join(
@@ -129,14 +150,17 @@ def screening_of(figures: Figures) -> PlainTable | None:
          "Number needed to screen", "Candidates for one responder"),
         tuple(
             (
-                _share(row["cutoff"]), _share(row["enrolled"]), _share(row["wrongly_excluded"]),
-                _share(row["response_rate_enrolled"]), _number(row["number_needed_to_screen"]),
+                _share(row["cutoff"]), _share(row["enrolled"]),
+                _of(row["wrongly_excluded"], cohort["responders"]),
+                _of(row["response_rate_enrolled"], row["enrolled"] * cohort["people"]),
+                _number(row["number_needed_to_screen"]),
                 _number(row["candidates_per_responder"]),
             )
             for row in rows
         ),
-        f"{words}{reason}. {sizes}".strip(),
-        widths=(0.8, 0.9, 1.3, 1.3, 1.2, 1.3),
+        f"{words}{reason}. {sizes} Exact 95 % intervals of the shares, people held fixed as they "
+        "were predicted.",
+        widths=(0.7, 0.8, 1.7, 1.7, 1.1, 1.2),
     )  # fmt: skip
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from app.cohort.experiments.record_parts import Figures, estimate_of
 from app.cohort.learn.primary_words import spread
+from app.core.wording import signed
 from app.reporting.evaluation.facts import ConfoundCheck, Group, LearningCurve, PlainTable
 
 COVARIATE_WORDS = {
@@ -123,7 +124,7 @@ def confound_checks(confounds: Figures) -> tuple[ConfoundCheck, ...]:
             ConfoundCheck(
                 COVARIATE_WORDS.get(one["covariate"], one["covariate"]),
                 f"label: AUROC {one['auroc_for_label']:.2f} ({low:.2f} to {high:.2f})"
-                + ("" if rho is None else f"; prediction: rho {rho:+.2f}"),
+                + ("" if rho is None else f"; prediction: rho {signed(rho, 2)}"),
                 one["flagged"],
                 f"Model's AUROC over all folds together {one['model_auroc']:.2f}, with this taken "
                 f"out of the prediction {one['model_auroc_without_it']:.2f}.",
@@ -173,7 +174,7 @@ def _change_checks(change: Figures) -> list[ConfoundCheck]:
     """Covariates beside the continuous outcome; records of before have none."""
 
     def rho(value: float | None) -> str:
-        return "not possible" if value is None else f"{value:+.2f}"
+        return "not possible" if value is None else signed(value, 2)
 
     found = [
         ConfoundCheck(

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from app.cohort.calibration import WORDS as CALIBRATION_WORDS
-from app.cohort.learn.primary_words import CONTINUOUS
+from app.cohort.learn.primary_words import CONTINUOUS, secondary_of
 from app.core.wording import with_signs as with_signs
 
 Figures = Mapping[str, Any]
@@ -115,6 +115,47 @@ def _primary(figures: Figures) -> str:
     return f"Primary: {with_signs(found['words'])}. Secondary: "
 
 
+def visits_of(figures: Figures) -> str:
+    """Which visits the scans are of, and who says so; nothing here can know when they lay."""
+    sessions: Mapping[str, int] = figures["cohort"].get("sessions", {})
+    planned = (figures["plan"].get("scan") or {}).get("session")
+    names = ", ".join(f"{name or 'no session'} {count}" for name, count in sessions.items())
+    if planned:
+        said = f"One scan a person, of the session that the plan names ({names})"
+    elif len(sessions) > 1:
+        said = f"One scan a person, of the session that the table names ({names})"
+    elif "" in sessions:
+        said = "One scan a person; the scans name no session"
+    else:
+        said = f"One scan a person, all of one session ({names})" if sessions else "Scans"
+    return f"{said}: that they lie before treatment is for the authors to say."
+
+
+def sites_apart(figures: Figures) -> str:
+    """How people who were judged differ from those a model was trained on."""
+    if figures.get("leave_one_site_out"):
+        return (
+            "Internal validation in one data set; each site was also left out once and judged by "
+            "models trained on the others (table Each site left out in turn). Other differences: "
+            "for the authors."
+        )
+    return "Not applicable: internal validation, one data set."
+
+
+def analysed(figures: Figures) -> str:
+    """People and responders of each analysis."""
+    cohort, definition = figures["cohort"], figures["plan"]["responder"]["definition"]
+    rows = [(definition, cohort["people"], cohort["responders"])]
+    rows += [(text, one["people"], one["responders"]) for text, one in secondary_of(figures)]
+    found = "; ".join(
+        f"{with_signs(text)}: {people} people, {responders} responders"
+        for text, people, responders in rows
+    )
+    change = figures.get("continuous")
+    more = f"; the change: {change['known']} people" if change and "known" in change else ""
+    return f"{found}{more}. Sites and sexes: beside their figures."
+
+
 def answers_of(figures: Figures) -> dict[str, str]:
     """What this record answers of TRIPOD+AI; what it cannot know is left out."""
     plan, cohort = figures["plan"], figures["cohort"]
@@ -122,7 +163,7 @@ def answers_of(figures: Figures) -> dict[str, str]:
     splits, outcome, recipe = figures["splits"], plan["outcome"], plan["recipe"]
     excluded = ", ".join(f"{count} {why}" for why, count in cohort["excluded"].items()) or "nobody"
     count, responders = cohort["people"], cohort["responders"]
-    rivals = len(figures["models"]) - 1
+    rivals, curve = len(figures["models"]) - 1, bool(figures["learning_curve"])
     sites = ", ".join(f"{name} {number}" for name, number in cohort["sites"].items())
     inputs = "; ".join(sorted({one["inputs"] for one in figures["models"].values()}))
     mean, spread = cohort["age_mean_years"], cohort["age_sd_years"]
@@ -141,9 +182,10 @@ def answers_of(figures: Figures) -> dict[str, str]:
         "8": f"{_primary(figures)}{with_signs(responder['definition'])} at "
         f"{responder['time_point']} (column '{outcome['column']}', scale {outcome['scale']}). "
         "Assessment and blinding: for the authors.",
-        "9": f"Inputs of the models: {inputs}; all from before treatment, columns by allow-list.",
-        "10": "No sample size calculation; the learning curve and the intervals show what "
-        f"{count} people give.",
+        "9": f"Inputs of the models: {inputs}. {visits_of(figures)} Columns of the table by "
+        "allow-list, the outcome sealed until the plan was locked.",
+        "10": f"No sample size calculation; the {'learning curve and the ' * curve}intervals show "
+        f"what {count} people give.",
         "11": f"Left out: {excluded}. Unknown covariates and parcels count as the training mean.",
         "12": f"{splits['kind']}; everything fitted inside training folds; section Plan, protocol "
         "and command.",
@@ -152,12 +194,12 @@ def answers_of(figures: Figures) -> dict[str, str]:
         "14": "Figures by sex and site; no other approach to fairness.",
         "15": f"A probability; cut-off {plan['protocol']['cutoff']:g} declared beforehand; "
         "conformal sets beside it.",
-        "16": "Not applicable: internal validation, one data set.",
+        "16": sites_apart(figures),
         "18": f"Plan SHA-256 {figures['plan_sha256'][:16]}; code Apache-2.0. Funding, conflicts, "
         "registration and data sharing: for the authors.",
         "20": f"{count} people, {responders} responders; {ages}; sex {sexes}; left out: "
         f"{excluded}.",
-        "21": f"{count} people and {responders} responders in every analysis of this report.",
+        "21": analysed(figures),
         "22": "The model as a file: main.py train writes a bundle with card, weights and hashes.",
         "23": "Sections Result, All metrics, Probabilities and decisions, What else could explain "
         "it.",

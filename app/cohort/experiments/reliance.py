@@ -17,7 +17,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from app.attribution.explain import explain
-from app.cohort.learn.labelled import LabelledCohort, Person
+from app.cohort.learn.labelled import LabelledCohort
+from app.cohort.learn.person import Person
 from app.core.arrays import Floats
 from app.core.progress import PartOfStage, Progress
 from app.models.fmm_tc_network import FmmTcNetwork

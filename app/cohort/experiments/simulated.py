@@ -20,7 +20,8 @@ from typing import Any
 import numpy as np
 
 from app.cohort.learn.definition import Outcome
-from app.cohort.learn.labelled import LabelledCohort, Person
+from app.cohort.learn.labelled import LabelledCohort
+from app.cohort.learn.person import Person
 from app.cohort.learn.plan import Plan, parse_plan
 from app.cohort.learn.plan_lock import LockedPlan
 from app.cohort.learn.scans import PREPARED_ATLAS, PREPARED_PRESET, PreparedScan

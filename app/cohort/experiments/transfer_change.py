@@ -17,7 +17,7 @@ from app.cohort.experiments.record_parts import estimate_of
 from app.cohort.learn.continuous_figures import continuous_figures
 from app.cohort.learn.evaluate import Evaluation, ModelScores
 from app.cohort.learn.figures import Scores, draws_of
-from app.cohort.learn.primary_words import BASELINE_ONLY, spread
+from app.cohort.learn.primary_words import BASELINE_ONLY, above_zero, reaches_zero, spread
 from app.cohort.learn.splits import Fold, Splits
 from app.core.arrays import Ints, frozen
 from app.reporting.evaluation.facts import BASELINE, Competitor, Estimate, Headline, PlainTable
@@ -78,13 +78,13 @@ def change_headline(change: Change, way: str) -> Headline:
 
 
 def _sentence(difference: Estimate, name: str, alone: str, way: str) -> str:
-    if difference.low is not None and difference.low > 0:
+    if above_zero(difference.low):
         return f"{way}: {name} says more about the change than the {alone}."
     if difference.high is not None and difference.high < 0:
         return f"{way}: {name} predicts the change worse than the {alone}."
     return (
-        f"{way}: the interval includes 0: that {name} says anything about the change beyond the "
-        f"{alone} is not shown."
+        f"{way}: the interval {reaches_zero(difference.low)}: that {name} says anything about "
+        f"the change beyond the {alone} is not shown."
     )
 
 
@@ -93,7 +93,7 @@ def change_line(change: Change, way: str) -> str:
     one, alone = change["models"][change["headline"]], change["models"][BASELINE_ONLY]
     gained = change["comparisons"][BASELINE_ONLY]
     explained, error = gained["r_squared"], gained["absolute_error"]
-    shown = explained["interval"] and explained["interval"][0] > 0.0
+    shown = explained["interval"] and above_zero(explained["interval"][0])
     beyond = _small(alone["label"]) + ("" if shown else ", which shows nothing beyond it")
     words = (
         f"{way}: R² {spread(explained['difference'], explained['interval'], '+.2f')} beyond the "

@@ -8,7 +8,8 @@ from dataclasses import replace
 import numpy as np
 
 from app.cohort.learn.definition import Outcome
-from app.cohort.learn.labelled import LabelledCohort, Person
+from app.cohort.learn.labelled import LabelledCohort
+from app.cohort.learn.person import Person
 from app.cohort.learn.plan_lock import Deviation
 from app.cohort.learn.primary_words import CONTINUOUS
 from app.cohort.learn.splits import Fold, Splits, deal, refuse_overlap

@@ -20,7 +20,8 @@ from app.core.arrays import Bools, Floats, Ints
 
 BY_FOLD = ("auroc", "balanced_accuracy", "mcc", "brier", "log_loss")
 FEWEST_DIFFERENCES = 3
-FURTHEST = {"auroc": 1.0, "balanced_accuracy": 1.0, "mcc": 2.0, "brier": 1.0}  # a difference
+RANGES = {"auroc": (0.0, 1.0), "balanced_accuracy": (0.0, 1.0), "mcc": (-1.0, 1.0),
+          "brier": (0.0, 1.0)}  # what a figure can be  # fmt: skip
 
 
 def differences_by_fold(
@@ -116,11 +117,31 @@ def paired_difference(
     theirs = value_of(name, other.scores, labels, cutoff)
     value = value_of(name, one.scores, labels, cutoff) - max(theirs, least)
     rival = drawn_of(name, other.scores, labels, draws, cutoff)
-    drawn = drawn_of(name, one.scores, labels, draws, cutoff) - np.maximum(rival, least)
+    with np.errstate(invalid="ignore"):  # slopes of two that both tell everybody apart
+        drawn = drawn_of(name, one.scores, labels, draws, cutoff) - np.maximum(rival, least)
     return {
         "difference": value if np.isfinite(value) else None,
         "interval": around(value, interval_of(drawn)),
     }
+
+
+def possible_difference(
+    name: str,
+    other: ModelScores,
+    labels: Bools,
+    draws: Ints,
+    cutoff: float,
+    *,
+    least: float = -np.inf,
+) -> tuple[float, float]:
+    """How far a figure can be from the other's, which lies where the bootstrap puts it.
+
+    A rival that counts at least as 0.5 leaves 0.5 to be gained, and no more.
+    """
+    worst, best = RANGES.get(name, (-np.inf, np.inf))
+    ends = interval_of(drawn_of(name, other.scores, labels, draws, cutoff)) or [worst, best]
+    low, high = (max(one, least) for one in ends)
+    return worst - high, best - low
 
 
 def compare(
@@ -129,7 +150,7 @@ def compare(
     """All figures of one pair of models.
 
     ``interval`` is the wider of ``bootstrap_interval``, which holds the models fixed, and of the
-    corrected test's, cut at the furthest that two models can differ.
+    corrected test's, cut as `possible_difference` says.
     """
     cohort, splits = evaluation.cohort, evaluation.splits
     cutoff = cohort.plan.protocol.cutoff
@@ -145,8 +166,8 @@ def compare(
             if name in BY_FOLD
             else None  # a fold of a few people has no calibration of its own
         )
-        entry["bootstrap_interval"], furthest = entry["interval"], FURTHEST.get(name, np.inf)
-        possible = (-furthest, furthest)
+        entry["bootstrap_interval"] = entry["interval"]
+        possible = possible_difference(name, theirs, cohort.labels, draws, cutoff)
         if name == "log_loss":  # 0 at least, so a difference is no more than one side's own loss
             ends = [
                 interval_of(drawn_of(name, side.scores, cohort.labels, draws, cutoff))

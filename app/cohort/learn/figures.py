@@ -91,7 +91,8 @@ def log_loss_of(probability: Floats, labels: Bools) -> Floats:
 def calibration_slope_of(probability: Floats, labels: Bools) -> Floats:
     """Slope of a logistic regression of the outcome on the predicted log-odds (Cox 1958).
 
-    1 = neither too bold nor too timid; NaN where everybody has one probability.
+    1 = neither too bold nor too timid; NaN where everybody has one probability, infinite where
+    the probabilities tell the classes apart without a fault.
     """
     x = _logit(probability)
     centred = x - x.mean(axis=1, keepdims=True)
@@ -111,7 +112,12 @@ def calibration_slope_of(probability: Floats, labels: Bools) -> Floats:
         if float(np.abs(step[known]).max(initial=0.0)) < 1e-9:
             break
     found = slope / np.where(spread > 1e-9, spread, 1.0)
-    return np.where(known, np.clip(found, -LARGEST_SLOPE, LARGEST_SLOPE), np.nan)
+    clipped = np.clip(found, -LARGEST_SLOPE, LARGEST_SLOPE)
+    lowest, highest = np.where(labels, x, np.inf).min(1), np.where(labels, x, -np.inf).max(1)
+    above = lowest >= np.where(labels, -np.inf, x).max(1)
+    below = highest <= np.where(labels, np.inf, x).min(1)
+    bounded = np.where(above, np.inf, np.where(below, -np.inf, clipped))
+    return np.where(known, bounded, np.nan)
 
 
 def calibration_intercept_of(probability: Floats, labels: Bools) -> Floats:
@@ -169,15 +175,15 @@ def value_of(name: str, scores: Scores, labels: Bools, cutoff: float) -> float:
     if name == "auroc":
         found = np.array([_share(*wins) for wins in _wins(scores, labels)])
     else:
-        batch = figure_of(name, cutoff)
-        found = batch(scores.probability, np.broadcast_to(labels, scores.probability.shape))
-    return float(np.nanmean(found)) if np.isfinite(found).any() else float("nan")
+        batch, probability = figure_of(name, cutoff), _measurable(name, scores)
+        found = batch(probability, np.broadcast_to(labels, probability.shape))
+    return float(_mean_known(found))
 
 
 def drawn_of(name: str, scores: Scores, labels: Bools, draws: Ints, cutoff: float) -> Floats:
     """(draw,) the same figure in each draw of persons; NaN where undefined."""
     if name != "auroc":
-        return resampled(figure_of(name, cutoff), scores.probability, labels, draws)
+        return resampled(figure_of(name, cutoff), _measurable(name, scores), labels, draws)
     count = np.stack([np.bincount(rows, minlength=len(labels)) for rows in draws]).astype(float)
     one, other = count[:, labels], count[:, ~labels]
     each = []
@@ -207,11 +213,27 @@ def _share(won: Floats, pairs: Floats) -> float:
     return float(won.sum() / pairs.sum()) if pairs.sum() else float("nan")
 
 
+def _measurable(name: str, scores: Scores) -> Floats:
+    """(repeat, row) probabilities of repeats in which the figure means something.
+
+    The calibration slope of one probability for all, or of one for all of a fold, would be that
+    of the folds' base rates, which lean against the people left out.
+    """
+    if name != "calibration_slope" or scores.fold is None:
+        return scores.probability
+    kept = np.zeros(len(scores.probability), np.bool_)
+    for place, (row, fold) in enumerate(zip(scores.probability, scores.fold, strict=True)):
+        varied = [np.ptp(row[fold == one]) > 1e-9 for one in np.unique(fold)]
+        kept[place] = np.array(varied)[np.unique(fold, return_inverse=True)[1]].mean() >= 0.5
+    return scores.probability[kept]
+
+
 def _mean_known(values: Floats) -> Floats:
-    """Mean over the first axis of what is finite; NaN where nothing is."""
-    known = np.isfinite(values)
+    """Mean over the first axis of what is known, be it infinite; NaN where nothing is."""
+    known = ~np.isnan(values)
     count = known.sum(axis=0)
-    summed = np.where(known, values, 0.0).sum(axis=0)
+    with np.errstate(invalid="ignore"):
+        summed = np.where(known, values, 0.0).sum(axis=0)
     return np.asarray(np.where(count > 0, summed / np.maximum(count, 1), np.nan))
 
 
@@ -237,6 +259,8 @@ def draws_of(people: Sequence[str], repeats: int, seed: int) -> Ints:
 def resampled(batch: Batch, values: Floats, labels: Bools, draws: Ints) -> Floats:
     """(draw,) the figure's mean over repeats in each draw of persons; NaN where undefined."""
     found = np.full(len(draws), np.nan)
+    if not len(values):
+        return found
     at_once = max(1, MOST_AT_ONCE // max(1, values.size))
     for start in range(0, len(draws), at_once):
         rows = draws[start : start + at_once]
@@ -248,7 +272,9 @@ def resampled(batch: Batch, values: Floats, labels: Bools, draws: Ints) -> Float
 
 
 def interval_of(drawn: Floats, level: float = 0.95) -> list[float] | None:
-    """Percentile interval of finite draws; None where too few are."""
+    """Percentile interval of finite draws; None where too few are, or a limit is infinite."""
+    if np.isinf(drawn).mean() > 0.5 * (1.0 - level):
+        return None
     known = drawn[np.isfinite(drawn)]
     if len(known) < 0.5 * len(drawn):
         return None

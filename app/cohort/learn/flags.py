@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from app.cohort.learn.gate import NOT_JUDGED
-from app.core.wording import counted
+from app.core.wording import counted, signed
 from app.models.earned import LARGEST_P
 
 FEWEST_FOLDS = 10
@@ -70,8 +70,8 @@ def flags_of(figures: dict[str, Any]) -> list[str]:
     ]
     change_checks = figures["confounds"].get("change") or {}
     found += [
-        f"{one['covariate']} goes with the change (rho {one['correlation_with_change']:+.2f}) and "
-        "with its prediction."
+        f"{one['covariate']} goes with the change (rho {signed(one['correlation_with_change'])}) "
+        "and with its prediction."
         for one in change_checks.get("covariates", [])
         if one["flagged"]
     ]

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 
 from app.cohort.learn.comparison import (
-    FURTHEST,
     corrected_test,
     differences_by_fold,
     paired_difference,
+    possible_difference,
     test_share_of,
     wider_of,
 )
@@ -27,6 +27,7 @@ from app.cohort.learn.evaluate import Evaluation, ModelScores
 from app.cohort.learn.figures import Scores, value_of
 from app.core.arrays import Ints
 from app.core.errors import AppError
+from app.core.wording import signed
 
 GATE_RIVALS = ("age", "motion", "baseline-pain", "covariates")
 NOT_PLANNED = "for the gate, not in the plan"
@@ -78,7 +79,8 @@ def gained(
     """AUROC that the headline gains over another, which counts at least as 0.5; with an interval.
 
     None for `other` is whoever ranks nobody. The interval is the wider of the bootstrap over
-    persons and the corrected repeated-CV test on either side, within -1 to 1.
+    persons and the corrected repeated-CV test on either side, cut at what can be gained, which is
+    0.5 at most.
     """
     headline, labels = evaluation.headline, evaluation.cohort.labels
     splits, cutoff = evaluation.splits, evaluation.cohort.plan.protocol.cutoff
@@ -90,8 +92,8 @@ def gained(
         other = nobody
     differences = differences_by_fold("auroc", headline, other, labels, splits, cutoff)
     tested = corrected_test(differences, test_share_of(splits))
-    furthest = FURTHEST["auroc"]
-    return found["difference"], wider_of(found["interval"], tested, (-furthest, furthest))
+    possible = possible_difference("auroc", other, labels, draws, cutoff, least=NULL_AUROC)
+    return found["difference"], wider_of(found["interval"], tested, possible)
 
 
 def withheld_reasons(evaluation: Evaluation, figures: dict[str, Any], draws: Ints) -> list[str]:
@@ -133,8 +135,12 @@ def _site_reasons(evaluation: Evaluation, draws: Ints) -> list[str]:
     difference, interval = gained(evaluation, alone, draws)
     if difference is not None and interval is not None and interval[0] > 0.0:
         return []
-    words = "" if interval is None else f", 95 % interval {interval[0]:+.2f} to {interval[1]:+.2f}"
-    by = "" if difference is None else f" (difference {difference:+.2f}{words})"
+    words = (
+        ""
+        if interval is None
+        else f", 95 % interval {signed(interval[0])} to {signed(interval[1])}"
+    )
+    by = "" if difference is None else f" (difference {signed(difference)}{words})"
     return [
         f"The site alone ranks the label with an AUROC of {area:.2f}; the model is not shown to "
         f"do better{by}."

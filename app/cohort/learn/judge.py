@@ -152,7 +152,7 @@ def judged(
         }  # fmt: skip
     asked = next(one for one in contenders if one.id == headline.id)
     result = ResultFolder(evaluation.folder)
-    deviations += _harmonised(evaluation)
+    deviations += unharmonised(evaluation)
     found, told = _permutation(evaluation, asked, result, progress)
     figures["permutation"] = None if found is None else permutation_figures(found)
     if figures["continuous"] is not None:
@@ -243,7 +243,8 @@ def _not_permuted(planned: int, done: str, reason: str) -> Deviation:
     return Deviation("protocol.permutations", str(planned), done, reason)
 
 
-def _harmonised(evaluation: Evaluation) -> list[Deviation]:
+def unharmonised(evaluation: Evaluation) -> list[Deviation]:
+    """What a plan with harmonisation cannot have, and models of a scan that go without it."""
     if evaluation.cohort.plan.recipe.harmonise == "none":
         return []
     protocol = evaluation.cohort.plan.protocol
@@ -257,7 +258,7 @@ def _harmonised(evaluation: Evaluation) -> list[Deviation]:
         )  # fmt: skip
     return found + [
         Deviation("recipe.harmonise", "combat", f"not applied to {one.id}",
-                  "only linear models of connectivity are harmonised")
+                  "of the models that see a scan, only linear ones of connectivity are harmonised")
         for one in evaluation.models.values()
-        if one.inputs != "connectivity" or one.deep
+        if one.deep or one.inputs not in ("connectivity", "covariates", "none")
     ]  # fmt: skip

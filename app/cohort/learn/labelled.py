@@ -12,15 +12,19 @@ import numpy as np
 
 from app.cohort.learn.continuous import known_rows
 from app.cohort.learn.definition import Definition, Outcome
-from app.cohort.learn.exclusions import kept_scans, without_scan
+from app.cohort.learn.exclusions import BY_HAND, NO_SCAN, kept_scans, without_scan
 from app.cohort.learn.lock_people import TakingPart
 from app.cohort.learn.participants_table import (
     ParticipantsTable,
-    number,
     outcome_columns,
     row_key,
-    sex_of,
     values_of,
+)
+from app.cohort.learn.person import (
+    PeopleReader,
+    Person,
+    outside_age_range,
+    refuse_other_units,
 )
 from app.cohort.learn.plan import Plan
 from app.cohort.learn.plan_lock import Deviation, LockedPlan, lock_plan
@@ -31,48 +35,22 @@ from app.cohort.learn.refusals import (
     refuse_off_scale,
 )
 from app.cohort.learn.scans import PreparedScan, scans_of
+from app.cohort.learn.sessions import (
+    NO_PLANNED_SESSION,
+    is_planned,
+    of_planned_session,
+    refuse_sessions,
+)
 from app.core.arrays import Bools, Floats, Ints, frozen
 from app.core.errors import AppError
 from app.core.progress import Progress
 from app.core.provenance import record_sha256
 from app.core.results import Verdict
+from app.core.wording import counted
 from app.models.covariates import NAMES as COVARIATES
-from app.models.covariates import covariate_values
 
-ONE_SITE = "one site"
+ZERO_BEFORE = "a score of 0 before treatment has no percentage"
 KNOWN_SHARE, FEWEST_KNOWN = 0.8, 10  # people whose change is known, for it to be analysed
-
-
-@dataclass(frozen=True, slots=True)
-class Person:
-    """One person's scan, with what was known before treatment."""
-
-    scan: PreparedScan
-    site: str
-    arm: str
-    age_years: float
-    sex: str
-    baseline_pain: float
-    baseline: float  # outcome's scale before treatment, NaN where the plan names none
-
-    @property
-    def identifier(self) -> str:
-        """The person; several scans of one share it."""
-        return self.scan.participant
-
-    @property
-    def unit(self) -> str:
-        """The scan: person and session."""
-        return f"{self.identifier} {self.scan.session}".strip()
-
-    def covariates(self) -> Floats:
-        """(4,), in the order of `app.models.covariates.NAMES`."""
-        return covariate_values(
-            None if np.isnan(self.age_years) else self.age_years,
-            self.sex,
-            self.scan.mean_fd_mm,
-            None if np.isnan(self.baseline_pain) else self.baseline_pain,
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,14 +205,21 @@ def read_cohort(
     ------
     AppError
         As `scans_of` and `ParticipantsTable.read`; ``cohort.mixed`` for scans of another atlas,
-        preset or repetition time; ``cohort.people`` when nobody is left, or a scan has no row.
+        preset or repetition time; ``cohort.sessions`` for several visits of a person;
+        ``cohort.units`` for ages, pain or sex of uncertain unit; ``cohort.people`` when nobody is
+        left, or a scan has no row.
     """
     table = ParticipantsTable.read(table_path, plan)
     scans = kept_scans(scans_of(folder, progress), by_hand)
     session_column = table.column_of("session", plan)
-    wanted = {row_key(row, session_column): row for row in table.selected(plan)}
+    wanted = {
+        key: row
+        for row in table.selected(plan)
+        if is_planned((key := row_key(row, session_column))[1], plan)
+    }
     listed = {row_key(row, session_column) for row in table.rows}
     refuse_definitions(table, plan, list(wanted.values()))
+    scans, other_visits = of_planned_session(scans, plan)
     people, excluded = [], []
     strangers = sorted({s.participant for s in scans if _scan_key(s, session_column) not in listed})
     if strangers:
@@ -243,6 +228,9 @@ def read_cohort(
             "Add their rows to participants.tsv, or remove their scans.",
             code="cohort.people",
         )
+    taking = [one for one in scans if _scan_key(one, session_column) in wanted]
+    refuse_sessions(taking, wanted, plan, told=session_column is not None)
+    reader = PeopleReader(table, plan)
     for scan in scans:
         row = wanted.get(_scan_key(scan, session_column))
         if row is None:
@@ -252,10 +240,11 @@ def read_cohort(
         elif scan.verdict == Verdict.WITHHELD.value:
             excluded.append(Excluded(scan.participant, "quality withholds a number"))
         else:
-            people.append(_person(scan, row, table, plan))
+            people.append(reader.person(scan, row))
     scanned = {_scan_key(scan, session_column) for scan in scans}
     absent = without_scan(wanted, scanned, by_hand, sessions=session_column is not None)
     excluded += [Excluded(*one) for one in absent]
+    excluded = _people_only(excluded, people, other_visits)
     if not people:
         raise AppError(
             f"Nobody is left: no selected participant has a usable scan ({_counted(excluded)}).",
@@ -264,7 +253,21 @@ def read_cohort(
         )
     refuse_mixtures([one.scan for one in people], plan)
     refuse_arms([one.arm for one in people], plan)
+    refuse_other_units(people)
+    outside_age_range(people, plan)
     return Cohort(tuple(people), tuple(excluded), table_path)
+
+
+def _people_only(
+    excluded: Sequence[Excluded], people: Sequence[Person], other_visits: Sequence[PreparedScan]
+) -> list[Excluded]:
+    """Nobody is left out who takes part with another visit; nor silently, who has only others."""
+    there = {one.identifier for one in people}
+    elsewhere = {scan.participant for scan in other_visits} - there
+    kept = [one for one in excluded if one.identifier not in there or one.reason == BY_HAND]
+    named = {one.identifier for one in kept if one.reason != NO_SCAN}
+    rest = [one for one in kept if one.reason != NO_SCAN or one.identifier not in elsewhere]
+    return rest + [Excluded(name, NO_PLANNED_SESSION) for name in sorted(elsewhere - named)]
 
 
 def _counted(excluded: Sequence[Excluded]) -> str:
@@ -311,9 +314,11 @@ def label_cohort(cohort: Cohort, locked: LockedPlan) -> LabelledCohort:
         by_definition = {one.text: outcome.responders(one) for one in definitions}
     primary = by_definition[plan.definition.text]
     known = np.isfinite(primary)
+    # a percentage of nothing: known as change, undefined as response
+    of_zero = np.zeros_like(known) if baseline is None else (baseline == 0.0) & np.isfinite(values)
     excluded = cohort.excluded + tuple(
-        Excluded(one.identifier, "outcome unknown")
-        for one, there in zip(cohort.people, known, strict=True)
+        Excluded(one.identifier, ZERO_BEFORE if zero else "outcome unknown")
+        for one, there, zero in zip(cohort.people, known, of_zero, strict=True)
         if not there
     )
     labelled = LabelledCohort(
@@ -323,10 +328,26 @@ def label_cohort(cohort: Cohort, locked: LockedPlan) -> LabelledCohort:
         outcome,
         excluded,
         locked,
-        locked.deviations,
+        (
+            *locked.deviations,
+            *outside_age_range(cohort.people, plan),
+            *_undefined(plan, int((of_zero & ~known).sum())),
+        ),
     ).rows(np.flatnonzero(known))
     _refuse_one_class(labelled)
     return labelled
+
+
+def _undefined(plan: Plan, count: int) -> list[Deviation]:
+    """That the primary change leaves out people whose response alone is undefined."""
+    if not count or plan.primary != "continuous":
+        return []
+    what, who = "outcome.primary", counted(count, "person", "people")
+    return [
+        Deviation(what, "everybody whose change is known", f"{who} left out", ZERO_BEFORE + (
+            f": whether they respond by '{plan.definition.text[:60]}' is undefined"
+        ))
+    ]  # fmt: skip
 
 
 def _by_label(
@@ -353,31 +374,6 @@ def _by_label(
             code="cohort.definition",
         )
     return found | {primary.text: outcome.values}
-
-
-def _person(
-    scan: PreparedScan, row: dict[str, str], table: ParticipantsTable, plan: Plan
-) -> Person:
-    def cell(meaning: str) -> str:
-        column = table.column_of(meaning, plan)
-        return row[column] if column else ""
-
-    def stated(meaning: str, at_scan: float) -> float:
-        value = number(cell(meaning), meaning)
-        return at_scan if np.isnan(value) else value
-
-    baseline_column = plan.outcome.baseline_column
-    baseline = number(row[baseline_column], baseline_column) if baseline_column else float("nan")
-    pain = stated("baseline_pain", scan.baseline_pain)
-    return Person(
-        scan=scan,
-        site=cell("site") or scan.site or ONE_SITE,
-        arm=cell("arm") or plan.treatment.arm,
-        age_years=stated("age_years", scan.age_years),
-        sex=sex_of(cell("sex")) or scan.sex,
-        baseline_pain=baseline if np.isnan(pain) else pain,
-        baseline=baseline,
-    )
 
 
 def _scan_key(scan: PreparedScan, session_column: str | None) -> tuple[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +17,9 @@ from app.cohort.learn.participants_table import (
     row_key,
     yes_or_no,
 )
-from app.cohort.learn.plan import Plan
+from app.cohort.learn.plan import Plan, parse_plan
 from app.cohort.learn.plan_lock import LOCK_FILE, LockedPlan, lock_plan
+from app.cohort.learn.sessions import is_planned
 from app.core.wording import signed
 
 UNKNOWN, NOT_SELECTED = "unknown", "not selected by the plan"
@@ -33,14 +35,24 @@ class MeasuredOutcome:
 
 
 def recorded_lock(plan: Plan, table: Path, folder: Path) -> LockedPlan | None:
-    """The lock that a result folder holds; None where nothing was locked there.
+    """The lock that a result folder holds with the plan that was locked; None without one.
+
+    Where `plan` is another by now, outcomes are those of the first: nobody looks around in them by
+    changing a plan.
 
     Raises
     ------
     AppError
         As `lock_plan`.
     """
-    return lock_plan(plan, table, folder) if (folder / LOCK_FILE).is_file() else None
+    path = folder / LOCK_FILE
+    if not path.is_file():
+        return None
+    locked = lock_plan(plan, table, folder)  # refuses a record that is damaged or edited
+    if locked.sha256 == plan.sha256:
+        return locked
+    first = parse_plan(json.loads(path.read_text(encoding="utf-8"))["plan"])
+    return lock_plan(first, table, folder)
 
 
 def outcomes_of(
@@ -73,7 +85,7 @@ def outcomes_of(
         key = (person[0], person[1] if session else "")
         if key not in listed:
             words = UNKNOWN
-        elif key not in selected:
+        elif key not in selected or not is_planned(person[1], plan):
             words = NOT_SELECTED
         else:
             words = outcome_words(plan, cells[key], listed[key])

@@ -107,8 +107,8 @@ def row_key(row: dict[str, str], session_column: str | None) -> tuple[str, str]:
     return row["participant_id"], session
 
 
-def number(cell: str, what: str) -> float:
-    """A cell as a number, NaN where unknown.
+def number(cell: str, what: str, whose: str = "") -> float:
+    """A cell as a number, NaN where unknown; `whose` row it is stands in the message.
 
     Raises
     ------
@@ -122,14 +122,17 @@ def number(cell: str, what: str) -> float:
         value = float(text)
     except ValueError as error:
         raise table_error(
-            f"'{what[:60]}' holds '{cell[:20]}', which is no number", "Correct the cell."
+            f"'{what[:60]}'{_row_of(whose)} holds '{cell[:20]}', which is no number",
+            "Correct the cell: digits with a point, or n/a.",
         ) from error
     if not np.isfinite(value):
-        raise table_error(f"'{what[:60]}' holds an infinite value", "Correct the cell.")
+        raise table_error(
+            f"'{what[:60]}'{_row_of(whose)} holds an infinite value", "Correct the cell."
+        )
     return value
 
 
-def yes_or_no(cell: str, what: str) -> float:
+def yes_or_no(cell: str, what: str, whose: str = "") -> float:
     """A label: 1, 0, or NaN where unknown; anything else is refused."""
     text = cell.strip().lower()
     if text in UNKNOWN:
@@ -137,17 +140,14 @@ def yes_or_no(cell: str, what: str) -> float:
     if text in YES or text in NO:
         return float(text in YES)
     raise table_error(
-        f"'{what[:60]}' holds '{cell[:20]}', which is neither responder nor non-responder",
+        f"'{what[:60]}'{_row_of(whose)} holds '{cell[:20]}', which is neither responder nor "
+        "non-responder",
         "Use 1 and 0; or say in outcome.kind what the numbers are.",
     )
 
 
-def sex_of(cell: str) -> str:
-    """ "F", "M", "O", or "" where unknown."""
-    text = cell.strip().lower()
-    if text in UNKNOWN:
-        return ""
-    return {"f": "F", "female": "F", "m": "M", "male": "M"}.get(text, "O")
+def _row_of(whose: str) -> str:
+    return f" of {whose[:60]}" if whose else ""
 
 
 def _cells(path: Path) -> tuple[tuple[str, ...], list[dict[str, str]]]:
@@ -197,4 +197,4 @@ def values_of(
 ) -> Floats:
     """(key,) numbers of a column, NaN where unknown."""
     read = yes_or_no if label else number
-    return np.array([read(cells[key], what) for key in keys], float)
+    return np.array([read(cells[key], what, " ".join(key).strip()) for key in keys], float)

@@ -37,7 +37,11 @@ Metric = Literal[
 ]
 METRICS: tuple[Metric, ...] = get_args(Metric)
 # Table, field and the value that plans had before there was the field: locks keep their hash.
-LATER_FIELDS = (("outcome", "primary", None), ("protocol", "calibration", "platt"))
+LATER_FIELDS = (
+    ("outcome", "primary", None),
+    ("protocol", "calibration", "platt"),
+    ("scan", "session", None),
+)
 # Spellings under which a table may hold what models and checks need, lower case.
 ALIASES = {
     "session": ("session_id", "session", "visit"),
@@ -69,6 +73,10 @@ class OutcomePlan(Part):
             raise ValueError("baseline_column belongs to a score, not to a label")
         if self.kind != "label" and self.check_column is not None:
             raise ValueError("check_column belongs to a label, not to a score")
+        if self.column in (self.baseline_column, self.check_column):
+            raise ValueError(
+                "column names the score before treatment, or the check, as the outcome itself"
+            )
         if self.lowest is not None and self.highest is not None and self.lowest >= self.highest:
             raise ValueError("lowest must be below highest")
         if self.primary == "continuous" and not self.tells_change:
@@ -114,6 +122,17 @@ class RecipePlan(Part):
     harmonise: Literal["none", "combat"] = "none"
 
 
+class ScanPlan(Part):
+    """[scan]: the one visit, before treatment, whose scans take part."""
+
+    session: Annotated[str, Field(pattern=r"^(ses-)?[A-Za-z0-9]{1,64}$")] | None = None
+
+    @property
+    def label(self) -> str:
+        """ "ses-…"; "" where the plan names none."""
+        return f"ses-{self.session.removeprefix('ses-')}" if self.session else ""
+
+
 class ProtocolPlan(Part):
     """[protocol]: splits, repeats and seeds; the same for every model."""
 
@@ -145,6 +164,7 @@ class Plan(Part):
     estimand: Estimand
     models: ModelsPlan
     recipe: RecipePlan = Field(default_factory=RecipePlan)
+    scan: ScanPlan = Field(default_factory=ScanPlan)
     protocol: ProtocolPlan = Field(default_factory=ProtocolPlan)
     columns: dict[str, str] = Field(default_factory=dict)  # meaning -> column of the table
     select: dict[str, list[str]] = Field(default_factory=dict)  # column -> values that take part
@@ -190,6 +210,7 @@ class Plan(Part):
         for table, name, unused in LATER_FIELDS:
             if values[table][name] == unused:
                 del values[table][name]
+        values = {name: value for name, value in values.items() if value or name != "scan"}
         return record_sha256(values)
 
     def card_responder(self) -> Responder:
@@ -253,7 +274,8 @@ def plan_toml(plan: Plan) -> str:
     """The plan as TOML; reading it again gives the same hash."""
     from tomli_w import dumps
 
-    return dumps(plan.model_dump(mode="json", exclude_none=True))
+    values = plan.model_dump(mode="json", exclude_none=True)
+    return dumps({name: value for name, value in values.items() if value or name != "scan"})
 
 
 def plan_error(what: str) -> AppError:

@@ -33,6 +33,21 @@ def spread(value: float | None, interval: Any, form: str = ".2f") -> str:
     return f"{shown[0]} ({shown[1]} to {shown[2]})" if interval else shown[0]
 
 
+def p_text(value: float) -> str:
+    """ "p = 0.012"; no p is 0."""
+    return "p < 0.001" if value < 0.001 else f"p = {value:.3f}"
+
+
+def above_zero(low: float | None) -> bool:
+    """Whether the lower limit of an R² or a gain is above 0 in the digits that are printed."""
+    return low is not None and round(low, 2) > 0.0
+
+
+def reaches_zero(low: float | None) -> str:
+    """What an interval that is not clear of 0 does: "includes 0", or begins there as printed."""
+    return "begins at 0" if low is not None and low > 0.0 else "includes 0"
+
+
 def continuous_lines(figures: Figures) -> list[str]:
     """The continuous outcome of the headline model, in sentences; [] where there is none."""
     found = figures.get("continuous")
@@ -42,7 +57,7 @@ def continuous_lines(figures: Figures) -> list[str]:
     gained = found["comparisons"][BASELINE_ONLY]
     explained = gained["r_squared"]
     beyond = f"beyond the {alone['label'][:1].lower()}{alone['label'][1:]}"
-    shown = explained["interval"] and explained["interval"][0] > 0.0
+    shown = explained["interval"] and above_zero(explained["interval"][0])
     lines = [
         f"{one['label']} ({one['by']}): R\N{SUPERSCRIPT TWO} "
         f"{spread(explained['difference'], explained['interval'], '+.2f')} {beyond}"
@@ -55,14 +70,14 @@ def continuous_lines(figures: Figures) -> list[str]:
     ]  # fmt: skip
     test = explained["corrected_test"]
     lines.append(
-        f"Corrected repeated-CV test of R\N{SUPERSCRIPT TWO}: p = {test['p_value']:.3f}."
+        f"Corrected repeated-CV test of R\N{SUPERSCRIPT TWO}: {p_text(test['p_value'])}."
         if test
         else "Corrected repeated-CV test: not possible with so few folds."
     )
     permuted = found.get("permutation")
     if permuted:
         lines.append(
-            f"Permutation over the whole loop: p = {permuted['p_value']:.3f} ({permuted['words']})."
+            f"Permutation over the whole loop: {p_text(permuted['p_value'])} ({permuted['words']})."
         )
     elif why := not_permuted(figures):
         lines.append(f"Permutation over the whole loop: not possible. {why}")
@@ -148,7 +163,7 @@ def responder_lines(figures: Figures) -> list[str]:
         )
     test = figures["permutation"]
     if test:
-        lines.append(f"Permutation p = {test['p_value']:.3f} ({test['words']}).")
+        lines.append(f"Permutation {p_text(test['p_value'])} ({test['words']}).")
     elif why := not_permuted(figures):
         lines.append(f"Permutation of the label: not possible. {why}")
     return lines

@@ -30,6 +30,7 @@ def cohort_facts(evaluation: Evaluation) -> dict[str, Any]:
         "scans": len(cohort),
         "responders": int(cohort.labels.sum()),
         "base_rate": float(cohort.labels.mean()),
+        "sessions": dict(sorted(Counter(one.scan.session for one in cohort.people).items())),
         "sites": dict(sorted(Counter(cohort.sites).items())),
         "arms": dict(sorted(Counter(one.arm for one in cohort.people).items())),
         "sexes": dict(sorted(Counter(one.sex or "unknown" for one in cohort.people).items())),

@@ -6,7 +6,15 @@ from pathlib import Path
 
 import pyqtgraph as pg
 from PySide6.QtCore import QEvent, QSignalBlocker, Qt
-from PySide6.QtWidgets import QLabel, QSplitter, QTableView, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QFrame,
+    QLabel,
+    QScrollArea,
+    QSplitter,
+    QTableView,
+    QVBoxLayout,
+    QWidget,
+)
 
 from app.core.errors import StorageError
 from app.gui.cohort.figures import CURVES, Curve, Record
@@ -16,6 +24,7 @@ from app.gui.widgets.plots import pen, plot, style_plot
 from app.gui.widgets.tables import Table, TableRows
 from app.gui.widgets.theme import tokens
 
+MOST_ROWS, ROW_HEIGHT, CURVES_HEIGHT = 12, 24, 330  # shown whole; px; below it nothing is read
 _LINES = ("#4c9be8", "#e0a030", "#5fbf7f", "#c678b0", "#9b8cff", "#d9726b", "#6fbcc4", "#a8a23c",
           "#8a8f98", "#b58863")  # fmt: skip
 
@@ -65,14 +74,27 @@ class EvaluationPage(QWidget):
         below.addWidget(right)
         below.setSizes([500, 560])
         below.setChildrenCollapsible(False)
+        below.setMinimumHeight(CURVES_HEIGHT)
+        body = QWidget()
+        column = QVBoxLayout(body)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addWidget(self.sentence)
+        column.addWidget(self.secondary)
+        column.addWidget(self.remarks)
+        column.addWidget(self.models)
+        column.addWidget(below, 1)
+        column.addWidget(self.plan)
+        self.room = QScrollArea()  # words never squeeze tables and curves: the page scrolls
+        self.room.setFrameShape(QFrame.Shape.NoFrame)
+        self.room.setWidgetResizable(True)
+        self.room.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.room.setAccessibleName("Evaluation, scrolled")
+        self.room.setWidget(body)
+        self.room.viewport().setAutoFillBackground(False)
+        body.setAutoFillBackground(False)
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
-        outer.addWidget(self.sentence)
-        outer.addWidget(self.secondary)
-        outer.addWidget(self.remarks)
-        outer.addWidget(self.models, 2)
-        outer.addWidget(below, 3)
-        outer.addWidget(self.plan)
+        outer.addWidget(self.room)
 
     def show_file(self, path: Path) -> bool:
         """Show an ``evaluation.json``; False where it cannot be read, which is told."""
@@ -94,11 +116,14 @@ class EvaluationPage(QWidget):
         self.remarks.setText("\n".join(record.remarks()))
         self.remarks.setVisible(bool(record.remarks()))
         _fill(self.models, record.models())
+        rows = 3 + min(self.models.model().rowCount(), MOST_ROWS)  # header, scroll bar, frame
+        self.models.setFixedHeight(ROW_HEIGHT * rows)
         self._tables = record.tables()
         with QSignalBlocker(self.tables):
             self.tables.clear()
             for title in self._tables:
                 self.tables.addItem(title, title)
+        self.room.verticalScrollBar().setValue(0)
         self._show_table(next(iter(self._tables), ""))
         self._show_curve(self._which)
 
@@ -153,7 +178,7 @@ def _table_view(name: str) -> QTableView:
     view.setAccessibleName(name)
     view.setAlternatingRowColors(True)
     view.verticalHeader().hide()
-    view.verticalHeader().setDefaultSectionSize(24)
+    view.verticalHeader().setDefaultSectionSize(ROW_HEIGHT)
     view.horizontalHeader().setStretchLastSection(True)
     view.setWordWrap(False)
     view.setMinimumHeight(96)

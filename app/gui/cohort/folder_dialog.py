@@ -7,7 +7,6 @@ from pathlib import Path
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
     QDialogButtonBox,
-    QFileDialog,
     QFormLayout,
     QHBoxLayout,
     QLabel,
@@ -16,6 +15,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from app.gui.widgets.file_dialogs import ask_folder
 from app.gui.widgets.framed_dialog import FramedDialog
 
 
@@ -77,7 +77,7 @@ class FolderDialog(FramedDialog):
         return whole
 
     def _browse(self, line: QLineEdit, title: str) -> None:
-        name = QFileDialog.getExistingDirectory(self, title, line.text())
+        name = ask_folder(self, title, line.text())
         if name:
             line.setText(name)
 

@@ -7,7 +7,6 @@ from typing import Any
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
-    QFileDialog,
     QHBoxLayout,
     QLabel,
     QLineEdit,
@@ -21,6 +20,7 @@ from app.core.errors import AppError
 from app.gui.cohort.evaluation import EvaluationPage
 from app.gui.cohort.state import CohortState
 from app.gui.cohort.work import CohortWork
+from app.gui.widgets.file_dialogs import ask_open
 
 EVALUATIONS, PLAN = "evaluations", "plan.toml"
 _WORDS = (
@@ -208,15 +208,13 @@ class LearningTab(QWidget):
         self._plan_changed()
 
     def _browse(self) -> None:
-        name, _ = QFileDialog.getOpenFileName(self, "Analysis plan", "", "Plans (*.toml)")
+        name, _ = ask_open(self, "Analysis plan", "", "Plans (*.toml)")
         if name:
             self.plan.setText(name)
 
     def _open_earlier(self) -> None:
         start = "" if self.state.out_dir is None else str(self.state.out_dir / EVALUATIONS)
-        name, _ = QFileDialog.getOpenFileName(
-            self, "Open an evaluation", start, "Evaluations (evaluation.json)"
-        )
+        name, _ = ask_open(self, "Open an evaluation", start, "Evaluations (evaluation.json)")
         if name and self.page.show_file(Path(name)):
             self.stack.setCurrentWidget(self.page)
 

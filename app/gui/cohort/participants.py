@@ -8,7 +8,6 @@ from PySide6.QtCore import QModelIndex, QPersistentModelIndex, Qt, Signal
 from PySide6.QtGui import QColor, QKeySequence, QShortcut
 from PySide6.QtWidgets import (
     QAbstractItemView,
-    QFileDialog,
     QHBoxLayout,
     QLabel,
     QLineEdit,
@@ -29,6 +28,7 @@ from app.gui.cohort.state import CohortState
 from app.gui.cohort.table import COLUMNS, KEY_ROLE, SCORE, CohortFilter, CohortTable
 from app.gui.cohort.work import CohortWork
 from app.gui.widgets.fields import choice
+from app.gui.widgets.file_dialogs import ask_folder, ask_save
 from app.gui.widgets.theme import tokens
 
 _AnyIndex = QModelIndex | QPersistentModelIndex
@@ -213,12 +213,12 @@ class ParticipantsTab(QWidget):
 
     def _ask_pdfs(self) -> None:
         keys = self.selected() or tuple(row.key for row in self.state.included())
-        name = QFileDialog.getExistingDirectory(self, "Folder for the summaries")
+        name = ask_folder(self, "Folder for the summaries")
         if name:
             self.work.write_reports(keys, Path(name))
 
     def _ask_export(self) -> None:
-        name, _ = QFileDialog.getSaveFileName(self, "Export rows", "cohort.tsv", "TSV (*.tsv)")
+        name, _ = ask_save(self, "Export rows", "cohort.tsv", "TSV (*.tsv)")
         if not name:
             return
         try:

@@ -15,7 +15,6 @@ from PySide6.QtGui import QColor
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QCheckBox,
-    QFileDialog,
     QHBoxLayout,
     QHeaderView,
     QLabel,
@@ -35,6 +34,7 @@ from app.core.progress import ProgressEvent
 from app.core.published import Published, fact_lines, file_lines, licence_lines
 from app.gui.dialogs.questions import ask_remove
 from app.gui.jobs import Jobs
+from app.gui.widgets.file_dialogs import ask_open_several
 from app.gui.widgets.framed_dialog import FramedDialog
 from app.gui.widgets.progress_panel import ProgressPanel
 from app.gui.widgets.theme import tokens
@@ -272,9 +272,7 @@ class ModelsDialog(FramedDialog):
 
     def _import(self) -> None:
         entry = self.entry
-        names, _ = QFileDialog.getOpenFileNames(
-            self, f"Import the files of {entry.id}", "", "All files (*)"
-        )
+        names, _ = ask_open_several(self, f"Import the files of {entry.id}", "", "All files (*)")
         if names:
             self._start(
                 "models_import",

@@ -14,17 +14,51 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from app.core import wording
 from app.gui.widgets.framed_dialog import FramedDialog
 
 
-def ask_stop(parent: QWidget, work: str, stop: Callable[[], None]) -> QMessageBox:
-    """Ask whether to end running work and close; `stop` is called on yes."""
+def ask_stop(
+    parent: QWidget, work: str, stop: Callable[[], None], unsaved: str = ""
+) -> QMessageBox:
+    """Ask whether to end running work, or to lose what is not saved; `stop` is called on yes."""
+    return _ask_lost(parent, work, unsaved, "Closing", ("Stop and close", "Close"), stop)
+
+
+def ask_leave(parent: QWidget, work: str, unsaved: str, leave: Callable[[], None]) -> QMessageBox:
+    """The same where something else is opened; `leave` is called on yes."""
+    doing = "Leaving this scan or case"
+    return _ask_lost(parent, work, unsaved, doing, ("Stop and leave", "Leave"), leave)
+
+
+def _ask_lost(
+    parent: QWidget,
+    work: str,
+    unsaved: str,
+    doing: str,
+    yes: tuple[str, str],
+    do: Callable[[], None],
+) -> QMessageBox:
+    if not work:
+        words = (unsaved, f"{doing} loses it.")
+        return _ask(parent, "Not saved", words, (yes[1], "Stay"), do)
+    consequence = f"{doing} stops it. Nothing half-written stays behind. {unsaved}".strip()
+    words = (f"{work} is still running.", consequence)
+    return _ask(parent, "Work is running", words, (yes[0], "Keep running"), do)
+
+
+def ask_sign(parent: QWidget, sign: Callable[[], None]) -> QMessageBox:
+    """Ask before a version of the summary is closed for ever; `sign` is called on yes."""
     return _ask(
         parent,
-        "Work is running",
-        (f"{work} is still running.", "Closing stops it. Nothing half-written stays behind."),
-        ("Stop and close", "Keep running"),
-        stop,
+        "Sign the participant summary",
+        (
+            "Sign this version of the participant summary?",
+            "It is kept as it is, with comment and name. A later version supersedes it; both "
+            f"stay. This cannot be undone.\n\n{wording.RUO_LINE}",
+        ),
+        ("Sign", "Do not sign"),
+        sign,
     )
 
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject
-from PySide6.QtWidgets import QFileDialog
 
 from app.core.errors import AppError
 from app.gui.actions import Selection
 from app.gui.dialogs.picker import PickerDialog
-from app.gui.dialogs.questions import ask_repetition_time
+from app.gui.dialogs.questions import ask_leave, ask_repetition_time
+from app.gui.widgets.file_dialogs import ask_folder, ask_open
 from app.scans.contents import Choice, Contents
 
 if TYPE_CHECKING:
@@ -42,10 +43,11 @@ class Asking(QObject):
         self.window = window
         window.actions_.choice_wanted.connect(self.pick)
         window.actions_.repetition_time_wanted.connect(self.state_repetition_time)
+        window.actions_.leaving.asked.connect(partial(ask_leave, window))
 
     def ask_scan(self) -> None:
         """Choose a scan."""
-        name, _ = QFileDialog.getOpenFileName(
+        name, _ = ask_open(
             self.window,
             "Open scan",
             "",
@@ -56,7 +58,7 @@ class Asking(QObject):
 
     def ask_case(self) -> None:
         """Choose a case folder or a folder of scans."""
-        name = QFileDialog.getExistingDirectory(self.window, "Open DICOM, BIDS or case folder")
+        name = ask_folder(self.window, "Open DICOM, BIDS or case folder")
         if name:
             self.window.actions_.open_path(Path(name))
 

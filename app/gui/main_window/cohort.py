@@ -105,7 +105,8 @@ class CohortWorkspace(QObject):
             self.window_.show_step("load")
 
     def _open_case(self, folder: Path) -> None:
-        self.window_.actions_.open_case(folder)
+        actions = self.window_.actions_
+        actions.leaving(lambda: actions.open_case(folder))
 
     def _show_state(self, state: str, reason: str) -> None:
         self.window_.steps.set_state(KEY, state, reason)

@@ -67,11 +67,17 @@ def _escape(window: MainWindow) -> None:
 
 
 def _undo_words(window: MainWindow) -> str:
-    return f"&Undo {window.cohort.undo_stack().undoText().lower()}".strip()
+    return f"&Undo {_lowered(window.cohort.undo_stack().undoText())}".strip()
 
 
 def _redo_words(window: MainWindow) -> str:
-    return f"&Redo {window.cohort.undo_stack().redoText().lower()}".strip()
+    return f"&Redo {_lowered(window.cohort.undo_stack().redoText())}".strip()
+
+
+def _lowered(words: str) -> str:
+    """An entry of the history within a sentence; its values, after the colon, as they are."""
+    what, colon, values = words.partition(":")
+    return f"{what[:1].lower()}{what[1:]}{colon}{values}".replace("&", "&&")
 
 
 def _can_undo(window: MainWindow) -> str:
@@ -140,7 +146,8 @@ ACTIONS: tuple[Command, ...] = (
         lambda w: w.actions_.open_folder(), _case,
     ),
     Command(
-        "file.close", "C&lose case", "Ctrl+W", "file", lambda w: w.close_case(), _anything,
+        "file.close", "C&lose case", "Ctrl+W", "file",
+        lambda w: w.actions_.leaving(w.close_case), _anything,
         line=True,
     ),
     Command(

@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtWidgets import QFileDialog
-
 from app.core.errors import StorageError
 from app.gui.main_window.maps import Maps
+from app.gui.widgets.file_dialogs import ask_save
 from app.gui.widgets.pictures import FORMATS
 from app.gui.widgets.tables import TableDialog
 from app.gui.widgets.view import View
@@ -39,7 +38,7 @@ class Exports:
         if opened is None:
             return
         proposed = f"{opened.case.stem()}_desc-summary.pdf"
-        name, _ = QFileDialog.getSaveFileName(self.window, "Export PDF", proposed, "PDF (*.pdf)")
+        name, _ = ask_save(self.window, "Export PDF", proposed, "PDF (*.pdf)")
         if name:
             self.window.reports.export(Path(name))
 
@@ -50,7 +49,7 @@ class Exports:
             return
         opened = self.window.session.case
         stem = opened.case.stem() if opened is not None else "scan"
-        name, chosen = QFileDialog.getSaveFileName(
+        name, chosen = ask_save(
             self.window,
             "Save view as picture",
             f"{stem}_{view.name}.png",

@@ -171,7 +171,7 @@ class Guide(QObject):
             "go": lambda: window.show_step(found.step),
             "seen": lambda: self._go_on(found.step),
             "export": window.exports.ask_pdf,
-            "close": window.close_case,
+            "close": lambda: window.actions_.leaving(window.close_case),
         }
         if found.action:
             doing[found.action]()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QDockWidget, QUndoView, QWidget
+from PySide6.QtWidgets import QDockWidget, QListView, QUndoView, QWidget
 
 from app.gui.history import History
 
@@ -20,6 +20,9 @@ def make_history_dock(history: History, parent: QWidget) -> QDockWidget:
     entries.setAccessibleName("History of changes")
     entries.setToolTip("Import, runs, export and signing cannot be undone")
     entries.setMinimumWidth(entries.fontMetrics().averageCharWidth() * 26)
+    entries.setWordWrap(True)  # an entry names values, which are never cut
+    entries.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    entries.setResizeMode(QListView.ResizeMode.Adjust)
     dock.setWidget(entries)
     dock.hide()
     return dock

@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtWidgets import QFileDialog
-
 from app.gui.map_actions import MapActions
+from app.gui.widgets.file_dialogs import ask_folder, ask_open, ask_open_several
 
 if TYPE_CHECKING:
     from app.gui.main_window.window import MainWindow
@@ -28,12 +27,12 @@ class Maps:
 
     def ask_open(self) -> None:
         """Choose maps or masks; all of them become layers at once."""
-        names, _ = QFileDialog.getOpenFileNames(self.window, "Add maps as layers", "", _MAP_FILES)
+        names, _ = ask_open_several(self.window, "Add maps as layers", "", _MAP_FILES)
         self.actions.open_maps([Path(name) for name in names])
 
     def ask_export(self, key: str) -> None:
         """Choose the folder that a layer is written to."""
-        folder = QFileDialog.getExistingDirectory(self.window, "Write NIfTI, GIfTI and table to")
+        folder = ask_folder(self.window, "Write NIfTI, GIfTI and table to")
         if folder:
             self.actions.export_layer(key, Path(folder))
 
@@ -46,7 +45,7 @@ class Maps:
         if request is not None and request.scan_path.exists():
             self.actions.open_volumes(request.scan_path, request.series)
             return
-        name, _ = QFileDialog.getOpenFileName(
+        name, _ = ask_open(
             self.window, "The scan of this case", "", "NIfTI scans (*.nii *.nii.gz);;All (*)"
         )
         if name:

@@ -14,6 +14,7 @@ from app.gui.bindings import Binding
 from app.gui.diagnostics import note_action
 from app.gui.main_window.command import Command
 from app.gui.main_window.commands import ACTIONS, MENUS
+from app.gui.main_window.recent_names import recent_names
 from app.gui.widgets.view_menu import fill_menu
 
 if TYPE_CHECKING:
@@ -131,9 +132,9 @@ class Menus:
         """List what was opened last; missing ones are greyed."""
         self.recent.clear()
         paths = self.window.actions_.recent()
-        for path in paths:
+        for path, name in recent_names(paths):
             there = path.exists()
-            action = self.recent.addAction(path.name if there else f"{path.name} (missing)")
+            action = self.recent.addAction(name if there else f"{name} (missing)")
             action.setEnabled(there)
             action.triggered.connect(partial(self._open, path))
         if not paths:

@@ -56,13 +56,15 @@ class Page(QWidget):
 
 
 def making_page(key: str, window: MainWindow) -> Generator[None, None, QWidget]:
-    """The page of a step with all its views, connected to the window; a yield after each view."""
+    """The page of a step with all its views, connected to the window; a yield after each step."""
     page = Page(key.capitalize())
     if key == "explain":
         page.column.addWidget(ExplanationCaption(window.session))
     made = yield from _build(LAYOUTS[key], key, window)
+    yield
     if made is not None:
         page.column.addWidget(made, 1)
+    yield
     return page
 
 
@@ -78,6 +80,7 @@ def _build(node: Node, key: str, window: MainWindow) -> Generator[None, None, QW
     for part, share in node.parts:
         widget = yield from _build(part, key, window)
         if widget is not None:
+            yield  # a widget that gets a parent takes its whole inside along, which takes long
             splitter.addWidget(widget)
             splitter.setStretchFactor(splitter.count() - 1, share)
             shares.append(share * 100)
@@ -124,4 +127,5 @@ def _tabs(views: list[View]) -> QTabWidget:
         tabs.addTab(view, view.title)
         view.title_label.hide()
     tabs.setAccessibleName(", ".join(view.title for view in views))
+    tabs.tabBar().setAccessibleName(tabs.accessibleName())
     return tabs

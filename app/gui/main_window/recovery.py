@@ -75,8 +75,12 @@ class Recovery(QObject):
         self._regular.start()
         self._writer.read("warm up", warm_up, lambda _done: None)
         self._left = left_behind()
+        self._offer()
+
+    def _offer(self) -> None:
+        """The newest of what crashes left; the others wait behind it."""
         if self._left:
-            self.bar.offer(_words(self._left[-1]))
+            self.bar.offer(_words(self._left[-1], len(self._left) - 1))
 
     def write(self) -> None:
         """Write what is open now, in the background, unless nothing has changed."""
@@ -118,9 +122,25 @@ class Recovery(QObject):
             self.window.actions_.messages.tell(error)
             self._discard()
             return
-        self._discard()
+        self._left = []  # what other programs left is offered at the next start
+        self._drop_when_shown(path, saved)
         self.window.saving.show(saved)
         self._tell_interrupted(saved)
+
+    def _drop_when_shown(self, path: Path, saved: SavedSession) -> None:
+        """A recovery file goes when what it holds is open, not before: opening may fail."""
+        session = self.window.session
+        if saved.case is None and saved.scan is None:
+            path.unlink(missing_ok=True)
+            return
+
+        def drop() -> None:
+            opened, case, scan = session.case, saved.case, saved.scan
+            same = opened is not None and case is not None and opened.folder == case.path
+            if same or (scan is not None and session.scan_sha256 == scan.sha256):
+                path.unlink(missing_ok=True)
+
+        session.case_changed.connect(drop, Qt.ConnectionType.SingleShotConnection)
 
     def _tell_interrupted(self, saved: SavedSession) -> None:
         """A job that ran at the crash is interrupted: say so, and offer to finish it."""
@@ -138,22 +158,27 @@ class Recovery(QObject):
             self.window.actions_.requests[saved.scan.sha256] = request
             self.window.resume.offer_interrupted(saved.scan.sha256)
         else:
-            self._say_when_shown(f"{title} was interrupted; start it again.")
+            self._say_when_shown(f"{title} was interrupted; start it again.", saved)
 
-    def _say_when_shown(self, words: str) -> None:
+    def _say_when_shown(self, words: str, saved: SavedSession) -> None:
         """Not before the case is there: while it is opened, other words stand in the banner."""
         session = self.window.session
         if session.case is not None:
             self.window.say(words)
             return
-        session.case_changed.connect(
-            lambda: self.window.say(words), Qt.ConnectionType.SingleShotConnection
-        )
+
+        def tell() -> None:
+            opened, case, scan = session.case, saved.case, saved.scan
+            same = opened is not None and case is not None and opened.folder == case.path
+            if same or (scan is not None and session.scan_sha256 == scan.sha256):
+                self.window.say(words)
+
+        session.case_changed.connect(tell, Qt.ConnectionType.SingleShotConnection)
 
     def _discard(self) -> None:
-        for path in self._left:
-            path.unlink(missing_ok=True)
-        self._left = []
+        """Delete what was offered; another that was left is offered then."""
+        self._left.pop().unlink(missing_ok=True)
+        self._offer()
 
 
 def recovery_file() -> Path:
@@ -184,17 +209,23 @@ def left_behind() -> list[Path]:
     return sorted(found, key=lambda path: path.stat().st_mtime)
 
 
-def _words(path: Path) -> str:
-    """What the offer says; it names no participant."""
+def _words(path: Path, more: int) -> str:
+    """What the offer says, with how many older ones wait; it names no participant."""
+    waiting = "" if not more else (
+        f" {more} older {'one was' if more == 1 else 'ones were'} kept too, for the next start."
+    )  # fmt: skip
     try:
         saved = read_session(path)
     except StorageError:
-        return "The program ended unexpectedly. What it kept of the last session may be damaged."
+        return (
+            "The program ended unexpectedly. What it kept of the last session may be damaged."
+            + waiting
+        )
     words = "The program ended unexpectedly. Restore what was open, with its view and edits?"
     if saved.unfinished:
         title = TITLES.get(saved.unfinished, saved.unfinished)
         words += f" {title} was interrupted."
-    return words
+    return words + waiting
 
 
 def _no_errors(work: Callable[[], None]) -> Callable[[], None]:

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject
-from PySide6.QtWidgets import QFileDialog, QMessageBox
 
 from app.core.errors import AppError, StorageError
 from app.core.folders import data_folder
 from app.core.signing import ReaderNote
+from app.gui.dialogs.questions import ask_sign
+from app.gui.main_window.signed import versions_text
+from app.gui.widgets.file_dialogs import ask_folder, ask_open, ask_save
 from app.worker.report_requests import (
     batch_job,
     explain_job,
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from app.gui.main_window.window import MainWindow
     from app.gui.views import PreviewView, SummaryView
 
+_T1_FILES = "NIfTI images (*.nii *.nii.gz);;All (*)"
 REPORT_FILES = "Participant summaries (*.pdf)"
 
 
@@ -37,6 +40,7 @@ class Reports(QObject):
         self._preview_key: object = None
         self._pdf: Path | None = None  # the report that data are searched for
         self._altered: tuple[str, ...] = ()  # what differs, told when its case is shown
+        self._folder: Path | None = None  # that case
         window.actions_.answered.connect(self._answered)
         window.actions_.report_wanted.connect(self.open_report)
         window.actions_.reader.failed.connect(lambda _error: self._tell_altered())
@@ -83,24 +87,8 @@ class Reports(QObject):
         opened, summary = self.window_.session.case, self._summary()
         if opened is None or summary is None:
             return
-        box = QMessageBox(self.window_)
-        box.setIcon(QMessageBox.Icon.Question)
-        box.setWindowTitle("Sign the participant summary")
-        box.setText("Sign this version of the participant summary?")
-        box.setInformativeText(
-            "It is kept as it is, with comment and name. A later version supersedes it; both stay. "
-            "This cannot be undone."
-        )
-        yes = box.addButton("Sign", QMessageBox.ButtonRole.AcceptRole)
-        box.addButton(QMessageBox.StandardButton.Cancel)
         note, folder, sha256 = summary.note(), opened.folder, opened.case.scan.sha256
-
-        def decided(button: object) -> None:
-            if button is yes:
-                self.sign(folder, note, sha256)
-
-        box.buttonClicked.connect(decided)
-        box.open()
+        ask_sign(self.window_, lambda: self.sign(folder, note, sha256))
 
     def sign(self, folder: Path, note: ReaderNote, scan_sha256: str) -> None:
         """Close a version."""
@@ -119,9 +107,7 @@ class Reports(QObject):
         if opened is None:
             return
         proposed = opened.summary_pdf.with_suffix(".html").name
-        name, _ = QFileDialog.getSaveFileName(
-            self.window_, "Export HTML", proposed, "HTML (*.html)"
-        )
+        name, _ = ask_save(self.window_, "Export HTML", proposed, "HTML (*.html)")
         if name:
             path = Path(name)
             html = path.suffix.lower() in (".html", ".htm")
@@ -129,6 +115,7 @@ class Reports(QObject):
 
     def export(self, target: Path) -> None:
         """Save what the preview shows: with the comment, in the chosen paper and convention."""
+        self.window_.actions_.leaving.keep_comment()
         self.window_.actions_.export_summary(target, self._note(), self._paper())
 
     def _note(self) -> ReaderNote:
@@ -140,7 +127,7 @@ class Reports(QObject):
 
     def ask_batch(self) -> None:
         """Choose a folder of cases and one for their summaries."""
-        source = QFileDialog.getExistingDirectory(
+        source = ask_folder(
             self.window_, "Folder that holds case folders", str(data_folder() / "cases")
         )
         if not source:
@@ -149,7 +136,7 @@ class Reports(QObject):
         if not folders:
             self._tell("There is no case in that folder.", "Choose the folder above the cases.")
             return
-        out = QFileDialog.getExistingDirectory(self.window_, "Folder for the summaries")
+        out = ask_folder(self.window_, "Folder for the summaries")
         if out:
             self.batch(folders, Path(out))
 
@@ -163,7 +150,7 @@ class Reports(QObject):
 
     def ask_report(self) -> None:
         """Choose a participant summary whose case is opened."""
-        name, _ = QFileDialog.getOpenFileName(self.window_, "Open from report", "", REPORT_FILES)
+        name, _ = ask_open(self.window_, "Open from report", "", REPORT_FILES)
         if name:
             self.open_report(Path(name))
 
@@ -172,32 +159,38 @@ class Reports(QObject):
         self._pdf = pdf
         self.window_.actions_.ask_worker(reopen_job(pdf))
 
-    def recompute(self, scan: Path) -> None:
+    def recompute(self, scan: Path, t1: Path | None = None) -> None:
         """Analyse the scan of the report that was opened last, and compare."""
         if self._pdf is not None:
-            job = reopen_job(self._pdf, scan=scan, out=data_folder() / "cases")
+            job = reopen_job(self._pdf, scan=scan, out=data_folder() / "cases", t1=t1)
             self.window_.actions_.ask_worker(job)
 
     def _reopened(self, found: Mapping[str, Any]) -> None:
         self._altered = tuple(found["altered"])
-        if found["folder"]:
-            self.window_.actions_.open_case(Path(found["folder"]))
+        self._folder = Path(found["folder"]) if found["folder"] else None
+        if self._folder is not None:
+            self.window_.actions_.open_case(self._folder, checked=bool(self._altered))
             if not self._altered:
                 self.window_.say("The case is what the report says, file by file.")
             return
         self._tell_altered()
-        name, _ = QFileDialog.getOpenFileName(
+        name, _ = ask_open(
             self.window_, "The case is not here: choose the scan of the report", "", "All (*)"
         )
-        if name:
-            self.recompute(Path(name))
+        t1 = ""
+        if name and found.get("needs_t1"):
+            t1, _ = ask_open(
+                self.window_, "Choose the T1 image that the scan was analysed with", "", _T1_FILES
+            )
+        if name:  # without the T1 image that is needed the worker refuses, in words
+            self.recompute(Path(name), Path(t1) if t1 else None)
 
     def _tell_altered(self) -> None:
         """Say what differs; after the case is shown, since opening hides what was said before."""
         altered, self._altered = self._altered, ()
-        for sentence in altered:
+        if altered:
             self._tell(
-                f"Altered data: {sentence}",
+                f"Altered data: {' '.join(altered)}",
                 "Do not rely on this report; open the scan and analyse it again.",
                 "report.altered",
             )
@@ -206,16 +199,13 @@ class Reports(QObject):
 
     def follow(self) -> None:
         """Tell the report page which versions are signed."""
-        self._tell_altered()
         summary, opened = self._summary(), self.window_.session.case
+        if opened is None or opened.folder != self._folder:
+            self._altered = ()  # of a report whose case is not the one that is open
+        self._tell_altered()
         if summary is None:
             return
-        words = ""
-        if opened is not None:
-            count = len(list((opened.folder / "reports").glob("*_version-*.pdf")))
-            if count:
-                words = f"Signed versions: {count}, the last one counts; in the case folder."
-        summary.show_versions(words)
+        summary.show_versions("" if opened is None else versions_text(opened.folder))
 
     def _answered(self, name: str, result: Mapping[str, Any]) -> None:
         if name == "preview_pages":
@@ -224,6 +214,7 @@ class Reports(QObject):
             for view in self._views(PreviewView):
                 view.show_pages(self._preview_key, [Path(page) for page in result["pages"]])
         elif name == "sign_report":
+            self.window_.actions_.leaving.keep()
             self.window_.say(f"Version {result['signed']['version']} is signed.")
             self.follow()
         elif name == "batch_reports":

@@ -7,19 +7,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject
-from PySide6.QtWidgets import QFileDialog
 
 from app.core.errors import AppError, StorageError
 from app.gui.case_reader import FoundSession
 from app.gui.dialogs.questions import ask_relocate
 from app.gui.view_state import ViewState
 from app.gui.view_state.codec import from_plain, to_plain
+from app.gui.widgets.file_dialogs import ask_folder, ask_open, ask_save
 from app.study.codec import encode
 from app.study.session_file import (
     SUFFIX,
     SavedFile,
     SavedSession,
-    case_sha256,
     moved,
     read_session,
     write_session,
@@ -54,9 +53,7 @@ class Saving(QObject):
 
     def ask_save_as(self) -> None:
         """Choose where the session goes."""
-        name, _ = QFileDialog.getSaveFileName(
-            self.window, "Save session", f"session{SUFFIX}", FILES
-        )
+        name, _ = ask_save(self.window, "Save session", f"session{SUFFIX}", FILES)
         if name:
             path = Path(name)
             self.save(path if path.suffix.lower() == SUFFIX else path.with_name(path.name + SUFFIX))
@@ -70,6 +67,7 @@ class Saving(QObject):
             return
         self.path, self._newer = path, False
         self.window.session.history.stack.setClean()
+        self.window.actions_.leaving.keep()
         self.window.actions_.remember(path)
         self.window.say("The session was saved.")
 
@@ -83,7 +81,7 @@ class Saving(QObject):
             folder = session.case.folder
             # While it grows its hash says nothing.
             growing = "analyse" in running or not (folder / "manifest.json").is_file()
-            case = SavedFile(folder, "" if growing else case_sha256(folder))
+            case = SavedFile(folder, "" if growing else session.case.answer_sha256)
         saved = SavedSession(
             step=self.window.step,
             view=to_plain(session.state),
@@ -103,7 +101,7 @@ class Saving(QObject):
 
     def ask_open(self) -> None:
         """Choose a session."""
-        name, _ = QFileDialog.getOpenFileName(self.window, "Open session", "", FILES)
+        name, _ = ask_open(self.window, "Open session", "", FILES)
         if name:
             self.open(Path(name))
 
@@ -136,6 +134,7 @@ class Saving(QObject):
                 place = (session.scan.path, _selection(session))
                 window.actions_.sources[found.opened.case.scan.sha256] = place
             window.session.show_case(found.opened)
+            window.actions_.reader.check_files(found.opened)
             self._restore(session)
         elif not found.missing and session.scan is not None:
             self._waiting = session
@@ -148,9 +147,9 @@ class Saving(QObject):
 
         def locate() -> None:
             if found.missing == "case":
-                name = QFileDialog.getExistingDirectory(self.window, "Where is the case folder?")
+                name = ask_folder(self.window, "Where is the case folder?")
             else:
-                name, _ = QFileDialog.getOpenFileName(self.window, "Where is the scan?")
+                name, _ = ask_open(self.window, "Where is the scan?")
             if name:
                 self.show(moved(found.session, found.missing, Path(name)))
 
@@ -165,6 +164,8 @@ class Saving(QObject):
         if preview.scan.sha256 == waiting.scan.sha256:
             self._restore(waiting)
             return
+        if preview.path != waiting.scan.path:
+            return  # another scan was opened meanwhile: nothing is to be said of it
         self.window.actions_.messages.tell(
             StorageError(
                 "The scan was changed after the session was saved.",
@@ -187,6 +188,8 @@ class Saving(QObject):
             return
         self.window.session.files.update({one.sha256: one.path for one in session.maps})
         self.window.session.restore(state)
+        if self.path is not None:  # from a file of the user's own, which holds them
+            self.window.actions_.leaving.keep()
         if session.step in self.window.steps.buttons:
             self.window.show_step(session.step)
         opened = self.window.session.case

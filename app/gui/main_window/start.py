@@ -11,6 +11,7 @@ from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from app.core import wording
+from app.gui.main_window.recent_names import recent_names
 from app.gui.widgets.icons import renderer
 from app.gui.widgets.theme import font, tokens
 
@@ -90,7 +91,7 @@ class StartPanel(QWidget):
         around = QWidget()
         around.setAccessibleName("Left and right in slices")
         column = QVBoxLayout(around)
-        words = QLabel("Once, before the first scan: how are slices laid for you?")
+        words = QLabel("Asked until it is answered: how are slices laid for you?")
         words.setObjectName("title")
         column.addWidget(words, 0, Qt.AlignmentFlag.AlignHCenter)
         row = QHBoxLayout()
@@ -119,9 +120,8 @@ class StartPanel(QWidget):
         title = QLabel("Recent")
         title.setObjectName("muted")
         self._recent.addWidget(title, 0, Qt.AlignmentFlag.AlignHCenter)
-        for path in paths[:_SHOWN_RECENT]:
+        for path, name in recent_names(paths)[:_SHOWN_RECENT]:
             there = path.exists()
-            name = f"Case {path.name}" if (path / "case.json").is_file() else path.name
             button = QPushButton(name if there else f"{name} (missing)")
             button.setFlat(True)
             button.setEnabled(there)

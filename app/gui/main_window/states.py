@@ -89,7 +89,8 @@ def _predict_state(session: Session) -> State:
     if opened is None or opened.case.prediction is None:
         return "idle", "No prediction was computed."
     if opened.withheld:
-        return "attention", f"Withheld. {wording.sentences(opened.case.prediction.reasons)}"
+        told = wording.sentences(map(wording.bare_reason, opened.case.prediction.reasons))
+        return "attention", f"Withheld. {told}"
     return "done", ""
 
 

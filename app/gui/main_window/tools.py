@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject
-from PySide6.QtWidgets import QFileDialog
 
 from app.core import wording
 from app.core.errors import StorageError
@@ -21,6 +20,7 @@ from app.gui.dialogs.settings import SettingsDialog
 from app.gui.dialogs.shortcuts import ShortcutsDialog
 from app.gui.main_window.key_list import all_bindings, all_gestures
 from app.gui.main_window.rerun import analyse_again
+from app.gui.widgets.file_dialogs import ask_open, ask_save
 from app.gui.widgets.surface_canvas import SurfaceCanvas
 from app.worker.bundle_requests import (
     bundle_card_job,
@@ -81,7 +81,7 @@ class Tools(QObject):
 
     def _export_settings(self) -> None:
         """Choose where a copy of the settings goes; it holds no path and no name."""
-        name, _ = QFileDialog.getSaveFileName(
+        name, _ = ask_save(
             self.window_, "Export the settings", "settings.toml", "Settings (*.toml)"
         )
         if not name:
@@ -129,15 +129,13 @@ class Tools(QObject):
 
     def ask_import(self) -> None:
         """Choose a model's file to install."""
-        name, _ = QFileDialog.getOpenFileName(self.window_, "Install a model", "", FILES)
+        name, _ = ask_open(self.window_, "Install a model", "", FILES)
         if name:
             self.window_.actions_.ask_worker(bundle_import_job(Path(name).absolute()))
 
     def ask_export(self, model_id: str) -> None:
         """Choose where a model's file goes."""
-        name, _ = QFileDialog.getSaveFileName(
-            self.window_, "Export the model", f"{model_id}.nrmodel", FILES
-        )
+        name, _ = ask_save(self.window_, "Export the model", f"{model_id}.nrmodel", FILES)
         if name:
             target = Path(name).absolute()
             if target.suffix.lower() != SUFFIX:  # "pain.v2" keeps its name

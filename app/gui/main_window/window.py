@@ -152,6 +152,8 @@ class MainWindow(PagesWindow):
 
     def _connect(self) -> None:
         session, jobs, actions = self.session, self.jobs, self.actions_
+        self.errors.follow(lambda: session.scan_sha256)
+        session.case_changed.connect(self.errors.subject_changed)
         session.case_changed.connect(self._state_changed)
         session.display_changed.connect(self._display_changed)
         self.job_line = JobLine(jobs, self.progress, self)
@@ -369,9 +371,10 @@ class MainWindow(PagesWindow):
         """Ask first where work is running; then stop everything that we started."""
         working = (self.jobs, self.actions_.downloads, self.cohort)
         running = tuple(one for jobs in working for one in jobs.running())
-        if running and not self._closing:
+        work, unsaved = running[-1].title if running else "", self.actions_.leaving.unsaved()
+        if (work or unsaved) and not self._closing:
             event.ignore()
-            ask_stop(self, running[-1].title, self._stop_and_close)
+            ask_stop(self, work, self._stop_and_close, unsaved)
             return
         geometry.save(self)
         self.session.turns.forget(self)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from app.gui.main_window.rerun import run_again
+from app.gui.main_window.signed import ask_export
 from app.gui.views import (
     CardView,
     GatesView,
@@ -50,6 +51,7 @@ def connect(view: View, window: MainWindow) -> None:
         view.folder_asked.connect(window.actions_.open_folder)
         view.batch_asked.connect(window.reports.ask_batch)
         view.sign_asked.connect(window.reports.ask_sign)
+        view.signed_asked.connect(lambda: ask_export(window))
     elif isinstance(view, PreviewView):
         view.preview_asked.connect(lambda: window.reports.preview(view))
     elif isinstance(view, HealthView):

@@ -16,6 +16,7 @@ from PySide6.QtWidgets import (
 from app.core import wording
 from app.core.conformal_wording import conformal_text
 from app.core.explanation_wording import card_health_lines
+from app.core.reason_wording import NOTHING_ASKED, asked_model
 from app.core.reference_wording import SHARES_REFERENCE
 from app.core.results import Case, ModelSummary, Prediction, Verdict
 from app.gui.session import OpenCase, Session
@@ -145,8 +146,12 @@ class CardView(View):
             reasons.addWidget(_text(f"•  {wording.bare_reason(reason)}"))
         column.addLayout(reasons)
         column.addWidget(_rule())
-        if found.model is not None:
-            column.addLayout(self._question(found.model))
+        model = asked_model(opened.case)
+        if model is not None:
+            column.addLayout(self._question(model))
+            column.addWidget(_rule())
+        elif found.model is not None:
+            column.addWidget(_text(NOTHING_ASKED, muted=True))
             column.addWidget(_rule())
         column.addLayout(self._quality(opened))
         column.addWidget(_rule())

@@ -6,14 +6,20 @@ from PySide6.QtCore import QModelIndex, Qt
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QLineEdit, QTableView, QWidget
 
-from app.gui.connections import matrix_case, matrix_title, shown_connections
+from app.core.explanation_lists import ALL_LISTED, CONNECTIONS_RULE
+from app.gui.connections import (
+    matrix_case,
+    matrix_title,
+    no_connectivity,
+    shown_connections,
+)
 from app.gui.session import Session
 from app.gui.widgets.connection_rows import COLUMNS, ConnectionRows, connection_table
 from app.gui.widgets.network_filter import NetworkChip, NetworkFilter
 from app.gui.widgets.parcel_table import set_up_rows
 from app.gui.widgets.tables import Table
 from app.gui.widgets.threshold_row import ThresholdRow
-from app.gui.widgets.view import View
+from app.gui.widgets.view import ElidedLabel, View
 
 # Below these widths the regions' names cannot be read beside the column.
 _LEAST_PX = {"Stability": 560, "Sign": 480, "Networks": 400}
@@ -49,8 +55,12 @@ class ConnectionsView(View):
         self.table.setModel(self.proxy)
         set_up_rows(self.table, "Connections, strongest first")
         self.table.horizontalHeader().setMinimumSectionSize(34)
+        self.rule = ElidedLabel()
+        self.rule.setObjectName("muted")
         self.body.addWidget(self.table, 1)
+        self.body.addWidget(self.rule)
         self.table.selectionModel().currentRowChanged.connect(self._row_changed)
+        self.table.clicked.connect(self._clicked)
         self.listen(session.edge_changed, self._edge_changed, soon=True)
         self.listen(session.network_changed, self._network_changed)
         self.listen(session.display_changed, self._state_changed)
@@ -64,6 +74,9 @@ class ConnectionsView(View):
         opened, shown = self.session.case, shown_connections(self.session)
         signals = opened.case.signals if opened is not None else None
         self.rows.show_connections(shown, signals)
+        listed = self.session.state.explain.show_unstable
+        self.rule.set_full_text(ALL_LISTED if listed else CONNECTIONS_RULE)
+        self.rule.setVisible(shown is not None and shown.kind != "correlation")
         self.threshold.follow()
         kind = (
             "" if shown is None else matrix_title(matrix_case(self.session, shown.kind), shown.kind)
@@ -93,9 +106,13 @@ class ConnectionsView(View):
     def _fit_columns(self) -> None:
         shown = self.rows.shown
         for column, name in enumerate(COLUMNS):
-            nothing = name == "Stability" and (shown is None or shown.unstable is None)
+            nothing = name == "Stability" and (shown is None or shown.doubtful is None)
             narrow = self.width() < _LEAST_PX.get(name, 0)
             self.table.setColumnHidden(column, narrow or nothing)
+
+    def empty_reason(self) -> str:
+        """Also where too few frames were left."""
+        return no_connectivity(self.session) or super().empty_reason()
 
     def sentence(self) -> str:
         """How many rows there are."""
@@ -130,4 +147,10 @@ class ConnectionsView(View):
 
     def _row_changed(self, current: QModelIndex, _previous: QModelIndex) -> None:
         if current.isValid() and not self._filtering and self.table.hasFocus():
-            self.session.select_edge(*self.rows.edge(self.proxy.mapToSource(current).row()))
+            row = self.proxy.mapToSource(current).row()
+            if row != self.rows.row_of(self.session.edge):
+                self.session.select_edge(*self.rows.edge(row))
+
+    def _clicked(self, index: QModelIndex) -> None:
+        # also on the row that is selected already: the crosshair comes back to its first end
+        self.session.select_edge(*self.rows.edge(self.proxy.mapToSource(index).row()))

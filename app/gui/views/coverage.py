@@ -63,6 +63,7 @@ class CoverageView(View):
         self.body.addWidget(self.words)
         self._following = False  # the session, or a filter: no choice of the user
         self.table.selectionModel().currentRowChanged.connect(self._row_changed)
+        self.table.clicked.connect(self._clicked)
         self.listen(session.parcel_changed, self._parcel_changed, soon=True)
         self.refresh()
 
@@ -121,3 +122,7 @@ class CoverageView(View):
     def _row_changed(self, current: QModelIndex, _previous: QModelIndex) -> None:
         if current.isValid() and not self._following:
             self.session.select_parcel(self.proxy.mapToSource(current).row())
+
+    def _clicked(self, index: QModelIndex) -> None:
+        # also on the row that is selected already: the crosshair comes back to its region
+        self.session.select_parcel(self.proxy.mapToSource(index).row())

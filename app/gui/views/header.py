@@ -20,6 +20,7 @@ class HeaderView(View):
 
     name = "header"
     title = "Scan header"
+    takes_turns = True
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(session, parent)

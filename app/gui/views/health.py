@@ -12,6 +12,7 @@ from app.core.explanation_health import (
     Repeat,
     keeps_baselines,
 )
+from app.core.explanation_lists import CONNECTIONS_RULE, REGIONS_RULE
 from app.core.explanation_wording import (
     SUPPRESSOR_CAPTION,
     headed,
@@ -42,6 +43,7 @@ class HealthView(View):
 
     name = "health"
     title = "Health"
+    takes_turns = True
 
     health_asked = Signal()
 
@@ -54,8 +56,8 @@ class HealthView(View):
             "models that know nothing"
         )
         self.work.asked.connect(self.health_asked)
-        self.unstable = QCheckBox("Unstable in the lists")
-        self.unstable.setToolTip("Lists name parcels and connections under the stability limit too")
+        self.unstable = QCheckBox("Hatched in the lists")
+        self.unstable.setToolTip(f"{REGIONS_RULE} {CONNECTIONS_RULE} Here they can be listed too.")
         self.unstable.toggled.connect(self._unstable_toggled)
         row = QHBoxLayout()
         row.addWidget(self.work, 1)
@@ -93,7 +95,7 @@ class HealthView(View):
         )
         self.compute.setText(_AGAIN if old else _COMPUTE)
         self.work.setVisible(health is None or old)
-        self.unstable.setVisible(health is not None)
+        self.unstable.setVisible(found is not None)
         self.baseline_box.clear()
         self.baseline_box.addItem(AS_SHOWN)
         for repeat in self._baselines():
@@ -161,7 +163,7 @@ class HealthView(View):
         self.session.change("Baseline of the explanation", "explain", baseline=index)
 
     def _unstable_toggled(self, checked: bool) -> None:
-        self.session.change("Unstable regions in the lists", "explain", show_unstable=checked)
+        self.session.change("Hatched regions in the lists", "explain", show_unstable=checked)
 
     def as_table(self) -> Table | None:
         """Every parcel's stability; each repeat's agreement stands in the case's JSON."""

@@ -89,6 +89,9 @@ class IntakeView(View):
         self.note = QLabel()
         self.note.setObjectName("muted")
         self.note.setWordWrap(True)
+        # Two lines always: what follows does not jump while one is typed.
+        self.note.setMinimumHeight(2 * self.note.fontMetrics().lineSpacing())
+        self.note.setAlignment(Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignLeft)
         self.body.addWidget(self.note)
         self.run = QPushButton("Run analysis")
         self.run.setObjectName("primary")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
-from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from app.connectome.orders import ORDERS, Ranks, parcel_order
 from app.core.arrays import Floats, Ints
@@ -19,6 +19,7 @@ from app.gui.connections import (
     matrix_case,
     matrix_of,
     matrix_title,
+    no_connectivity,
     scale_of,
     shown_connections,
     unit_of,
@@ -28,6 +29,7 @@ from app.gui.jobs import Reader
 from app.gui.session import OpenCase, Session
 from app.gui.widgets.colour_bar import ColourBar
 from app.gui.widgets.fields import choice, set_choice
+from app.gui.widgets.file_dialogs import ask_save
 from app.gui.widgets.matrix_canvas import MatrixCanvas
 from app.gui.widgets.matrix_content import MatrixContent, MatrixRows
 from app.gui.widgets.matrix_export import FORMATS, matrix_bytes, matrix_sidecar, write_matrix
@@ -208,9 +210,11 @@ class MatrixView(View):
             )
 
         def tell(found: Ints | AppError) -> None:
+            if self.session.case is not opened:
+                return  # words and order of a case that is no longer open
             if isinstance(found, AppError):
                 self.read_out.set_full_text(f"{found.message} {found.hint}".strip())
-            elif self.session.case is opened:
+            else:
                 self._clustered = (opened, found)
                 self.refresh()
 
@@ -255,6 +259,12 @@ class MatrixView(View):
         unit = self._unit()
         words = f"{value_text(value, unit)} {unit}".strip()
         return f"{pair}: {words}, rank {rank} of {count}"
+
+    def empty_reason(self) -> str:
+        """Also where too few frames were left."""
+        opened = self.session.case
+        few = opened.not_cleaned if opened is not None and self.compact else ""
+        return few or no_connectivity(self.session) or super().empty_reason()
 
     def sentence(self) -> str:
         """Title, what is pointed at or selected, and what the threshold leaves."""
@@ -337,9 +347,7 @@ class MatrixView(View):
         measure = "gram" if self._gram() else measure
         measure += re.sub("[^A-Za-z0-9]", "", baseline_words(self.baseline()).title())
         proposed = f"{opened.case.stem()}_stat-{measure}_relmat.tsv"
-        name, _ = QFileDialog.getSaveFileName(
-            self, "Export the matrix", proposed, ";;".join(FORMATS.values())
-        )
+        name, _ = ask_save(self, "Export the matrix", proposed, ";;".join(FORMATS.values()))
         if name:
             self.export_to(Path(name))
 

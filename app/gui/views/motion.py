@@ -32,6 +32,7 @@ from app.preprocessing.carpet import carpet_rows
 VOLUME_LABEL = "Volume in the file (first = 0)"
 _TRACES_SHARE = 0.55  # of the height, for all traces together
 _LEAST_TRACE_PX = 34.0
+_BEFORE = "Slide to Before, or press B, for the carpet before cleaning."
 _SHARE = "Carpet before or after cleaning"
 
 
@@ -41,6 +42,7 @@ class MotionView(FrameKeys, View):
     name = "motion"
     title = "Motion and carpet"
     takes_turns = True
+    draws = ("carpet_before.npy", "carpet_after.npy", "carpet_rows.npy")
     commands: ClassVar[tuple[ViewCommand, ...]] = (
         *FRAME_COMMANDS,
         ViewCommand("flagged_back", "Flagged volume before", "Shift+,", "flagged_before"),
@@ -143,7 +145,10 @@ class MotionView(FrameKeys, View):
     def _making(self, base: OpenCase | None) -> Iterator[None]:
         self._base = None
         self.graphics.clear()
-        self._clear()
+        self.mouse.plots = []
+        yield
+        self._clear()  # the plots of before go, which takes long
+        yield
         colours, opened = self.tokens(), self.session.case
         self.graphics.setBackground(QColor(colours.surface))
         self.networks.setText("")
@@ -153,7 +158,8 @@ class MotionView(FrameKeys, View):
             self.read_out.set_full_text("")
             return
         for item in trace_plots(self.graphics, opened.case, colours):
-            self._plots.append(item)
+            if item is not None:
+                self._plots.append(item)
             yield
         self._add_carpet(opened)
         yield
@@ -208,6 +214,11 @@ class MotionView(FrameKeys, View):
         view, signals = opened.view, opened.case.signals
         before, after, rows = view.carpet_before, view.carpet_after, view.carpet_rows
         if before is None or after is None or rows is None or not len(rows) or signals is None:
+            self._carpet.show_reason(self.empty_reason())
+            return
+        nothing = opened.not_cleaned if self._share > 0.0 else ""  # before cleaning there is one
+        self._carpet.show_reason(f"{nothing} {_BEFORE}" if nothing else "")
+        if nothing:
             return
         if opened.is_edited:  # the file's rows were cleaned with other frames
             after = carpet_rows(np.asarray(signals.cleaned), np.asarray(rows, dtype=np.int64))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -10,14 +10,17 @@ from PySide6.QtCore import QModelIndex, Qt
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QAbstractItemView, QLineEdit, QTableView, QWidget
 
+from app.core.explanation_lists import ALL_LISTED, DISAGREES, UNSTABLE
 from app.core.explanation_wording import headed, titled
 from app.gui.session import Session
 from app.gui.widgets.network_filter import NetworkChip, NetworkFilter
 from app.gui.widgets.parcel_table import set_up_rows, set_widths
 from app.gui.widgets.region_table import RegionTable
 from app.gui.widgets.tables import Cell, Table
-from app.gui.widgets.view import View
+from app.gui.widgets.view import ElidedLabel, View
 
+_MARKS = f"{DISAGREES} (a), (b) disagree; {UNSTABLE} unstable: "
+_NO_RANK = "no rank, hatched, in no list."
 # Below these widths a name cannot be read beside the column.
 _LEAST_PX = {"Network": 400, "(a)": 310}
 
@@ -53,9 +56,13 @@ class RegionsView(View):
         self.table.setModel(self.proxy)
         set_up_rows(self.table, "Regions")
         self.table.horizontalHeader().setMinimumSectionSize(34)
+        self.rule = ElidedLabel()  # what the marks mean, and which regions have no rank
+        self.rule.setObjectName("muted")
         self.body.addWidget(self.table, 1)
+        self.body.addWidget(self.rule)
         self.table.selectionModel().currentRowChanged.connect(self._row_changed)
         self.listen(session.parcel_changed, self._parcel_changed, soon=True)
+        self.table.clicked.connect(self._clicked)
         self.table.doubleClicked.connect(self._double_clicked)
         self.listen(session.network_changed, self._network_changed)
         self.listen(session.explain_changed, self._explain_changed)
@@ -63,22 +70,34 @@ class RegionsView(View):
 
     def refresh(self) -> None:
         """Fill the table for the case that is open, by the map (b) that is drawn."""
+        for _ in self.refreshing():
+            pass
+
+    def refreshing(self) -> Iterator[None]:
+        """Rows, then their order: sorting takes long, and is done once."""
+        self.proxy.sort(-1)
         opened = self.session.drawn
         signals = opened.case.signals if opened is not None else None
         health = opened.health if opened is not None else None
-        unstable = None
-        if health is not None and not self.session.state.explain.show_unstable:
-            unstable = health.unstable
+        unranked = None
+        if opened is not None and not self.session.state.explain.show_unstable:
+            unranked = opened.hatched
         self._made = (self.session.state.explain.show_unstable, self.baseline())
         found = opened.attribution if opened is not None else None
-        self.regions.show_case(signals, found, unstable)
+        unstable = None if health is None else health.unstable
+        self.regions.show_case(signals, found, unranked, unstable)
+        listed = self.session.state.explain.show_unstable
+        self.rule.set_full_text(f"{_MARKS}{ALL_LISTED if listed else _NO_RANK}")
+        self.rule.setVisible(found is not None)
         explained = opened is not None and opened.attribution is not None
         title = headed("Regions by (b), log-odds", self.baseline()) if explained else "Regions"
         self.title_label.setText(title)
         self.setAccessibleName(self.title_label.text())
         set_widths(self.table, self.regions.columns, self._width)
         self._fit_columns()
+        yield
         self.table.sortByColumn(0, Qt.SortOrder.AscendingOrder)
+        yield
         self._network_changed()
 
     def _explain_changed(self) -> None:
@@ -143,7 +162,7 @@ class RegionsView(View):
         self.search.selectAll()
 
     def _width(self, name: str) -> int:
-        longest = {"#": "426 ", "Network": "Network", "(a)": "+0.000", "(b)": "≠ +0.000"}
+        longest = {"#": "426 ", "Network": "Network", "(a)": "+0.000", "(b)": "≠~ +0.000"}
         return self.fontMetrics().horizontalAdvance(longest.get(name, name)) + 14
 
     def _parcel_changed(self) -> None:
@@ -166,6 +185,10 @@ class RegionsView(View):
         self._filtering = False
         self._parcel_changed()
 
+    def _clicked(self, index: QModelIndex) -> None:
+        # also on the row that is selected already: the crosshair comes back to its region
+        self.session.select_parcel(self.proxy.mapToSource(index).row())
+
     def _double_clicked(self, index: QModelIndex) -> None:
         if self.regions.columns[index.column()] == "Network":
             row = self.proxy.mapToSource(index).row()
@@ -175,8 +198,10 @@ class RegionsView(View):
         if not current.isValid() or self._filtering:
             return
         parcel = self.proxy.mapToSource(current).row()
+        if parcel == self.session.parcel:
+            return
         if self.table.hasFocus():
             self.session.select_parcel(parcel)
-        elif parcel != self.session.parcel:
+        else:
             # A filter, or keys that were not meant for the table: it follows the others.
             self._parcel_changed()

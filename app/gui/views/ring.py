@@ -7,7 +7,13 @@ from typing import ClassVar
 from PySide6.QtWidgets import QHBoxLayout, QWidget
 
 from app.core.explanation_wording import baseline_words, titled
-from app.gui.connections import matrix_case, matrix_title, shown_connections, value_text
+from app.gui.connections import (
+    matrix_case,
+    matrix_title,
+    no_connectivity,
+    shown_connections,
+    value_text,
+)
 from app.gui.session import Session
 from app.gui.widgets.colour_bar import ColourBar
 from app.gui.widgets.connection_rows import connection_table
@@ -75,12 +81,16 @@ class RingView(View):
             return
         networks = opened.case.signals.networks
         self.canvas.show_content(
-            RingContent(shown.edges, opened.order, networks, shown.scale, shown.unstable)
+            RingContent(shown.edges, opened.order, networks, shown.scale, shown.doubtful)
         )
         self.title_label.setText(titled(self.title, shown.baseline))
         clipped, note = shown.scale.clipped(shown.matrix), baseline_words(shown.baseline)
         self.bar.set_scale(shown.scale, clipped=clipped, note=note)
         self._selection_changed()
+
+    def empty_reason(self) -> str:
+        """Also where too few frames were left."""
+        return no_connectivity(self.session) or super().empty_reason()
 
     def baseline(self) -> str:
         """Of the connections that are drawn."""

@@ -19,6 +19,7 @@ class SensitivityView(View):
 
     name = "sensitivity"
     title = "Sensitivity"
+    takes_turns = True
 
     sensitivity_asked = Signal()
 

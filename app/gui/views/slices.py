@@ -70,6 +70,7 @@ class SlicesView(SliceView):
         if source == "native":
             self.title = "Scan"
             self.title_label.setText(self.title)
+            self.setAccessibleName(self.title)
         self.bar_row = BarRow()
         self.bar_row.hide()
         self.bars.addWidget(self.bar_row)
@@ -193,6 +194,7 @@ class SlicesView(SliceView):
             secondary_letters=display.secondary_letters,
             box=opened.brain_box if opened is not None and inside else None,
             orientation_known=self.session.orientation_known,
+            storage_codes=self.storage_codes(),
             caption=self.volume_text(),
             window_text=self.levels_text(data),
             crosshair=self.crosshair(),
@@ -219,7 +221,10 @@ class SlicesView(SliceView):
             return "layers hidden"
         if self.session.display.overlay == "seed" and self.session.parcel is None:
             return "no overlay: no parcel is selected"
-        withheld = self.session.case is not None and self.session.case.withheld
+        opened = self.session.case
+        if opened is not None and opened.lacks("labels.npy"):
+            return "no overlay: the file of the parcels was changed, or is missing"
+        withheld = opened is not None and opened.withheld
         return "no overlay: withheld" if withheld else "no overlay: not computed"
 
     def layer_texts(self, voxel: tuple[int, int, int]) -> list[str]:

@@ -25,6 +25,8 @@ from app.gui.widgets.icons import StateSign
 from app.gui.widgets.theme import font
 from app.gui.widgets.view import View
 
+_CONFIRM_FIRST = "To sign, confirm the quality verdict above first."
+
 
 class SummaryView(View):
     """Contents of the participant summary with what is and is not in it."""
@@ -37,6 +39,7 @@ class SummaryView(View):
     folder_asked = Signal()
     batch_asked = Signal()
     sign_asked = Signal()
+    signed_asked = Signal()
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(session, parent)
@@ -105,6 +108,13 @@ class SummaryView(View):
             "stay"
         )
         self.sign.clicked.connect(self.sign_asked)
+        self.why_not = QLabel()  # why it cannot be signed now, always in sight
+        self.why_not.setObjectName("muted")
+        self.why_not.setWordWrap(True)
+        self.signed = QPushButton("Export signed version…")
+        self.signed.setToolTip("Save the last signed version as it was closed, as PDF or HTML")
+        self.signed.clicked.connect(self.signed_asked)
+        self.signed.hide()
         self.versions = QLabel()
         self.versions.setObjectName("muted")
         self.versions.setWordWrap(True)
@@ -118,7 +128,9 @@ class SummaryView(View):
         row.addWidget(self.sign)
         column.addWidget(self.confirmed)
         column.addLayout(row)
+        column.addWidget(self.why_not)
         column.addWidget(self.versions)
+        column.addWidget(self.signed, 0, Qt.AlignmentFlag.AlignLeft)
         return box
 
     def note(self) -> ReaderNote:
@@ -132,7 +144,8 @@ class SummaryView(View):
     def show_versions(self, words: str) -> None:
         """Which versions of this case are signed."""
         self.versions.setText(words)
-        self.versions.setVisible(bool(words))
+        for widget in (self.versions, self.signed):
+            widget.setVisible(bool(words))
 
     def _commented(self) -> None:
         text = self.comment.toPlainText()
@@ -146,9 +159,17 @@ class SummaryView(View):
     def _ready(self) -> None:
         opened = self.session.case
         overruled = opened is not None and overrides_quality(opened.case)
-        may = opened is not None and not overruled and not opened.stale
-        self.sign.setEnabled(may and self.confirmed.isChecked())
-        self.sign.setStatusTip("" if self.sign.isEnabled() else "Confirm the quality verdict first")
+        why = "" if self.confirmed.isChecked() else _CONFIRM_FIRST
+        if opened is None:
+            why = "There is nothing to sign: no case is open."
+        elif overruled:
+            why = "Cannot be signed: the quality verdict was overruled in research mode."
+        elif opened.stale:
+            why = "Cannot be signed: the results are stale. Analyse the scan again."
+        self.sign.setEnabled(not why)
+        self.why_not.setText(why)
+        self.why_not.setVisible(bool(why))
+        self.sign.setAccessibleDescription(why)
 
     def refresh(self) -> None:
         """List the contents for the case that is open."""

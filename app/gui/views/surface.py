@@ -40,6 +40,7 @@ class SurfaceView(CameraKeys, View):
     name = "surface"
     title = "Surface"
     takes_turns = True
+    draws = ("surface.npz",)
     commands = (
         *(
             ViewCommand(f"from_{name.lower()}", f"Look from the {name.lower()}", str(number),
@@ -223,7 +224,8 @@ class SurfaceView(CameraKeys, View):
             note = baseline_words(self.baseline())
             self.title_label.setText(headed("Connections", self.baseline()))
             of_shown = None if self.shown is None else self.shown.scale
-            self.bar.set_scale(of_shown, title="Connection", note=note)
+            beyond = self.shown is not None and self.shown.scale.clipped(self.shown.matrix)
+            self.bar.set_scale(of_shown, clipped=beyond, title="Connection", note=note)
             self.words.setText(self.shown.words if self.shown is not None else "")
             return
         self.canvas.legend = Legend()

@@ -9,7 +9,7 @@ from typing import ClassVar
 import pyqtgraph as pg
 from PySide6.QtCore import QSignalBlocker
 from PySide6.QtGui import QColor
-from PySide6.QtWidgets import QCheckBox, QFileDialog, QHBoxLayout, QWidget
+from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QWidget
 
 from app.core.arrays import Floats
 from app.core.explanation_wording import titled
@@ -37,6 +37,7 @@ from app.gui.traces import (
 )
 from app.gui.widgets import plots
 from app.gui.widgets.fields import choice, set_choice
+from app.gui.widgets.file_dialogs import ask_save
 from app.gui.widgets.frame_keys import FRAME_COMMANDS, FrameKeys
 from app.gui.widgets.frame_marks import FrameMarks
 from app.gui.widgets.frame_mouse import FrameMouse
@@ -51,7 +52,7 @@ from app.gui.widgets.view_keys import ViewCommand
 _KINDS = {"time": "Over time", "spectrum": "Spectrum"}
 _SOURCES = {"parcel": "Parcel", "voxel": "Voxel"}
 _NO_MASK = "Add a mask as a layer first; of an image of labels, put the crosshair on one."
-_NO_VOXELS = "Open the scan itself (File, Open scan) to read its voxels."
+_NO_VOXELS = "Press Open volumes… in the Scan view (Load) to read voxels; the case stays open."
 
 
 class TimeSeriesView(FrameKeys, View):
@@ -156,8 +157,11 @@ class TimeSeriesView(FrameKeys, View):
         state, signals, opened = self.session.state.plots, self._signals(), self.session.case
         self.graphics.clear()
         self._shown = None
-        self._plots, self._curves = {}, []
+        self.mouse.plots = []
+        yield
+        self._plots, self._curves = {}, []  # the plots of before go, which takes long
         self._marks.clear()
+        yield
         colours = self.tokens()
         self.graphics.setBackground(QColor(colours.surface))
         set_choice(self.kind_box, state.series)
@@ -176,7 +180,9 @@ class TimeSeriesView(FrameKeys, View):
         yield
         if signals is not None:
             if not self.native:  # voxels are not cleaned
-                self._add("cleaned", "Cleaned, %" if signals.units == "percent" else "Cleaned")
+                words = "Cleaned, %" if signals.units == "percent" else "Cleaned"
+                few = opened.not_cleaned if opened is not None else ""
+                self._add("cleaned", "Not cleaned: too few usable frames" if few else words)
                 yield
             if time and moved_words(self.session) and not self.native:
                 self._add("moved", moved_words(self.session))
@@ -353,8 +359,8 @@ class TimeSeriesView(FrameKeys, View):
 
     def sentence(self) -> str:
         """Which traces are drawn and their values at the cursor."""
-        if not self._traces:
-            return self.empty_reason()
+        if not self._traces:  # what the screen says as well
+            return self.parcel_label.full_text() or self.empty_reason()
         return spoken(self._traces, self.session.frame + self._traces[0].first_frame)
 
     def baseline(self) -> str:
@@ -379,7 +385,7 @@ class TimeSeriesView(FrameKeys, View):
         if not self._traces:
             return
         stem = self.session.case.case.stem() if self.session.case is not None else "scan"
-        name, _ = QFileDialog.getSaveFileName(
+        name, _ = ask_save(
             self, "Export the time series", f"{stem}_desc-traces_timeseries.tsv", "TSV (*.tsv)"
         )
         if name:

@@ -10,13 +10,12 @@ from collections.abc import Sequence
 from PySide6.QtWidgets import QGridLayout, QVBoxLayout, QWidget
 
 from app.core.explanation_wording import baseline_words
-from app.gui.widgets.colour_bar import NOTE_PX, ColourBar
+from app.gui.widgets.colour_bar import ColourBar
 from app.gui.widgets.flat_bar import FlatBar, brief_text
 from app.gui.widgets.layer_stack import DrawnLayer
 from app.gui.widgets.theme import font
 from app.gui.widgets.view import ElidedLabel
 
-_WIDTH_PX = 66  # of a standing bar
 _CHARS = 25  # of a lying bar's words
 _IN_COLUMN = 3
 
@@ -61,7 +60,7 @@ class BarRow(QWidget):
             only = layers[0]
             note = _note_of(only)
             self.single.set_scale(only.scale, clipped=only.clipped, title=only.title, note=note)
-            self.single.setFixedWidth(_WIDTH_PX + NOTE_PX * bool(note))
+            self.single.setFixedWidth(self.single.width_px())
         self.setVisible(bool(layers))
 
     def _add(self) -> None:

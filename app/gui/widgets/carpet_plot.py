@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import textwrap
 from collections.abc import Sequence
 
 import numpy as np
@@ -14,6 +15,7 @@ from app.gui.widgets import plots
 from app.gui.widgets.theme import Tokens
 
 _SELECTED_HUE = "#ffeb3b"
+_REASON_LETTERS = 64  # of a line of the reason why there is no picture
 _NAME_PX = 13.0  # height of a network's name
 
 
@@ -35,6 +37,9 @@ class CarpetPlot:
         self.image = pg.ImageItem()
         item.addItem(self.image)
         item.getViewBox().invertY(True)
+        self.reason = pg.TextItem(anchor=(0.5, 0.5), color=colours.text)
+        self.reason.setVisible(False)
+        item.addItem(self.reason, ignoreBounds=True)
         self.row_line = pg.InfiniteLine(angle=0, pen=plots.pen(_SELECTED_HUE, 1.0))
         self.row_line.setVisible(False)
         item.addItem(self.row_line, ignoreBounds=True)
@@ -52,6 +57,15 @@ class CarpetPlot:
         pixels = np.nan_to_num(scaled).astype(np.uint8)
         self.image.setImage(pixels, levels=(0, 255), autoLevels=False)
         self.image.setRect(-0.5, 0, pixels.shape[1], pixels.shape[0])
+
+    def show_reason(self, words: str) -> None:
+        """Why there is no picture, in its place; "" takes the words away."""
+        self.reason.setVisible(bool(words))
+        if words:
+            self.image.clear()
+            self.reason.setText(textwrap.fill(words, _REASON_LETTERS))
+            (left, right), (low, high) = self.item.viewRange()
+            self.reason.setPos((left + right) / 2.0, (low + high) / 2.0)
 
     def set_up(self, frames: int) -> None:
         """The strip of the networks at the left, and the range of both axes."""

@@ -6,7 +6,15 @@ Signed values lie around a zero in the middle; magnitudes begin at a zero at the
 from __future__ import annotations
 
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt
-from PySide6.QtGui import QColor, QLinearGradient, QPainter, QPaintEvent, QPen, QPolygonF
+from PySide6.QtGui import (
+    QColor,
+    QFontMetrics,
+    QLinearGradient,
+    QPainter,
+    QPaintEvent,
+    QPen,
+    QPolygonF,
+)
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from app.core import wording
@@ -15,7 +23,7 @@ from app.core.colours import MagnitudeScale, SignedScale
 from app.gui.widgets.theme import font, tokens
 
 _BAR_PX = 12
-NOTE_PX = 16  # width of the note along the bar
+_NOTE_PX = 16  # least width of the note along the bar
 ROWS = 33  # of the colour table that the gradient is made from
 
 
@@ -42,10 +50,9 @@ class ColourBar(QWidget):
 
         `title` says which layer the bar belongs to; `note` is written along the bar.
         """
-        if note != self.note:
-            self.note = note
-            self.updateGeometry()
+        self.note = note
         self.scale = None if scale is None else as_layer_scale(scale)
+        self.updateGeometry()  # the numbers need their room
         both = clipped if isinstance(clipped, tuple) else (clipped, clipped)
         signed = self.scale is not None and self.scale.low < 0.0
         self.clipped = (both[0] and signed, both[1])
@@ -58,14 +65,23 @@ class ColourBar(QWidget):
 
     def sizeHint(self) -> QSize:
         """Room for the bar and its numbers."""
-        return QSize(66 + self._note_px(), 140)
+        return QSize(self.width_px(), 140)
 
     def minimumSizeHint(self) -> QSize:
         """Room for the bar and its numbers."""
-        return QSize(66 + self._note_px(), 90)
+        return QSize(self.width_px(), 90)
+
+    def width_px(self) -> int:
+        """Room for bar, numbers, unit and note in the size of the text: none of them is cut."""
+        metrics = QFontMetrics(font(self.font(), scale=0.85))
+        marks = [] if self.scale is None else [text for _, text in _marks(self.scale)]
+        numbers = max(map(metrics.horizontalAdvance, (*marks, "+0.028")))
+        unit = metrics.horizontalAdvance("log-odds")  # a longer one is shortened, and spoken
+        return max(66, 6 + _BAR_PX + 7 + numbers, unit + 8) + self._note_px()
 
     def _note_px(self) -> int:
-        return NOTE_PX if self.note else 0
+        height = QFontMetrics(font(self.font(), scale=0.85)).height()
+        return max(_NOTE_PX, height) if self.note else 0
 
     def paintEvent(self, _event: QPaintEvent) -> None:
         """Draw the bar; the numbers stand right of it."""

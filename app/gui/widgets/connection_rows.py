@@ -26,9 +26,11 @@ _Index = QModelIndex | QPersistentModelIndex
 
 
 def stability_word(shown: Shown, index: int) -> str:
-    """ "stable", "unstable", not computed, or that a measured matrix has none."""
+    """ "stable", "unstable", "signs differ", not computed, or that a measured matrix has none."""
     if shown.kind == "correlation":
         return "does not apply"  # stability is of attributions over repeats
+    if shown.opposite is not None and shown.opposite[index]:
+        return "signs differ"  # between (a) and (b)
     if shown.unstable is None:
         return "not computed"
     return "unstable" if shown.unstable[index] else "stable"

@@ -53,9 +53,9 @@ class ExplanationCaption(QWidget):
             prediction = opened.case.prediction
             limits = limits_text(prediction.model if prediction is not None else None)
             seed, overlay = self._seed(), self.session.display.overlay
-            told = "" if seed else map_reference_text(found, overlay, opened.baseline)
-            words = " ".join(filter(None, (caption(found), told, limits)))
             frames, signals = self.session.state.selection.frames, opened.case.signals
+            told = "" if seed else map_reference_text(found, overlay, opened.baseline, frames)
+            words = " ".join(filter(None, (caption(found), told, limits)))
             by_frame = not seed and overlay in SERIES_OVERLAYS
             if by_frame and frames and signals is not None:
                 words = f"{frames_text(found, signals, *frames)} {words}"

@@ -21,6 +21,7 @@ _SELECTED = (255, 235, 59)  # outline of the selected parcel; in no colour table
 _HATCH_STEP_PX = 5
 _DASH_PX = 4
 _HATCH = (120, 124, 130)
+_LIGHT = (250, 250, 250)  # line inside parcels below zero, as in the report
 
 AtPixels = Callable[[NDArray[Any]], NDArray[Any]]  # a volume -> what lies under each pixel
 Pixels = NDArray[np.uint32]
@@ -37,12 +38,17 @@ class Outline:
 
 @dataclass(frozen=True, slots=True)
 class ParcelPaint:
-    """Whole parcels in one colour each, outlined; unstable ones hatched."""
+    """Whole parcels in one colour each, outlined; unstable ones hatched.
+
+    Both ends of a signed map are equally dark: without colour, a light line inside the outline
+    tells values below zero from those above.
+    """
 
     table: Pixels  # (parcel + 1,) premultiplied ARGB, entry 0 = no parcel
     hatched: Bools  # (parcel + 1,)
     seam: int  # ARGB of the line between parcels
     mask: Bools | None = None  # (x, y, z) nothing is painted outside
+    below: Bools | None = None  # (parcel + 1,) values below zero
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +70,10 @@ def overlay_paint(overlay: Overlay, opacity: float, mask: Bools | None = None) -
     colour[1:] = as_layer_scale(overlay.scale).rgb(overlay.values)
     hatched = np.zeros(count + 1, dtype=bool)
     hatched[1:] = overlay.disagreeing & overlay.shown
-    return ParcelPaint(_premultiplied(colour, alpha), hatched, argb(10, 12, 16, opacity), mask)
+    below = np.zeros(count + 1, dtype=bool)
+    below[1:] = (np.nan_to_num(overlay.values) < 0.0) & overlay.shown
+    table, seam = _premultiplied(colour, alpha), argb(10, 12, 16, opacity)
+    return ParcelPaint(table, hatched, seam, mask, below if below.any() else None)
 
 
 def voxel_paint(values: Floats, shown: Bools, scale: LayerScale, opacity: float) -> VoxelPaint:
@@ -115,6 +124,10 @@ def _parcel_pixels(
         shown &= at(paint.mask).astype(bool)
         pixels[~shown] = 0
         edge = edge | _borders(shown, thick)
+    if paint.below is not None:
+        inner = paint.below[bounded] & shown
+        if inner.any():  # one line wide: a small parcel keeps its colour
+            pixels[inner & _borders(label, 2 * thick)] = argb(*_LIGHT, 1.0)
     pixels[edge & shown] = paint.seam
     if paint.hatched.any():
         rows, columns = np.indices(label.shape, sparse=True)

@@ -23,6 +23,7 @@ class MaskReader(Reader):
     def __init__(self, session: Session, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.session = session
+        session.case_changed.connect(lambda: self.forget())  # what is still wanted is asked again
 
     def want(self, keys: Iterable[str]) -> None:
         """Read the masks among these traces that were not read yet."""

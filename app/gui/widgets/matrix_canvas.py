@@ -18,7 +18,7 @@ from PySide6.QtWidgets import QToolTip, QWidget
 
 from app.core.arrays import Ints
 from app.core.colours import NETWORK_SHORT, network_colour
-from app.gui.widgets.matrix_content import MatrixContent
+from app.gui.widgets.matrix_content import MatrixContent, name_px
 from app.gui.widgets.ring_layout import spread, thinned
 from app.gui.widgets.theme import font, tokens
 
@@ -101,14 +101,15 @@ class MatrixCanvas(QWidget):
 
     @property
     def _short_names(self) -> bool:
-        """Whole names only where the rows leave room for all of them."""
-        return self._always_short or self.height() < _WHOLE_NAMES_PX
+        """Whole names only where the rows leave room for all and the matrix stays as large."""
+        wide, narrow = (name_px(self.fontMetrics(), short=short) for short in (False, True))
+        smaller = self.width() - wide < self.height() - narrow
+        return self._always_short or smaller or self.height() < _WHOLE_NAMES_PX
 
     def _label_px(self, *, short: bool = False) -> float:
         if self.content is not None and not self.content.by_network:
             return _STRIP_PX + 4.0
-        longest = "DEEP" if short or self._short_names else "Ventral Attention"
-        return self.fontMetrics().horizontalAdvance(longest) * 0.82 + _STRIP_PX + 10
+        return name_px(self.fontMetrics(), short=short or self._short_names) + _STRIP_PX + 10
 
     def _window(self) -> QRectF:
         """The part of the matrix that is shown, in rows and columns."""

@@ -8,10 +8,16 @@ from dataclasses import dataclass
 from typing import overload
 
 import numpy as np
+from PySide6.QtGui import QFontMetrics
 
 from app.core.arrays import Floats, Ints
 from app.core.colours import MagnitudeScale, SignedScale
 from app.gui.widgets.tables import Cell
+
+
+def name_px(metrics: QFontMetrics, *, short: bool) -> float:
+    """Room for the widest name of a network beside the rows."""
+    return metrics.horizontalAdvance("DEEP" if short else "Ventral Attention") * 0.82
 
 
 @dataclass(frozen=True, slots=True)

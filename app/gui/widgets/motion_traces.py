@@ -25,11 +25,11 @@ _FLAGGING = (
 
 def trace_plots(
     graphics: pg.GraphicsLayoutWidget, case: Case, colours: Tokens
-) -> Iterator[pg.PlotItem]:
+) -> Iterator[pg.PlotItem | None]:
     """Shift, turn, FD of both kinds, DVARS and tSNR of a case with signals and motion.
 
     Those by which frames are flagged carry their limit and the count over it. One plot is made at
-    each step, since making one takes long.
+    each step, since making one takes long; None where a step made none.
     """
     signals, motion = case.signals, case.motion
     assert signals is not None
@@ -70,8 +70,10 @@ def trace_plots(
             plots.limit_line(item, limit, colours, limit_text(values, limit, units))
             item.getViewBox().span = (0.0, limit * 1.6)
         yield item
+    steady = running_tsnr(np.asarray(signals.raw))
+    yield None
     item = made(("tSNR of parcels over 11 volumes", colours.muted))
-    plots.curve(item, running_tsnr(np.asarray(signals.raw)), colours.accent, 1.4)
+    plots.curve(item, steady, colours.accent, 1.4)
     yield item
 
 

@@ -78,6 +78,10 @@ def whole(widget: QWidget) -> Iterator[None]:
     ]
     bars = [bar for area in areas for bar in (area.horizontalScrollBar(), area.verticalScrollBar())]
     places = [bar.value() for bar in bars]
+    policies = [(a, a.horizontalScrollBarPolicy(), a.verticalScrollBarPolicy()) for a in areas]
+    for area in areas:  # a bar that stays while the view grows would lie on the last numbers
+        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        area.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
     for _ in range(_GROWTHS):  # other parts of the view take their share of each growth
         across = max((area.horizontalScrollBar().maximum() for area in areas), default=0)
         down = max((area.verticalScrollBar().maximum() for area in areas), default=0)
@@ -88,6 +92,9 @@ def whole(widget: QWidget) -> Iterator[None]:
     try:
         yield
     finally:
+        for area, across_policy, down_policy in policies:
+            area.setHorizontalScrollBarPolicy(across_policy)
+            area.setVerticalScrollBarPolicy(down_policy)
         if widget.size() != size:
             widget.resize(size)
             for bar, place in zip(bars, places, strict=True):

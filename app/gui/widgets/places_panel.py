@@ -8,7 +8,6 @@ from pathlib import Path
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
     QAbstractItemView,
-    QFileDialog,
     QHBoxLayout,
     QHeaderView,
     QPushButton,
@@ -22,6 +21,7 @@ from app.core.errors import StorageError
 from app.gui.session import Session
 from app.gui.view_state.slices import Place
 from app.gui.widgets.fields import muted
+from app.gui.widgets.file_dialogs import ask_save
 from app.gui.widgets.framed_dialog import FramedDialog
 from app.study.files import replace_file, storage_errors
 
@@ -106,9 +106,7 @@ class PlacesPanel(FramedDialog):
 
     def ask_file(self) -> None:
         """Choose where the text goes."""
-        name, _ = QFileDialog.getSaveFileName(
-            self, "Save places as text", "places.tsv", "Text (*.tsv *.txt)"
-        )
+        name, _ = ask_save(self, "Save places as text", "places.tsv", "Text (*.tsv *.txt)")
         if name:
             self.save_text(Path(name))
 

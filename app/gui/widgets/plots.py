@@ -204,6 +204,7 @@ class FrameShade(pg.GraphicsObject):  # type: ignore[misc]
     def viewTransformChanged(self) -> None:
         """What is seen of the plot changed."""
         self.prepareGeometryChange()
+        super().viewTransformChanged()  # what was seen before is kept in mind otherwise
         self.update()
 
     def paint(self, painter: QPainter, *_rest: object) -> None:

@@ -25,6 +25,9 @@ from app.gui.widgets.theme import font, tokens
 
 _REACH_PX = 6.0  # a pointer this near to a curve means it
 _MANY = 150  # from here on curves become thinner
+_CONTRAST = 3.0  # of a curve with the panel; below it the curve gets an edging
+_EDGING = 1.6  # px that it is wider than the curve
+_DASH_PX = 5.0
 _SELECTED = "#ffeb3b"
 _RIM = (1.025, 1.085)  # inner and outer radius of the networks' band
 
@@ -203,7 +206,9 @@ class RingCanvas(QWidget):
     def _paint_edges(self, painter: QPainter) -> None:
         assert self.content is not None
         edges, scale = self.content.edges, self.content.scale
-        colours = curve_colours(edges.value, scale, dark=tokens(self.palette()).dark)
+        colours = scale.rgb(edges.value)  # the bar's own: a value can be read from it
+        theme = tokens(self.palette())
+        lost = lost_on(colours, QColor(theme.surface))
         strongest = max(float(np.abs(edges.value).max(initial=0.0)), 1e-30)
         thin = min(1.0, (_MANY / max(len(edges), 1)) ** 0.5)
         widths = thin * (1.0 + 2.2 * np.abs(edges.value) / strongest)
@@ -213,7 +218,12 @@ class RingCanvas(QWidget):
         # Weak ones below, the selected parcel's above them.
         for index in (*np.flatnonzero(~touching)[::-1], *np.flatnonzero(touching)[::-1]):
             faded = dim and not touching[index]
-            self._draw_edge(painter, int(index), colours[index], float(widths[index]), faded)
+            curve = self._path(self._curves[index])
+            wide, own = float(widths[index]), QColor(*(int(c) for c in colours[index]))
+            under = [(QColor(theme.muted), wide + _EDGING)] if lost[index] else []
+            for shade, width in (*under, (own, wide)):
+                shade.setAlphaF(0.22 if faded else 1.0)
+                self._draw_edge(painter, int(index), curve, shade, width)
         painter.setBrush(Qt.BrushStyle.NoBrush)
         for index, width in ((self._under, 2.0), (chosen, 3.0)):
             if index is not None:
@@ -239,18 +249,16 @@ class RingCanvas(QWidget):
         return np.asarray(inside[edges.first] | inside[edges.second])
 
     def _draw_edge(
-        self, painter: QPainter, index: int, colour: Ints, width: float, faded: bool
+        self, painter: QPainter, index: int, curve: QPainterPath, shade: QColor, width: float
     ) -> None:
         assert self.content is not None
-        shade = QColor(*(int(c) for c in colour))
-        shade.setAlphaF(0.22 if faded else 0.9)
         pen = QPen(shade, width)
         unstable = self.content.unstable
         if unstable is not None and unstable[index]:
-            pen.setDashPattern([3.0, 3.0])
+            pen.setDashPattern([_DASH_PX / width, _DASH_PX / width])  # Qt counts in widths
         painter.setPen(pen)
         painter.setBrush(Qt.BrushStyle.NoBrush)
-        painter.drawPath(self._path(self._curves[index]))
+        painter.drawPath(curve)
 
     def _path(self, curve: Floats) -> QPainterPath:
         centre, radius = self._centre(), self._radius()
@@ -357,15 +365,15 @@ class RingCanvas(QWidget):
             self._choose(self._under)
 
 
-def curve_colours(values: Floats, scale: SignedScale | MagnitudeScale, *, dark: bool) -> Ints:
-    """(edge, 3) the bar's colours without those that a thin line on the panel would lose.
+def lost_on(rgb: Ints, panel: QColor) -> Bools:
+    """(edge,) colours, (edge, 3), that a thin line on the panel would lose: under 3 to 1."""
+    own = _luminance(np.asarray(rgb, dtype=np.float64) / 255.0)
+    behind = _luminance(np.array([panel.redF(), panel.greenF(), panel.blueF()]))
+    high, low = np.maximum(own, behind), np.minimum(own, behind)
+    return np.asarray((high + 0.05) / (low + 0.05) < _CONTRAST)
 
-    On a dark panel the map's dark ends are left out, on a light one its pale middle; sign and
-    order stay. How strong a connection is, its width says too.
-    """
-    place = np.clip(np.asarray(values, dtype=np.float64) / scale.limit, -1.0, 1.0)
-    if isinstance(scale, MagnitudeScale):
-        least, span = (0.35, 0.65) if dark else (0.0, 0.75)
-        return scale.rgb((least + span * np.abs(place)) * scale.limit)
-    least, span = (0.15, 0.45) if dark else (0.6, 0.4)
-    return scale.rgb(np.sign(place) * (least + span * np.abs(place)) * scale.limit)
+
+def _luminance(rgb: Floats) -> Floats:
+    """Relative luminance of sRGB colours 0..1, (..., 3), as the W3C's WCAG 2 defines it."""
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    return np.asarray(linear @ np.array([0.2126, 0.7152, 0.0722]))

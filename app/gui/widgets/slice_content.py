@@ -38,6 +38,7 @@ class SliceContent:
     convention_word: str = "Radiological"
     secondary_letters: bool = True
     orientation_known: bool = True
+    storage_codes: str = ""  # of the file whose slices are counted; "" = the grid's own
     box: tuple[Corner, Corner] | None = None  # voxels that should fill the canvas; None = all
     outlines: tuple[Outline, ...] = ()
     colours: NDArray[np.uint8] | None = None  # (256, 3) from low to high level; None = grey

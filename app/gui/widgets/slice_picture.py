@@ -15,6 +15,7 @@ from PySide6.QtGui import QColor, QImage, QPainter, QPaintEvent, QPen, QPixmap
 from PySide6.QtWidgets import QWidget
 
 from app.core.arrays import Floats
+from app.core.coordinates import stored_index
 from app.gui.widgets.layer_pixels import outline_pixels, paint_layers, selected_pixels
 from app.gui.widgets.plane import Plane, edge_letters, voxel_size_mm
 from app.gui.widgets.slice_content import SliceContent
@@ -105,6 +106,14 @@ class SlicePicture(QWidget):
         assert self.content is not None
         count = int(self.content.volume.shape[self.plane.through])
         return min(max(round(self.voxel[self.plane.through]), 0), count - 1)
+
+    def slice_name(self) -> str:
+        """What the corner calls the slice: by the file's own count, as typed voxels are."""
+        assert self.content is not None
+        axis = self.plane.through
+        count = int(self.content.volume.shape[axis])
+        number = stored_index(self.slice_index(), axis, count, self.content.storage_codes)
+        return f"slice {number}"
 
     def cut(self, volume: NDArray[Any]) -> NDArray[Any]:
         """The slice as a picture: rows from top to bottom, columns from left to right."""
@@ -320,7 +329,7 @@ class SlicePicture(QWidget):
             place = flag.AlignLeft | flag.AlignTop
             _shadowed(painter, below, place, content.caption, QColor("#ffffff"))
         place = flag.AlignRight | flag.AlignTop
-        _shadowed(painter, full, place, f"slice {self.slice_index()}", dim)
+        _shadowed(painter, full, place, self.slice_name(), dim)
         words = painter.fontMetrics().horizontalAdvance(content.window_text)
         taken = painter.fontMetrics().horizontalAdvance(content.convention_word)
         if words + taken + 40 < full.width():

@@ -37,6 +37,7 @@ class SliceView(View):
 
     title = "Slices"
     takes_turns = True
+    draws = ("view.json", "template.npy", "boldref.npy", "native.json", "native_boldref.npy")
     plane_commands: ClassVar[tuple[ViewCommand, ...]] = PLANE_COMMANDS
     commands = PLANE_COMMANDS
     gestures = GESTURES
@@ -268,13 +269,15 @@ class SliceView(View):
         if not self.in_template() or opened is None or opened.case.signals is None:
             return ""
         signals = opened.case.signals
+        network = self.session.state.selection.network
+        chosen = f"{network} selected; at the crosshair: " if network else ""
         parcel = opened.parcel_at(mm)
         if parcel is None or parcel >= len(signals.parcel_names):
-            return "Outside the atlas"
+            return f"{chosen}outside the atlas" if chosen else "Outside the atlas"
         side = side_word(signals.hemispheres[parcel])
         name = signals.parcel_names[parcel]
         name = name[:-2] if name.endswith(("_L", "_R")) else name
-        parts = [f"{name.replace('_', ' ')}, {side}", signals.networks[parcel]]
+        parts = [f"{chosen}{name.replace('_', ' ')}, {side}", signals.networks[parcel]]
         more = self.parcel_text(parcel)
         return "  ·  ".join([*parts, more] if more else parts)
 

@@ -15,7 +15,6 @@ from PySide6.QtCore import (
 )
 from PySide6.QtGui import QGuiApplication, QKeySequence, QShortcut
 from PySide6.QtWidgets import (
-    QFileDialog,
     QHBoxLayout,
     QLabel,
     QPushButton,
@@ -25,6 +24,7 @@ from PySide6.QtWidgets import (
 
 from app.core.errors import StorageError
 from app.core.wording import counted
+from app.gui.widgets.file_dialogs import ask_save
 from app.gui.widgets.framed_dialog import FramedDialog
 
 Cell = str | int | float | None
@@ -74,6 +74,9 @@ def table_of_model(model: QAbstractItemModel, number_role: int | None = None) ->
             cells.append(shown if isinstance(shown, str | int | float) else "")
         rows.append(tuple(cells))
     return Table(names, rows)
+
+
+_WIDEST_PX = 420  # of a column; a longer cell is read in its tip
 
 
 class TableRows(QAbstractTableModel):
@@ -128,7 +131,10 @@ class TableDialog(FramedDialog):
         self.view.setModel(TableRows(table))
         self.view.setAlternatingRowColors(True)
         self.view.setAccessibleName(f"{title} as a table, {counted(len(table.rows), 'row')}")
-        self.view.horizontalHeader().setStretchLastSection(True)
+        header = self.view.horizontalHeader()
+        header.setStretchLastSection(True)
+        header.setMaximumSectionSize(_WIDEST_PX)  # also of what a row further down holds
+        self.view.resizeColumnsToContents()
         self.copy = QPushButton("Copy")
         self.copy.clicked.connect(self.copy_text)
         self.save = QPushButton("Save as TSV\N{HORIZONTAL ELLIPSIS}")
@@ -172,7 +178,7 @@ class TableDialog(FramedDialog):
             ) from fault
 
     def _ask_save(self) -> None:
-        name, _ = QFileDialog.getSaveFileName(self, "Save the table", "table.tsv", "TSV (*.tsv)")
+        name, _ = ask_save(self, "Save the table", "table.tsv", "TSV (*.tsv)")
         if not name:
             return
         try:

@@ -197,7 +197,7 @@ def _style_sheet(t: Tokens) -> str:
     QTabWidget::pane {{ border: 0; }}
     QTabBar {{ qproperty-drawBase: 0; }}
     QTabBar::tab {{ background: transparent; color: {t.muted}; border: 0;
-        border-bottom: 2px solid transparent; padding: 4px 12px; }}
+        border-bottom: 2px solid transparent; padding: 4px 8px; }}
     QTabBar::tab:selected {{ color: {t.text}; font-weight: 600;
         border-bottom: 2px solid {t.accent}; }}
     QTabBar::tab:focus {{ color: {t.accent}; }}

@@ -15,6 +15,7 @@ from app.gui.widgets.theme import font, tokens
 
 _ROW, _FOOT, _HEAD = 18, 22, 18
 _RIGHT = 58
+_NAMES_SHARE = 0.55  # of the width, where the view is narrow: rows differ by their names
 
 
 class VariantStrip(QWidget):
@@ -46,7 +47,7 @@ class VariantStrip(QWidget):
         colours, metrics = tokens(self.palette()), painter.fontMetrics()
         names = min(
             max(metrics.horizontalAdvance(name) for name, _ in self._rows) + 10,
-            int(self.width() * 0.5),
+            int(self.width() * _NAMES_SHARE),
         )
         left, right = float(names), float(self.width() - _RIGHT)
         cutoff = self._found.cutoff
@@ -93,7 +94,7 @@ class VariantStrip(QWidget):
         middle = _HEAD + _ROW * (index + 0.5)
         base = middle + metrics.ascent() / 2 - 2
         painter.setPen(QColor(colours.text if index == 0 else colours.muted))
-        shown = metrics.elidedText(name, Qt.TextElideMode.ElideRight, names - 8)
+        shown = metrics.elidedText(name, Qt.TextElideMode.ElideMiddle, names - 8)
         painter.drawText(QPointF(0.0, base), shown)
         painter.drawText(QPointF(right + 8, base), wording.signed(value))
         painter.setPen(QPen(QColor(colours.muted), 0.5, Qt.PenStyle.DotLine))

@@ -100,6 +100,7 @@ class View(QWidget):
     name = ""  # stable name, used for files and tests
     title = ""
     takes_turns = False  # drawing a case takes long enough to be done in turns of its own
+    draws: ClassVar[tuple[str, ...]] = ()  # files of `view/` without which it shows nothing
     commands: ClassVar[tuple[ViewCommand, ...]] = ()
     gestures: ClassVar[tuple[tuple[str, str], ...]] = ()  # what the mouse does, for the F1 list
 
@@ -230,6 +231,8 @@ class View(QWidget):
             return "This scan is not analysed yet." if scan else "No case is open."
         if self.session.case.stale:
             return f"{self.session.case.stale}."
+        if self.session.case.lacks(*self.draws):
+            return "Not drawn: its file in the case folder was changed, or is missing."
         if self.session.case.withheld:
             return "Withheld: nothing is shown here, because no number may be derived from it."
         return "This part of the case was not computed."

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 UNANSWERED = "Unanswered: for the authors to fill in."
 NOT_APPLICABLE = "Not applicable"
+FOR_AUTHORS = "for the authors"  # an answer with these words leaves a part of the item open
+STATUSES = ("answered", "partly answered", "not applicable", "unanswered")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,7 @@ class Answered:
     """An item beside what this report says about it."""
 
     item: Item
-    status: str  # "answered", "not applicable" or "unanswered"
+    status: str  # one of `STATUSES`
     text: str
 
 
@@ -71,7 +73,7 @@ def answered(answers: Mapping[str, str]) -> tuple[Answered, ...]:
     ----------
     answers
         Item number -> what the report says; a text that begins with "Not applicable" counts as
-        that.
+        that, one that leaves something "for the authors" as a part of an answer.
 
     Raises
     ------
@@ -88,6 +90,8 @@ def answered(answers: Mapping[str, str]) -> tuple[Answered, ...]:
             found.append(Answered(item, "unanswered", UNANSWERED))
         elif text.startswith(NOT_APPLICABLE):
             found.append(Answered(item, "not applicable", text))
+        elif FOR_AUTHORS in text:
+            found.append(Answered(item, "partly answered", text))
         else:
             found.append(Answered(item, "answered", text))
     return tuple(found)

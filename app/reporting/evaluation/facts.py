@@ -191,6 +191,7 @@ class EvaluationFacts:
     change_table: PlainTable | None = None  # its other figures by group
     confounds: tuple[ConfoundCheck, ...] = ()
     permutation: Permutation | None = None
+    change_permutation: Permutation | None = None  # of the continuous outcome
     screening: PlainTable | None = None
     conformal: PlainTable | None = None
     tables: tuple[PlainTable, ...] = ()  # of an experiment, behind the headline
@@ -325,6 +326,7 @@ def record_of(facts: EvaluationFacts) -> dict[str, Any]:
             "true_negative": facts.confusion.true_negative,
             "cutoff": facts.confusion.cutoff,
         },
+        "change_permutation_p": facts.change_permutation.p if facts.change_permutation else None,
         "permutation": None
         if facts.permutation is None
         else {

@@ -29,16 +29,16 @@ from app.reporting.figures.evaluation import (
 )
 
 PERMUTATION_MEANING = (
-    "A permutation p tests any association between the data and the label, confounds included. "
-    "It does not say that the brain carries the label, nor that a treatment works."
+    "A permutation p tests any association between the data and the outcome, confounds included. "
+    "It does not say that the brain carries it, nor that a treatment works."
 )
 
 
 def _range_text(found: Permutation) -> str:
     low, high = found.null_range or (float("nan"), float("nan"))
     return (
-        f"{found.statistic} with the true labels {plain_text(found.observed)}; with shuffled "
-        f"labels it lies between {plain_text(low)} and {plain_text(high)} in 95 % of shuffles."
+        f"{found.statistic} as people are {plain_text(found.observed)}; shuffled it lies "
+        f"between {plain_text(low)} and {plain_text(high)} in 95 % of shuffles."
     )
 
 
@@ -67,17 +67,15 @@ def robustness(facts: EvaluationFacts) -> Section:
     else:
         blocks.append(Missing("Confound checks", why(facts, "confounds")))
     blocks.append(Heading("Permutation test"))
+    if facts.change_permutation is not None:
+        blocks += _permuted(facts.change_permutation, "Primary outcome, the change: ")
     if facts.permutation is None:
         blocks.append(Missing("Permutation test", why(facts, "permutation")))
     else:
         found = facts.permutation
+        told = "Responder label: " if facts.change_permutation is not None else ""
+        blocks += _permuted(found, told)
         blocks += [
-            Text(
-                f"p = {found.p:.3g} from {found.repeats} shuffles {found.scheme}, the whole loop "
-                f"run again each time; smallest possible p: {1 / (found.repeats + 1):.3g}.",
-                "strong",
-            ),
-            *([] if found.null_range is None else [Text(_range_text(found))]),
             Text(PERMUTATION_MEANING),
         ]
         if found.null.size:
@@ -88,6 +86,16 @@ def robustness(facts: EvaluationFacts) -> Section:
                 )
             )  # fmt: skip
     return Section("What else could explain it", tuple(blocks), flows=True)
+
+
+def _permuted(found: Permutation, told: str) -> list[Block]:
+    """The p of one outcome, and where its figure lies among the shuffled ones."""
+    words = (
+        f"{told}p = {found.p:.3g} from {found.repeats} shuffles {found.scheme}, the whole loop "
+        f"run again each time; smallest possible p: {1 / (found.repeats + 1):.3g}."
+    )
+    shown = [] if found.null_range is None else [Text(_range_text(found))]
+    return [Text(words, "strong"), *shown]
 
 
 def _change(facts: EvaluationFacts) -> list[Block]:

@@ -17,7 +17,7 @@ from app.reporting.blocks import (
     Table,
     Text,
 )
-from app.reporting.evaluation.checklist import answered
+from app.reporting.evaluation.checklist import STATUSES, answered
 from app.reporting.evaluation.facts import (
     MODEL,
     Competitor,
@@ -42,8 +42,9 @@ RANKING = ("auroc", "balanced_accuracy", "mcc", "sensitivity", "specificity")
 PROBABILITY = ("brier", "log_loss", "calibration_slope", "calibration_intercept")
 CONTINUOUS = ("r2", "correlation", "mae")
 CALIBRATION_NOTE = (
-    "At n = 50 even a perfectly calibrated model has a slope anywhere between about −3 and 6; "
-    "nothing here is gated on it."
+    "In 50 people even a perfectly calibrated model has a slope of about 0.5 to 2.0 by chance (95 "
+    "of 100 simulated samples, log-odds with a standard deviation of 1.35), of −0.4 to 2.9 where "
+    "probabilities hardly differ (0.4); nothing here is gated on it."
 )
 
 
@@ -304,10 +305,7 @@ def protocol(facts: EvaluationFacts) -> Section:
 def checklist(facts: EvaluationFacts) -> Section:
     """TRIPOD+AI, item by item."""
     found = answered(facts.answers)
-    counts = {
-        status: sum(one.status == status for one in found)
-        for status in ("answered", "not applicable", "unanswered")
-    }
+    counts = {status: sum(one.status == status for one in found) for status in STATUSES}
     said = ", ".join(f"{count} {status}" for status, count in counts.items())
     rows = tuple((one.item.number, one.item.asks, one.status, one.text) for one in found)
     return Section(

@@ -32,6 +32,7 @@ LINE_MM = 2.9  # of a label's further lines
 LABEL_PT = 7.0
 NARROWEST_MM, WIDEST_MM = 30.0, 72.0  # of the labels' column
 PANEL_GAP_MM = 8.0
+ROUGH = 1.04  # letters that are fitted to the pixels of a coarse picture are wider
 PALETTE: tuple[Rgb, ...] = (ACCENT, NON_RESPONDER, RESPONDER, MUTED, (20, 140, 140), (205, 62, 78))
 DASHES: tuple[tuple[float, ...], ...] = ((), (4, 2), (1, 1.2), (6, 2, 1, 2), (2, 2), (8, 2))
 
@@ -86,7 +87,8 @@ def _width_mm(text: str) -> float:
     from matplotlib.textpath import TextPath
 
     bold = FontProperties(weight="semibold")  # the widest that a label is set in
-    return float(TextPath((0, 0), text, size=LABEL_PT, prop=bold).get_extents().x1) / MM
+    exact = float(TextPath((0, 0), text, size=LABEL_PT, prop=bold).get_extents().x1) / MM
+    return ROUGH * exact
 
 
 def _broken(text: str, width_mm: float) -> list[str]:

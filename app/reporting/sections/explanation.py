@@ -7,6 +7,7 @@ import numpy as np
 from app.core import wording
 from app.core.arrays import Bools, Floats
 from app.core.colours import CORRELATION_LIMIT, SignedScale, signed_scale
+from app.core.explanation_lists import CONNECTIONS_RULE, REGIONS_RULE
 from app.core.explanation_wording import (
     DEFAULT_METHOD,
     METHOD_NAMES,
@@ -14,6 +15,8 @@ from app.core.explanation_wording import (
     caption,
     method_text,
 )
+from app.core.frames import not_cleaned_text
+from app.core.parcel_places import parcel_places_mm
 from app.core.results import Attribution, Case, CleanSignals
 from app.core.sides import side_word
 from app.reporting.blocks import (
@@ -81,8 +84,13 @@ def _limits_line(case: Case) -> str:
     return f"Limits: n = {model.training_count}. {wording.metric_text(model)}.{first}{more}"
 
 
-def _peaks(hatched: Bools, signals: CleanSignals, values: Floats) -> tuple[tuple[str, Floats], ...]:
-    """The regions with the largest upward and the largest downward share, stable ones only."""
+def _peaks(
+    hatched: Bools, signals: CleanSignals, values: Floats, places_mm: Floats
+) -> tuple[tuple[str, Floats], ...]:
+    """The regions with the largest upward and the largest downward share, stable ones only.
+
+    Each is cut at the voxel that the window goes to as well, `places_mm` of `parcel_places_mm`.
+    """
     stable = np.where(hatched, 0.0, np.nan_to_num(values))
     points = []
     for title, signed in (("Largest upward", stable), ("Largest downward", -stable)):
@@ -91,10 +99,12 @@ def _peaks(hatched: Bools, signals: CleanSignals, values: Floats) -> tuple[tuple
             continue
         side = side_word(signals.hemispheres[parcel])
         name = readable(signals.parcel_names[parcel])
+        drawn = parcel + 1 < len(places_mm) and np.isfinite(places_mm[parcel + 1]).all()
+        place = places_mm[parcel + 1] if drawn else signals.centroids_mm[parcel]
         points.append(
             (
                 f"{title}: {name}, {side} ({wording.signed(float(stable[parcel]), 3)})",
-                np.asarray(signals.centroids_mm[parcel], dtype=np.float64),
+                np.asarray(place, dtype=np.float64),
             )
         )
     return tuple(points) or (("No region moved the estimate", np.zeros(3)),)
@@ -108,9 +118,10 @@ def _slices(
     values: Floats,
 ) -> list[Block]:
     view = context.view
-    if view.template is None or view.labels is None:
+    if view.template is None or view.labels is None or view.affine is None:
         return [Missing("Slices", "The template or label files of this case are missing.")]
-    points = _peaks(context.hatched, signals, values)
+    places_mm = parcel_places_mm(view.labels, view.affine)
+    points = _peaks(context.hatched, signals, values, places_mm)
     height = 51.0 * len(points)
     hidden = int(values.size - scale.shown(values).sum())
     return [
@@ -232,6 +243,9 @@ def connectivity_blocks(case: Case, signals: CleanSignals, width_mm: float) -> t
     """The connectivity matrix under its title; also used where a number is withheld."""
     if case.connectome is None:
         return (Missing("Connectivity", "The connectivity stage was not reached."),)
+    few = not_cleaned_text(signals)
+    if few:
+        return (Missing("Connectivity", few),)
     return (
         Heading("Connectivity"),
         Picture(
@@ -273,7 +287,7 @@ def _tables(case: Case, attribution: Attribution, signals: CleanSignals) -> Colu
         "lclrr",
         caption=(
             "Largest regions in log-odds. (b) what in the scan mattered, (a) what each branch "
-            "used; regions where they disagree, or that are unstable, are left out."
+            f"used. {REGIONS_RULE}"
         ),
     )  # fmt: skip
     edge_table = Table(
@@ -292,6 +306,6 @@ def _tables(case: Case, attribution: Attribution, signals: CleanSignals) -> Colu
         ),
         (5.0, 3.0, 1.5, 1.1),
         "llrr",
-        caption="Largest connections of one sign in (a) and (b); r is the measured correlation.",
+        caption=f"Largest connections; r is the measured correlation. {CONNECTIONS_RULE}",
     )
     return Columns(((region_table,), (edge_table,)), (1.0, 1.15))

@@ -93,7 +93,7 @@ def _deviations(context: ReportContext) -> list[Block]:
     if prediction is not None and prediction.research_only:
         lines.append(
             "Override: computed in research mode although a requirement is not met. "
-            + wording.sentences(prediction.reasons)
+            + wording.sentences(map(wording.bare_reason, prediction.reasons))
         )
     if context.case.scan.simulated:
         lines.append("The scan was written by this program's simulator; no person was scanned.")

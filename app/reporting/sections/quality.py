@@ -6,6 +6,7 @@ import numpy as np
 
 from app.core import wording
 from app.core.colours import CARPET_LIMIT_SD
+from app.core.frames import not_cleaned_text
 from app.core.results import Case, Finding, Severity
 from app.reporting.blocks import Block, Columns, Heading, Missing, Picture, Section, Table, Text
 from app.reporting.context import ReportContext
@@ -60,9 +61,11 @@ def _timeline(context: ReportContext) -> list[Block]:
     displacement = np.asarray(case.motion.framewise_displacement_mm)[max(shift, 0) :]
     carpets = []
     networks: tuple[str, ...] = ()
+    few = not_cleaned_text(signals)
+    after = None if few else view.carpet_after  # it would be plain grey
     if view.carpet_rows is not None:
         networks = tuple(signals.networks[int(row)] for row in view.carpet_rows)
-        for title, rows in (("Before", view.carpet_before), ("After", view.carpet_after)):
+        for title, rows in (("Before", view.carpet_before), ("After", after)):
             if rows is not None and rows.shape == (len(networks), good.size):
                 carpets.append((title, rows))
     parameters = case.provenance.parameters if case.provenance else {}
@@ -99,7 +102,9 @@ def _timeline(context: ReportContext) -> list[Block]:
             ),
         )
     ]
-    if len(carpets) < 2:
+    if few:
+        blocks.append(Missing("Carpet after cleaning", few))
+    elif len(carpets) < 2:
         blocks.append(Missing("Carpet", "The carpet files of this case are missing."))
     return blocks
 

@@ -7,6 +7,7 @@ import numpy as np
 from app.core import wording
 from app.core.conformal_wording import conformal_text
 from app.core.coordinates import as_stored
+from app.core.reason_wording import NOTHING_ASKED, asked_model
 from app.core.reference_wording import SHARES_BRIEF
 from app.core.results import Case, ModelSummary, Outcome, Participant, Prediction, Scan
 from app.core.sides import UNKNOWN_SENTENCE
@@ -175,13 +176,15 @@ def _withheld(context: ReportContext, prediction: Prediction) -> list[Block]:
     case = context.case
     blocks: list[Block] = [
         Headline(wording.outcome_word(prediction.outcome), wording.outcome_sentence(prediction)),
-        *(Text(reason, "strong") for reason in prediction.reasons),
+        *(Text(wording.bare_reason(reason), "strong") for reason in prediction.reasons),
         Text(wording.plain_paragraph(prediction, with_reasons=False), "lead"),
     ]
-    if prediction.model is not None:
-        blocks.append(_question(prediction.model))
+    model = asked_model(case)
+    if model is not None:
+        blocks.append(_question(model))
     else:
-        blocks.append(Fields((("Question", "none: no model for this scan"),), columns=1))
+        none = "none: no model for this scan" if prediction.model is None else NOTHING_ASKED
+        blocks.append(Fields((("Question", none),), columns=1))
     failed = wording.failed_gates(case.quality)
     blocks.append(Heading("Requirements that are not met"))
     if failed:
@@ -240,7 +243,7 @@ def _contributions(prediction: Prediction) -> tuple[Block, ...]:
     if not prediction.contributions:
         return (head, Missing("Contributions", "This model gives no contribution of its inputs."))
     height = 11.0 + 5.0 * (len(prediction.contributions) + 1)
-    caption = wording.NON_CAUSAL_CAPTION
+    caption = f"{wording.NON_CAUSAL_CAPTION} The sum is before calibration."
     if not prediction.contributions_exact:
         caption = f"{caption} {wording.SHARES_SHAPLEY}"
     spoken = "; ".join(

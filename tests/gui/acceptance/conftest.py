@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,16 +16,14 @@ from app.gui.application import make_window
 from app.gui.main_window.window import MainWindow
 from app.gui.messages import Messages
 from app.gui.views import IntakeView
-from app.simulation.cohort import CohortSettings
-from app.simulation.participant import SimulatedParticipant, simulate_participant
-from app.simulation.scanner import SMALL_SCANNER, ParticipantSettings
+from app.simulation.participant import SimulatedParticipant
 from app.worker.process import Worker
 from app.worker.protocol import Job
 from app.worker.requests import analyse_job
+from tests.made_once import made_once
 
 Start = Callable[[], MainWindow]
 LONG_MS = 300_000
-FRAMES, DISCARDED = 200, 6  # one window of the model
 
 
 class Lent:
@@ -56,17 +53,10 @@ def real_worker(tmp_path_factory: pytest.TempPathFactory, shared_cache: Path) ->
     worker.close()
 
 
-def simulated(place: Path, motion: float = 1.0) -> SimulatedParticipant:
-    """A person on a coarse grid, one window of the model long."""
-    scanner = replace(SMALL_SCANNER, discarded_frames=DISCARDED, motion=motion)
-    cohort = CohortSettings(count=1, seed=1, frames=FRAMES)
-    return simulate_participant(ParticipantSettings(cohort, 0, scanner), place)
-
-
 @pytest.fixture(scope="session")
-def person(tmp_path_factory: pytest.TempPathFactory) -> SimulatedParticipant:
+def person(small_participant: SimulatedParticipant) -> SimulatedParticipant:
     """Somebody for whom the demonstration model has a number."""
-    return simulated(tmp_path_factory.mktemp("person"))
+    return small_participant
 
 
 @pytest.fixture(scope="session")
@@ -74,11 +64,14 @@ def analysed(
     person: SimulatedParticipant, real_worker: Worker, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
     """That person's case folder with its summary; the explanation would take the longest."""
-    out = tmp_path_factory.mktemp("analysed")
-    request = AnalysisRequest(
-        person.paths.bold, out, threads=1, stage_cache=True, attribution=False
-    )
-    return Path(real_worker.run(analyse_job(request))["case_folder"])
+
+    def make(out: Path) -> Path:
+        request = AnalysisRequest(
+            person.paths.bold, out, threads=1, stage_cache=True, attribution=False
+        )
+        return Path(real_worker.run(analyse_job(request))["case_folder"])
+
+    return made_once(tmp_path_factory, "analysed", make)[0]
 
 
 @pytest.fixture

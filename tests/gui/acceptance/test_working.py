@@ -35,8 +35,9 @@ from app.simulation.participant import SimulatedParticipant
 from app.study.case_store import read_case
 from app.worker.process import Worker
 from app.worker.requests import analyse_job
-from tests.gui.acceptance.conftest import Start, end, open_scan, run, simulated
+from tests.gui.acceptance.conftest import Start, end, open_scan, run
 from tests.live_case import view_of
+from tests.participants import simulate_small
 
 LONG_MS = 300_000
 
@@ -191,7 +192,7 @@ def test_that_a_withheld_number_is_in_no_file_table_tooltip_or_clipboard(
     real: Start, real_worker: Worker, tmp_path: Path, qtbot: Any, isolated_home: Path,
 ) -> None:  # fmt: skip
     """Beyond 2: with added motion the outcome is withheld, the gate named, the number nowhere."""
-    moved = simulated(tmp_path / "moved", motion=1.7)
+    moved = simulate_small(tmp_path / "moved", motion=1.7)
     window = real()
     open_scan(window, moved.paths.bold, qtbot)
     run(window, qtbot)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from collections.abc import Callable
@@ -312,6 +313,52 @@ def test_that_the_same_scan_is_asked_the_same_and_compared(
     for name in ("session", "age_years", "sex", "baseline_pain", "site"):
         assert getattr(asked[0], name) == getattr(person, name)
     assert asked[0].participant_label == person.label
+
+
+@pytest.fixture(scope="module")
+def t1_pdf(made: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A summary of a case that was analysed with the T1 image "a T1"."""
+    case = read_case(made)
+    assert case.provenance is not None
+    asked = {"model_id": "simulated-demo", "seed": 0, "question": {}}
+    sha256 = hashlib.sha256(b"a T1").hexdigest()
+    parameters = {"request": asked, "preprocessing": {"t1_sha256": sha256}}
+    told = replace(
+        case,
+        provenance=replace(
+            case.provenance, parameters={**case.provenance.parameters, **parameters}
+        ),
+    )
+    return write_summary(told, made, tmp_path_factory.mktemp("t1") / "t1.pdf")
+
+
+def test_that_a_case_with_a_t1_image_is_never_computed_again_without_it(
+    t1_pdf: Path, asked_pdf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case, asked = stored_case(), []
+
+    def analysed(request: Any, _progress: Any) -> Any:
+        asked.append(request)
+        return case
+
+    monkeypatch.setattr("app.analysis.opening.scan_sha256", lambda _request: case.scan.sha256)
+    monkeypatch.setattr("app.analysis.recipe.analyse", analysed)
+    scan, own, other = (tmp_path / name for name in ("scan.nii", "t1.nii", "other.nii"))
+    for path, content in ((scan, b"x"), (own, b"a T1"), (other, b"another T1")):
+        path.write_bytes(content)
+    refused = ((t1_pdf, None, "needed"), (t1_pdf, other, "other"), (asked_pdf, own, "none"))
+    for pdf, t1, code in refused:
+        codes = {"needed": "report.t1_needed", "other": "report.other_t1", "none": "report.no_t1"}
+        with pytest.raises(AppError) as refusal:
+            recompute(pdf, scan, tmp_path / "out", t1=t1)
+        assert refusal.value.code == codes[code]
+    assert asked == []
+    assert reopen(t1_pdf).needs_t1
+    assert not reopen(asked_pdf).needs_t1
+    recompute(t1_pdf, scan, tmp_path / "out", t1=own)
+    assert [request.t1_path for request in asked] == [own]
+    recompute(asked_pdf, scan, tmp_path / "out")
+    assert asked[-1].t1_path is None
 
 
 def test_that_a_summary_of_an_earlier_version_says_what_to_do(pdf: Path, tmp_path: Path) -> None:

@@ -97,6 +97,46 @@ def test_that_the_headline_is_the_difference_to_the_best_baseline(record: dict) 
     assert found.difference.low <= difference <= found.difference.high
 
 
+def test_that_the_headline_claims_only_what_was_tested_against_each_baseline(record: dict) -> None:
+    """Two baselines of one AUROC: the one that is harder to be told from leads."""
+    roles = role_of(record)
+    names = [one for one in record["models"] if roles[one] == BASELINE][:2]
+    kept = ["fmm-tc", *names]
+    found = {**record, "models": {n: dict(record["models"][n]) for n in kept}}
+    one, other = (found["models"][name]["label"] for name in names)
+
+    def sentence(lows: tuple[float, float], aurocs: tuple[float, float] = (0.6, 0.6)) -> str:
+        found["comparisons"] = {
+            name: {"auroc": {"difference": 0.25, "interval": [low, 0.5], "corrected_test": None,
+                             "bootstrap_interval": [low, 0.5]}}
+            for name, low in zip(names, lows, strict=True)
+        }  # fmt: skip
+        for name, value in zip(names, aurocs, strict=True):
+            found["models"][name]["auroc"] = value
+        headline = headline_of(found, roles)
+        assert headline is not None
+        return f"{headline.baseline}: {headline.sentence}"
+
+    assert sentence((0.05, -0.05)) == f"{other}: "  # its interval includes 0: not shown
+    assert sentence((-0.05, 0.05)) == f"{one}: "
+    told = sentence((0.05, -0.05), (0.62, 0.6))
+    assert told.startswith(f"{one}: ") and f"better than {other} is not shown" in told
+    assert "better than every baseline" in sentence((0.05, 0.04))
+
+
+def test_that_the_checklist_says_only_what_was_checked(record: dict) -> None:
+    facts = facts_of_record(record, title="again", command="x", finished_utc="")
+    assert "all from before treatment" not in facts.answers["9"]
+    assert "before treatment is for the authors" in facts.answers["9"]
+    assert "name no session" in facts.answers["9"]
+    for text in ("VAS fall ≥ 30 %: 48 people", "VAS fall ≥ 50 %: ", "VAS < 4: ", "the change: 48"):
+        assert text in facts.answers["21"]
+    named = {**record, "plan": {**record["plan"], "scan": {"session": "ses-1"}},
+             "cohort": {**record["cohort"], "sessions": {"ses-1": 48}}}  # fmt: skip
+    told = facts_of_record(named, title="again", command="x", finished_utc="").answers["9"]
+    assert "the session that the plan names (ses-1 48)" in told
+
+
 def test_that_the_report_can_be_written_again_from_the_record_alone(record: dict) -> None:
     facts = facts_of_record(record, title="again", command="x", finished_utc="")
     assert facts.people == 48 and facts.simulated
@@ -106,6 +146,9 @@ def test_that_the_report_can_be_written_again_from_the_record_alone(record: dict
     assert facts.calibration.counts.sum() == pytest.approx(48)
     assert facts.calibration.histogram.sum() == pytest.approx(48)
     assert facts.permutation is not None and facts.permutation.repeats == 8
+    of_change = facts.change_permutation  # the primary outcome's own test stands beside it
+    assert of_change is not None
+    assert of_change.p == record["continuous"]["permutation"]["p_value"]
     assert any("discouraged" in text for text in facts.limitations)
     assert facts.answers["12"] and "17" not in facts.answers
 

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from app.core.explanation_wording import convergence_text, health_rows, method_text
+from app.core.explanation_wording import (
+    ANSWER_BASELINE,
+    convergence_text,
+    health_rows,
+    method_text,
+    reference_words,
+)
 from app.core.reference_wording import SHARES_REFERENCE, map_reference_text, references_text
 from app.core.results import Attribution, BranchAttribution
 
@@ -47,6 +55,23 @@ def test_that_a_map_tells_its_sum_and_its_own_reference(overlay: str, told: str)
     assert "card's bars are relative to the mean training participant" in words
 
 
+@pytest.mark.parametrize(
+    ("frames", "told"),
+    [((1, 2), "−2.35 log-odds of these frames"), ((3, 9), "+0.22 log-odds of these frames")],
+)
+def test_that_the_sum_of_a_map_of_frames_is_theirs(frames: tuple[int, int], told: str) -> None:
+    found = attribution()
+    by_frame = np.zeros((3, 4))
+    by_frame[0] = [-4.5, -2.5, 0.05, 0.0]
+    by_frame[2] = [0.0, 0.1, 0.0, 0.22]
+    found = replace(found, branches=replace(found.branches, per_parcel_frame=by_frame))
+    words = map_reference_text(found, "series", frames=frames)
+    assert words.startswith(
+        f"(a) time series part: sum {told} (sum −6.63 log-odds of all) relative to zero series"
+    )
+    assert "of these frames" not in map_reference_text(found, "connectivity", frames=frames)
+
+
 @pytest.mark.parametrize("overlay", ["seed", "none"])
 def test_that_what_is_no_attribution_has_no_reference(overlay: str) -> None:
     assert map_reference_text(attribution(), overlay) == ""
@@ -76,3 +101,12 @@ def test_that_pages_name_references_and_what_an_error_is_of() -> None:
         "error 1.3e−05 in a sum of −6.45 log-odds; 15 nodes, converged"
     )
     assert "mean training participant" in SHARES_REFERENCE
+
+
+def test_that_each_map_that_leaves_tells_its_own_reference_alone() -> None:
+    found = attribution()
+    assert reference_words(found, "", scan=False) == "zero series and mean matrix"
+    assert reference_words(found, "", scan=True) == (f"4 people's series; {ANSWER_BASELINE}")
+    assert reference_words(found, "reference 2 of 4 alone", scan=True) == (
+        "4 people's series; reference 2 of 4 alone"
+    )

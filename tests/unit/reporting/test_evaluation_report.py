@@ -161,6 +161,8 @@ def test_that_all_27_items_stand_there_answered_or_not() -> None:
     statuses = {one.item.number: one.status for one in found}
     assert statuses["10"] == "answered" and statuses["24"] == "not applicable"
     assert list(statuses.values()).count("unanswered") == 25
+    partly = answered({"5": "Sites: a. Dates: for the authors."})
+    assert {one.item.number: one.status for one in partly}["5"] == "partly answered"
     with pytest.raises(ValueError, match="28"):
         answered({"28": "There is none."})
 
@@ -209,6 +211,7 @@ def test_that_no_label_title_or_caption_of_a_comparison_is_cut() -> None:
         for figure in (
             comparison_figure(shown, "r2", 180.0), groups_figure(groups, None, "r2", 180.0),
         ):  # fmt: skip
+            figure.set_dpi(110)  # coarser than any picture of a report
             wide, tall = figure.bbox.width, figure.bbox.height
             renderer = FigureCanvasAgg(figure).get_renderer()
             figure.draw(renderer)

@@ -23,8 +23,11 @@ from app.cohort.learn.permutation import exchanged_rows, permutation_test
 from app.cohort.learn.plan import parse_plan
 from app.cohort.learn.primary_words import (
     BASELINE_ONLY,
+    above_zero,
     continuous_lines,
     is_continuous,
+    p_text,
+    reaches_zero,
     responder_lines,
 )
 from app.cohort.learn.result_folder import ResultFolder
@@ -231,12 +234,13 @@ def test_that_new_fields_leave_the_hash_of_older_plans(tmp_path):
     # of the plan as it was before there were the fields
     plan = small_plan()
     values = plan.model_dump(mode="json")
-    del values["outcome"]["primary"], values["protocol"]["calibration"]
+    del values["outcome"]["primary"], values["protocol"]["calibration"], values["scan"]
     from app.core.provenance import record_sha256
 
     assert plan.sha256 == record_sha256(values)
     assert small_plan(outcome={"primary": "continuous"}).sha256 != plan.sha256
     assert small_plan(protocol={"calibration": "temperature"}).sha256 != plan.sha256
+    assert small_plan(scan={"session": "ses-1"}).sha256 != plan.sha256
 
 
 def test_that_too_little_change_known_is_a_deviation_and_no_crash(tmp_path):
@@ -289,3 +293,9 @@ def test_that_null_change_gives_no_small_p(tmp_path):
         assert result.change.permuted.std() > 0
         values.append(result.change.p_value)
     assert 0.2 < np.mean(values) < 0.8
+
+
+def test_that_an_interval_a_hair_above_zero_shows_nothing():
+    assert above_zero(0.006) and not above_zero(0.004) and not above_zero(None)
+    assert reaches_zero(0.004) == "begins at 0" and reaches_zero(-0.1) == "includes 0"
+    assert p_text(0.0004) == "p < 0.001" and p_text(0.012) == "p = 0.012"

@@ -91,7 +91,37 @@ def test_that_calibration_of_one_probability_for_all_has_no_slope():
     assert np.isnan(calibration_slope_of(constant, labels[None])[0])
     assert calibration_intercept_of(constant, labels[None])[0] == pytest.approx(0.0, abs=1e-9)
     separable = np.where(labels, 0.9, 0.1)[None]
-    assert np.isfinite(calibration_slope_of(separable, labels[None])[0])
+    assert calibration_slope_of(separable, labels[None])[0] == np.inf
+    assert calibration_slope_of(1.0 - separable, labels[None])[0] == -np.inf
+
+
+def test_that_the_base_rate_of_each_fold_has_no_calibration_slope():
+    labels = np.arange(40) % 5 < 2
+    fold = np.arange(40)[None] % 4
+    base = np.array([[0.3, 0.4, 0.45, 0.5]]).repeat(10, axis=0).reshape(1, 40)  # of its fold
+    draws = draws_of([str(i) for i in range(40)], 50, seed=1)
+    constant = figures_of(Scores(base, base, fold), labels, draws, ["calibration_slope"], 0.5)
+    assert constant["calibration_slope"] is None
+    assert constant["calibration_slope_interval"] is None
+    some = base + np.random.default_rng(0).uniform(-0.1, 0.1, (1, 40))
+    varied = figures_of(Scores(some, some, fold), labels, draws, ["calibration_slope"], 0.5)
+    assert varied["calibration_slope"] is not None
+
+
+def test_that_a_slope_without_a_limit_has_no_interval():
+    # 13 people whom the model tells apart but for one pair: many draws leave the pair out
+    rng = np.random.default_rng(5)
+    labels = np.arange(13) < 5
+    probability = np.where(labels, 0.7, 0.3) + rng.uniform(-0.1, 0.1, 13)
+    probability[[0, 12]] = probability[[12, 0]]
+    draws = draws_of([str(i) for i in range(13)], 400, seed=2)
+    scores = Scores(probability[None], probability[None])
+    found = figures_of(scores, labels, draws, ["calibration_slope", "brier"], 0.5)
+    assert found["calibration_slope"] > 0 and found["calibration_slope_interval"] is None
+    assert found["brier_interval"] is not None
+    together = Scores(*[np.where(labels, 0.9, 0.1)[None]] * 2)
+    assert figures_of(together, labels, draws, ["calibration_slope"], 0.5)[
+        "calibration_slope"] is None  # fmt: skip
 
 
 def test_that_a_bootstrap_draws_the_same_persons_in_every_repeat(some):

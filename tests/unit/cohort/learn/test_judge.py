@@ -12,11 +12,12 @@ from app.cohort.experiments.record_facts import facts_of_record
 from app.cohort.experiments.record_robustness import confound_checks
 from app.cohort.learn.bundle_card import metrics
 from app.cohort.learn.change_groups import TOO_FEW, change_by_group
+from app.cohort.learn.comparison import possible_difference
 from app.cohort.learn.contenders import Workshop
 from app.cohort.learn.evaluate import evaluate
 from app.cohort.learn.figures import draws_of, value_of
 from app.cohort.learn.gate import gate_rivals, site_alone, withheld_reasons
-from app.cohort.learn.judge import judged
+from app.cohort.learn.judge import judged, unharmonised
 from app.cohort.learn.learning_curve import learning_curve, subsample
 from app.cohort.learn.permutation import permutation_test
 from app.cohort.learn.primary_words import continuous_lines, responder_lines
@@ -74,15 +75,32 @@ def test_that_everything_of_the_plan_is_there(found):
     assert gain["auroc"] == pytest.approx(record["models"]["pearson-logistic"]["auroc"] - rival)
     compared = record["comparisons"][gain["rival"]]["auroc"]
     narrow, test = compared["bootstrap_interval"], compared["corrected_test"]
-    assert compared["interval"] == [
-        max(-1.0, min(narrow[0], test["low"])), min(1.0, max(narrow[1], test["high"]))
-    ]  # fmt: skip
+    low, high = record["models"][gain["rival"]]["auroc_interval"]  # where the rival lies
+    assert compared["interval"] == pytest.approx(
+        [min(narrow[0], max(test["low"], 0.0 - high)), max(narrow[1], min(test["high"], 1.0 - low))]
+    )
     (row,) = [line.split("\t") for line in (folder / "comparisons.tsv").read_text().splitlines()
               if line.startswith(f"pearson-logistic\t{gain['rival']}\tauroc\t")]  # fmt: skip
     assert [float(cell) for cell in row[4:6]] == pytest.approx(compared["interval"], rel=1e-4)
     assert gain["auroc_interval"][0] <= gain["auroc"] <= gain["auroc_interval"][1]
     assert gain["auroc_interval"][1] - gain["auroc_interval"][0] > 0.5 * (narrow[1] - narrow[0])
     assert [row["cutoff"] for row in record["screening"]] == [0.1, 0.2, 0.3, 0.4, 0.5]
+
+
+def test_that_no_more_is_gained_than_can_be(found):
+    evaluation = found[0]
+    labels, scores = evaluation.cohort.labels, evaluation.headline.scores
+    draws = draws_of(evaluation.cohort.identifiers, 100, 1)
+
+    def possible(log_odds, **least):
+        other = replace(evaluation.headline, scores=replace(scores, log_odds=log_odds))
+        return possible_difference("auroc", other, labels, draws, 0.5, **least)
+
+    assert possible(np.zeros_like(scores.log_odds)) == (-0.5, 0.5)
+    worse = np.where(labels, -1.0, 1.0) + np.zeros_like(scores.log_odds)  # ranks all wrongly
+    assert possible(worse) == (0.0, 1.0)
+    assert possible(worse, least=0.5) == (-0.5, 0.5)
+    assert evaluation.figures["gain_over_covariates"]["auroc_interval"][1] <= 0.5
 
 
 def test_that_nobody_is_in_what_is_shown(found):
@@ -356,12 +374,15 @@ def test_that_harmonised_cohorts_say_what_they_cannot_do(tmp_path):
         models={"rivals": ["covariates"]}, recipe={"harmonise": "combat"},
         protocol=FAST | {"permutations": 0},
     )  # fmt: skip
-    figures = run(tmp_path, plan, make_cohort(tmp_path, 60, seed=2))[0].figures
+    evaluation = run(tmp_path, plan, make_cohort(tmp_path, 60, seed=2))[0]
+    figures = evaluation.figures
     reasons = " ".join(one["reason"] + one["done"] for one in figures["deviations"])
     assert "cannot serve one participant from a new scanner" in reasons
-    assert "not applied to covariates" in reasons
     planned = [one["planned"] for one in figures["deviations"]]
-    assert planned == ["true", "true", "combat"]  # what the plan says, in its own words
+    assert planned == ["true", "true"]  # what the plan says; covariates are nothing to harmonise
+    network = replace(evaluation.headline, id="net", inputs="series")
+    told = unharmonised(replace(evaluation, models=evaluation.models | {"net": network}))
+    assert [one.done for one in told][2:] == ["not applied to net"]
     assert [one["what"] for one in figures["deviations"]][1] == "protocol.learning_curve"
     assert figures["leave_one_site_out"] == {}
     assert figures["models"]["pearson-logistic"]["auroc"] > 0.6

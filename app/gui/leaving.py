@@ -1,0 +1,55 @@
+"""Leaving what is open while long work on it runs or edits are not saved: the window asks first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from PySide6.QtCore import QObject, Signal
+
+from app.gui.jobs import Jobs
+from app.gui.session import Session
+from app.gui.view_state.review import Review
+
+LENGTHY = ("analyse", "explain", "report", "sign_report", "batch_reports", "reopen")
+
+
+class Leaving(QObject):
+    """Lets something else be opened, which drops what runs, only where nothing is lost by it."""
+
+    asked = Signal(str, str, object)  # what would be lost, in words; what to call when it may be
+
+    def __init__(self, jobs: Jobs, session: Session, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._jobs, self._session = jobs, session
+        self._kept = Review()  # comment and frames as they were saved or signed last
+
+    def __call__(self, leave: Callable[[], None]) -> None:
+        """Call `leave` at once, or ask."""
+        lengthy = [one.title for one in self._jobs.running() if one.job.name in LENGTHY]
+        work, unsaved = lengthy[-1] if lengthy else "", self.unsaved()
+        if work or unsaved:
+            self.asked.emit(work, unsaved, leave)
+        else:
+            leave()
+
+    def keep(self) -> None:
+        """What the reader wrote and left out was saved, or signed."""
+        self._kept = self._session.state.review
+
+    def keep_comment(self) -> None:
+        """The comment stands in a summary that was exported."""
+        self._kept = replace(self._kept, comment=self._session.state.review.comment)
+
+    def unsaved(self) -> str:
+        """What of the reader's own work is in no file, as a sentence; "" where nothing is."""
+        review, opened = self._session.state.review, self._session.case
+        if opened is None:
+            return ""
+        comment = bool(review.comment.strip()) and review.comment != self._kept.comment
+        frames = opened.is_edited and review.censored != self._kept.censored
+        what = ["the comment"] * comment + ["which frames are left out"] * frames
+        if not what:
+            return ""
+        named = " and ".join(what)
+        return f"{named[:1].upper()}{named[1:]} is not saved (File, Save session keeps it)."

@@ -1,0 +1,138 @@
+"""Work of minutes is not thrown away without a question when something else is opened."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PySide6.QtWidgets import QMessageBox
+
+from app.core.folders import data_folder
+from app.gui.main_window.window import MainWindow
+from app.study.session_file import write_session
+
+
+def _question(window: MainWindow) -> QMessageBox | None:
+    shown = [box for box in window.findChildren(QMessageBox) if box.isVisible()]
+    return shown[0] if shown else None
+
+
+@pytest.mark.parametrize("how", ["close", "open", "demonstration"])
+def test_that_leaving_a_case_asks_while_its_explanation_is_computed(
+    how: str, window: MainWindow, case_folders: dict[str, Path], qtbot: Any
+) -> None:
+    window.actions_.open_path(case_folders["result"])
+    window.reports.explain(health=True)
+    assert [one.job.name for one in window.jobs.running()] == ["explain"]
+    opened = window.session.case
+    assert opened is not None
+
+    def leave() -> None:
+        if how == "close":
+            window.menus.actions["file.close"].trigger()
+        elif how == "open":
+            window.actions_.open_path(case_folders["withheld"])
+        else:
+            window.actions_.open_demonstration()
+
+    leave()
+    box = _question(window)
+    assert box is not None
+    assert "is still running" in box.text()
+    assert len(window.jobs.running()) == 1
+    box.reject()
+    qtbot.waitUntil(lambda: _question(window) is None)
+    assert window.session.case is opened
+    assert len(window.jobs.running()) == 1
+    leave()
+    box = _question(window)
+    assert box is not None
+    next(button for button in box.buttons() if button.text() == "Stop and leave").click()
+    qtbot.waitUntil(lambda: "explain" not in [one.job.name for one in window.jobs.running()])
+    if how != "demonstration":
+        qtbot.waitUntil(lambda: window.session.case is not opened)
+
+
+def test_that_nothing_is_asked_where_nothing_is_lost(
+    window: MainWindow, case_folders: dict[str, Path], qtbot: Any
+) -> None:
+    window.actions_.open_path(case_folders["result"])
+    window.menus.actions["file.close"].trigger()
+    assert _question(window) is None
+    assert window.session.case is None
+
+
+def test_that_a_comment_that_is_in_no_file_is_not_lost_without_a_question(
+    window: MainWindow, case_folders: dict[str, Path], tmp_path: Path, qtbot: Any
+) -> None:
+    window.actions_.open_path(case_folders["result"])
+    window.session.change("Comment of the report", "review", comment="Repeat the scan.")
+    window._closing = False
+    for leave in (window.menus.actions["file.close"].trigger, window.close):
+        leave()
+        box = _question(window)
+        assert box is not None
+        assert "The comment is not saved" in box.text()
+        box.reject()
+        qtbot.waitUntil(lambda: _question(window) is None)
+    assert window.isVisible()
+    assert window.session.state.review.comment == "Repeat the scan."
+    window.saving.save(tmp_path / "mine.fmmtc")
+    assert window.actions_.leaving.unsaved() == ""
+    window.session.change("Comment of the report", "review", comment="Repeat it soon.")
+    assert "comment" in window.actions_.leaving.unsaved()
+    window.session.change("Comment of the report", "review", comment="")
+    assert window.actions_.leaving.unsaved() == ""
+    window.menus.actions["file.close"].trigger()
+    assert _question(window) is None
+    assert window.session.case is None
+
+
+def test_that_frames_left_out_by_hand_are_asked_for_too(live: MainWindow) -> None:
+    assert live.actions_.leaving.unsaved() == ""
+    live.session.change("Frames left out", "review", censored=(20, 21))
+    assert "which frames are left out is not saved" in live.actions_.leaving.unsaved().lower()
+
+
+def test_that_a_restored_session_stays_kept_until_it_is_shown_and_others_stay(
+    window: MainWindow, case_folders: dict[str, Path], tmp_path: Path
+) -> None:
+    folder = data_folder() / "recovery"
+    folder.mkdir(parents=True)
+    window.actions_.open_path(case_folders["result"])
+    saved = window.saving.current(for_recovery=True)
+    assert saved.case is not None
+    gone = replace(saved, case=replace(saved.case, path=tmp_path / "gone"))
+    older, newer = folder / "999998-1.fmmtc", folder / "999999-1.fmmtc"
+    write_session(older, saved)
+    write_session(newer, gone)
+    os.utime(older, (1, 1))
+    window.close_case()
+    window.recovery.start(inline=True)
+    window.recovery.bar.take.click()
+    assert window.session.case is None  # it is asked where the folder is
+    assert older.is_file()
+    assert newer.is_file()
+    write_session(newer, saved)
+    window.recovery.start(inline=True)
+    window.recovery.bar.take.click()
+    assert window.session.case is not None
+    assert not newer.exists()
+    assert older.is_file()
+    window.recovery.start(inline=True)
+    assert window.recovery.bar.isVisible()
+    window.recovery.bar.decline.click()
+    assert not older.exists()
+
+
+def test_that_a_comment_in_an_exported_summary_is_kept(
+    window: MainWindow, case_folders: dict[str, Path], tmp_path: Path
+) -> None:
+    window.actions_.open_path(case_folders["result"])
+    window.session.change("Words", "review", comment="Seen")
+    assert "comment" in window.actions_.leaving.unsaved()
+    window.reports.export(tmp_path / "summary.pdf")
+    assert window.actions_.leaving.unsaved() == ""
