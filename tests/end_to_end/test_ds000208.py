@@ -9,11 +9,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from app.cohort.experiments.ds000208 import MODELS, Recipe, arms_of, plan_of, run_ds000208
 from app.cohort.experiments.ds000208_table import ARMS, CONDITION
 from app.cohort.experiments.running import Run
+from app.cohort.learn.splits import refuse_too_few
 from app.core.errors import AppError
 from app.core.progress import Progress
 from tests.simulated_ds000208 import write_folder, write_prepared
@@ -45,15 +47,17 @@ def test_that_each_arm_and_definition_is_judged_or_refused_with_its_reason(done:
         ("duloxetine, 3 months", "≥ 50 %"): (19, 2),
     }  # fmt: skip
     for row in rows:
-        if row[1] == "≥ 20 %":
-            assert "judged; best baseline" in row[6] and "(" in row[4]
+        if int(row[3]) >= 6:  # 6 outer and 5 inner folds; at 20 % in every arm, and once at 30 %
+            assert row[6].startswith(f"{row[2]} judged, {row[3]} of them responders; rival: ")
+            assert row[6].split("rival: ")[1] in ("Age", "Motion", "Age, sex, motion")
+            assert "(" in row[4] and "(" in row[5]
         else:
-            assert "need at least 8 of each" in row[6] and row[4] == "–"
+            assert "need at least 6 of each" in row[6] and row[4] == "–"
 
 
 def test_that_the_condition_stands_on_every_output(done: Path) -> None:
     reports = sorted(done.glob("**/report/report.html"))
-    assert len(reports) == 4
+    assert len(reports) == 5
     for path in reports:
         assert CONDITION.upper() in path.read_text("utf-8")
         record = json.loads(path.with_name("report.json").read_text("utf-8"))
@@ -89,3 +93,12 @@ def test_that_unknown_arms_are_named() -> None:
     plan = plan_of(ARMS[2], 30, Recipe(Path("x")))
     assert plan.select == {"arm": ["duloxetine-3-months"]}
     assert not plan.treatment.control_arm_modelled
+
+
+def test_that_an_arm_is_judged_when_two_of_its_responders_are_withheld() -> None:
+    # two of the three arms have 8 responders at 20 %, and simulated patients' motion costs scans
+    protocol = plan_of(ARMS[0], 20, Recipe(Path("x"))).protocol
+    labels = np.arange(15) < 6
+    refuse_too_few(labels, protocol.outer_folds, protocol.inner_folds)
+    with pytest.raises(AppError, match="need at least 6 of each"):
+        refuse_too_few(labels[1:], protocol.outer_folds, protocol.inner_folds)

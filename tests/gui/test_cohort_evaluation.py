@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from app.cohort.learn.plan import plan_toml
-from app.core.errors import AppError
+from app.core.errors import AppError, CancelledError
 from app.gui.cohort.evaluation import EvaluationPage
 from app.gui.cohort.figures import Record
 from app.gui.main_window.window import MainWindow
@@ -270,3 +270,13 @@ def test_that_the_job_gets_the_included_rows_the_plan_and_the_id(
     assert tab.said.isHidden()
     qtbot.waitUntil(lambda: len(worker.jobs) > before and tab.start.isEnabled(), timeout=5000)
     assert tab.stack.currentIndex() == 0
+
+    def stop(_job: Any, _event: Any) -> Any:
+        raise CancelledError
+
+    worker.answers["cohort_learn"] = stop
+    told: list[str] = []
+    tab.work.said.connect(told.append)
+    tab.start.click()
+    qtbot.waitUntil(lambda: any("Finished folds are kept" in one for one in told), timeout=5000)
+    assert "The plan is locked" not in told[-1]  # it was stopped before

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,7 +19,6 @@ from app.cohort.experiments.ds000208_table import (
 from app.cohort.experiments.running import finished_utc
 from app.reporting.evaluation.facts import (
     EvaluationFacts,
-    Headline,
     PlainTable,
 )
 
@@ -40,21 +40,19 @@ class Cell:
     people: int  # of the table
     responders: int
     judged: int = 0  # people whose scan could be used
+    judged_responders: int = 0
     figures: Mapping[str, Any] = field(default_factory=dict)
-    headline: Headline | None = None
     refused: str = ""
 
 
 def overview_facts(cells: Sequence[Cell], table: Table, command: str) -> EvaluationFacts:
     """Arms by definitions, and where each one's own report lies."""
     patients = [one for one in table.people if one.arm() is not None]
-    published = sum(bool(one.response) for one in patients)
+    arms = tuple(dict.fromkeys(cell.arm for cell in cells))
+    asked = [one for one in patients if one.arm() in arms]
+    published = sum(bool(one.response) for one in asked)
     judged = [cell for cell in cells if cell.figures]
-    better = [
-        cell
-        for cell in judged
-        if cell.headline is not None and (cell.headline.difference.low or 0.0) > 0
-    ]
+    better = [cell for cell in judged if _gain(cell)[1] > 0]
     simulated = bool(judged) and all(bool(cell.figures["simulated"]) for cell in judged)
     return EvaluationFacts(
         title="experiment: ds000208",
@@ -62,21 +60,25 @@ def overview_facts(cells: Sequence[Cell], table: Table, command: str) -> Evaluat
         simulated=simulated,
         condition=CONDITION,
         question=(
-            ("Treatment", "; ".join(arm.words for arm in ARMS)),
-            ("Arm", "each by itself, never pooled across treatments or time points"),
+            ("Treatment", "; ".join(arm.words for arm in arms)),
+            (
+                "Arm",
+                "each by itself, never pooled across treatments or time points"
+                + ("" if len(arms) == len(ARMS) else "; the other arms were not asked for"),
+            ),
             ("Responder definition", "; ".join(sorted({f"VAS fall ≥ {c.limit} %" for c in cells}))),
-            ("Time point", "2 weeks (study 1) or 3 months (study 2)"),
+            ("Time point", " or ".join(dict.fromkeys(_time_point(arm) for arm in arms))),
             ("Population", POPULATION),
             ("Estimand", "fall of VAS pain in percent of baseline in people with an outcome"),
         ),
-        people=len(patients),
+        people=len(asked),
         responders=published,
         competitors=(),
         command=command,
         summary=(
-            f"{len(judged)} of {len(cells)} combinations of arm and definition could be judged; in "
-            f"{len(better)} the interval of the difference to the best baseline leaves 0 out. With "
-            f"{len(cells)} looks one in twenty would by chance.",
+            f"{len(judged)} of {len(cells)} combinations of arm and definition could be judged; "
+            f"in {len(better)} the interval of the gain over the best covariate-only rival lies "
+            "above 0. One look in forty would by chance.",
             "In the published table younger people and people who move less respond more often: a "
             "brain model that does not beat age has shown nothing.",
             "Each combination has its own folder and report: "
@@ -87,7 +89,7 @@ def overview_facts(cells: Sequence[Cell], table: Table, command: str) -> Evaluat
             "Knee osteoarthritis, not neuropathic pain; two of three arms are placebo.",
             "Response without a control arm is not drug effect; the placebo arm of the same study "
             "is judged apart and is not subtracted.",
-            "17 to 20 people an arm: an interval of an AUROC spans about ± 0.25.",
+            "17 to 20 people an arm: an interval of an AUROC spans about ± 0.3.",
         ),
         answers={
             "1": f"Development with internal validation of models of response in {POPULATION}.",
@@ -109,6 +111,10 @@ def overview_facts(cells: Sequence[Cell], table: Table, command: str) -> Evaluat
     )
 
 
+def _time_point(arm: Arm) -> str:
+    return f"{arm.time_point} (study {arm.study})"
+
+
 def _cells_table(cells: Sequence[Cell]) -> PlainTable:
     rows = []
     for cell in cells:
@@ -117,22 +123,28 @@ def _cells_table(cells: Sequence[Cell]) -> PlainTable:
             rows.append((*head, "–", "–", cell.refused))
             continue
         model = cell.figures["models"][cell.figures["headline"]]
-        found = cell.headline
-        difference = "–"
-        if found is not None:
-            low, high = found.difference.low, found.difference.high
-            difference = _signed(found.difference.value)
-            if low is not None and high is not None:
-                difference += f" ({_signed(low)} to {_signed(high)})"
+        rival = str(cell.figures["gain_over_covariates"]["rival"])
+        gain, low, high = _gain(cell)
+        difference = f"{_signed(gain)} ({_signed(low)} to {_signed(high)})" if gain == gain else "–"
         rows.append(
             (*head, _auroc(model), difference,
-             f"{cell.judged} judged; best baseline: {found.baseline if found else 'none'}")
+             f"{cell.judged} judged, {cell.judged_responders} of them responders; rival: "
+             f"{cell.figures['models'].get(rival, {}).get('label', rival)}")
         )  # fmt: skip
     return PlainTable(
         "Arms and definitions",
-        ("Arm", "VAS fall", "People", "Responders", "AUROC", "Minus best baseline", "Remark"),
+        (
+            "Arm (knee osteoarthritis)",
+            "VAS fall",
+            "People",
+            "Responders",
+            "AUROC",
+            "Gain over covariates",
+            "Remark",
+        ),
         tuple(rows),
-        "Knee osteoarthritis. 95 % intervals over persons.",
+        "Knee osteoarthritis. People and responders: of the table. Gain: AUROC minus that of the "
+        "best covariate-only rival, which counts as 0.5 at least. 95 % intervals.",
         align="llrrrrl",
         widths=(1.4, 0.7, 0.6, 0.9, 1.4, 1.6, 2.2),
     )
@@ -153,7 +165,7 @@ def _models_table(cells: Sequence[Cell]) -> tuple[PlainTable, ...]:
     return (
         PlainTable(
             "AUROC of image-free rivals and linear models",
-            ("Arm and definition", *SHOWN),
+            ("Arm and definition (knee osteoarthritis)", *SHOWN),
             tuple(rows),
             "Knee osteoarthritis. Without intervals; each report holds them.",
         ),
@@ -170,6 +182,13 @@ def _auroc(model: Mapping[str, Any]) -> str:
     interval = model["auroc_interval"]
     tail = f" ({interval[0]:.2f} to {interval[1]:.2f})" if interval else ""
     return f"{model['auroc']:.2f}{tail}"
+
+
+def _gain(cell: Cell) -> tuple[float, float, float]:
+    """Over the best covariate-only rival, with its interval; NaN where there is none."""
+    found = cell.figures["gain_over_covariates"]
+    low, high = found["auroc_interval"] or (math.nan, math.nan)
+    return (math.nan if found["auroc"] is None else found["auroc"]), low, high
 
 
 def _signed(value: float) -> str:

@@ -104,6 +104,16 @@ class Contender(Protocol):
         """An unfitted model, for a bundle."""
 
 
+class KeptFits(Protocol):
+    """Where finished fits of one outer fold lie: a fold of networks takes hours."""
+
+    def read(self, name: str, asked: int) -> FoldAnswer | None:
+        """A finished fit that was asked for so many rows; None: not there, or damaged."""
+
+    def write(self, name: str, answer: FoldAnswer) -> None:
+        """Keep one: its answers in `test`, none in `inner`."""
+
+
 @dataclass(frozen=True, slots=True)
 class AnyModel:
     """Fits the model itself for the outer fold and for each inner one."""
@@ -119,18 +129,49 @@ class AnyModel:
         """An unfitted model."""
         return self.make()
 
-    def answer(self, inputs: Inputs, fold: Fold, seed: int, progress: Progress) -> FoldAnswer:
-        """One outer fold: one fit for the test rows, one for each inner fold."""
+    def answer(
+        self,
+        inputs: Inputs,
+        fold: Fold,
+        seed: int,
+        progress: Progress,
+        kept: KeptFits | None = None,
+    ) -> FoldAnswer:
+        """One outer fold: one fit for the test rows, one for each inner fold.
+
+        With `kept` each finished fit is kept at once, and one that is there is not made again.
+        """
         parts = len(fold.inner) + 1
         place = {int(row): number for number, row in enumerate(fold.training)}
         inner = np.empty(len(fold.training))
         for number, (inside, validation) in enumerate(fold.inner):
             part = PartOfStage(progress, number / parts, (number + 1) / parts)
-            found, _ = self._asked(inputs, inside, validation, seed, part)
-            inner[[place[int(row)] for row in validation]] = found
+            found = self._kept(f"inner-{number}", inputs, inside, validation, seed, part, kept)
+            inner[[place[int(row)] for row in validation]] = found.test
         part = PartOfStage(progress, (parts - 1) / parts, 1.0)
-        test, told = self._asked(inputs, fold.training, fold.test, seed, part)
-        return FoldAnswer(test, inner, None, told)
+        last = self._kept("outer", inputs, fold.training, fold.test, seed, part, kept)
+        return FoldAnswer(last.test, inner, None, last.told)
+
+    def _kept(
+        self,
+        name: str,
+        inputs: Inputs,
+        inside: Ints,
+        outside: Ints,
+        seed: int,
+        progress: Progress,
+        kept: KeptFits | None,
+    ) -> FoldAnswer:
+        known = None if kept is None else kept.read(name, len(outside))
+        if known is not None:
+            progress.step(1.0, f"{name}, read back")
+            return known
+        test, told = self._asked(inputs, inside, outside, seed, progress)
+        found = FoldAnswer(test, np.empty(0), None, told)
+        # what is no number ends the fold with a message; it is not kept
+        if kept is not None and np.isfinite(test).all():
+            kept.write(name, found)
+        return found
 
     def _asked(
         self, inputs: Inputs, inside: Ints, outside: Ints, seed: int, progress: Progress

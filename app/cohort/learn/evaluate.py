@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from app.cohort.calibration import FITS, Method, calibrated
-from app.cohort.learn.contender import Contender, FoldAnswer, Inputs
+from app.cohort.learn.contender import AnyModel, Contender, FoldAnswer, Inputs
 from app.cohort.learn.continuous import ContinuousAnswer, mapped_continuous
 from app.cohort.learn.figures import Scores
 from app.cohort.learn.labelled import LabelledCohort
@@ -104,7 +104,7 @@ def evaluate(
     AppError
         ``cohort.too_few`` and the like; whatever the headline's fit ends with.
     CancelledError
-        Finished folds stay.
+        Finished folds stay, and finished fits of a network's fold.
     """
     progress = progress or Progress()
     result = ResultFolder(folder)
@@ -228,7 +228,11 @@ def answer_of(
     if known is not None and len(known.test) == len(fold.test):
         return known, False
     seed = fold_seed(int(key[-1]), fold)
-    answer = contender.answer(inputs, fold, seed, progress)
+    fits = result.fits_of(kept)
+    if contender.deep and isinstance(contender, AnyModel):
+        answer = contender.answer(inputs, fold, seed, progress, fits)
+    else:
+        answer = contender.answer(inputs, fold, seed, progress)
     if not (np.isfinite(answer.test).all() and np.isfinite(answer.inner).all()):
         raise AppError(
             f"The model '{contender.id}' gave an answer that is no number.",
@@ -236,6 +240,7 @@ def answer_of(
             code="cohort.model",
         )
     result.write_fold(kept, answer)
+    fits.clear()
     return answer, True
 
 

@@ -7,6 +7,7 @@ What is not certain is refused rather than learnt from.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -149,13 +150,13 @@ def _baseline_factor(described: Mapping[str, Any], plan: Plan) -> float:
     outcome, none = plan.outcome, float("nan")
     planned = none
     if outcome.lowest in (None, 0.0) and outcome.direction == "lower_is_better":
-        factor, _ = pain_factor(outcome.scale, outcome.highest)
+        factor, _ = pain_factor(_no_share(outcome.scale), outcome.highest)
         planned = none if factor is None else factor
     found = [
         factor
         for column in (outcome.baseline_column, outcome.column if outcome.kind == "post" else None)
         if column is not None
-        for factor, said in (stated_pain_factor(described, column),)
+        for factor, said in (stated_pain_factor(_without_shares(described, column), column),)
         if said and factor is not None
     ]
     if len({*found, *([] if np.isnan(planned) else [planned])}) > 1:
@@ -166,6 +167,18 @@ def _baseline_factor(described: Mapping[str, Any], plan: Plan) -> float:
             "Units in participants.json.",
         )
     return planned
+
+
+def _without_shares(described: Mapping[str, Any], column: str) -> Mapping[str, Any]:
+    """What is said of a column, without a percentage in its words: no scale, but a definition."""
+    about = described.get(column.lower(), {})
+    return {
+        column.lower(): about | {"Description": _no_share(str(about.get("Description", "")))}
+    }  # fmt: skip
+
+
+def _no_share(words: str) -> str:
+    return re.sub(r"percent\w*|%", "", words, flags=re.IGNORECASE)
 
 
 def refuse_other_units(people: Sequence[Person]) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shutil
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -24,6 +25,7 @@ from app.study.files import NOTHING_CHANGED, storage_errors
 
 PRIVATE = "private"
 RECORD = "evaluation.json"
+FITS = ".fits"  # of a fold that is being made, beside its place
 OUT_OF_FOLD = "out_of_fold.npz"
 
 
@@ -106,6 +108,10 @@ class ResultFolder:
             arrays |= {"predicted": answer.continuous.predicted, "target": answer.continuous.target}
         self.write_arrays(path, arrays)
 
+    def fits_of(self, path: Path) -> FoldFits:
+        """Finished fits of the fold at `path`, until the fold is whole."""
+        return FoldFits(self, path.with_suffix(FITS))
+
     def write_arrays(self, path: Path, arrays: Mapping[str, Any]) -> None:
         """One ``.npz``, whole or not at all."""
         with storage_errors():
@@ -143,3 +149,24 @@ class ResultFolder:
     def write_json(self, name: str, record: Mapping[str, Any]) -> Path:
         """One JSON file in a stable order of keys."""
         return self.write_text(name, json.dumps(record, indent=2, sort_keys=True) + "\n")
+
+
+class FoldFits:
+    """`KeptFits` of one outer fold, one file a fit."""
+
+    def __init__(self, result: ResultFolder, folder: Path) -> None:
+        self.result = result
+        self.folder = folder
+
+    def read(self, name: str, asked: int) -> FoldAnswer | None:
+        """A finished fit that was asked for so many rows; None: not there, or damaged."""
+        known = self.result.read_fold(self.folder / f"{name}.npz")
+        return known if known is not None and len(known.test) == asked else None
+
+    def write(self, name: str, answer: FoldAnswer) -> None:
+        """Keep one."""
+        self.result.write_fold(self.folder / f"{name}.npz", answer)
+
+    def clear(self) -> None:
+        """The fold is kept whole: its fits are not needed any more."""
+        shutil.rmtree(self.folder, ignore_errors=True)

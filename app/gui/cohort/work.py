@@ -206,6 +206,12 @@ class CohortWork(QObject):
     def _cancelled(self, job_id: str) -> None:
         if self._names.get(job_id) == RUN:
             self.said.emit("Stopped. What is done is kept; Run goes on where it stopped.")
+        if self._names.get(job_id) == LEARN:
+            locked = self._plan is not None and (self._plan[1] / "plan.lock.json").is_file()
+            self.said.emit(
+                "Stopped. Finished folds are kept: Evaluate goes on where it stopped."
+                + " The plan is locked: a change of it is a deviation." * locked
+            )
 
     def _finished(self, job_id: str) -> None:
         name = self._names.pop(job_id, None)

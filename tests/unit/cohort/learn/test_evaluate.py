@@ -11,7 +11,8 @@ import pytest
 from app.cohort.calibration import calibrated, fit_platt
 from app.cohort.learn.contender import AnyModel, Inputs
 from app.cohort.learn.contenders import Workshop
-from app.cohort.learn.evaluate import evaluate, fold_seed
+from app.cohort.learn.evaluate import answer_of, evaluate, fold_seed
+from app.cohort.learn.result_folder import ResultFolder
 from app.cohort.learn.splits import splits_of
 from app.core.errors import AppError, CancelledError, StorageError
 from app.core.progress import Progress
@@ -141,6 +142,51 @@ def test_that_a_run_that_was_stopped_goes_on_where_it_was(cohort, workshop, tmp_
     third = Counting(workshop.contender("linear"))
     evaluate(cohort, [third], tmp_path / "part")
     assert third.count == 1
+
+
+class CountedFits:
+    """Wraps the model maker of a contender: counts fits, and stops on request."""
+
+    def __init__(self, make, stop_after=10**9):
+        self.make, self.stop_after, self.count = make, stop_after, 0
+
+    def __call__(self):
+        if self.count == self.stop_after:
+            raise CancelledError("test")
+        self.count += 1
+        return self.make()
+
+
+def test_that_a_fold_of_a_network_goes_on_with_the_fits_that_it_lacks(cohort, workshop, tmp_path):
+    network = workshop.contender("series-recurrent")
+    assert isinstance(network, AnyModel)
+    inputs, splits, result = Inputs.of(cohort), splits_of(cohort), ResultFolder(tmp_path)
+    fold = splits.folds[0]  # 3 inner fits and the outer one
+
+    def asked(stop_after=10**9):
+        fits = CountedFits(network.make, stop_after)
+        counted = replace(network, make=fits)
+        answer, fresh = answer_of(
+            counted, inputs, splits, fold, result, ["key", splits.seed], Progress()
+        )
+        return answer, fresh, fits.count
+
+    with pytest.raises(CancelledError):
+        asked(stop_after=2)
+    (folder,) = tmp_path.rglob("*.fits")
+    assert folder.is_relative_to(result.private)
+    assert sorted(one.name for one in folder.iterdir()) == ["inner-0.npz", "inner-1.npz"]
+    damaged = folder / "inner-1.npz"
+    damaged.write_bytes(damaged.read_bytes()[:50])
+    answer, fresh, count = asked()
+    assert (fresh, count) == (True, 3)  # of 4: one was there and whole
+    assert not list(tmp_path.rglob("*.fits"))
+    assert asked()[1:] == (False, 0)
+
+    expected = network.answer(inputs, fold, fold_seed(splits.seed, fold), Progress())
+    np.testing.assert_array_equal(answer.inner, expected.inner)
+    np.testing.assert_array_equal(answer.test, expected.test)
+    assert answer.told == expected.told
 
 
 def test_that_a_full_disk_keeps_what_was_done(cohort, workshop, tmp_path, monkeypatch):

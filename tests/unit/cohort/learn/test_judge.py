@@ -75,9 +75,10 @@ def test_that_everything_of_the_plan_is_there(found):
     assert gain["auroc"] == pytest.approx(record["models"]["pearson-logistic"]["auroc"] - rival)
     compared = record["comparisons"][gain["rival"]]["auroc"]
     narrow, test = compared["bootstrap_interval"], compared["corrected_test"]
-    assert compared["interval"] == [
-        max(-1.0, min(narrow[0], test["low"])), min(1.0, max(narrow[1], test["high"]))
-    ]  # fmt: skip
+    low, high = record["models"][gain["rival"]]["auroc_interval"]  # where the rival lies
+    assert compared["interval"] == pytest.approx(
+        [min(narrow[0], max(test["low"], 0.0 - high)), max(narrow[1], min(test["high"], 1.0 - low))]
+    )
     (row,) = [line.split("\t") for line in (folder / "comparisons.tsv").read_text().splitlines()
               if line.startswith(f"pearson-logistic\t{gain['rival']}\tauroc\t")]  # fmt: skip
     assert [float(cell) for cell in row[4:6]] == pytest.approx(compared["interval"], rel=1e-4)

@@ -120,6 +120,17 @@ def test_that_a_pain_column_of_unknown_scale_is_refused(made):
         cohort_of(made)
 
 
+def test_that_a_percentage_in_a_description_is_no_scale(made):
+    describe(
+        made,
+        vas_before={"Description": "VAS before treatment, 0 to 10"},
+        vas_after={"Description": "VAS; a fall of 30 % or more (percent of before) is a response"},
+    )
+    plan = {"outcome": {"scale": "VAS 0-10, response in percent", "highest": None}}
+    for one in cohort_of(made, **plan).people:
+        assert one.baseline_pain == one.baseline > 1.0
+
+
 def test_that_a_scale_which_is_no_pain_of_0_to_10_is_no_covariate(made):
     plan = {"outcome": {"scale": "VAS pain subscale 0-20", "highest": 20.0},
             "responder": {"secondary": []}}  # fmt: skip

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 
 from app.cohort.learn.outcomes import NOT_SELECTED, outcomes_of, recorded_lock
+from app.cohort.learn.participants_table import ParticipantsTable
+from app.cohort.learn.person import PeopleReader
 from app.cohort.learn.plan import parse_plan, plan_toml, read_plan
 from app.cohort.learn.plan_lock import lock_plan
 from app.cohort.learn.run import find_table
 from app.cohort.learn.simulated import PLAN_STAMP, study_plan, write_study_plan
 from app.models.card import read_card
 from app.models.installed import bundle_folder
-from app.scans.participants import read_participants
+from app.scans.participants import age_of, pain_of, read_participants, sex_of
 from app.simulation.bids import write_dataset
 from app.simulation.cohort import CohortSettings, draw_cohort
 from app.simulation.outcome import pain_ratings
@@ -41,6 +45,20 @@ def test_that_the_plan_reads_the_simulators_responders_from_the_table(tmp_path: 
     assert {row["drug"] for row in rows} == {plan.treatment.drug, card.treatment.drug}
     assert {row["arm"] for row in rows} == {plan.treatment.arm, card.treatment.arm}
     assert {row["time_point"] for row in rows} == {card.responder.time_point}
+
+
+def test_that_learning_reads_the_covariates_that_one_scan_is_given(tmp_path: Path) -> None:
+    people = draw_cohort(CohortSettings(count=COUNT, seed=5))
+    write_dataset(tmp_path, people)
+    path, plan = tmp_path / "participants.tsv", study_plan()
+    table, one_by_one = ParticipantsTable.read(path, plan), read_participants(path)
+    reader = PeopleReader(table, plan)
+    scan: Any = SimpleNamespace(age_years=np.nan, sex="", baseline_pain=np.nan, site="")
+    for row, text in zip(table.rows, one_by_one.rows, strict=True):
+        found = reader.person(scan, row)
+        assert found.age_years == age_of(one_by_one, text)[0]
+        assert found.sex == sex_of(one_by_one, text)[0]
+        assert found.baseline_pain == pain_of(one_by_one, text)[0]
 
 
 def test_that_a_plan_of_ones_own_is_never_overwritten(tmp_path: Path) -> None:
