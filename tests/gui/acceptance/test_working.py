@@ -17,7 +17,7 @@ import pytest
 from pypdf import PdfReader
 from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtGui import QGuiApplication, QWheelEvent
-from PySide6.QtWidgets import QApplication, QFileDialog, QTableView, QWidget
+from PySide6.QtWidgets import QApplication, QFileDialog, QMessageBox, QTableView, QWidget
 
 from app.core import wording
 from app.core.folders import data_folder
@@ -265,6 +265,8 @@ def test_that_a_table_goes_with_the_number_and_with_the_participant(
     view_of(live, "explain", RegionsView, qtbot).table_asked.emit()
     assert "log-odds" not in str(live.findChildren(TableDialog)[0].table.columns)
     live.actions_.open_path(case_folders["withheld"])
+    (box,) = (box for box in live.findChildren(QMessageBox) if box.isVisible())
+    next(button for button in box.buttons() if button.text() == "Leave").click()
     qtbot.waitUntil(lambda: live.findChildren(TableDialog) == [])
 
 
