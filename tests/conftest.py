@@ -191,16 +191,6 @@ def usual_look() -> None:
 # ---------------------------------------------------------------------------- leftovers
 
 
-@pytest.fixture(scope="module", autouse=True)
-def settled_objects() -> None:
-    """What lives when a file begins, modules above all, is passed over by collections from then on.
-
-    With everything imported a collection takes a third of a second, and each window needs one.
-    """
-    gc.collect()
-    gc.freeze()
-
-
 @pytest.fixture(autouse=True)
 def nothing_left_over(no_modal_boxes: None, no_network: None) -> Iterator[None]:
     """A thread, child process or window that outlives its test fails that test."""
