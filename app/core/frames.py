@@ -34,10 +34,12 @@ def not_cleaned_text(signals: CleanSignals) -> str:
     if np.isfinite(signals.cleaned).all(axis=0).any():
         return ""
     usable, frames = int(np.sum(signals.good_frames)), len(signals.good_frames)
-    return (
-        f"Only {usable} of {frames} frames are free of head motion: too few to clean the series, "
-        "so there are no clean series and no connectivity."
+    few = (
+        f"The scan is short: {frames} frames, {usable} of them free of head motion"
+        if usable > 0.5 * frames
+        else f"Only {usable} of {frames} frames are free of head motion"
     )
+    return f"{few}: too few to clean the series, so there are no clean series and no connectivity."
 
 
 def frames_of_text(text: str) -> tuple[int, ...]:

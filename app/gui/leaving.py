@@ -37,9 +37,9 @@ class Leaving(QObject):
         """What the reader wrote and left out was saved, or signed."""
         self._kept = self._session.state.review
 
-    def keep_comment(self) -> None:
-        """The comment stands in a summary that was exported."""
-        self._kept = replace(self._kept, comment=self._session.state.review.comment)
+    def keep_comment(self, comment: str) -> None:
+        """A comment stands in a summary that was exported."""
+        self._kept = replace(self._kept, comment=comment)
 
     def unsaved(self) -> str:
         """What of the reader's own work is in no file, as a sentence; "" where nothing is."""

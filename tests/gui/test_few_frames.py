@@ -11,6 +11,7 @@ import pytest
 
 from app.connectome.connectivity import pearson_connectivity
 from app.core.arrays import frozen
+from app.core.frames import not_cleaned_text
 from app.core.results import Outcome
 from app.gui.main_window.window import MainWindow
 from app.gui.views import ConnectionsView, MatrixView, MotionView, RingView
@@ -77,3 +78,16 @@ def test_that_the_report_says_the_same(few_folder: Path) -> None:
     (block,) = connectivity_blocks(case, case.signals, 56.0)
     assert isinstance(block, Missing)
     assert REASON in block.reason
+
+
+def test_that_a_short_scan_is_not_blamed_on_motion() -> None:
+    signals = sample_case(Outcome.RESULT).signals
+    assert signals is not None
+    short = replace(
+        signals,
+        cleaned=np.full((28, signals.cleaned.shape[1]), np.nan),
+        good_frames=np.arange(28) != 4,
+    )
+    assert not_cleaned_text(short).startswith(
+        "The scan is short: 28 frames, 27 of them free of head motion: too few"
+    )

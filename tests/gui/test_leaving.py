@@ -8,10 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PySide6.QtWidgets import QMessageBox
+from PySide6.QtWidgets import QFileDialog, QMessageBox
+from shiboken6 import isValid
 
 from app.core.folders import data_folder
+from app.core.progress import ProgressEvent
 from app.gui.main_window.window import MainWindow
+from app.gui.widgets.work_row import WorkRow
 from app.study.session_file import write_session
 
 
@@ -128,11 +131,53 @@ def test_that_a_restored_session_stays_kept_until_it_is_shown_and_others_stay(
     assert not older.exists()
 
 
-def test_that_a_comment_in_an_exported_summary_is_kept(
-    window: MainWindow, case_folders: dict[str, Path], tmp_path: Path
+@pytest.mark.parametrize("where", ["there", "nowhere"])
+def test_that_a_comment_is_kept_by_a_summary_that_was_written(
+    where: str, window: MainWindow, case_folders: dict[str, Path], tmp_path: Path
 ) -> None:
     window.actions_.open_path(case_folders["result"])
     window.session.change("Words", "review", comment="Seen")
     assert "comment" in window.actions_.leaving.unsaved()
     window.reports.export(tmp_path / "summary.pdf")
-    assert window.actions_.leaving.unsaved() == ""
+    if where == "there":
+        window.actions_.exported.emit()  # the worker wrote it
+    assert bool(window.actions_.leaving.unsaved()) is (where == "nowhere")
+
+
+@pytest.mark.parametrize("key", ["session", "report"])
+def test_that_opening_a_session_or_a_report_asks_too(
+    key: str, window: MainWindow, case_folders: dict[str, Path], tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    window.actions_.open_path(case_folders["result"])
+    window.saving.save(tmp_path / "kept.fmmtc")
+    window.session.change("Words", "review", comment="Seen")
+    chosen = str(tmp_path / ("kept.fmmtc" if key == "session" else "summary.pdf"))
+    monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_a, **_k: (chosen, ""))
+    if key == "session":
+        window.saving.ask_open()
+    else:
+        window.reports.ask_report()
+    box = _question(window)
+    assert box is not None
+    assert "comment" in f"{box.text()} {box.informativeText()}".lower()
+    assert not [one for one in window.jobs.running() if one.job.name == "reopen"]
+    box.reject()
+    assert window.session.state.review.comment == "Seen"
+
+
+def test_that_a_work_row_that_is_gone_hears_nothing_of_its_job(
+    window: MainWindow, case_folders: dict[str, Path], qtbot: Any
+) -> None:
+    row = WorkRow("Compute")
+    row.watch(window.jobs, lambda job: job.name == "explain")
+    window.actions_.open_path(case_folders["result"])
+    window.reports.explain(health=True)
+    (running,) = [one for one in window.jobs.running() if one.job.name == "explain"]
+    assert row.job_id == running.job.job_id
+    row.deleteLater()  # the text size was changed: pages are built anew
+    qtbot.waitUntil(lambda: not isValid(row))
+    with qtbot.captureExceptions() as faults:
+        event = ProgressEvent("health", 1, 2, 0.5, "", 1.0, None)
+        window.jobs.progressed.emit(running.job.job_id, event)
+    assert faults == []

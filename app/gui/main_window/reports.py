@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,9 +42,11 @@ class Reports(QObject):
         self._pdf: Path | None = None  # the report that data are searched for
         self._altered: tuple[str, ...] = ()  # what differs, told when its case is shown
         self._folder: Path | None = None  # that case
+        self._exporting = ""  # the comment of the summary that is being exported
         window.actions_.answered.connect(self._answered)
         window.actions_.report_wanted.connect(self.open_report)
         window.actions_.reader.failed.connect(lambda _error: self._tell_altered())
+        window.actions_.exported.connect(self._exported)
         window.session.case_changed.connect(self.follow)
 
     # explanation -----------------------------------------------------------------------
@@ -115,8 +118,11 @@ class Reports(QObject):
 
     def export(self, target: Path) -> None:
         """Save what the preview shows: with the comment, in the chosen paper and convention."""
-        self.window_.actions_.leaving.keep_comment()
+        self._exporting = self.window_.session.state.review.comment
         self.window_.actions_.export_summary(target, self._note(), self._paper())
+
+    def _exported(self) -> None:
+        self.window_.actions_.leaving.keep_comment(self._exporting)
 
     def _note(self) -> ReaderNote:
         """What the reader wrote so far, unsigned."""
@@ -152,7 +158,7 @@ class Reports(QObject):
         """Choose a participant summary whose case is opened."""
         name, _ = ask_open(self.window_, "Open from report", "", REPORT_FILES)
         if name:
-            self.open_report(Path(name))
+            self.window_.actions_.leaving(partial(self.open_report, Path(name)))
 
     def open_report(self, pdf: Path) -> None:
         """Find the case of a summary and compare both."""

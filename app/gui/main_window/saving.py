@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -103,7 +104,7 @@ class Saving(QObject):
         """Choose a session."""
         name, _ = ask_open(self.window, "Open session", "", FILES)
         if name:
-            self.open(Path(name))
+            self.window.actions_.leaving(partial(self.open, Path(name)))
 
     def open(self, path: Path) -> None:
         """Open a session file, or say in one sentence why not."""

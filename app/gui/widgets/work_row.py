@@ -29,6 +29,8 @@ class WorkRow(QWidget):
     def __init__(self, words: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.job_id: str | None = None
+        self._jobs: Jobs | None = None
+        self._own: Callable[[Job], bool] = lambda _job: False
         self._may = True
         self.button = QPushButton(words)
         self.button.clicked.connect(self.asked)
@@ -56,34 +58,35 @@ class WorkRow(QWidget):
 
     def watch(self, jobs: Jobs, own: Callable[[Job], bool]) -> None:
         """Follow the jobs that are this row's own."""
-
-        def started(job_id: str) -> None:
-            running = jobs.find(job_id)
-            if running is not None and own(running.job):
-                self.job_id = job_id
-                self.bar.setRange(0, 0)
-                self.cancel.setEnabled(True)
-                self.told.set_full_text("Starting")
-                self._follow()
-
-        def progressed(job_id: str, event: ProgressEvent) -> None:
-            if job_id == self.job_id:
-                self.bar.setRange(0, 1000)
-                self.bar.setValue(round(event.fraction * 1000))
-                left = left_words(event.seconds_left)
-                parts = (f"{event.fraction * 100:.0f} %", left, event.message)
-                self.told.set_full_text(", ".join(part for part in parts if part))
-
-        def finished(job_id: str) -> None:
-            if job_id == self.job_id:
-                self.job_id = None
-                self._follow()
-
-        jobs.started.connect(started)
-        jobs.progressed.connect(progressed)
-        jobs.finished.connect(finished)
+        self._jobs, self._own = jobs, own
+        # methods, not closures: jobs outlive a page that is built anew, and let go of these
+        jobs.started.connect(self._started)
+        jobs.progressed.connect(self._progressed)
+        jobs.finished.connect(self._finished)
         for running in jobs.running():  # the page may be built while it runs
-            started(running.job.job_id)
+            self._started(running.job.job_id)
+
+    def _started(self, job_id: str) -> None:
+        running = self._jobs.find(job_id) if self._jobs is not None else None
+        if running is not None and self._own(running.job):
+            self.job_id = job_id
+            self.bar.setRange(0, 0)
+            self.cancel.setEnabled(True)
+            self.told.set_full_text("Starting")
+            self._follow()
+
+    def _progressed(self, job_id: str, event: ProgressEvent) -> None:
+        if job_id == self.job_id:
+            self.bar.setRange(0, 1000)
+            self.bar.setValue(round(event.fraction * 1000))
+            left = left_words(event.seconds_left)
+            parts = (f"{event.fraction * 100:.0f} %", left, event.message)
+            self.told.set_full_text(", ".join(part for part in parts if part))
+
+    def _finished(self, job_id: str) -> None:
+        if job_id == self.job_id:
+            self.job_id = None
+            self._follow()
 
     def _cancel(self) -> None:
         if self.job_id is not None:
