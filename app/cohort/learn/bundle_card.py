@@ -252,6 +252,11 @@ def limitations(evaluation: Evaluation, refits: int, spread_of: int = 0) -> list
         found.append("Made from simulated people only; says nothing about any person")
     people = counted(len(set(cohort.identifiers)), "person", "people")
     found.append(f"Trained on {people}; probabilities of small cohorts are uncertain")
+    if cohort.own_pain_scale:
+        found.append(
+            "Pain before treatment was judged on the outcome's own scale, which is no certain 0 to "
+            "10: it stands in no covariate-only value of an answer"
+        )
     if 0 < refits < FEW_REFITS:
         found.append(f"Intervals come from {refits} refits only")
     if spread_of:

@@ -23,6 +23,7 @@ from app.cohort.learn.participants_table import (
 from app.cohort.learn.person import (
     PeopleReader,
     Person,
+    on_one_pain_scale,
     outside_age_range,
     refuse_other_units,
 )
@@ -151,6 +152,11 @@ class LabelledCohort:
         return tuple(name for name, one in zip(COVARIATES, known, strict=True) if one)
 
     @property
+    def own_pain_scale(self) -> bool:
+        """Whether pain before treatment is on the outcome's scale, which is no certain 0 to 10."""
+        return any(one.own_pain_scale for one in self.people)
+
+    @property
     def simulated(self) -> bool:
         """Whether nobody of it is a person."""
         return all(one.scan.simulated for one in self.people)
@@ -221,7 +227,8 @@ def read_cohort(
     refuse_definitions(table, plan, list(wanted.values()))
     scans, other_visits = of_planned_session(scans, plan)
     people, excluded = [], []
-    strangers = sorted({s.participant for s in scans if _scan_key(s, session_column) not in listed})
+    # A visit that the table does not list is one that takes no part; a person must be listed.
+    strangers = sorted({s.participant for s in scans} - {person for person, _ in listed})
     if strangers:
         raise AppError(
             f"{len(strangers)} scanned participants are not in the table, {strangers[0]} first.",
@@ -255,7 +262,7 @@ def read_cohort(
     refuse_arms([one.arm for one in people], plan)
     refuse_other_units(people)
     outside_age_range(people, plan)
-    return Cohort(tuple(people), tuple(excluded), table_path)
+    return Cohort(on_one_pain_scale(people), tuple(excluded), table_path)
 
 
 def _people_only(

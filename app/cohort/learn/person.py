@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -49,6 +49,7 @@ class Person:
     sex: str
     baseline_pain: float
     baseline: float  # outcome's scale before treatment, NaN where the plan names none
+    own_pain_scale: bool = False  # `baseline_pain` is on the outcome's scale, no certain 0 to 10
 
     @property
     def identifier(self) -> str:
@@ -179,6 +180,19 @@ def _without_shares(described: Mapping[str, Any], column: str) -> Mapping[str, A
 
 def _no_share(words: str) -> str:
     return re.sub(r"percent\w*|%", "", words, flags=re.IGNORECASE)
+
+
+def on_one_pain_scale(people: Sequence[Person]) -> tuple[Person, ...]:
+    """Pain before treatment of everybody, on the outcome's own scale where 0 to 10 is uncertain.
+
+    What ranks the label must be judged whatever its unit, or a model that repeats it would seem to
+    gain over covariates. Models scale it by the training people; only a bundle, which is asked in
+    0 to 10, must not learn from it.
+    """
+    lacking = sum(np.isnan(one.baseline_pain) and not np.isnan(one.baseline) for one in people)
+    if 2 * lacking <= len(people):
+        return tuple(people)
+    return tuple(replace(one, baseline_pain=one.baseline, own_pain_scale=True) for one in people)
 
 
 def refuse_other_units(people: Sequence[Person]) -> None:

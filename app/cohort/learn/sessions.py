@@ -71,7 +71,6 @@ def refuse_sessions(
     rows = Counter(person for person, _ in selected)
     if not several and told and max(rows.values()) == 1:
         return  # one row a person, which names the visit
-    example = min(sessions - {""})
     also = ", or select the rows of one visit ([select])" if told else ""
     who = (
         f"{counted(several, 'participant')} would count more than once"
@@ -80,7 +79,7 @@ def refuse_sessions(
     )
     raise AppError(
         f"Scans of {len(sessions)} sessions would be pooled ({_named(sessions)}): {who}.",
-        f'Name the session before treatment in the plan, as [scan] session = "{example}"{also}; '
+        f'Name the one before treatment in the plan, under [scan] as session = "ses-…"{also}; '
         "time points are never pooled.",
         code="cohort.sessions",
     )

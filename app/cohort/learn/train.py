@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -222,15 +222,19 @@ def _covariate_rival(
 ) -> dict[str, Any]:
     """All known covariates, calibrated by the evaluation's own folds: weights for the card."""
     names = workshop.covariate_names
+    own_scale = evaluation.cohort.own_pain_scale  # a bundle is asked in 0 to 10
+    if own_scale:
+        names = tuple(name for name in names if name != "baseline_pain")
+        workshop = replace(workshop, covariate_names=names)
     if not names:
         nothing = np.zeros(0)
         rate = float(inputs.labels.mean())
         return {"names": (), "mean": nothing, "weight": nothing,
                 "bias": np.array([np.log(rate / (1.0 - rate))])}  # fmt: skip
     contender = workshop.contender("covariates")
-    judged = evaluation.models.get("covariates")
+    judged = None if own_scale else evaluation.models.get("covariates")
     if judged is None:
-        key = ["covariates", evaluation.cohort.sha256(), evaluation.splits.seed]
+        key = ["covariates", *names, evaluation.cohort.sha256(), evaluation.splits.seed]
         result = ResultFolder(evaluation.folder)
         judged = run_splits(contender, inputs, evaluation.splits, result, key, progress)
     scores = judged.scores.log_odds

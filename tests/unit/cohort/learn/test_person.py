@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from app.cohort.learn.contenders import Workshop
+from app.cohort.learn.gate import gate_rivals
 from app.cohort.learn.labelled import Cohort, LabelledCohort, label_cohort, read_cohort
+from app.cohort.learn.person import on_one_pain_scale
 from app.core.errors import AppError
 from app.scans.participants import read_participants, sex_of
 from tests.unit.cohort.learn.small import Made, make_cohort, small_plan
@@ -131,11 +135,26 @@ def test_that_a_percentage_in_a_description_is_no_scale(made):
         assert one.baseline_pain == one.baseline > 1.0
 
 
-def test_that_a_scale_which_is_no_pain_of_0_to_10_is_no_covariate(made):
-    plan = {"outcome": {"scale": "VAS pain subscale 0-20", "highest": 20.0},
-            "responder": {"secondary": []}}  # fmt: skip
-    assert all(np.isnan(one.baseline_pain) for one in cohort_of(made, **plan).people)
-    assert all(one.baseline > 0 for one in cohort_of(made, **plan).people)
+@pytest.mark.parametrize(
+    "outcome",
+    [{"scale": "VAS pain subscale 0-20", "highest": 20.0}, {"scale": "VAS", "highest": None}],
+)
+def test_that_pain_on_a_scale_of_its_own_is_judged_all_the_same(made, tmp_path, outcome):
+    plan = {"outcome": outcome, "responder": {"secondary": []}}
+    cohort = labelled_of(made, tmp_path, **plan)
+    assert cohort.own_pain_scale
+    assert "baseline_pain" in cohort.covariate_names
+    assert all(one.baseline_pain == one.baseline > 0 for one in cohort.people)
+    rivals = [one.id for one in gate_rivals([], Workshop(cohort.covariate_names, 2.0))]
+    assert rivals == ["age", "motion", "baseline-pain", "covariates"]
+
+
+def test_that_a_few_gaps_do_not_change_the_scale_of_all(made):
+    people = cohort_of(made).people
+    gap = [replace(one, baseline_pain=np.nan) if n < 3 else one for n, one in enumerate(people)]
+    assert on_one_pain_scale(gap) == tuple(gap)
+    most = [replace(one, baseline_pain=np.nan) if n > 3 else one for n, one in enumerate(people)]
+    assert all(one.own_pain_scale for one in on_one_pain_scale(most))
 
 
 def test_that_a_raw_cell_never_overrides_what_the_scans_were_prepared_with(made):

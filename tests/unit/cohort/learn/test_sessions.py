@@ -47,8 +47,19 @@ def test_that_several_visits_of_a_person_are_refused_by_the_names_of_the_session
     with pytest.raises(AppError, match=r"2 sessions .*\(ses-1, ses-2\): 12 participants") as fault:
         people(made)
     assert fault.value.code == "cohort.sessions"
-    assert 'session = "ses-1"' in fault.value.hint
+    assert "under [scan] as session" in fault.value.hint
+    assert "ses-1" not in fault.value.hint  # which one lies before treatment is for people to say
     assert "sub-" not in f"{fault.value} {fault.value.hint}"
+
+
+def test_that_one_row_a_person_names_the_visit_though_others_were_scanned(tmp_path):
+    made = make_cohort(tmp_path, 20)
+    visits(made, ("ses-1", "ses-2"))
+    rows_of(made, ("ses-1",))
+    cohort = read_cohort(made.folder, made.table, small_plan())
+    assert {one.scan.session for one in cohort.people} == {"ses-1"}
+    assert len(cohort) == 20
+    assert cohort.excluded == ()
 
 
 @pytest.mark.parametrize("rows", [(), ("ses-1", "ses-2")])

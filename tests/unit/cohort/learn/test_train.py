@@ -39,8 +39,10 @@ ATLAS = SimpleNamespace(
 )
 
 
-def made(place, headline, **protocol):
+def made(place, headline, outcome=None, **protocol):
+    own_scale = {"outcome": outcome, "responder": {"secondary": []}} if outcome else {}
     plan = small_plan(
+        **own_scale,
         models={"headline": headline, "rivals": ["covariates", "age"]},
         protocol={"repeats": 1, "permutations": 0, "refits": 30, "learning_curve": False,
                   "leave_one_site_out": False, **protocol},
@@ -52,6 +54,18 @@ def made(place, headline, **protocol):
     evaluation = judged(evaluate(cohort, contenders, place / "result"), contenders)
     done = train_bundle(evaluation, contenders[0], workshop, ATLAS, place / "models", "mine")
     return evaluation, contenders[0], done, workshop
+
+
+def test_that_a_bundle_learns_no_pain_on_a_scale_of_its_own(tmp_path):
+    outcome = {"scale": "VAS 0-20", "highest": 20.0}
+    evaluation, _, done, _ = made(tmp_path, "linear", outcome=outcome)
+    assert evaluation.cohort.own_pain_scale
+    assert "baseline_pain" in evaluation.cohort.covariate_names  # judged, for the gate
+    bundle = load_bundle(done.folder)
+    assert tuple(bundle.card.covariates) == ("age_years", "sex_female", "mean_fd_mm")
+    tensors = read_tensors(done.folder / STATISTICS_FILE)
+    assert tensors["covariates.mean"].shape == (3,)
+    assert any("outcome's own scale" in one for one in bundle.card.summary.limits)
 
 
 @pytest.fixture(scope="module", params=["tangent", "connectome-predictive"])
