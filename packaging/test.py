@@ -38,8 +38,10 @@ def main(arguments: list[str]) -> int:
         print(error, file=sys.stderr)
         return 1
     print(f"Environment ready after {time.monotonic() - started_s:.0f} s.", flush=True)
-    with virtual_screen() as display:
-        variables = {**os.environ, **display}
+    with virtual_screen() as display, virtual_screen() as other:
+        # one for each process of xdist: two windows on one screen take the focus from each other
+        screens = ",".join(one["DISPLAY"] for one in (display, other) if one)
+        variables = {**os.environ, **display, "TEST_DISPLAYS": screens}
         command = [str(env.python), "-m", "pytest", *(for_pytest or whole_suite())]
         return subprocess.run(command, cwd=ROOT, env=variables).returncode
 

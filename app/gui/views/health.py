@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QLabel, QWidget
+from PySide6.QtWidgets import QCheckBox, QComboBox, QLabel, QWidget
 
 from app.core import wording
 from app.core.explanation_health import (
@@ -59,10 +59,8 @@ class HealthView(View):
         self.unstable = QCheckBox("Hatched in the lists")
         self.unstable.setToolTip(f"{REGIONS_RULE} {CONNECTIONS_RULE} Here they can be listed too.")
         self.unstable.toggled.connect(self._unstable_toggled)
-        row = QHBoxLayout()
-        row.addWidget(self.work, 1)
-        row.addWidget(self.unstable)
-        self.body.addLayout(row)
+        self.body.addWidget(self.work)
+        self.body.addWidget(self.unstable)
         self.baseline_box = QComboBox()
         self.baseline_box.setAccessibleName("Baseline of the explanation")
         self.baseline_box.setSizeAdjustPolicy(
