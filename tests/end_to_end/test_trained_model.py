@@ -66,15 +66,15 @@ def make_place(root: Path) -> None:
         series = series_of(number, number % 2 == 0)
         matrix = np.corrcoef(series.T).astype(np.float32)
         np.fill_diagonal(matrix, 0.0)
+        age, sex = int(rng.integers(40, 70)), "FM"[rng.integers(2)]
         np.savez(
             prepared / f"c_sub-{number:03d}.npz", cleaned=series, matrix=matrix,
             good_frames=np.ones(FRAMES, bool), repetition_time_s=SECONDS, mean_fd_mm=0.1,
-            verdict="pass", scan_sha256=array_sha256(series), age_years=50.0, sex="F",
+            verdict="pass", scan_sha256=array_sha256(series), age_years=float(age), sex=sex,
             baseline_pain=6.0, site="one", simulated=True,
             atlas_sha256=load_atlas("HCPEx").sha256,
         )  # fmt: skip
-        rows.append(f"sub-{number:03d}\t{rng.integers(40, 70)}\t{'FM'[rng.integers(2)]}\tone"
-                    f"\t{int(number % 2 == 0)}")  # fmt: skip
+        rows.append(f"sub-{number:03d}\t{age}\t{sex}\tone\t{int(number % 2 == 0)}")
     (root / "cohort" / "participants.tsv").write_text("\n".join(rows) + "\n")
     model = BrainLM(ENCODER, with_decoder=True)
     restart(model, 8)
