@@ -17,10 +17,10 @@ for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_variable, "1")
 os.environ.setdefault("ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-_displays = os.environ.get("TEST_DISPLAYS", "").split(",")
-if _worker := os.environ.get("PYTEST_XDIST_WORKER", "").removeprefix("gw"):
+if _displays := [one for one in os.environ.get("TEST_DISPLAYS", "").split(",") if one]:
     # Each process has a screen of its own: windows on one take the focus from each other.
-    os.environ["DISPLAY"] = _displays[int(_worker) % len(_displays)] or os.environ["DISPLAY"]
+    _worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    os.environ["DISPLAY"] = _displays[_worker % len(_displays)]
 if not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
     # Without any display Qt aborts the whole process; GL views need Xvfb (packaging/test.py).
     os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")

@@ -370,8 +370,8 @@ class MainWindow(PagesWindow):
     def closeEvent(self, event: QCloseEvent) -> None:
         """Ask first where work is running; then stop everything that we started."""
         working = (self.jobs, self.actions_.downloads, self.cohort)
-        running = tuple(one for jobs in working for one in jobs.running())
-        running = tuple(one for one in running if one.job.name != "preview_pages")
+        everything = (one for jobs in working for one in jobs.running())
+        running = [one for one in everything if one.job.name != "preview_pages"]
         work, unsaved = running[-1].title if running else "", self.actions_.leaving.unsaved()
         if (work or unsaved) and not self._closing:
             event.ignore()
