@@ -86,7 +86,7 @@ class OpenCase:
         whole, wrong = check_files(folder, is_drawn)
         opened = cls(case, folder, open_view(folder, whole), altered=wrong)
         # Derived here too, so that a thread that reads does it and not the first paint.
-        _ = opened.order, opened.brain_box, opened._centres_mm
+        _ = opened.order, opened.brain_box, opened._centres_mm, opened.answer_sha256
         return opened
 
     def as_stale(self, reason: str) -> OpenCase:
@@ -165,7 +165,7 @@ class OpenCase:
     @cached_property
     def answer_sha256(self) -> str:
         """Of the case as it lies in its folder; what a saved session knows it again by."""
-        return answer_sha256((self.original or self).case)
+        return answer_sha256(self.case) if self.original is None else self.original.answer_sha256
 
     def lacks(self, *names: str) -> bool:
         """Whether one of these files of ``view/`` is not what was written: it is left out."""
