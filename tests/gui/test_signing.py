@@ -23,13 +23,18 @@ def small_copy(tmp_path: Path) -> Path:
     return make_sample_case(tmp_path / "cases", Outcome.WITHHELD)
 
 
-@pytest.fixture
-def summary(window: MainWindow, case_folders: dict[str, Path], qtbot: Any) -> SummaryView:
-    window.actions_.open_path(case_folders["result"])
+def summary_of(window: MainWindow, case: Path) -> SummaryView:
+    """The report page of a case."""
+    window.actions_.open_path(case)
     window.show_step("report")
     found = window.page("report").findChild(SummaryView)
     assert isinstance(found, SummaryView)
     return found
+
+
+@pytest.fixture
+def summary(window: MainWindow, case_folders: dict[str, Path], qtbot: Any) -> SummaryView:
+    return summary_of(window, case_folders["result"])
 
 
 def test_that_the_reason_why_it_cannot_be_signed_stands_in_sight(summary: SummaryView) -> None:
@@ -76,47 +81,38 @@ def _add_versions(folder: Path) -> dict[str, bytes]:
     return made
 
 
+@pytest.fixture
+def unsigned(window: MainWindow, small_copy: Path) -> SummaryView:
+    return summary_of(window, small_copy)
+
+
 def test_that_the_last_signed_version_is_exported_as_it_was_signed(
-    window: MainWindow,
-    small_copy: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    qtbot: Any,
-) -> None:
-    window.actions_.open_path(small_copy)
-    window.show_step("report")
-    summary = window.page("report").findChild(SummaryView)
-    assert isinstance(summary, SummaryView)
-    assert summary.signed.isHidden()
+    window: MainWindow, unsigned: SummaryView, small_copy: Path, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch, qtbot: Any,
+) -> None:  # fmt: skip
+    assert unsigned.signed.isHidden()
     made = _add_versions(small_copy)
     window.reports.follow()
-    assert summary.signed.isVisible()
-    assert "which is not signed" in summary.versions.text()
+    assert unsigned.signed.isVisible()
+    assert "which is not signed" in unsigned.versions.text()
     for ending in ("pdf", "html"):
         target = tmp_path / f"mine.{ending}"
         monkeypatch.setattr(
             QFileDialog, "getSaveFileName", lambda *_given, target=target: (str(target), "")
         )
-        qtbot.mouseClick(summary.signed, Qt.MouseButton.LeftButton)
+        qtbot.mouseClick(unsigned.signed, Qt.MouseButton.LeftButton)
         assert target.read_bytes() == made[f"reports/x_desc-summary_version-10.{ending}"]
 
 
 def test_that_a_signed_version_that_was_changed_is_not_exported(
-    window: MainWindow,
-    small_copy: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    qtbot: Any,
-) -> None:
-    window.actions_.open_path(small_copy)
-    window.show_step("report")
-    summary = window.page("report").findChild(SummaryView)
-    assert isinstance(summary, SummaryView)
+    window: MainWindow, unsigned: SummaryView, small_copy: Path, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch, qtbot: Any,
+) -> None:  # fmt: skip
     _add_versions(small_copy)
     (small_copy / "reports" / "x_desc-summary_version-10.pdf").write_bytes(b"pdf 11")
     window.reports.follow()
     target = tmp_path / "mine.pdf"
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_given: (str(target), ""))
-    qtbot.mouseClick(summary.signed, Qt.MouseButton.LeftButton)
+    qtbot.mouseClick(unsigned.signed, Qt.MouseButton.LeftButton)
     assert not target.exists()
     assert "was changed after it was signed" in window.errors.message.text()
