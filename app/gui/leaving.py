@@ -22,7 +22,7 @@ class Leaving(QObject):
     def __init__(self, jobs: Jobs, session: Session, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._jobs, self._session = jobs, session
-        self._kept = Review()  # comment and frames as they were saved or signed last
+        self._kept = "", Review()  # scan; its comment and frames as saved or signed last
 
     def __call__(self, leave: Callable[[], None]) -> None:
         """Call `leave` at once, or ask."""
@@ -35,19 +35,26 @@ class Leaving(QObject):
 
     def keep(self) -> None:
         """What the reader wrote and left out was saved, or signed."""
-        self._kept = self._session.state.review
+        self._kept = self._session.scan_sha256, self._session.state.review
 
     def keep_comment(self, comment: str) -> None:
         """A comment stands in a summary that was exported."""
-        self._kept = replace(self._kept, comment=comment)
+        kept = replace(self._kept_of_scan(), comment=comment)
+        self._kept = self._session.scan_sha256, kept
+
+    def _kept_of_scan(self) -> Review:
+        """Words that were kept of another scan say nothing of this one's."""
+        scan, review = self._kept
+        return review if scan == self._session.scan_sha256 else Review()
 
     def unsaved(self) -> str:
         """What of the reader's own work is in no file, as a sentence; "" where nothing is."""
         review, opened = self._session.state.review, self._session.case
         if opened is None:
             return ""
-        comment = bool(review.comment.strip()) and review.comment != self._kept.comment
-        frames = opened.is_edited and review.censored != self._kept.censored
+        kept = self._kept_of_scan()
+        comment = bool(review.comment.strip()) and review.comment != kept.comment
+        frames = opened.is_edited and review.censored != kept.censored
         what = ["the comment"] * comment + ["which frames are left out"] * frames
         if not what:
             return ""

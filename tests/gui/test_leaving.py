@@ -181,3 +181,18 @@ def test_that_a_work_row_that_is_gone_hears_nothing_of_its_job(
         event = ProgressEvent("health", 1, 2, 0.5, "", 1.0, None)
         window.jobs.progressed.emit(running.job.job_id, event)
     assert faults == []
+
+
+def test_that_the_same_words_of_another_case_are_not_taken_for_kept(
+    window: MainWindow, case_folders: dict[str, Path]
+) -> None:
+    window.actions_.open_path(case_folders["result"])
+    window.session.change("Words", "review", comment="Seen")
+    window.actions_.leaving.keep()
+    assert window.actions_.leaving.unsaved() == ""
+    opened = window.session.case
+    assert opened is not None
+    scan = replace(opened.case.scan, sha256="0" * 64)
+    window.session.show_case(replace(opened, case=replace(opened.case, scan=scan)))
+    window.session.change("Words", "review", comment="Seen")
+    assert "comment" in window.actions_.leaving.unsaved().lower()
