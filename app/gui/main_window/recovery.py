@@ -129,18 +129,22 @@ class Recovery(QObject):
 
     def _drop_when_shown(self, path: Path, saved: SavedSession) -> None:
         """A recovery file goes when what it holds is open, not before: opening may fail."""
-        session = self.window.session
         if saved.case is None and saved.scan is None:
             path.unlink(missing_ok=True)
-            return
+        else:
+            self._once_shown(saved, lambda: path.unlink(missing_ok=True))
 
-        def drop() -> None:
+    def _once_shown(self, saved: SavedSession, then: Callable[[], None]) -> None:
+        """Call when the next thing that is opened is what the session held."""
+        session = self.window.session
+
+        def look() -> None:
             opened, case, scan = session.case, saved.case, saved.scan
             same = opened is not None and case is not None and opened.folder == case.path
             if same or (scan is not None and session.scan_sha256 == scan.sha256):
-                path.unlink(missing_ok=True)
+                then()
 
-        session.case_changed.connect(drop, Qt.ConnectionType.SingleShotConnection)
+        session.case_changed.connect(look, Qt.ConnectionType.SingleShotConnection)
 
     def _tell_interrupted(self, saved: SavedSession) -> None:
         """A job that ran at the crash is interrupted: say so, and offer to finish it."""
@@ -162,18 +166,10 @@ class Recovery(QObject):
 
     def _say_when_shown(self, words: str, saved: SavedSession) -> None:
         """Not before the case is there: while it is opened, other words stand in the banner."""
-        session = self.window.session
-        if session.case is not None:
+        if self.window.session.case is not None:
             self.window.say(words)
-            return
-
-        def tell() -> None:
-            opened, case, scan = session.case, saved.case, saved.scan
-            same = opened is not None and case is not None and opened.folder == case.path
-            if same or (scan is not None and session.scan_sha256 == scan.sha256):
-                self.window.say(words)
-
-        session.case_changed.connect(tell, Qt.ConnectionType.SingleShotConnection)
+        else:
+            self._once_shown(saved, lambda: self.window.say(words))
 
     def _discard(self) -> None:
         """Delete what was offered; another that was left is offered then."""
