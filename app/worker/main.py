@@ -31,6 +31,7 @@ from app.worker.protocol import (
     JobError,
     JobProgress,
     JobResult,
+    JobStarted,
     Message,
     Ready,
     message_line,
@@ -95,6 +96,7 @@ def main(table_name: str, parent_pid: int) -> None:
     channel.send(Ready(os.getpid()))
     while True:
         job = requests.jobs.get()
+        channel.send(JobStarted(Binding.of(job)))
         channel.send(do_job(job, table, channel, requests))
 
 

@@ -34,6 +34,7 @@ from app.worker.protocol import (
     JobError,
     JobProgress,
     JobResult,
+    JobStarted,
     Ready,
     cancel_line,
     error_of,
@@ -143,16 +144,14 @@ class Worker:
         self.close()
 
     def _run_now(self, job: Job, on_event: OnEvent) -> dict[str, Any]:
-        child = self._ready_child(job.job_id)
         limit = job.memory_limit_bytes or self._memory_limit_bytes
-        child.send(job_line(replace(job, memory_limit_bytes=limit)))
-        answered = False
-        try:
-            answer = self._await_answer(child, job, limit, on_event)
-            answered = True
-        finally:
-            if not answered:
-                self._discard(child)
+        for _attempt in range(2):  # a warm child may have ended before it took the job
+            child = self._ready_child(job.job_id)
+            answer = self._ask(child, job, limit, on_event)
+            if answer is not None:
+                break
+        else:
+            raise _death(child)
         if isinstance(answer, JobCancelled):
             raise CancelledError(answer.stage)
         if job.job_id in self._cancelled:
@@ -161,9 +160,23 @@ class Worker:
             raise error_of(answer)
         return answer.result
 
+    def _ask(
+        self, child: Child, job: Job, limit_bytes: int, on_event: OnEvent
+    ) -> JobResult | JobError | JobCancelled | None:
+        """Give the job to the child; None = the child ended before it had taken it."""
+        child.send(job_line(replace(job, memory_limit_bytes=limit_bytes)))
+        answer = None
+        try:
+            answer = self._await_answer(child, job, limit_bytes, on_event)
+        finally:
+            if answer is None:
+                self._discard(child)
+        return answer
+
     def _await_answer(
         self, child: Child, job: Job, limit_bytes: int, on_event: OnEvent
-    ) -> JobResult | JobError | JobCancelled:
+    ) -> JobResult | JobError | JobCancelled | None:
+        started = False
         deadline = time.monotonic() + job.time_limit_s
         kill_at: float | None = None
         binding = Binding.of(job)
@@ -187,9 +200,14 @@ class Worker:
             if message is None:
                 if kill_at is not None:
                     raise CancelledError
+                if not started and not child.nonsense:
+                    log_event("worker.ended_between_jobs", exit_code=child.exit_code)
+                    return None
                 raise _death(child)
             if isinstance(message, Ready) or message.binding != binding:
                 self.dropped_messages += 1
+            elif isinstance(message, JobStarted):
+                started = True
             elif isinstance(message, JobProgress | JobAnnouncement):
                 if kill_at is None:
                     on_event(message)

@@ -52,6 +52,13 @@ class Binding:
 
 
 @dataclass(frozen=True, slots=True)
+class JobStarted:
+    """The child has taken the job; one that ends before this has done nothing of it."""
+
+    binding: Binding
+
+
+@dataclass(frozen=True, slots=True)
 class JobProgress:
     """How far a job is."""
 
@@ -103,10 +110,10 @@ class Ready:
     facts: dict[str, str] = field(default_factory=dict)
 
 
-Message = JobProgress | JobAnnouncement | JobResult | JobError | JobCancelled | Ready
+Message = JobStarted | JobProgress | JobAnnouncement | JobResult | JobError | JobCancelled | Ready
 _KINDS: dict[str, type[Any]] = {
     kind.__name__: kind
-    for kind in (JobProgress, JobAnnouncement, JobResult, JobError, JobCancelled, Ready)
+    for kind in (JobStarted, JobProgress, JobAnnouncement, JobResult, JobError, JobCancelled, Ready)
 }
 _ERRORS: dict[str, type[AppError]] = {
     kind.__name__: kind

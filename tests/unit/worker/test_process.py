@@ -18,7 +18,7 @@ import pytest
 
 from app.core.errors import AppError, CancelledError, ScanError, StorageError, WorkerError
 from app.core.logs import log_file
-from app.worker import process
+from app.worker import child, process
 from app.worker.process import Worker
 from app.worker.protocol import Job, JobAnnouncement, JobProgress
 
@@ -244,6 +244,30 @@ def test_that_a_child_killed_between_jobs_is_replaced(worker: Worker) -> None:
     assert worker.child_pid != pid
 
 
+@linux
+def test_that_a_job_sent_to_a_child_that_has_just_died_is_done_by_the_next_and_once(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    works(worker)
+    pid = worker.child_pid
+    assert pid is not None
+    real, notice = child._ends_within, threading.Event()
+
+    def slow_reader(one: int, seconds: float | None) -> bool:
+        if one == pid:
+            notice.wait(10)
+        return real(one, seconds)
+
+    monkeypatch.setattr(child, "_ends_within", slow_reader)
+    os.kill(pid, signal.SIGKILL)
+    threading.Timer(0.3, notice.set).start()
+    assert worker.child_pid == pid  # not noticed yet: the job goes to the dead one
+    events: list[Any] = []
+    assert worker.run(job("echo", x=1), events.append)["x"] == 1
+    assert len(events) == 1
+    assert worker.child_pid != pid
+
+
 def test_that_a_fault_of_the_listener_ends_the_job_and_not_the_worker(worker: Worker) -> None:
     def broken(_event: Any) -> None:
         raise RuntimeError("the window is gone")
@@ -266,7 +290,7 @@ def test_that_messages_of_another_job_are_dropped_and_counted(
     with pytest.raises(WorkerError) as caught:
         worker.run(Job("echo", {}, "j", "ab" * 32, "uuid-1", time_limit_s=0.5))
     assert caught.value.code == "worker.time_limit"
-    assert worker.dropped_messages == 2
+    assert worker.dropped_messages == 3  # started, announced, answered
 
 
 def test_that_a_closed_worker_refuses_and_leaves_no_process() -> None:
