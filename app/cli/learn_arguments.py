@@ -42,6 +42,10 @@ MANDATORY = {
     "rescue-medication": "how rescue medication was counted",
     "drop-out": "how drop-out was counted",
 }
+OPTIONAL = (
+    "kind", "baseline", "primary", "scale", "secondary", "select", "model", "rival", "repeats",
+    "permutations", "calibration", "seed", "harmonise", "control-arm",
+)  # fmt: skip
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -152,11 +156,12 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="ComBat over sites, fitted in training folds; such a model cannot "
         "serve a new scanner and becomes no bundle",
     )
-    parser.add_argument(
+    plan.add_argument(
         "--control-arm",
         metavar="TEXT",
-        help="name of the control arm, where people of one take part",
+        help="name of the control arm, whose people take part too; the score is prognostic then",
     )
+    parser.set_defaults(default_of=parser.get_default)
     parser.add_argument(
         "--encoder",
         default="simulated-demo",
@@ -200,7 +205,6 @@ def learn_request(arguments: Namespace, out: Path) -> LearnRequest:
         out=out,
         encoder=arguments.encoder,
         normalisation=arguments.normalisation,
-        control_arm=arguments.control_arm,
         by_hand=by_hand,
     )
 
@@ -218,16 +222,27 @@ def plan_of(arguments: Namespace) -> Plan:
     from app.cohort.learn.plan import parse_plan, read_plan
 
     if arguments.plan is not None:
+        names = (*MANDATORY, *OPTIONAL)
+        given = [
+            f"--{name}" for name in names
+            if getattr(arguments, (dest := name.replace("-", "_"))) != arguments.default_of(dest)
+        ]  # fmt: skip
+        if given:
+            raise UsageError(
+                f"{', '.join(given)} beside --plan: the plan holds all of this.",
+                "Write it into the plan, or leave --plan out.",
+                code="cli.plan_and_options",
+            )
         return read_plan(arguments.plan)
-    given = {name: getattr(arguments, name.replace("-", "_")) for name in MANDATORY}
-    missing = [f"--{name}" for name, value in given.items() if not value]
+    stated = {name: getattr(arguments, name.replace("-", "_")) for name in MANDATORY}
+    missing = [f"--{name}" for name, value in stated.items() if not value]
     if missing:
         raise UsageError(
             f"Missing: {', '.join(missing)}.",
             "They travel with the model, so they are mandatory; or give --plan FILE.toml.",
             code="cli.missing",
         )
-    return parse_plan(_values(arguments, given))
+    return parse_plan(_values(arguments, stated))
 
 
 def _values(arguments: Namespace, given: dict[str, str]) -> dict[str, Any]:
@@ -279,6 +294,7 @@ def _values(arguments: Namespace, given: dict[str, str]) -> dict[str, Any]:
             "seed": arguments.seed,
             "calibration": arguments.calibration,
         },
+        "arms": {"control": arguments.control_arm},
         "select": dict(_selected(text) for text in arguments.select),
     }
 

@@ -22,6 +22,7 @@ from app.cohort.experiments.record_parts import (
     screening_of,
 )
 from app.cohort.experiments.record_robustness import (
+    GROUPS,
     change_groups_of,
     change_groups_table,
     change_learning_of,
@@ -125,7 +126,9 @@ def facts_of_record(
         confusion=confusion_of(named, cohort, plan["protocol"]["cutoff"]),
         decision=decision_of(figures),
         learning=learning_of(figures),
-        groups=(*groups_of("Site", figures["by_site"]), *groups_of("Sex", figures["by_sex"])),
+        groups=tuple(
+            group for kind, key in GROUPS for group in groups_of(kind, figures.get(key, {}))
+        ),
         change_learning=change_learning_of(figures),
         change_groups=change_groups_of(figures),
         change_table=change_groups_table(figures),

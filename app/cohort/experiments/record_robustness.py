@@ -47,7 +47,7 @@ def _learning(label: str, rows: Sequence[Figures], name: str) -> tuple[LearningC
 
 
 def groups_of(kind: str, groups: Figures) -> tuple[Group, ...]:
-    """Sites or sexes, by AUROC."""
+    """Sites, sexes or arms, by AUROC."""
     found = []
     for name, one in groups.items():
         known = one.get("auroc") is not None
@@ -64,11 +64,11 @@ def groups_of(kind: str, groups: Figures) -> tuple[Group, ...]:
     return tuple(found)
 
 
-GROUPS = (("Site", "by_site"), ("Sex", "by_sex"))
+GROUPS = (("Site", "by_site"), ("Sex", "by_sex"), ("Arm", "by_arm"))
 
 
 def change_groups_of(figures: Figures) -> tuple[Group, ...]:
-    """Sites and sexes, by R² of the continuous outcome."""
+    """Sites, sexes and arms, by R² of the continuous outcome."""
     change = figures["continuous"] or {}
     return tuple(
         Group(

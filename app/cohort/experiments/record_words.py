@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from app.cohort.calibration import WORDS as CALIBRATION_WORDS
+from app.cohort.learn.flags import pooled_arms
 from app.cohort.learn.primary_words import CONTINUOUS, secondary_of
 from app.core.wording import with_signs as with_signs
 
@@ -84,13 +85,18 @@ def provenance_rows(figures: Figures) -> tuple[tuple[str, str], ...]:
 
 def limitations_of(figures: Figures) -> tuple[str, ...]:
     """Sentences that follow from the record alone."""
-    plan, cohort = figures["plan"], figures["cohort"]
+    cohort = figures["cohort"]
     found = []
     if figures["simulated"]:
         found.append(
             "Simulated people and a simulated treatment: nothing here says anything about a person."
         )
-    if not plan["treatment"]["control_arm_modelled"]:
+    if pooled := pooled_arms(dict(figures)):
+        found.append(
+            f"{pooled} Response is not drug effect, nor is its prediction: those given the control "
+            "count as responders like the treated."
+        )
+    else:
         found.append(
             "No control arm was modelled: response is not drug effect; placebo response, natural "
             "course and regression to the mean are in it."

@@ -139,13 +139,11 @@ def evaluated(
     contenders: Sequence[Contender],
     run: Run,
     progress: Progress,
-    *,
-    control_arm: str | None = None,
 ) -> Evaluation:
     """Out-of-fold answers, every figure, the record and its tables on disk."""
     with work_kept(run.out):
         found = evaluate(cohort, contenders, run.out, progress)
-        found = judged(found, contenders, progress, control_arm=control_arm)
+        found = judged(found, contenders, progress)
         write_record(found)
     return found
 

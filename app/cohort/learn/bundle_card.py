@@ -265,8 +265,7 @@ def limitations(evaluation: Evaluation, refits: int, spread_of: int = 0) -> list
             "models, not the person's own"
         )
     found.append("Judged by cross-validation on the people it was made from; no external test")
-    if not cohort.plan.treatment.control_arm_modelled:
-        found.append("No control arm: cannot separate treatment from placebo or natural course")
+    found.append("No control-arm model: cannot separate treatment from placebo or natural course")
     if cohort.plan.recipe.harmonise != "none":
         found.append("Trained on harmonised features: cannot serve a participant of a new scanner")
     return found + [text for text in figures["flags"] if not text.startswith("The gain")]

@@ -34,7 +34,7 @@ def decision_curve(scores: Scores, labels: Bools, draws: Ints) -> list[dict[str,
         each = np.where(labels, 1.0, -weight)  # what a call is worth
         benefit = (np.where(scores.probability >= threshold, each, 0.0)).mean(axis=0)
         everyone = labels.mean() - weight * (1.0 - labels.mean())
-        gain = benefit - np.maximum(0.0, 0.0 if everyone <= 0 else each)
+        gain = benefit - (each if everyone > 0 else 0.0)  # over the better default of the cohort
         rows.append(
             {
                 "threshold": threshold,
@@ -88,7 +88,7 @@ def sample_size_saving(
     """
     place = np.asarray(arms)
     if control is None or control not in place or (place == control).all():
-        return {"statement": PROGNOSTIC, "reason": "there is no control arm among these people"}
+        return {"statement": PROGNOSTIC, "reason": "the plan names no control arm"}
     treated = place != control
     score = scores.log_odds.mean(axis=0)
     fitted = interaction(score, labels, treated)
@@ -99,6 +99,13 @@ def sample_size_saving(
         return {
             "statement": PROGNOSTIC,
             "reason": "the interval of the treatment x score interaction includes 0",
+            "interaction": fitted,
+        }
+    if high < 0.0:
+        return {
+            "statement": PROGNOSTIC,
+            "reason": "the treatment x score interaction goes the other way: the score foretells "
+            "response to the control rather than to the treatment",
             "interaction": fitted,
         }
     rows = []

@@ -109,6 +109,7 @@ def continuous_figures(evaluation: Evaluation, draws: Ints) -> dict[str, Any] | 
         "adjusted_for_baseline": baseline is not None,
         "mean": float(np.nanmean(improvement)),
         "sd": float(np.nanstd(improvement, ddof=1)),
+        "people": len(cohort),
         "known": len(rows),
         "headline": evaluation.headline.id,
         "models": models,

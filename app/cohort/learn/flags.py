@@ -37,6 +37,18 @@ def too_few_folds(splits: dict[str, Any]) -> str:
     )
 
 
+def pooled_arms(figures: dict[str, Any]) -> str:
+    """That people of several arms are judged as one, in a sentence; "" where they are of one."""
+    arms = figures.get("by_arm") or {}
+    if not arms:
+        return ""
+    told = "; ".join(
+        f"{name or 'no arm'}: {one['people']} people, {one['responders']} responders"
+        for name, one in arms.items()
+    )
+    return f"People of {len(arms)} arms are pooled ({told}), and no model here knows the arm."
+
+
 def _not_shown(test: dict[str, Any], what: str, outcome: str) -> str:
     """Why the permutation test shows no association."""
     count, p = int(test["permutations"]), float(test["p_value"])
@@ -53,6 +65,8 @@ def _not_shown(test: dict[str, Any], what: str, outcome: str) -> str:
 def flags_of(figures: dict[str, Any]) -> list[str]:
     """What a reader must see first, in sentences."""
     found = []
+    if pooled := pooled_arms(figures):
+        found.append(f"{pooled} The score is prognostic, of response whatever was given.")
     interval = figures["gain_over_covariates"]["auroc_interval"]
     judged = not str(figures["gain_over_covariates"]["rival"]).startswith(NOT_JUDGED)
     if judged and (interval is None or interval[0] <= 0.0):

@@ -64,8 +64,6 @@ def judged(
     evaluation: Evaluation,
     contenders: Sequence[Contender],
     progress: Progress | None = None,
-    *,
-    control_arm: str | None = None,
 ) -> Evaluation:
     """Compute every figure of the plan; `figures` is JSON-able and free of individuals.
 
@@ -77,14 +75,13 @@ def judged(
         Those it was made from; the headline is asked again for permutations and learning curve.
     progress
         Stages "figures", "permutations", "learning curve".
-    control_arm
-        Name of the control arm, where people of one are among those judged.
     """
     progress = progress or Progress()
     cohort, plan = evaluation.cohort, evaluation.cohort.plan
     protocol, headline = plan.protocol, evaluation.headline
     draws = draws_of(cohort.identifiers, protocol.bootstrap_repeats, protocol.seed)
     sexes = [one.sex or "unknown" for one in cohort.people]
+    arms = [one.arm for one in cohort.people]
     deviations = [*evaluation.deviations, *primary_deviations(cohort)]
     with progress.stage("figures"):
         models = {}
@@ -127,6 +124,10 @@ def judged(
                 cohort, headline.scores, sexes, protocol.metrics,
                 seed=protocol.seed, repeats=protocol.bootstrap_repeats,
             ),
+            "by_arm": {} if len(set(arms)) < 2 else subgroup_figures(
+                cohort, headline.scores, arms, protocol.metrics,
+                seed=protocol.seed, repeats=protocol.bootstrap_repeats,
+            ),
             "leave_one_site_out": left_out_figures(evaluation),
             "confounds": confounds_figures(evaluation, mean_scores, draws),
             "decision_curve": decision_curve(headline.scores, cohort.labels, draws),
@@ -135,7 +136,7 @@ def judged(
                 sorted({0.1, 0.2, 0.3, 0.4, 0.5, protocol.cutoff}),
             ),
             "sample_size": sample_size_saving(
-                headline.scores, cohort.labels, [one.arm for one in cohort.people], control_arm
+                headline.scores, cohort.labels, arms, plan.arms.control
             ),
             "conformal": conformal_figures(
                 headline.scores.probability, cohort.labels, evaluation.fold_of,
@@ -169,6 +170,7 @@ def judged(
             "learning_curve": of_change,
             "by_site": change_by_group(evaluation, cohort.sites),
             "by_sex": change_by_group(evaluation, sexes),
+            "by_arm": change_by_group(evaluation, arms) if len(set(arms)) > 1 else {},
         }
     if protocol.learning_curve and asked.deep:
         deviations.append(

@@ -34,6 +34,7 @@ from app.cohort.learn.refusals import (
     refuse_definitions,
     refuse_mixtures,
     refuse_off_scale,
+    refuse_one_class,
 )
 from app.cohort.learn.scans import PreparedScan, scans_of
 from app.cohort.learn.sessions import (
@@ -342,7 +343,7 @@ def label_cohort(cohort: Cohort, locked: LockedPlan) -> LabelledCohort:
             *_undefined(plan, int((of_zero & ~known).sum())),
         ),
     ).rows(np.flatnonzero(known))
-    _refuse_one_class(labelled)
+    refuse_one_class(labelled.labels, plan)
     return labelled
 
 
@@ -386,14 +387,3 @@ def _by_label(
 
 def _scan_key(scan: PreparedScan, session_column: str | None) -> tuple[str, str]:
     return scan.participant, scan.session if session_column else ""
-
-
-def _refuse_one_class(cohort: LabelledCohort) -> None:
-    count, responders = len(cohort), int(cohort.labels.sum())
-    if responders in (0, count):
-        only = "a responder" if responders else "a non-responder"
-        raise AppError(
-            f"Everybody ({count} people) is {only} by '{cohort.plan.definition.text[:60]}'.",
-            "Check definition and column; both classes are needed.",
-            code="cohort.classes",
-        )

@@ -41,7 +41,9 @@ LATER_FIELDS = (
     ("outcome", "primary", None),
     ("protocol", "calibration", "platt"),
     ("scan", "session", None),
+    ("arms", "control", None),
 )
+LATER_TABLES = ("scan", "arms")  # empty where unused
 # Spellings under which a table may hold what models and checks need, lower case.
 ALIASES = {
     "session": ("session_id", "session", "visit"),
@@ -133,6 +135,16 @@ class ScanPlan(Part):
         return f"ses-{self.session.removeprefix('ses-')}" if self.session else ""
 
 
+class ArmsPlan(Part):
+    """[arms]: the control arm, whose people are judged together with the treated.
+
+    No model here knows the arm: the score of people of several arms is prognostic. What the arms
+    are for is the interaction of treatment and score, and the figures of each arm.
+    """
+
+    control: Text | None = None
+
+
 class ProtocolPlan(Part):
     """[protocol]: splits, repeats and seeds; the same for every model."""
 
@@ -165,6 +177,7 @@ class Plan(Part):
     models: ModelsPlan
     recipe: RecipePlan = Field(default_factory=RecipePlan)
     scan: ScanPlan = Field(default_factory=ScanPlan)
+    arms: ArmsPlan = Field(default_factory=ArmsPlan)
     protocol: ProtocolPlan = Field(default_factory=ProtocolPlan)
     columns: dict[str, str] = Field(default_factory=dict)  # meaning -> column of the table
     select: dict[str, list[str]] = Field(default_factory=dict)  # column -> values that take part
@@ -180,6 +193,11 @@ class Plan(Part):
             raise ValueError("columns name the outcome as something known before treatment")
         if len(set(self.models.names)) < len(self.models.names):
             raise ValueError("models name one model twice")
+        if self.treatment.control_arm_modelled:
+            raise ValueError(
+                "treatment.control_arm_modelled is true, but no model of a cohort knows the arm; "
+                "name the control arm as [arms] control, and the score is told as prognostic"
+            )
         return self
 
     @property
@@ -210,7 +228,7 @@ class Plan(Part):
         for table, name, unused in LATER_FIELDS:
             if values[table][name] == unused:
                 del values[table][name]
-        values = {name: value for name, value in values.items() if value or name != "scan"}
+        values = {n: value for n, value in values.items() if value or n not in LATER_TABLES}
         return record_sha256(values)
 
     def card_responder(self) -> Responder:
@@ -275,7 +293,7 @@ def plan_toml(plan: Plan) -> str:
     from tomli_w import dumps
 
     values = plan.model_dump(mode="json", exclude_none=True)
-    return dumps({name: value for name, value in values.items() if value or name != "scan"})
+    return dumps({n: value for n, value in values.items() if value or n not in LATER_TABLES})
 
 
 def plan_error(what: str) -> AppError:

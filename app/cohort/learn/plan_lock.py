@@ -74,11 +74,12 @@ def lock_plan(
         folder.mkdir(parents=True, exist_ok=True)
     path, sha256, table_sha256 = folder / LOCK_FILE, plan.sha256, file_sha256(table)
     if path.exists():
-        return _recognised(plan, table_sha256, folder, people)
+        return _recognised(plan, table, table_sha256, folder, people)
     record: dict[str, Any] = {
         "plan_sha256": sha256,
         "locked_utc": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "table_sha256": table_sha256,
+        "description_sha256": _sha256_beside(table),
         "primary_outcome": plan.primary,
         "plan": plan.model_dump(mode="json"),
     }
@@ -94,14 +95,21 @@ def lock_plan(
     return LockedPlan(plan, sha256, str(record["locked_utc"]), table_sha256, folder)
 
 
+def _sha256_beside(table: Path) -> str:
+    """Of participants.json, which tells units and codes; "" without one."""
+    path = table.with_suffix(".json")
+    return file_sha256(path) if path.is_file() else ""
+
+
 def _recognised(
-    plan: Plan, table_sha256: str, folder: Path, people: TakingPart | None
+    plan: Plan, table: Path, table_sha256: str, folder: Path, people: TakingPart | None
 ) -> LockedPlan:
     try:
         record: dict[str, Any] = json.loads((folder / LOCK_FILE).read_text(encoding="utf-8"))
         first = parse_plan(record["plan"])
         locked_utc = str(record["locked_utc"])
-        recorded, table = str(record["plan_sha256"]), str(record["table_sha256"])
+        recorded, first_table = str(record["plan_sha256"]), str(record["table_sha256"])
+        described = record.get("description_sha256")  # None: an earlier version locked
         held = record.get("participants")
         if held is not None:
             int(held["count"]), str(held["noun"]), str(held["sha256"])
@@ -118,14 +126,18 @@ def _recognised(
             code="cohort.lock",
         )
     found = list(_differences(first, plan))
-    if table != table_sha256:
-        found.append(
-            Deviation("participants.tsv", f"SHA-256 {table[:12]}", f"SHA-256 {table_sha256[:12]}",
-                      "the table was changed after the plan was locked")
-        )  # fmt: skip
+    if first_table != table_sha256:
+        found.append(_changed("participants.tsv", first_table, table_sha256, "the table was"))
+    if described is not None and described != (now := _sha256_beside(table)):
+        found.append(_changed("participants.json", described, now, "units and codes were"))
     if people is not None:
         found += _other_people(held, people, folder)
-    return LockedPlan(plan, recorded, locked_utc, table, folder, tuple(found))
+    return LockedPlan(plan, recorded, locked_utc, first_table, folder, tuple(found))
+
+
+def _changed(name: str, first: str, now: str, what: str) -> Deviation:
+    one, other = (f"SHA-256 {text[:12]}" if text else "no such file" for text in (first, now))
+    return Deviation(name, one, other, f"{what} changed after the plan was locked")
 
 
 def _other_people(held: dict[str, Any] | None, people: TakingPart, folder: Path) -> list[Deviation]:

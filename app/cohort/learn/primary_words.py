@@ -68,6 +68,11 @@ def continuous_lines(figures: Figures) -> list[str]:
         + spread(gained["absolute_error"]["difference"], gained["absolute_error"]["interval"],
                  "+.2f") + ".",
     ]  # fmt: skip
+    if found.get("known", 0) < found.get("people", 0):
+        lines.append(
+            f"The change is known of {found['known']} of {found['people']} people; these figures "
+            "are of them alone."
+        )
     test = explained["corrected_test"]
     lines.append(
         f"Corrected repeated-CV test of R\N{SUPERSCRIPT TWO}: {p_text(test['p_value'])}."

@@ -9,7 +9,7 @@ import numpy as np
 from app.cohort.learn.participants_table import ParticipantsTable
 from app.cohort.learn.plan import Plan
 from app.cohort.learn.scans import PreparedScan
-from app.core.arrays import Floats
+from app.core.arrays import Bools, Floats
 from app.core.errors import AppError
 
 
@@ -54,18 +54,28 @@ def _mixed(what: str) -> AppError:
 
 
 def refuse_arms(arms: Sequence[str], plan: Plan) -> None:
-    """People of several arms are judged together only where the plan models a control arm.
+    """People of several arms are judged together only where the plan names the control arm.
 
     Raises
     ------
     AppError
         ``cohort.arms``.
     """
-    found = sorted(set(arms))
-    if len(found) > 1 and not plan.treatment.control_arm_modelled:
+    found, control = sorted(set(arms)), plan.arms.control
+    named = ", ".join(one[:30] or "(none)" for one in found)
+    if control is not None and (control not in found or len(found) < 2):
         raise AppError(
-            f"People of {len(found)} arms would be pooled: {', '.join(one[:30] for one in found)}.",
-            "Select one arm (select, --select); or plan treatment.control_arm_modelled = true.",
+            f"The plan names the control arm '{control[:30]}'; the people who take part are of: "
+            f"{named}.",
+            "Correct [arms] control (--control-arm) or the selection: people of that arm and of "
+            "another are needed.",
+            code="cohort.arms",
+        )
+    if len(found) > 1 and control is None:
+        raise AppError(
+            f"People of {len(found)} arms would be pooled: {named}.",
+            "Select one arm (select, --select); or name the control arm ([arms] control, "
+            "--control-arm), and the score is told as prognostic.",
             code="cohort.arms",
         )
 
@@ -133,3 +143,29 @@ def refuse_off_scale(
                 "Check units and columns: a score out of 100 is not one out of 10.",
                 code="cohort.table",
             )
+
+
+def refuse_one_class(labels: Bools, plan: Plan) -> None:
+    """Both classes are needed, and an outcome at all.
+
+    Raises
+    ------
+    AppError
+        ``cohort.classes``.
+    """
+    count, responders = len(labels), int(labels.sum())
+    if not count:
+        raise AppError(
+            f"The outcome is known of nobody: '{plan.outcome.column[:60]}' gives no response by "
+            f"'{plan.definition.text[:60]}' in any row that takes part.",
+            "Every person needs one row that holds both the scan's visit and the outcome after "
+            "treatment.",
+            code="cohort.classes",
+        )
+    if responders in (0, count):
+        only = "a responder" if responders else "a non-responder"
+        raise AppError(
+            f"Everybody ({count} people) is {only} by '{plan.definition.text[:60]}'.",
+            "Check definition and column; both classes are needed.",
+            code="cohort.classes",
+        )

@@ -38,7 +38,6 @@ class LearnRequest:
     out: Path  # result folder
     encoder: str = "simulated-demo"
     normalisation: str | None = None  # of encoders that leave it open
-    control_arm: str | None = None
     by_hand: tuple[tuple[str, str], ...] = ()  # (participant, session) that somebody left out
 
 
@@ -102,7 +101,7 @@ def learn(
     progress.set_weights(_weights(contenders, plan) | dict(then or {}))
     with work_kept(request.out):
         found = evaluate(cohort, contenders, request.out, progress)
-        found = judged(found, contenders, progress, control_arm=request.control_arm)
+        found = judged(found, contenders, progress)
         write_evaluation(found)
     return Learnt(found, tuple(contenders), workshop, atlas)
 

@@ -19,6 +19,7 @@ from app.core.arrays import Bools, Floats, frozen
 from app.core.errors import AppError, StorageError
 from app.core.progress import Progress
 from app.core.provenance import array_sha256, record_sha256
+from app.models.baselines.people import CORRELATION_SLACK
 from app.study.case_store import CASE_FILE, read_case
 
 PREPARED_ATLAS, PREPARED_PRESET = "HCPEx", "simple-highpass"  # of `prepare-cohort`
@@ -237,6 +238,15 @@ def _checked(scan: PreparedScan) -> PreparedScan:
     )
     if not fits or np.isinf(scan.cleaned).any() or np.isinf(scan.connectivity).any():
         raise _unreadable(scan.source)
+    matrix = scan.connectivity
+    uneven = np.nanmax(np.abs(matrix - matrix.T), initial=0.0) > CORRELATION_SLACK
+    if uneven or np.nanmax(np.abs(matrix), initial=0.0) > 1.0 + CORRELATION_SLACK:
+        raise StorageError(
+            f"{scan.source} holds a connectivity matrix that is not symmetric or goes beyond 1: "
+            "these are no correlations.",
+            "Remove it, or run the recipe on this participant again.",
+            code="cohort.format",
+        )
     return scan
 
 

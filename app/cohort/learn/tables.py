@@ -35,6 +35,7 @@ def tables_of(figures: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
         "comparisons": _compared(figures["headline"], figures["comparisons"]),
         "sites": [{"site": n} | _spread(one) for n, one in figures["by_site"].items()],
         "sexes": [{"sex": n} | _spread(one) for n, one in figures["by_sex"].items()],
+        "arms": [{"arm": n} | _spread(one) for n, one in figures.get("by_arm", {}).items()],
         "left_out_sites": [
             {"model": n} | _spread(one) for n, one in figures["leave_one_site_out"].items()
         ],
@@ -52,7 +53,7 @@ def tables_of(figures: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
             {"model": n} | _spread(one) for n, one in figures["continuous"]["models"].items()
         ]
         change = figures["continuous"]
-        for place, one in (("sites", "site"), ("sexes", "sex")):
+        for place, one in (("sites", "site"), ("sexes", "sex"), ("arms", "arm")):
             found[f"continuous_{place}"] = [
                 {one: n} | _spread(entry) for n, entry in change.get(f"by_{one}", {}).items()
             ]

@@ -188,12 +188,14 @@ class Record:
         of_change = {
             "The change by site": _of_entries("Site", change.get("by_site", {})),
             "The change by sex": _of_entries("Sex", change.get("by_sex", {})),
+            "The change by arm": _of_entries("Arm", change.get("by_arm", {})),
             "Confounds of the change": _of_rows(confounds.get("covariates", [])),
         }
         found = {
             **(of_change if self.continuous_leads else {}),
             "By site": _of_entries("Site", figures["by_site"]),
             "By sex": _of_entries("Sex", figures["by_sex"]),
+            "By arm": _of_entries("Arm", figures.get("by_arm", {})),
             "Each site left out": _of_entries("Model", figures["leave_one_site_out"]),
             "Confounds": _of_rows(figures["confounds"]["covariates"]),
             "Screening of a trial": _of_rows(figures["screening"]),

@@ -39,6 +39,19 @@ def test_that_options_make_the_plan_that_a_file_makes(tmp_path):
     assert again.sha256 == plan.sha256
 
 
+def test_that_options_beside_a_plan_file_are_refused_and_the_control_arm_is_part_of_it(tmp_path):
+    plan = plan_of(parsed(tmp_path, *GIVEN, "--control-arm", "placebo"))
+    assert plan.arms.control == "placebo"
+    assert plan.sha256 != plan_of(parsed(tmp_path, *GIVEN)).sha256
+    (tmp_path / "plan.toml").write_text(plan_toml(plan))
+    assert plan_of(parsed(tmp_path, "--plan", tmp_path / "plan.toml")).sha256 == plan.sha256
+    with pytest.raises(UsageError, match="--select, --seed, --control-arm beside --plan"):
+        plan_of(
+            parsed(tmp_path, "--plan", tmp_path / "plan.toml", "--control-arm", "placebo",
+                   "--select", "arm=a", "--seed", "4")
+        )  # fmt: skip
+
+
 def test_that_everything_missing_is_told_at_once(tmp_path):
     with pytest.raises(UsageError) as refused:
         plan_of(parsed(tmp_path, *GIVEN[:-4]))

@@ -10,6 +10,7 @@ from sklearn import metrics
 from sklearn.linear_model import LogisticRegression
 
 from app.cohort.learn.clinical import (
+    decision_curve,
     interaction,
     net_benefit,
     people_per_arm,
@@ -338,6 +339,26 @@ def test_that_net_benefit_and_screening_are_counted_by_hand():
     assert row["candidates_per_responder"] == 4.0
 
 
+def test_that_a_model_that_calls_everybody_gains_nothing_over_treating_all():
+    rng = np.random.default_rng(9)
+    labels = rng.random(50) < 0.6
+    draws = rng.integers(0, 50, (200, 50))
+    everybody = np.full((2, 50), 0.99)
+    rows = decision_curve(Scores(everybody, everybody), labels, draws)
+    base = labels.mean()
+    for row in rows:
+        assert row["model"] == pytest.approx(row["treat_all"])
+        low, high = row["over_better_default_interval"]
+        if row["threshold"] < base:
+            assert low == pytest.approx(0.0, abs=1e-12)
+            assert high == pytest.approx(0.0, abs=1e-12)
+        else:  # none is the better default
+            assert low < row["treat_all"] < high
+    perfect = np.where(labels, 0.999, 0.001)[None]
+    first = decision_curve(Scores(perfect, perfect), labels, draws)[5]
+    assert first["over_better_default_interval"][0] > 0.0
+
+
 def test_that_a_saving_needs_a_control_arm_and_an_interaction():
     rng = np.random.default_rng(8)
     count = 400
@@ -351,6 +372,10 @@ def test_that_a_saving_needs_a_control_arm_and_an_interaction():
     found = sample_size_saving(scores, prognostic, arms.tolist(), "placebo")
     assert found["statement"] == words
     assert "includes 0" in found["reason"]
+    found = sample_size_saving(scores, predictive, arms.tolist(), "drug")  # the other way round
+    assert found["statement"] == words
+    assert "goes the other way" in found["reason"]
+    assert found["interaction"]["interval"][1] < 0.0
     found = sample_size_saving(scores, predictive, arms.tolist(), "placebo")
     assert found["statement"].startswith("estimated")
     sizes = [row["people_per_arm"] for row in found["sizes"]]

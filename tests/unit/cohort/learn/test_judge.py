@@ -22,7 +22,7 @@ from app.cohort.learn.learning_curve import learning_curve, subsample
 from app.cohort.learn.permutation import permutation_test
 from app.cohort.learn.primary_words import continuous_lines, responder_lines
 from app.cohort.learn.result_folder import ResultFolder
-from app.cohort.learn.tables import as_tsv, write_evaluation
+from app.cohort.learn.tables import as_tsv, tables_of, write_evaluation
 from app.core.errors import AppError, CancelledError
 from app.core.progress import Progress
 from tests.unit.cohort.learn.small import labelled, make_cohort, small_plan
@@ -388,14 +388,54 @@ def test_that_harmonised_cohorts_say_what_they_cannot_do(tmp_path):
     assert figures["models"]["pearson-logistic"]["auroc"] > 0.6
 
 
-def test_that_arms_are_never_pooled_unasked(tmp_path):
-    made = make_cohort(tmp_path, 24)
+def with_arms(made):
     lines = made.table.read_text().splitlines()
     table = [lines[0] + "\tarm"]
-    table += [f"{row}\t{'drug' if n % 2 else 'placebo'}" for n, row in enumerate(lines[1:])]
+    table += [f"{row}\t{'drug' if n % 3 else 'placebo'}" for n, row in enumerate(lines[1:])]
     made.table.write_text("\n".join(table) + "\n")
+    return made
+
+
+def test_that_arms_are_never_pooled_unasked(tmp_path):
+    made = with_arms(make_cohort(tmp_path, 24))
     with pytest.raises(AppError, match="2 arms would be pooled: drug, placebo"):
         labelled(tmp_path, made)
-    plan = small_plan(treatment={"control_arm_modelled": True, "comparator": "placebo"})
-    assert len(labelled(tmp_path, made, plan)) == 24
-    assert len(labelled(tmp_path, made, small_plan(select={"arm": ["drug"]}))) == 12
+    assert len(labelled(tmp_path, made, small_plan(arms={"control": "placebo"}))) == 24
+    assert len(labelled(tmp_path, made, small_plan(select={"arm": ["drug"]}))) == 16
+
+
+@pytest.mark.parametrize(
+    ("control", "select"), [("plcebo", {}), ("placebo", {"arm": ["placebo"]}), ("none", {})]
+)
+def test_that_a_control_arm_that_nobody_is_of_or_everybody_is_refused(tmp_path, control, select):
+    made = with_arms(make_cohort(tmp_path, 24))
+    with pytest.raises(AppError, match=f"names the control arm '{control}'") as refused:
+        labelled(tmp_path, made, small_plan(arms={"control": control}, select=select))
+    assert refused.value.code == "cohort.arms"
+
+
+def test_that_a_plan_cannot_claim_that_a_control_arm_is_modelled():
+    with pytest.raises(AppError, match=r"no model of a cohort knows the arm.*\[arms\] control"):
+        small_plan(treatment={"control_arm_modelled": True, "comparator": "placebo"})
+
+
+def test_that_pooled_arms_are_told_first_and_figured_apart(tmp_path):
+    made = with_arms(make_cohort(tmp_path, 45, seed=4))
+    plan = small_plan(
+        arms={"control": "placebo"}, models={"headline": "age", "rivals": ["covariates"]},
+        protocol=FAST | {"permutations": 0, "learning_curve": False},
+    )  # fmt: skip
+    evaluation, _ = run(tmp_path, plan, made)
+    figures = evaluation.figures
+    labels = evaluation.cohort.labels
+    placebo = np.arange(45) % 3 == 0
+    told = f"placebo: 15 people, {int(labels[placebo].sum())} responders"
+    assert figures["flags"][0].startswith("People of 2 arms are pooled (drug: 30 people")
+    assert told in figures["flags"][0]
+    assert "prognostic" in figures["flags"][0]
+    assert set(figures["by_arm"]) == set(figures["continuous"]["by_arm"]) == {"drug", "placebo"}
+    facts = facts_of_record(figures)
+    assert any(told in one and "not drug effect" in one for one in facts.limitations)
+    assert {group.name for group in facts.groups if group.kind == "Arm"} == {"drug", "placebo"}
+    assert "arms" in tables_of(figures)
+    assert not any("No control arm was modelled" in one for one in facts.limitations)

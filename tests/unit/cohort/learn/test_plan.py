@@ -82,6 +82,21 @@ def test_that_the_first_lock_stays_and_a_change_is_a_deviation(tmp_path, made):
     )
 
 
+def test_that_units_and_codes_exchanged_after_the_lock_are_a_deviation(tmp_path, made):
+    plan, folder, described = small_plan(), tmp_path / "result", made.table.with_suffix(".json")
+    lock_plan(plan, made.table, folder)
+    described.write_text('{"sex": {"Levels": {"F": "male", "M": "female"}}}')
+    (one,) = lock_plan(plan, made.table, folder).deviations
+    assert (one.what, one.planned) == ("participants.json", "no such file")
+    assert one.done.startswith("SHA-256")
+    described.unlink()
+    assert lock_plan(plan, made.table, folder).deviations == ()
+    record = json.loads((folder / "plan.lock.json").read_text())
+    del record["description_sha256"]  # locked by an earlier version
+    (folder / "plan.lock.json").write_text(json.dumps(record))
+    assert lock_plan(plan, made.table, folder).deviations == ()
+
+
 def test_that_an_edited_lock_is_refused(tmp_path, made):
     lock_plan(small_plan(), made.table, tmp_path / "result")
     path = tmp_path / "result" / "plan.lock.json"
@@ -160,6 +175,14 @@ def test_that_one_class_alone_is_refused(tmp_path, made):
     made.table.write_text("\n".join([lines(made)[0], *rows]) + "\n")
     with pytest.raises(AppError, match="a non-responder by 'VAS fall >= 100 %'"):
         labelled(tmp_path, made, plan)
+
+
+def test_that_an_outcome_that_is_known_of_nobody_is_told_as_that(tmp_path, made):
+    rows = [row.rsplit("\t", 1)[0] + "\tn/a" for row in lines(made)[1:]]
+    made.table.write_text("\n".join([lines(made)[0], *rows]) + "\n")
+    with pytest.raises(AppError, match="The outcome is known of nobody: 'vas_after'") as refused:
+        labelled(tmp_path, made)
+    assert refused.value.code == "cohort.classes"
 
 
 def test_that_a_label_that_contradicts_its_definition_is_refused(tmp_path, made):
@@ -245,6 +268,18 @@ def test_that_one_scan_under_two_names_is_refused(made):
 def test_that_a_damaged_file_is_named(made):
     (made.folder / "cohort_sub-003.npz").write_bytes(b"PK")
     with pytest.raises(StorageError, match=r"cohort_sub-003.npz cannot be read"):
+        read_cohort(made.folder, made.table, small_plan())
+
+
+@pytest.mark.parametrize("how", ["beyond 1", "uneven"])
+def test_that_a_matrix_that_is_no_correlation_is_refused_by_its_file(made, how):
+    path = made.folder / "cohort_sub-003.npz"
+    values = dict(np.load(path))
+    values["matrix"][2, 5] = 3.0 if how == "beyond 1" else 0.9
+    if how == "beyond 1":
+        values["matrix"][5, 2] = 3.0
+    np.savez(path, **values)
+    with pytest.raises(StorageError, match=r"cohort_sub-003.npz.* no correlations"):
         read_cohort(made.folder, made.table, small_plan())
 
 
