@@ -22,7 +22,7 @@ from app.gui.messages import Messages
 from app.gui.widgets.fields import choice
 from app.gui.widgets.plots import pen, plot, style_plot
 from app.gui.widgets.tables import Table, TableRows
-from app.gui.widgets.theme import tokens
+from app.gui.widgets.theme import scaled, tokens
 
 MOST_ROWS, ROW_HEIGHT, CURVES_HEIGHT = 12, 24, 330  # shown whole; px; below it nothing is read
 _LINES = ("#4c9be8", "#e0a030", "#5fbf7f", "#c678b0", "#9b8cff", "#d9726b", "#6fbcc4", "#a8a23c",
@@ -74,7 +74,7 @@ class EvaluationPage(QWidget):
         below.addWidget(right)
         below.setSizes([500, 560])
         below.setChildrenCollapsible(False)
-        below.setMinimumHeight(CURVES_HEIGHT)
+        below.setMinimumHeight(scaled(CURVES_HEIGHT))
         body = QWidget()
         column = QVBoxLayout(body)
         column.setContentsMargins(0, 0, 0, 0)
@@ -117,7 +117,7 @@ class EvaluationPage(QWidget):
         self.remarks.setVisible(bool(record.remarks()))
         _fill(self.models, record.models())
         rows = 3 + min(self.models.model().rowCount(), MOST_ROWS)  # header, scroll bar, frame
-        self.models.setFixedHeight(ROW_HEIGHT * rows)
+        self.models.setFixedHeight(scaled(ROW_HEIGHT) * rows)
         self._tables = record.tables()
         with QSignalBlocker(self.tables):
             self.tables.clear()
@@ -178,7 +178,7 @@ def _table_view(name: str) -> QTableView:
     view.setAccessibleName(name)
     view.setAlternatingRowColors(True)
     view.verticalHeader().hide()
-    view.verticalHeader().setDefaultSectionSize(ROW_HEIGHT)
+    view.verticalHeader().setDefaultSectionSize(scaled(ROW_HEIGHT))
     view.horizontalHeader().setStretchLastSection(True)
     view.setWordWrap(False)
     view.setMinimumHeight(96)

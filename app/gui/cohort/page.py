@@ -25,12 +25,13 @@ from app.gui.cohort.participants import ParticipantsTab
 from app.gui.cohort.sheet import SheetTab
 from app.gui.cohort.state import CohortState
 from app.gui.cohort.work import RUN, CohortWork
+from app.gui.widgets.page_room import FittedPage
 from app.gui.widgets.progress_panel import ProgressPanel
 from app.gui.widgets.theme import font
 from app.gui.widgets.view import ElidedLabel
 
 
-class CohortPage(QWidget):
+class CohortPage(FittedPage):
     """Participants, their queue, group matrices; one background job at a time."""
 
     case_asked = Signal(object)  # folder of a case to open

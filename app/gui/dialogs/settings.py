@@ -166,7 +166,7 @@ class SettingsDialog(FramedDialog):
             settings.theme,
             self._tell("theme"),
         )
-        self.text_size = _number(100, 200, settings.text_size_percent)
+        self.text_size = _number(100, 300, settings.text_size_percent)
         self.text_size.setSingleStep(10)
         self.text_size.setSuffix(" %")
         self.text_size.valueChanged.connect(self._tell("text_size_percent"))

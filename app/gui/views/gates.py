@@ -27,7 +27,7 @@ from app.gui.widgets.fields import muted
 from app.gui.widgets.frame_table import telling_frame
 from app.gui.widgets.icons import VERDICT_STATES, icon, state_colour
 from app.gui.widgets.tables import Table
-from app.gui.widgets.theme import font
+from app.gui.widgets.theme import font, scaled
 from app.gui.widgets.view import ElidedLabel, View
 
 _COLUMNS = ("Gate, limit and its source", "Value", "Verdict")
@@ -142,7 +142,7 @@ class GatesView(View):
             state, colours = VERDICT_STATES[metric.verdict], self.tokens()
             colour = state_colour(state, colours)
             verdict = QTableWidgetItem(wording.VERDICT_WORDS[metric.verdict])
-            verdict.setIcon(icon(f"state-{state}", colour, 16))
+            verdict.setIcon(icon(f"state-{state}", colour, scaled(16)))
             verdict.setForeground(QColor(colour))
         else:
             verdict = QTableWidgetItem("informs")

@@ -14,13 +14,14 @@ from PySide6.QtCore import QRectF, Qt, QTimer
 from PySide6.QtGui import QColor, QPainter
 
 from app.core.arrays import Bools, Floats
-from app.gui.widgets.theme import Tokens
+from app.gui.widgets.theme import Tokens, scaled, text_scale
 
 pg.setConfigOptions(imageAxisOrder="row-major", antialias=True)
 
-AXIS_WIDTH_PX = 58
+AXIS_WIDTH_PX = 58  # this and the next at the usual text size
 _PAINTED_MS = 60  # by then a plot was painted
 _NAMES_PX = 13.0  # height of a line of names
+_NAMES_PT = 8.0
 _NAMES_SHARE = 0.45  # of a plot that is very low
 _TICK_PX = 14.0  # height of a number at an axis with air around it
 
@@ -55,7 +56,7 @@ class ValueAxis(pg.AxisItem):  # type: ignore[misc]
         if not levels:
             return []
         step, values = levels[0]
-        while len(values) * _TICK_PX > size:
+        while len(values) * scaled(_TICK_PX) > size:
             wider = [value for value in values if round(value / step) % 2 == 0]
             if len(wider) < 2:
                 break
@@ -106,7 +107,7 @@ def plot(
     if label:
         item.setLabel("left", label, units=units or None)
     left = item.getAxis("left")
-    left.setWidth(AXIS_WIDTH_PX)
+    left.setWidth(scaled(AXIS_WIDTH_PX))
     left.enableAutoSIPrefix(False)
     item.getAxis("bottom").enableAutoSIPrefix(False)
     return item
@@ -249,7 +250,7 @@ def legend(item: pg.PlotItem, entries: tuple[tuple[str, str], ...], behind: str 
     mark = "&#9644; " if len(entries) > 1 else ""
     ground = f";background-color:{behind}" if behind else ""
     named = [f'<span style="color:{hue}{ground}">{mark}{name}</span>' for name, hue in entries]
-    words = pg.LabelItem("&nbsp; ".join(named), size="8pt")
+    words = pg.LabelItem("&nbsp; ".join(named), size=f"{_NAMES_PT * text_scale():.1f}pt")
     words.setParentItem(item.getViewBox())
     words.anchor(itemPos=(0, 0), parentPos=(0, 0), offset=(8, -3))
-    item.getViewBox().names_px = _NAMES_PX
+    item.getViewBox().names_px = scaled(_NAMES_PX)
