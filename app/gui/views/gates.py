@@ -23,6 +23,7 @@ from app.core.results import (
     overrides_quality,
 )
 from app.gui.session import Session
+from app.gui.widgets.facts import wrapped
 from app.gui.widgets.fields import muted
 from app.gui.widgets.frame_table import telling_frame
 from app.gui.widgets.icons import VERDICT_STATES, icon, state_colour
@@ -71,8 +72,9 @@ class GatesView(View):
         for column in range(1, len(_COLUMNS)):
             header.setSectionResizeMode(column, QHeaderView.ResizeMode.ResizeToContents)
         header.setHighlightSections(False)
+        header.sectionResized.connect(self._column_resized)
         self.body.addWidget(self.table, 1)
-        self.findings = ElidedLabel()
+        self.findings = ElidedLabel(lines=3)
         self.findings.setObjectName("muted")
         self.body.addWidget(self.findings)
         self.refresh()
@@ -123,6 +125,7 @@ class GatesView(View):
             self.table.setRowHeight(row, self.fontMetrics().height() + 14)
         for metric in quality.informing:
             self._add_row(metric, judged=False)
+        self._fit_rows()
         self._show_worst(quality)
         found = sorted(opened.case.findings, key=lambda f: _GRAVEST_FIRST.index(f.severity))
         told = [f"{wording.SEVERITY_WORDS[f.severity]}: {f.message}" for f in found]
@@ -148,7 +151,18 @@ class GatesView(View):
             verdict = QTableWidgetItem("informs")
             verdict.setForeground(QColor(self.tokens().muted))
         self.table.setItem(row, 2, verdict)
-        self.table.setRowHeight(row, 2 * self.fontMetrics().height() + 9)
+
+    def _column_resized(self, column: int, _before: int, _now: int) -> None:
+        if column == 0:
+            self._fit_rows()
+
+    def _fit_rows(self) -> None:
+        """As high as the wrapped words: no gate's name, limit or source is cut."""
+        width = self.table.columnWidth(0)
+        for row in range(self.table.rowCount()):
+            cell = self.table.cellWidget(row, 0)
+            if cell is not None:
+                self.table.setRowHeight(row, cell.heightForWidth(width))
 
     def _to_frame(self, row: int) -> None:
         """Go to the frame that a measure is about, in carpet, traces and slices."""
@@ -177,11 +191,12 @@ class GatesView(View):
         column.setContentsMargins(4, 3, 4, 3)
         column.setSpacing(0)
         words = (wording.limit_text(metric), metric.source) if judged else (metric.source,)
-        limit = ElidedLabel(wording.join(words))
+        name, limit = wrapped(metric.label), wrapped(wording.join(words))
         limit.setObjectName("muted")
         limit.setFont(font(self.font(), scale=0.9))
-        column.addWidget(ElidedLabel(metric.label))
-        column.addWidget(limit)
+        for label in (name, limit):
+            label.setTextInteractionFlags(Qt.TextInteractionFlag.NoTextInteraction)  # rows select
+            column.addWidget(label)
         return cell
 
     def restyle(self) -> None:

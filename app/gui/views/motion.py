@@ -82,7 +82,7 @@ class MotionView(FrameKeys, View):
         self.networks.setWordWrap(True)  # the legend is never cut
         self.networks.setAccessibleName("Networks of the strip beside the carpet")
         self.censor_bar = CensorBar(session)
-        self.read_out = ElidedLabel()
+        self.read_out = ElidedLabel(lines=2)
         self.read_out.setObjectName("muted")
         self.body.addWidget(self.graphics, 1)
         for widget in (self.networks, self.censor_bar, self.read_out):

@@ -21,6 +21,7 @@ from app.core.explanation_wording import ANSWER_BASELINE
 from app.core.results import overrides_quality
 from app.core.signing import LONGEST_NAME, ReaderNote
 from app.gui.session import OpenCase, Session
+from app.gui.widgets.flow_layout import flow
 from app.gui.widgets.icons import StateSign
 from app.gui.widgets.theme import font
 from app.gui.widgets.view import View
@@ -74,17 +75,10 @@ class SummaryView(View):
         self.body.addWidget(area)
         self.column.addWidget(self.content)
         self.column.addWidget(self._signing())
-        buttons = QHBoxLayout()
-        buttons.setSpacing(8)
-        buttons.addWidget(self.export)
-        buttons.addWidget(self.html)
-        buttons.addWidget(self.batch)
-        buttons.addWidget(self.folder)
-        buttons.addStretch(1)
-        self.column.addLayout(buttons)
+        self.column.addLayout(flow(self.export, self.html, self.batch, self.folder))
         self.column.addWidget(self.state)
         self.column.addStretch(1)
-        area.setMinimumWidth(buttons.sizeHint().width() + 32)
+        self.area, self._inside = area, inside
         self.listen(session.review_changed, self._comment_changed)
         self.refresh()
 
@@ -213,16 +207,23 @@ class SummaryView(View):
                 "The case folder has no PDF yet; exporting writes one. It holds the pseudonym only."
             )
 
+        self.column.activate()
+        bar = self.area.verticalScrollBar().sizeHint().width()
+        self.area.setMinimumWidth(self._inside.minimumSizeHint().width() + bar)  # nothing is cut
+
     def _contents(self, opened: OpenCase) -> QGridLayout:
         grid = QGridLayout()
         grid.setHorizontalSpacing(10)
         grid.setVerticalSpacing(7)
-        grid.setColumnStretch(2, 1)
+        grid.setColumnStretch(1, 2)
+        grid.setColumnStretch(2, 3)
         for row, (there, name, words) in enumerate(contents(opened)):
             grid.addWidget(
                 StateSign("done" if there else "idle", 16), row, 0, Qt.AlignmentFlag.AlignTop
             )
-            grid.addWidget(QLabel(name), row, 1, Qt.AlignmentFlag.AlignTop)
+            head = QLabel(name)
+            head.setWordWrap(True)
+            grid.addWidget(head, row, 1, Qt.AlignmentFlag.AlignTop)
             label = QLabel(words)
             label.setObjectName("muted")
             label.setWordWrap(True)
