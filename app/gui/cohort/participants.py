@@ -137,7 +137,7 @@ class ParticipantsTab(QWidget):
         header.setHighlightSections(False)
         header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
         for number, column in enumerate(COLUMNS):
-            self.view.setColumnWidth(number, column.width)
+            self.view.setColumnWidth(number, scaled(column.width))
         header.setStretchLastSection(True)
         header.setMinimumSectionSize(50)
         self.view.doubleClicked.connect(lambda _index: self.open_selected())

@@ -49,7 +49,7 @@ LAYOUTS: dict[str, Node] = {
     ),
     "predict": Across(
         (
-            (Area("card", (480, 420)), 7),
+            (Area("card", (480, 600)), 7),
             (Down(((Area("connections", (250, 300)), 6), (Area("tables", (250, 220)), 5))), 4),
         )
     ),
@@ -68,5 +68,5 @@ LAYOUTS: dict[str, Node] = {
             ),
         )
     ),
-    "report": Across(((Area("contents", (330, 360)), 4), (Area("card", (420, 480)), 8))),
+    "report": Across(((Area("contents", (400, 560)), 4), (Area("card", (420, 480)), 8))),
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QColor
 from PySide6.QtWidgets import (
     QAbstractItemView,
@@ -72,7 +72,10 @@ class GatesView(View):
         for column in range(1, len(_COLUMNS)):
             header.setSectionResizeMode(column, QHeaderView.ResizeMode.ResizeToContents)
         header.setHighlightSections(False)
-        header.sectionResized.connect(self._column_resized)
+        self._fit_later = QTimer(self)  # once all columns have their widths
+        self._fit_later.setSingleShot(True)
+        self._fit_later.timeout.connect(self._fit_rows)
+        header.sectionResized.connect(lambda *_column: self._fit_later.start())
         self.body.addWidget(self.table, 1)
         self.findings = ElidedLabel(lines=3)
         self.findings.setObjectName("muted")
@@ -151,10 +154,6 @@ class GatesView(View):
             verdict = QTableWidgetItem("informs")
             verdict.setForeground(QColor(self.tokens().muted))
         self.table.setItem(row, 2, verdict)
-
-    def _column_resized(self, column: int, _before: int, _now: int) -> None:
-        if column == 0:
-            self._fit_rows()
 
     def _fit_rows(self) -> None:
         """As high as the wrapped words: no gate's name, limit or source is cut."""

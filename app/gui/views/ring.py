@@ -48,7 +48,7 @@ class RingView(View):
         self.canvas = RingCanvas()
         self.canvas.setAccessibleName("Ring of connections")
         self.bar = ColourBar()
-        self.read_out = ElidedLabel(lines=2)
+        self.read_out = ElidedLabel(lines=3)
         self.read_out.setObjectName("muted")
         row = QHBoxLayout()
         row.setSpacing(2)

@@ -215,15 +215,12 @@ class SummaryView(View):
         grid = QGridLayout()
         grid.setHorizontalSpacing(10)
         grid.setVerticalSpacing(7)
-        grid.setColumnStretch(1, 2)
-        grid.setColumnStretch(2, 3)
+        grid.setColumnStretch(2, 1)
         for row, (there, name, words) in enumerate(contents(opened)):
             grid.addWidget(
                 StateSign("done" if there else "idle", 16), row, 0, Qt.AlignmentFlag.AlignTop
             )
-            head = QLabel(name)
-            head.setWordWrap(True)
-            grid.addWidget(head, row, 1, Qt.AlignmentFlag.AlignTop)
+            grid.addWidget(QLabel(name), row, 1, Qt.AlignmentFlag.AlignTop)
             label = QLabel(words)
             label.setObjectName("muted")
             label.setWordWrap(True)

@@ -59,6 +59,7 @@ class ValueAxis(pg.AxisItem):  # type: ignore[misc]
         while len(values) * scaled(_TICK_PX) > size:
             wider = [value for value in values if round(value / step) % 2 == 0]
             if len(wider) < 2:
+                values = wider or values[:1]  # a single number, where two would touch
                 break
             step, values = 2.0 * step, wider
         return [(step, values), *levels[1:]]
