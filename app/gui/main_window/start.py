@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from PySide6.QtCore import QEvent, QRectF, Qt, Signal
+from PySide6.QtCore import QEvent, QRectF, Qt, QTimer, Signal
 from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QLabel, QPushButton, QVBoxLayout, QWidget
 
@@ -129,9 +129,12 @@ class StartPanel(QWidget):
         """Follow the theme and the size of the text."""
         super().changeEvent(event)
         if event.type() == QEvent.Type.FontChange and hasattr(self, "_title"):
-            self._title.setFont(font(self.font(), scale=1.7, bold=True))
-            self._sign.setFixedSize(scaled(56), scaled(56))
+            QTimer.singleShot(0, self, self._grow)  # while fonts are handed on, a new one is lost
         self.update()
+
+    def _grow(self) -> None:
+        self._title.setFont(font(self.font(), scale=1.7, bold=True))
+        self._sign.setFixedSize(scaled(56), scaled(56))
 
     def paintEvent(self, _event: QPaintEvent) -> None:
         """A dashed frame around the drop field."""

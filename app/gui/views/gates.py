@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtCore import QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QColor
 from PySide6.QtWidgets import (
     QAbstractItemView,
@@ -63,6 +63,7 @@ class GatesView(View):
         self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.table.setWordWrap(False)
+        self.table.setIconSize(QSize(scaled(16), scaled(16)))
         self.table.setAccessibleName("Quality gates")
         self.table.cellClicked.connect(lambda row, _column: self._to_frame(row))
         self.table.cellActivated.connect(lambda row, _column: self._to_frame(row))

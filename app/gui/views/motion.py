@@ -194,7 +194,7 @@ class MotionView(FrameKeys, View):
         first, row = signals.first_frame, len(self._plots)
         item = plots.plot(self.graphics, row, "Parcels", first_frame=first)
         grey = f"grey: \N{MINUS SIGN}{CARPET_LIMIT_SD:g} to +{CARPET_LIMIT_SD:g} SD"
-        item.setLabel("bottom", f"{VOLUME_LABEL}  \N{MIDDLE DOT}  {grey}")
+        plots.name_below(item, f"{VOLUME_LABEL}  \N{MIDDLE DOT}  {grey}")
         self._plots.append(item)
         names = () if rows is None else networks_of(rows, signals.networks)
         self._carpet = CarpetPlot(item, names, self.tokens())

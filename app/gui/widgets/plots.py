@@ -22,6 +22,7 @@ AXIS_WIDTH_PX = 58  # this and the next at the usual text size
 _PAINTED_MS = 60  # by then a plot was painted
 _NAMES_PX = 13.0  # height of a line of names
 _NAMES_PT = 8.0
+_BELOW_PX = 40.0  # of numbers and words below a plot
 _NAMES_SHARE = 0.45  # of a plot that is very low
 _TICK_PX = 14.0  # height of a number at an axis with air around it
 
@@ -112,6 +113,12 @@ def plot(
     left.enableAutoSIPrefix(False)
     item.getAxis("bottom").enableAutoSIPrefix(False)
     return item
+
+
+def name_below(item: pg.PlotItem, words: str) -> None:
+    """Say what the axis below counts, with room for its numbers and the words in any size."""
+    item.setLabel("bottom", words)
+    item.getAxis("bottom").setHeight(scaled(_BELOW_PX))
 
 
 def share_height(layout: pg.GraphicsLayoutWidget, weights: Sequence[int]) -> None:

@@ -181,9 +181,11 @@ def _style_sheet(t: Tokens) -> str:
     QLabel#sign {{ color: {t.attention}; border: 2px solid {t.attention}; border-radius: {sign}px;
         min-width: {2 * sign - 4}px; max-width: {2 * sign - 4}px;
         min-height: {2 * sign - 4}px; max-height: {2 * sign - 4}px; font-weight: 700; }}
-    QCheckBox::indicator {{ width: {box}px; height: {box}px; border: 1px solid {t.muted};
-        border-radius: 3px; background: {t.raised}; }}
-    QCheckBox::indicator:checked {{ background: {t.accent}; border-color: {t.accent};
+    QCheckBox::indicator, QTableView::indicator, QListView::indicator {{
+        width: {box}px; height: {box}px; border: 1px solid {t.muted}; border-radius: 3px;
+        background: {t.raised}; }}
+    QCheckBox::indicator:checked, QTableView::indicator:checked,
+    QListView::indicator:checked {{ background: {t.accent}; border-color: {t.accent};
         image: url({tick}); }}
     QCheckBox:focus {{ color: {t.accent}; }}
     QLabel#cover {{ background: {t.surface}; color: {t.muted}; border-radius: 6px; }}

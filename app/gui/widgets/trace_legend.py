@@ -20,6 +20,7 @@ _DASHES = (
     Qt.PenStyle.DotLine,
 )
 _SAMPLE_PX = 18.0
+_LOST = 0.12  # of a row's width that wrapping between words leaves free
 
 
 def look_of(place: int) -> Look:
@@ -73,21 +74,21 @@ class TraceLegend(QWidget):
         return QSize(120, self._rows * (self.fontMetrics().height() + 2))
 
     def _fit(self) -> None:
-        rows = max(len(self._lines()), 1)
+        rows = max(sum(high for _, high in self._lines()), 1)
         if rows != self._rows:
             self._rows = rows
             self.updateGeometry()
 
-    def _lines(self) -> list[list[tuple[str, Look]]]:
-        """The entries of each row, from the first on."""
-        lines: list[list[tuple[str, Look]]] = []
+    def _lines(self) -> list[tuple[list[tuple[str, Look]], int]]:
+        """(entries, rows of text) of each line; only a name that fills a line by itself has two."""
+        lines: list[tuple[list[tuple[str, Look]], int]] = []
         left = 0.0
         for entry in self._entries:
             wide = _SAMPLE_PX + 12.0 + self.fontMetrics().horizontalAdvance(entry[0])
             if not lines or wide > left:
-                lines.append([])
                 left = float(self.width())
-            lines[-1].append(entry)
+                lines.append(([], 1 if wide <= left else 2))
+            lines[-1][0].append(entry)
             left -= wide
         return lines
 
@@ -97,7 +98,7 @@ class TraceLegend(QWidget):
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         metrics, high = painter.fontMetrics(), float(self.height())
         align = int(Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft)
-        elide = Qt.TextElideMode.ElideRight
+        elide, wrap = Qt.TextElideMode.ElideRight, int(Qt.TextFlag.TextWordWrap)
         if not self._entries:
             painter.setPen(QColor(colours.muted))
             words = metrics.elidedText(self._words, elide, self.width())
@@ -105,16 +106,19 @@ class TraceLegend(QWidget):
             painter.end()
             return
         high /= self._rows
-        for row, line in enumerate(self._lines()[: self._rows]):
-            x, top = 0.0, row * high
+        top = 0.0
+        for line, rows in self._lines():
+            x, middle = 0.0, top + high / 2
             for name, (hue, dash) in line:
                 painter.setPen(QPen(QColor(hue), 2, dash))
-                middle = top + high / 2
                 painter.drawLine(QPointF(x, middle), QPointF(x + _SAMPLE_PX, middle))
-                room = round(max(self.width() - x - _SAMPLE_PX - 6.0, 8.0))
-                words = metrics.elidedText(name, elide, room)
+                room = max(self.width() - x - _SAMPLE_PX - 6.0, 8.0)
+                seen = room if rows == 1 else room * rows * (1.0 - _LOST)
+                words = metrics.elidedText(name, elide, round(seen))
                 painter.setPen(QColor(colours.text))
-                wide = metrics.horizontalAdvance(words) + 2.0
-                painter.drawText(QRectF(x + _SAMPLE_PX + 4, top, wide, high), align, words)
+                wide = min(metrics.horizontalAdvance(words) + 2.0, room)
+                box = QRectF(x + _SAMPLE_PX + 4, top, wide, rows * high)
+                painter.drawText(box, align | (wrap if rows > 1 else 0), words)
                 x += _SAMPLE_PX + 10.0 + wide
+            top += rows * high
         painter.end()
