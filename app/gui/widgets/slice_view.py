@@ -62,7 +62,7 @@ class SliceView(View):
         self.bars.addWidget(self.bar)
         self.region = ElidedLabel(lines=2)
         self.region.setObjectName("title")
-        self.hidden = ElidedLabel(lines=3)
+        self.hidden = ElidedLabel(lines=4)
         self.hidden.setObjectName("muted")
         self.read_out = ElidedLabel(lines=3)
         self.read_out.setObjectName("muted")
