@@ -18,6 +18,7 @@ COVARIATE_NAMES = {
     "mean_fd_mm": "motion (mean FD)",
     "baseline_pain": "baseline pain",
 }
+_ABBREVIATIONS = {"auroc": "AUROC", "mcc": "MCC"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,7 +247,7 @@ def _origin(card: Card) -> tuple[Line, ...]:
 
 
 def _words(name: str) -> str:
-    text = name.replace("_", " ")
+    text = " ".join(_ABBREVIATIONS.get(one, one) for one in name.split("_"))
     return text[:1].upper() + text[1:]
 
 
@@ -262,7 +263,7 @@ def _table_text(table: Mapping[str, Any]) -> str:
 
 def figure_text(key: str, table: Mapping[str, Any]) -> str:
     """ "AUROC 0.78 (95 % interval 0.61 to 0.93)"."""
-    name = _words(key).replace("Auroc", "AUROC").replace("Mcc", "MCC")
+    name = _words(key)
     text = f"{name} {_number(table[key])}"
     interval: Sequence[float] | None = table.get(key + INTERVAL)
     if interval is not None:

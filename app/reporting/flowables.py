@@ -188,6 +188,7 @@ class Writer:
         slot.hAlign = "CENTER" if slot.width < width - 1 else "LEFT"
         if not block.caption:
             return [slot, Spacer(0, 0.8 * MM)]
+        slot.keepWithNext = 1  # its caption never stands alone on the next page
         return [slot, paragraph(block.caption, "caption"), Spacer(0, 1.0 * MM)]
 
     def _columns(self, block: Columns, width: float) -> Flowable:

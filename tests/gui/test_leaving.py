@@ -131,6 +131,35 @@ def test_that_a_restored_session_stays_kept_until_it_is_shown_and_others_stay(
     assert not older.exists()
 
 
+def test_that_restoring_over_a_case_with_an_unsaved_comment_asks_and_stays_on_offer(
+    window: MainWindow, case_folders: dict[str, Path], qtbot: Any
+) -> None:
+    kept = data_folder() / "recovery" / "999999-1.fmmtc"
+    kept.parent.mkdir(parents=True)
+    window.actions_.open_path(case_folders["withheld"])
+    write_session(kept, window.saving.current(for_recovery=True))
+    window.actions_.open_path(case_folders["result"])
+    window.session.change("Comment of the report", "review", comment="Repeat the scan.")
+    window.recovery.start(inline=True)
+    window.recovery.bar.take.click()
+    box = _question(window)
+    assert box is not None
+    assert "The comment is not saved" in f"{box.text()} {box.informativeText()}"
+    box.reject()
+    qtbot.waitUntil(lambda: _question(window) is None)
+    assert window.session.state.review.comment == "Repeat the scan."
+    assert window.recovery.bar.isVisible()
+    assert kept.is_file()
+    window.recovery.bar.take.click()
+    box = _question(window)
+    assert box is not None
+    next(button for button in box.buttons() if "eave" in button.text()).click()
+    qtbot.waitUntil(lambda: not window.recovery.bar.isVisible())
+    opened = window.session.case
+    assert opened is not None
+    assert opened.folder == case_folders["withheld"]
+
+
 @pytest.mark.parametrize("where", ["there", "nowhere"])
 def test_that_a_comment_is_kept_by_a_summary_that_was_written(
     where: str, window: MainWindow, case_folders: dict[str, Path], tmp_path: Path

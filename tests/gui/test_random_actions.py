@@ -2,7 +2,7 @@
 
 The suite does about a thousand actions. Ten thousand, with another order each time:
 
-    RANDOM_ACTIONS=10000 python packaging/test.py tests/gui/test_random_actions.py
+    RANDOM_ACTIONS=10000 python packaging/test.py -s tests/gui/test_random_actions.py
 """
 
 from __future__ import annotations
@@ -276,6 +276,8 @@ class Actions(RuleBasedStateMachine):
     def all_show_the_same_participant_and_selection(self) -> None:
         """Once all is drawn; checked before the other invariants, which come by name."""
         type(self).done += 1
+        if self.done % 1000 == 0:
+            print(f"{self.done} actions", flush=True)
         self.hurried = max(self.hurried - 1, 0)
         settle(None if self.hurried else self.window)
         if self.hurried:

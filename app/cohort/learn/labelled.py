@@ -41,6 +41,7 @@ from app.cohort.learn.sessions import (
     is_planned,
     of_planned_session,
     refuse_sessions,
+    why_not_taken,
 )
 from app.core.arrays import Bools, Floats, Ints, frozen
 from app.core.errors import AppError
@@ -241,7 +242,7 @@ def read_cohort(
     for scan in scans:
         row = wanted.get(_scan_key(scan, session_column))
         if row is None:
-            excluded.append(Excluded(scan.participant, "not selected by the plan"))
+            excluded.append(Excluded(scan.participant, why_not_taken(scan, wanted)))
         elif scan.blocking:
             excluded.append(Excluded(scan.participant, f"not usable: {scan.blocking}"))
         elif scan.verdict == Verdict.WITHHELD.value:
@@ -273,14 +274,14 @@ def _people_only(
     elsewhere = {scan.participant for scan in other_visits} - there
     kept = [one for one in excluded if one.identifier not in there or one.reason == BY_HAND]
     named = {one.identifier for one in kept if one.reason != NO_SCAN}
-    rest = [one for one in kept if one.reason != NO_SCAN or one.identifier not in elsewhere]
+    rest = [one for one in kept if one.reason != NO_SCAN or one.identifier not in elsewhere | named]
     return rest + [Excluded(name, NO_PLANNED_SESSION) for name in sorted(elsewhere - named)]
 
 
 def _counted(excluded: Sequence[Excluded]) -> str:
     """How many take no part, by reason."""
     found = Counter(one.reason for one in excluded)
-    return ", ".join(f"{count} {reason}" for reason, count in sorted(found.items()))
+    return "; ".join(f"{reason}: {count}" for reason, count in sorted(found.items()))
 
 
 def label_cohort(cohort: Cohort, locked: LockedPlan) -> LabelledCohort:

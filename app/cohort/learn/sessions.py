@@ -42,6 +42,15 @@ def is_planned(session: str, plan: Plan) -> bool:
     return not plan.scan.label or session in ("", plan.scan.label)
 
 
+def why_not_taken(scan: PreparedScan, selected: Collection[Visit]) -> str:
+    """Why a scan without a selected row takes no part."""
+    if all(person != scan.participant for person, _ in selected):
+        return "not selected by the plan"
+    if not scan.session:
+        return "the scan names no session, the table does"
+    return "the scan's session is not among the selected rows"
+
+
 def refuse_sessions(
     scans: Sequence[PreparedScan], selected: Collection[Visit], plan: Plan, *, told: bool
 ) -> None:

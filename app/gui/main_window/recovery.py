@@ -46,7 +46,7 @@ class Recovery(QObject):
         super().__init__(window)
         self.window = window
         self.bar = OfferBar("Recovery", "Restore", "Discard")
-        self.bar.taken.connect(self._restore)
+        self.bar.taken.connect(self._take)
         self.bar.declined.connect(self._discard)
         self.interrupted = ""  # what ran when the program ended, once it was restored
         self._writer = Reader(self)
@@ -114,7 +114,13 @@ class Recovery(QObject):
         self._writer.close()
         recovery_file().unlink(missing_ok=True)
 
+    def _take(self) -> None:
+        """Restore, unless the reader would rather stay; the offer stands until one of both."""
+        self._offer()
+        self.window.actions_.leaving(self._restore)
+
     def _restore(self) -> None:
+        self.bar.hide()
         path = self._left[-1]
         try:
             saved = read_session(path)

@@ -197,7 +197,8 @@ class Reports(QObject):
         if altered:
             self._tell(
                 f"Altered data: {' '.join(altered)}",
-                "Do not rely on this report; open the scan and analyse it again.",
+                "Do not rely on this report: make a new one from its case, or analyse the scan "
+                "again where files of the case differ.",
                 "report.altered",
             )
 

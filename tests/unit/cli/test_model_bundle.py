@@ -40,7 +40,10 @@ def test_that_the_command_line_has_the_words(
     monkeypatch.setenv("NEURORESPONDER_HOME", str(tmp_path / "home"))
     write_mini(user_models_path() / "mini")
     assert main(["models", "card", "mini"]) == 0
-    assert "Simulated treatment X" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "Simulated treatment X" in told
+    assert "AUROC" in told
+    assert "auroc" not in told
     assert main(["models", "list"]) == 0
     assert "mini: Simulated treatment X" in capsys.readouterr().out
     assert main(["models", "remove", "mini"]) == 0

@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from pypdf import PdfReader
 
 from app.core.results import Case
 from app.core.wording import RADIOLOGICAL
-from app.reporting.blocks import Gap, Section, Text
+from app.reporting.blocks import Gap, Picture, Section, Text
 from app.reporting.footer import page_facts
 from app.reporting.pdf import PAPERS, _pages
 from app.reporting.report import prepare, sections_of, write_summary
@@ -76,3 +77,17 @@ def test_that_a_section_that_just_fits_is_not_followed_by_an_empty_page(
         for text in texts:
             assert any(word in text for word in ("First", "Second", "The last words."))
     assert counts == {2, 4}  # from room for both to room for the title alone
+
+
+def test_that_the_caption_of_a_picture_is_on_its_page(case: Case, folder: Path) -> None:
+    facts = page_facts(prepare(case, folder, convention=RADIOLOGICAL))
+    pages_seen = set()
+    for height in range(150, 201, 2):
+        picture = Picture(Figure(), 120.0, 60.0, "A curve", "The words below the curve.")
+        section = Section("First", (Gap(height), Gap(5.0), picture), flows=True)
+        data, (placed,), _ = _pages(facts, [section], PAPERS["A4"])
+        texts = [page.extract_text() for page in PdfReader(io.BytesIO(data)).pages]
+        (captioned,) = (n for n, text in enumerate(texts) if "below the curve" in text)
+        assert placed.page == captioned
+        pages_seen.add(captioned)
+    assert pages_seen == {0, 1}

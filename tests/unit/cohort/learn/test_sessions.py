@@ -104,6 +104,24 @@ def test_that_different_visits_of_different_people_need_somebody_who_names_them(
         people(made)
 
 
+def test_that_scans_without_a_session_beside_a_table_with_one_are_told_as_that(tmp_path):
+    made = make_cohort(tmp_path, 12)
+    rows_of(made, ("1",))
+    with pytest.raises(AppError, match="the scan names no session, the table does: 12"):
+        people(made)
+
+
+def test_that_a_person_scanned_at_another_visit_than_the_selected_is_left_out_once(tmp_path):
+    made = make_cohort(tmp_path, 12)
+    visits(made, ("ses-1",), {4: ("ses-2",)})
+    rows_of(made, ("1",))
+    cohort = read_cohort(made.folder, made.table, small_plan())
+    assert len(cohort) == 11
+    assert [(one.identifier, one.reason) for one in cohort.excluded] == [
+        ("sub-004", "the scan's session is not among the selected rows")
+    ]
+
+
 def test_that_a_session_without_any_scan_is_refused(tmp_path):
     made = make_cohort(tmp_path, 12)
     with pytest.raises(AppError, match=r"No scan is of the session ses-7.*of no session"):
