@@ -44,7 +44,7 @@ LAYOUTS: dict[str, Node] = {
     "check": Across(
         (
             (Area("motion", (380, 430)), 6),
-            (Down(((Area("told", (340, 260)), 5), (Area("registration", (340, 300)), 4))), 5),
+            (Down(((Area("told", (340, 260)), 11), (Area("registration", (340, 300)), 10))), 5),
         )
     ),
     "predict": Across(
@@ -68,5 +68,5 @@ LAYOUTS: dict[str, Node] = {
             ),
         )
     ),
-    "report": Across(((Area("contents", (400, 560)), 4), (Area("card", (420, 480)), 8))),
+    "report": Across(((Area("contents", (470, 560)), 4), (Area("card", (400, 480)), 8))),
 }

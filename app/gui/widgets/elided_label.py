@@ -20,13 +20,15 @@ class ElidedLabel(QLabel):
     ----------
     lines
         That the text may take where one is too short: read-outs carry numbers. A line that was
-        taken stays until the width changes, so that what stands above does not jump.
+        taken stays until the width changes, so that what stands above does not jump; the height
+        that a view must have stays that of one line.
     """
 
     def __init__(self, text: str = "", *, lines: int = 1) -> None:
         super().__init__()
         self._most, self._taken = lines, 1
-        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        high = QSizePolicy.Policy.Fixed if lines == 1 else QSizePolicy.Policy.Preferred
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, high)
         self.setMinimumWidth(_LEAST_PX)
         self.setTextFormat(Qt.TextFormat.PlainText)
         self.set_full_text(text)
@@ -48,7 +50,7 @@ class ElidedLabel(QLabel):
         if self._most == 1:
             room = self.contentsRect().width()
             return self.fontMetrics().horizontalAdvance(self.text()) > room
-        return self._needed() > self._taken
+        return self._needed() > self._seen()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """As many lines as the text needs now."""
@@ -61,20 +63,21 @@ class ElidedLabel(QLabel):
         return super().sizeHint() + QSize(0, self._more_px())
 
     def minimumSizeHint(self) -> QSize:
-        """The lines that are taken, of any width."""
-        return QSize(_LEAST_PX, super().minimumSizeHint().height() + self._more_px())
+        """One line, of any width."""
+        return QSize(_LEAST_PX, super().minimumSizeHint().height())
 
     def paintEvent(self, _event: QPaintEvent) -> None:
         """Draw as much of the text as fits, with an ellipsis for the rest."""
         painter, box = QPainter(self), self.contentsRect()
         align = int(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
         shown, elide = self.text(), Qt.TextElideMode.ElideRight
-        if self._taken == 1:
+        lines = self._seen()
+        if lines == 1:
             shown = self.fontMetrics().elidedText(shown, elide, box.width())
         else:
             align |= int(Qt.TextFlag.TextWordWrap)
-            if self._needed() > self._taken:
-                room = round(box.width() * self._taken * (1.0 - _LOST))
+            if self._needed() > lines:
+                room = round(box.width() * lines * (1.0 - _LOST))
                 shown = self.fontMetrics().elidedText(shown, elide, room)
         role = QPalette.ColorRole.WindowText
         self.style().drawItemText(
@@ -91,6 +94,12 @@ class ElidedLabel(QLabel):
         flags = int(Qt.TextFlag.TextWordWrap)
         high = metrics.boundingRect(room, flags, self.text()).height()
         return max(2, round((high - metrics.height()) / metrics.lineSpacing()) + 1)
+
+    def _seen(self) -> int:
+        """Lines that there is room for."""
+        metrics = self.fontMetrics()
+        more = (self.contentsRect().height() - metrics.height()) // metrics.lineSpacing()
+        return min(max(more + 1, 1), self._taken)
 
     def _wanted(self) -> int:
         return 1 if self._most == 1 else min(self._needed(), self._most)

@@ -63,7 +63,7 @@ class RingCanvas(QWidget):
         self._name_boxes: dict[str, QRectF] = {}  # where the names were painted
         self._under: int | None = None  # index of the connection under pointer or keys
         self.setMouseTracking(True)
-        self.setMinimumSize(140, 140)
+        self.setMinimumSize(120, 120)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setCursor(Qt.CursorShape.PointingHandCursor)
 
