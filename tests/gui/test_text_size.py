@@ -22,6 +22,7 @@ from app.gui.widgets.tab_order import in_reading_order
 from app.gui.widgets.theme import font, text_scale
 from app.gui.widgets.view import View
 from tests.gui import every_widget
+from tests.gui.conftest import FakeWorker
 from tests.gui.screens import settle
 
 
@@ -58,49 +59,60 @@ def test_that_no_page_is_scrolled_sideways_and_no_number_is_cut(
 ) -> None:
     large.resize(*size)
     large.actions_.change_setting("text_size_percent", percent)
+    bar = large.page_area.horizontalScrollBar()
     faults: set[tuple[str, str]] = set()
     for name, page in every_widget.each_page(large):
-        settle(1)
-        beyond = large.page_area.horizontalScrollBar().maximum()
-        told = [*every_widget.cut(page), *cut_numbers(page)]
-        told += [f"{beyond} px to the side"] * (beyond > 0)
-        faults |= {(name.split(",")[0], words) for words in told}
+
+        def told(page: QWidget = page) -> list[str]:
+            sideways = [f"{bar.maximum()} px to the side"] * (bar.maximum() > 0)
+            return [*sideways, *every_widget.cut(page), *cut_numbers(page)]
+
+        faults |= {(name.split(",")[0], words) for words in every_widget.patiently(told)}
     assert not faults
 
 
 def test_that_areas_come_below_each_other_where_they_are_narrow_and_go_back(
-    large: MainWindow,
+    large: MainWindow, qtbot: Any
 ) -> None:
     large.resize(1600, 1000)
     large.show_step("check")
     splitter = large.page("check").findChildren(QSplitter)[0]
-    settle(20)
-    assert splitter.orientation() == Qt.Orientation.Horizontal
-    assert large.page_area.verticalScrollBar().maximum() == 0
+    bar = large.page_area.verticalScrollBar()
+
+    def lies(orientation: Qt.Orientation, scrolled: bool) -> bool:
+        return splitter.orientation() == orientation and (bar.maximum() > 0) == scrolled
+
+    qtbot.waitUntil(lambda: lies(Qt.Orientation.Horizontal, False))
     large.resize(700, 600)
-    settle(20)
-    assert splitter.orientation() == Qt.Orientation.Vertical
-    assert large.page_area.verticalScrollBar().maximum() > 0
+    qtbot.waitUntil(lambda: lies(Qt.Orientation.Vertical, True))
     seen = [one for one in large.page("check").findChildren(View) if one.isVisible()]
     assert len(seen) == 3
     assert all(one.height() >= 200 for one in seen)
     large.resize(1600, 1000)
-    settle(20)
-    assert splitter.orientation() == Qt.Orientation.Horizontal
-    assert large.page_area.verticalScrollBar().maximum() == 0
+    qtbot.waitUntil(lambda: lies(Qt.Orientation.Horizontal, False))
 
 
-def test_that_a_view_that_fills_a_long_page_has_the_height_of_the_window(large: MainWindow) -> None:
+def test_that_a_view_that_fills_a_long_page_has_the_height_of_the_window(
+    large: MainWindow, qtbot: Any
+) -> None:
     large.resize(700, 600)
     slices = found_in(large, "explain", SlicesView)
-    settle(20)
-    assert large.page_area.verticalScrollBar().maximum() > 0
+    bar = large.page_area.verticalScrollBar()
+    qtbot.waitUntil(lambda: bar.maximum() > 0)
     large.maximise(slices)
-    settle(20)
-    assert large.page_area.verticalScrollBar().maximum() == 0
+    qtbot.waitUntil(lambda: bar.maximum() == 0)
     large.maximise(slices)
-    settle(20)
-    assert large.page_area.verticalScrollBar().maximum() > 0
+    qtbot.waitUntil(lambda: bar.maximum() > 0)
+
+
+def test_that_dialogs_lie_on_the_screen_and_cut_no_word(
+    large: MainWindow, worker: FakeWorker
+) -> None:
+    large.actions_.change_setting("text_size_percent", 200)
+    room = large.screen().availableGeometry()
+    for name, dialog in every_widget.each_dialog(large, worker):
+        assert room.contains(dialog.geometry()), name
+        assert not every_widget.cut(dialog), name
 
 
 # ---------------------------------------------------------------------------- what is drawn
