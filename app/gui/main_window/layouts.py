@@ -37,13 +37,13 @@ Node = Area | Across | Down
 LAYOUTS: dict[str, Node] = {
     "load": Across(
         (
-            (Area("side", (320, 300), stacked=True), 4),
+            (Area("side", (320, 380), stacked=True), 4),
             (Down(((Area("picture", (420, 300)), 7), (Area("signals", (420, 200)), 4))), 8),
         )
     ),
     "check": Across(
         (
-            (Area("motion", (380, 430)), 6),
+            (Area("motion", (380, 500)), 6),
             (Down(((Area("told", (340, 260)), 11), (Area("registration", (340, 300)), 10))), 5),
         )
     ),
