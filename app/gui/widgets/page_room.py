@@ -45,15 +45,19 @@ class PageRoom(QScrollArea):
             least.setHeight(page.least_high_px)
         if page is not None:
             least = least.expandedTo(page.minimumSizeHint())
-        if least.height() > size.height():
+        layout = page.layout() if page is not None else None
+        wraps = layout is not None and layout.hasHeightForWidth()  # words, to that width
+
+        def high(width: int) -> int:
+            own = layout.minimumHeightForWidth(width) if layout is not None and wraps else 0
+            return max(least.height(), own)
+
+        if high(max(size.width(), least.width())) > size.height():
             size.setWidth(beside_bar)
         if least.width() > size.width():
             size.setHeight(size.height() - self.horizontalScrollBar().sizeHint().height())
         size = size.expandedTo(least)
-        layout = page.layout() if page is not None else None
-        if layout is not None and layout.hasHeightForWidth():  # words wrap to that width
-            high = layout.minimumHeightForWidth(size.width())
-            size.setHeight(max(size.height(), high))
+        size.setHeight(max(size.height(), high(size.width())))
         if size != self._floor.size():
             self._floor.resize(size)
         if size != self._stack.size():

@@ -12,6 +12,7 @@ import numpy as np
 import pyqtgraph as pg
 from PySide6.QtCore import QRectF, Qt, QTimer
 from PySide6.QtGui import QColor, QPainter
+from PySide6.QtWidgets import QApplication
 
 from app.core.arrays import Bools, Floats
 from app.gui.widgets.theme import Tokens, scaled, text_scale
@@ -112,7 +113,14 @@ def plot(
     left.setWidth(scaled(AXIS_WIDTH_PX))
     left.enableAutoSIPrefix(False)
     item.getAxis("bottom").enableAutoSIPrefix(False)
+    font_of_text(item)
     return item
+
+
+def font_of_text(item: pg.PlotItem) -> None:
+    """Measure numbers at the axes with the font that draws them, so that none of them overlap."""
+    for side in ("left", "bottom"):
+        item.getAxis(side).setStyle(tickFont=QApplication.font())
 
 
 def name_below(item: pg.PlotItem, words: str) -> None:

@@ -62,9 +62,9 @@ class ScoreAxis(QWidget):
         colours = tokens(self.palette())
         line = painter.fontMetrics().height()
         top, bottom = line + 4.0, self.height() - line - 6.0
-        bars = top + (_LANE_PX if self._histogram else 0.0)
+        bars = top + (scaled(_LANE_PX) if self._histogram else 0.0)
         middle = (bars + bottom) / 2.0
-        lane = top + _LANE_PX / 2.0 if self._histogram else middle
+        lane = top + scaled(_LANE_PX) / 2.0 if self._histogram else middle
         if self._histogram:
             self._paint_histogram(painter, bars, middle, bottom - 2)
         painter.setPen(QPen(QColor(colours.muted), 1))
@@ -130,15 +130,15 @@ class ScoreAxis(QWidget):
 
     def _paint_mark(self, painter: QPainter, lane: float) -> None:
         colours = tokens(self.palette())
-        x = self._x(self._probability)
+        x, end_px = self._x(self._probability), scaled(6)
         for colour, extra in ((colours.surface, 2.5), (colours.accent, 0.0)):
             painter.setPen(QPen(QColor(colour), 2.5 + 2 * extra))
             if self._interval is not None:
                 low, high = (self._x(value) for value in self._interval)
                 painter.drawLine(QPointF(low, lane), QPointF(high, lane))
                 for end in (low, high):
-                    painter.drawLine(QPointF(end, lane - 6), QPointF(end, lane + 6))
-            size = 7.0 + extra
+                    painter.drawLine(QPointF(end, lane - end_px), QPointF(end, lane + end_px))
+            size = scaled(7) + extra
             painter.setPen(Qt.PenStyle.NoPen)
             painter.setBrush(QColor(colour))
             painter.drawPolygon(

@@ -102,4 +102,4 @@ class VariantStrip(QWidget):
         painter.drawLine(QPointF(names, middle), QPointF(right, middle))
         painter.setPen(QPen(QColor(colours.accent), 1.8))
         painter.setBrush(QColor(colours.accent if index == 0 else colours.surface))
-        painter.drawEllipse(QPointF(x, middle), 4.5, 4.5)
+        painter.drawEllipse(QPointF(x, middle), self._row / 4.0, self._row / 4.0)
