@@ -117,9 +117,10 @@ def test_that_the_exported_matrix_is_what_the_model_read(
         qtbot.mouseMove(view.canvas, at)
         cell = view.canvas.cell_at(QPointF(at))
         assert cell is not None
-        for parcel in cell:
-            name = case.signals.parcel_names[parcel].replace("_", " ")
-            assert name in view.read_out.full_text()
+        names = [case.signals.parcel_names[parcel].replace("_", " ") for parcel in cell]
+        # the screen tells of the moved pointer a little later than the test does
+        said = view.read_out.full_text
+        qtbot.waitUntil(lambda said=said, names=names: all(name in said() for name in names))
     assert len(set(orders)) == 4
     target = tmp_path / "matrix.tsv"
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_a, **_k: (str(target), ""))
