@@ -25,7 +25,7 @@ _CHOICES = {
     "sagittal_nose": ("left", "right"),
     "right_drag": ("window", "zoom"),
 }
-_RANGES = {"text_size_percent": (100, 200)}
+_RANGES = {"text_size_percent": (100, 300)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Settings:
     threads: int = 0  # 0 = all cores; never changes an answer
     worker_memory_limit_mb: int = 0  # 0 = three quarters of the machine's memory
     remember_recent: bool = True
-    text_size_percent: int = 100  # 100 to 200
+    text_size_percent: int = 100  # 100 to 300
     single_keys: bool = True  # single letters act while a view has the focus
     keys: Mapping[str, str] = field(default_factory=dict)  # name of a binding -> the user's keys
     clinic_mode: bool = False  # the guided path, without the workspaces of research

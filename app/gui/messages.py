@@ -72,7 +72,6 @@ class ErrorPanel(QWidget):
         row.setContentsMargins(14, 8, 10, 8)
         self.sign = QLabel("!")
         self.sign.setObjectName("sign")
-        self.sign.setFixedSize(24, 24)
         self.sign.setAlignment(Qt.AlignmentFlag.AlignCenter)
         row.addWidget(self.sign)
         row.addSpacing(6)

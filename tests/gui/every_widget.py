@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -152,11 +152,24 @@ def cut(inside: QWidget) -> list[str]:
     return found
 
 
+def patiently(find: Callable[[], list[str]]) -> list[str]:
+    """What is found, and is still found once tables have laid out rows of wrapped words."""
+    from tests.gui.screens import settle
+
+    found = find()
+    for _ in range(10):
+        if not found:
+            break
+        settle(50)
+        found = find()
+    return found
+
+
 def cut_on_pages(window: MainWindow) -> Iterator[str]:
     """What is cut on any page, each told once."""
     told = set()
     for name, page in each_page(window):
-        for words in cut(page):
+        for words in patiently(lambda page=page: cut(page)):
             if words not in told:
                 told.add(words)
                 yield f"{name}: {words}"

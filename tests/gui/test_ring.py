@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QPointF, Qt
 from PySide6.QtGui import QColor
 
 from app.connectome.orders import Edges
@@ -55,3 +56,29 @@ def test_that_contrast_is_measured_as_wcag_does() -> None:
     grey = np.array([[118, 118, 118], [149, 149, 149], [148, 148, 148]])
     # 4.54, 3.03, 2.99 to 1 on white
     assert lost_on(grey, QColor(Qt.GlobalColor.white)).tolist() == [False, True, False]
+
+
+def test_that_negative_curves_are_dotted_and_the_ring_says_so(qtbot: Any) -> None:
+    canvas = RingCanvas()
+    qtbot.addWidget(canvas)
+    assert canvas.key_words() == ""
+    content = _ring()
+    canvas.show_content(content)
+    assert canvas.dotted().tolist() == [False, True, False, True, False, False]
+    assert canvas.key_words() == "dotted: negative"
+    unstable = np.array([True, False, False, False, False, False])
+    canvas.show_content(replace(content, unstable=unstable))
+    assert canvas.key_words() == "dotted: negative, dashed: unstable"
+    canvas.setPalette(_palette(LIGHT))
+    canvas.resize(640, 600)
+    canvas.show_content(content)
+    picture = canvas.grab().toImage()
+
+    def dark_share(index: int) -> float:
+        """Share of the points along a curve that are not as light as the ground."""
+        at = [canvas._centre() + QPointF(*map(float, point)) * canvas._radius()
+              for point in canvas._curves[index]]  # fmt: skip
+        return float(np.mean([picture.pixelColor(p.toPoint()).lightness() < 170 for p in at]))
+
+    assert dark_share(0) > 0.95  # +0.95
+    assert dark_share(1) < 0.85  # -0.9

@@ -20,9 +20,9 @@ from app.core.errors import StorageError
 from app.gui.cohort.figures import CURVES, Curve, Record
 from app.gui.messages import Messages
 from app.gui.widgets.fields import choice
-from app.gui.widgets.plots import pen, plot, style_plot
+from app.gui.widgets.plots import name_below, pen, plot, style_plot
 from app.gui.widgets.tables import Table, TableRows
-from app.gui.widgets.theme import tokens
+from app.gui.widgets.theme import scaled, text_scale, tokens
 
 MOST_ROWS, ROW_HEIGHT, CURVES_HEIGHT = 12, 24, 330  # shown whole; px; below it nothing is read
 _LINES = ("#4c9be8", "#e0a030", "#5fbf7f", "#c678b0", "#9b8cff", "#d9726b", "#6fbcc4", "#a8a23c",
@@ -69,12 +69,13 @@ class EvaluationPage(QWidget):
             column.setContentsMargins(0, 0, 0, 0)
             for part, share in parts:
                 column.addWidget(part, share)
-        below = QSplitter(Qt.Orientation.Horizontal)
+        narrow = text_scale() > 1.6  # the curve, then the table below it
+        below = QSplitter(Qt.Orientation.Vertical if narrow else Qt.Orientation.Horizontal)
         below.addWidget(left)
         below.addWidget(right)
         below.setSizes([500, 560])
         below.setChildrenCollapsible(False)
-        below.setMinimumHeight(CURVES_HEIGHT)
+        below.setMinimumHeight(scaled(CURVES_HEIGHT) * (1 + narrow))
         body = QWidget()
         column = QVBoxLayout(body)
         column.setContentsMargins(0, 0, 0, 0)
@@ -117,7 +118,7 @@ class EvaluationPage(QWidget):
         self.remarks.setVisible(bool(record.remarks()))
         _fill(self.models, record.models())
         rows = 3 + min(self.models.model().rowCount(), MOST_ROWS)  # header, scroll bar, frame
-        self.models.setFixedHeight(ROW_HEIGHT * rows)
+        self.models.setFixedHeight(scaled(ROW_HEIGHT) * rows)
         self._tables = record.tables()
         with QSignalBlocker(self.tables):
             self.tables.clear()
@@ -138,7 +139,7 @@ class EvaluationPage(QWidget):
         lines, below, left = self.record.curves(which)
         colours = tokens(self.palette())
         self.item.clear()
-        self.item.setLabel("bottom", below)
+        name_below(self.item, below)
         self.item.setLabel("left", left)
         style_plot(self.item, colours)
         words = []
@@ -178,7 +179,7 @@ def _table_view(name: str) -> QTableView:
     view.setAccessibleName(name)
     view.setAlternatingRowColors(True)
     view.verticalHeader().hide()
-    view.verticalHeader().setDefaultSectionSize(ROW_HEIGHT)
+    view.verticalHeader().setDefaultSectionSize(scaled(ROW_HEIGHT))
     view.horizontalHeader().setStretchLastSection(True)
     view.setWordWrap(False)
     view.setMinimumHeight(96)

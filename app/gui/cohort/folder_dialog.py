@@ -17,6 +17,7 @@ from PySide6.QtWidgets import (
 
 from app.gui.widgets.file_dialogs import ask_folder
 from app.gui.widgets.framed_dialog import FramedDialog
+from app.gui.widgets.theme import scaled
 
 
 def proposed_results(bids_dir: Path) -> Path:
@@ -36,7 +37,7 @@ class FolderDialog(FramedDialog):
         super().__init__(parent)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle("Open a cohort")
-        self.setMinimumWidth(620)
+        self.setMinimumWidth(scaled(620))
         self.bids, self.out = QLineEdit(), QLineEdit()
         self.bids.setAccessibleName("BIDS folder")
         self.out.setAccessibleName("Results folder")

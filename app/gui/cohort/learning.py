@@ -21,6 +21,8 @@ from app.gui.cohort.evaluation import EvaluationPage
 from app.gui.cohort.state import CohortState
 from app.gui.cohort.work import CohortWork
 from app.gui.widgets.file_dialogs import ask_open
+from app.gui.widgets.flow_layout import flow
+from app.gui.widgets.theme import scaled
 
 EVALUATIONS, PLAN = "evaluations", "plan.toml"
 _WORDS = (
@@ -68,7 +70,7 @@ class LearningTab(QWidget):
         self.model_id = QLineEdit()
         self.model_id.setPlaceholderText("id of a new model (optional)")
         self.model_id.setAccessibleName("Id of the model to train; empty judges only")
-        self.model_id.setMaximumWidth(220)
+        self.model_id.setMaximumWidth(scaled(220))
         self.model_id.textChanged.connect(self._follow)
         self.start = QPushButton("Evaluate")
         self.start.setObjectName("primary")
@@ -95,13 +97,7 @@ class LearningTab(QWidget):
         self.stack = QStackedWidget()
         self.stack.addWidget(self._intro())
         self.stack.addWidget(self.page)
-        head = QHBoxLayout()
-        head.setSpacing(6)
-        head.addWidget(self.plan, 1)
-        head.addWidget(browse)
-        head.addWidget(self.model_id)
-        head.addWidget(self.start)
-        head.addWidget(self.earlier)
+        head = flow(self.plan, browse, self.model_id, self.start, self.earlier, spacing=6)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 6, 0, 0)
         column.addLayout(head)
@@ -126,7 +122,7 @@ class LearningTab(QWidget):
         words = QLabel(_WORDS)
         words.setObjectName("muted")
         words.setWordWrap(True)
-        words.setMaximumWidth(760)
+        words.setMaximumWidth(scaled(760))
         words.setAlignment(Qt.AlignmentFlag.AlignCenter)
         row = QHBoxLayout()  # an alignment would count lines by the whole width and cut the rest
         row.addStretch(1)

@@ -18,6 +18,7 @@ from app.gui.cohort.state import CohortState
 from app.gui.cohort.work import CohortWork
 from app.gui.widgets.colour_bar import ColourBar
 from app.gui.widgets.fields import choice
+from app.gui.widgets.flow_layout import flow
 from app.gui.widgets.matrix_canvas import MatrixCanvas
 from app.gui.widgets.matrix_content import MatrixContent
 from app.gui.widgets.tables import Table, TableDialog
@@ -61,16 +62,10 @@ class MatricesTab(QWidget):
         self.said.setWordWrap(True)
         self.read_out = QLabel("Point at a cell to read it.")
         self.read_out.setObjectName("muted")
+        self.read_out.setWordWrap(True)
         self.read_out.setTextFormat(Qt.TextFormat.PlainText)
         self.canvas.hovered.connect(self._hovered)
-        head = QHBoxLayout()
-        head.setSpacing(6)
-        head.addWidget(self.groups)
-        head.addWidget(self.compute)
-        head.addSpacing(12)
-        head.addWidget(self.which)
-        head.addWidget(self.table)
-        head.addStretch(1)
+        head = flow(self.groups, self.compute, self.which, self.table, spacing=6)
         row = QHBoxLayout()
         row.addWidget(self.canvas, 1)
         row.addWidget(self.bar)

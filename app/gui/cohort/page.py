@@ -7,9 +7,9 @@ from pathlib import Path
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
     QComboBox,
-    QHBoxLayout,
     QLabel,
     QPushButton,
+    QSizePolicy,
     QStackedWidget,
     QTabWidget,
     QVBoxLayout,
@@ -25,12 +25,14 @@ from app.gui.cohort.participants import ParticipantsTab
 from app.gui.cohort.sheet import SheetTab
 from app.gui.cohort.state import CohortState
 from app.gui.cohort.work import RUN, CohortWork
+from app.gui.widgets.flow_layout import flow
+from app.gui.widgets.page_room import FittedPage
 from app.gui.widgets.progress_panel import ProgressPanel
-from app.gui.widgets.theme import font
+from app.gui.widgets.theme import font, scaled
 from app.gui.widgets.view import ElidedLabel
 
 
-class CohortPage(QWidget):
+class CohortPage(FittedPage):
     """Participants, their queue, group matrices; one background job at a time."""
 
     case_asked = Signal(object)  # folder of a case to open
@@ -60,7 +62,7 @@ class CohortPage(QWidget):
         self.model.setAccessibleName("Model that the queue asks")
         self.model.setToolTip("Installed model that the next run asks; rows of another one are "
                               "analysed again")  # fmt: skip
-        self.model.setMinimumWidth(160)
+        self.model.setMinimumWidth(scaled(160))
         self.model.activated.connect(lambda _i: state.choose_model(self.model.currentText()))
         self.participants = ParticipantsTab(state, work)
         self.participants.case_asked.connect(self.case_asked)
@@ -101,27 +103,25 @@ class CohortPage(QWidget):
             "side, and one that fails never stops the others."
         )
         words.setObjectName("muted")
+        words.setWordWrap(True)
+        words.setAlignment(Qt.AlignmentFlag.AlignCenter)
         button = QPushButton("Open BIDS folder\N{HORIZONTAL ELLIPSIS}")
         button.setObjectName("primary")
         button.clicked.connect(lambda _checked=False: self.ask_folder())
         for part in (title, words, button):
-            column.addWidget(part, 0, Qt.AlignmentFlag.AlignHCenter)
+            across = part is words  # as wide as the page: a label that wraps asks for a narrow room
+            side = Qt.AlignmentFlag(0) if across else Qt.AlignmentFlag.AlignHCenter
+            column.addWidget(part, 0, side)
             column.addSpacing(8)
         column.addStretch(1)
         return widget
 
     def _whole(self) -> QWidget:
         widget = QWidget()
-        head = QHBoxLayout()
-        head.setSpacing(8)
-        head.addWidget(self.folder, 1)
-        head.addWidget(self.model)
-        head.addWidget(self.card)
-        head.addWidget(self.other)
-        head.addWidget(self.run)
+        self.folder.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         column = QVBoxLayout(widget)
         column.setContentsMargins(0, 0, 0, 0)
-        column.addLayout(head)
+        column.addLayout(flow(self.folder, self.model, self.card, self.other, self.run))
         column.addWidget(self.findings)
         column.addWidget(self.tabs, 1)
         return widget

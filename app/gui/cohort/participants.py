@@ -8,7 +8,6 @@ from PySide6.QtCore import QModelIndex, QPersistentModelIndex, Qt, Signal
 from PySide6.QtGui import QColor, QKeySequence, QShortcut
 from PySide6.QtWidgets import (
     QAbstractItemView,
-    QHBoxLayout,
     QLabel,
     QLineEdit,
     QPushButton,
@@ -29,7 +28,8 @@ from app.gui.cohort.table import COLUMNS, KEY_ROLE, SCORE, CohortFilter, CohortT
 from app.gui.cohort.work import CohortWork
 from app.gui.widgets.fields import choice
 from app.gui.widgets.file_dialogs import ask_folder, ask_save
-from app.gui.widgets.theme import tokens
+from app.gui.widgets.flow_layout import flow
+from app.gui.widgets.theme import scaled, tokens
 
 _AnyIndex = QModelIndex | QPersistentModelIndex
 _SHOWN = {
@@ -106,12 +106,9 @@ class ParticipantsTab(QWidget):
         self.export.clicked.connect(lambda _checked=False: self._ask_export())
         self.counts = QLabel()
         self.counts.setObjectName("muted")
-        head = QHBoxLayout()
-        head.setSpacing(6)
-        head.addWidget(self.search, 1)
-        head.addWidget(self.shown)
-        for button in (self.include, self.exclude, self.open, self.pdfs, self.export):
-            head.addWidget(button)
+        self.counts.setWordWrap(True)
+        buttons = (self.include, self.exclude, self.open, self.pdfs, self.export)
+        head = flow(self.search, self.shown, *buttons, spacing=6)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 6, 0, 0)
         column.setSpacing(6)
@@ -134,13 +131,13 @@ class ParticipantsTab(QWidget):
         self.view.setAlternatingRowColors(True)
         self.view.setWordWrap(False)
         self.view.verticalHeader().hide()
-        self.view.verticalHeader().setDefaultSectionSize(24)
+        self.view.verticalHeader().setDefaultSectionSize(scaled(24))
         header = self.view.horizontalHeader()
         header.setSectionsMovable(True)
         header.setHighlightSections(False)
         header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
         for number, column in enumerate(COLUMNS):
-            self.view.setColumnWidth(number, column.width)
+            self.view.setColumnWidth(number, scaled(column.width))
         header.setStretchLastSection(True)
         header.setMinimumSectionSize(50)
         self.view.doubleClicked.connect(lambda _index: self.open_selected())

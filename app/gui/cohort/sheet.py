@@ -21,6 +21,7 @@ from app.core.errors import AppError, StorageError
 from app.gui.cohort.state import CohortState
 from app.gui.cohort.table import outcome_words
 from app.gui.jobs import Reader
+from app.gui.widgets.theme import scaled
 
 _AnyIndex = QModelIndex | QPersistentModelIndex
 _ROOT = QModelIndex()
@@ -153,7 +154,7 @@ class SheetTab(QWidget):
         self.view.setModel(self.rows)
         self.view.setViewMode(QListView.ViewMode.IconMode)
         self.view.setIconSize(QSize(WIDTH, HEIGHT))
-        self.view.setGridSize(QSize(WIDTH + 20, HEIGHT + 36))
+        self.view.setGridSize(QSize(WIDTH + 20, HEIGHT + scaled(36)))
         self.view.setResizeMode(QListView.ResizeMode.Adjust)
         self.view.setMovement(QListView.Movement.Static)
         self.view.setUniformItemSizes(True)

@@ -41,7 +41,7 @@ class Column:
     order: Callable[[CohortRow], str | float] | None = None
     help: str = ""
     number: bool = False
-    width: int = 80  # pixels at first
+    width: int = 80  # pixels at first, at the usual text size
 
 
 def outcome_words(row: CohortRow) -> str:

@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QDialogButtonBox, QLabel, QWidget
 from app import __version__
 from app.core import wording
 from app.gui.widgets.framed_dialog import FramedDialog
+from app.gui.widgets.theme import scaled
 
 
 class AboutDialog(FramedDialog):
@@ -31,7 +32,7 @@ class AboutDialog(FramedDialog):
         ):
             label = QLabel(words)
             label.setWordWrap(True)
-            label.setMinimumWidth(420)
+            label.setMinimumWidth(scaled(420))
             column.addWidget(label)
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
         buttons.rejected.connect(self.close)

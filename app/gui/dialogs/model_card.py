@@ -21,7 +21,7 @@ from PySide6.QtWidgets import (
 
 from app.core import wording
 from app.gui.widgets.framed_dialog import FramedDialog
-from app.gui.widgets.theme import font
+from app.gui.widgets.theme import font, scaled
 
 _NAME_WIDTH = 168
 
@@ -98,14 +98,14 @@ class ModelCardDialog(FramedDialog):
         grid.setHorizontalSpacing(12)
         grid.setVerticalSpacing(3)
         grid.setColumnStretch(1, 1)
-        grid.setColumnMinimumWidth(0, _NAME_WIDTH)
+        grid.setColumnMinimumWidth(0, scaled(_NAME_WIDTH))
         for row, (name, value) in enumerate(lines):
             label, text = QLabel(name), QLabel(value)
             for one in (label, text):
                 one.setWordWrap(True)
                 one.setTextFormat(Qt.TextFormat.PlainText)
             label.setObjectName("muted")
-            label.setFixedWidth(_NAME_WIDTH)
+            label.setFixedWidth(scaled(_NAME_WIDTH))
             text.setMinimumWidth(60)
             text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
             text.setAccessibleName(f"{name}: {value}")

@@ -6,6 +6,7 @@ something is fetched. Closing the dialog leaves the work running.
 
 from __future__ import annotations
 
+import textwrap
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -35,14 +36,16 @@ from app.core.published import Published, fact_lines, file_lines, licence_lines
 from app.gui.dialogs.questions import ask_remove
 from app.gui.jobs import Jobs
 from app.gui.widgets.file_dialogs import ask_open_several
+from app.gui.widgets.flow_layout import flow
 from app.gui.widgets.framed_dialog import FramedDialog
 from app.gui.widgets.progress_panel import ProgressPanel
-from app.gui.widgets.theme import tokens
+from app.gui.widgets.theme import text_scale, tokens
 from app.worker.published import CATALOGUE
 from app.worker.requests import models_job
 
 COLUMNS = ("Name", "Kind", "Size", "Licence", "State")
 _STATE = COLUMNS.index("State")
+_LETTERS = 60  # of a line beside the box to tick, where the text is large
 _WIDTHS = (22, 11, 16, 40)  # in letters; the state takes the rest
 _INTRO = (
     "Published encoders and the A424 atlas are not part of this program. They are fetched only "
@@ -125,13 +128,10 @@ class ModelsDialog(FramedDialog):
         split.addWidget(self.text)
         split.setSizes([190, 300])
         split.setChildrenCollapsible(False)
+        work = flow(self.install_button, self.import_button, self.verify_button, self.remove_button)
         row = QHBoxLayout()
-        for button in (
-            self.install_button, self.import_button, self.verify_button, self.remove_button,
-        ):  # fmt: skip
-            row.addWidget(button)
-        row.addStretch(1)
-        row.addWidget(close)
+        row.addLayout(work, 1)
+        row.addWidget(close, 0, Qt.AlignmentFlag.AlignBottom)
         column = self.inside
         column.addWidget(intro)
         column.addWidget(split, 1)
@@ -205,9 +205,8 @@ class ModelsDialog(FramedDialog):
         self.text.setPlainText("\n".join(lines))
         self.accept_box.setChecked(False)
         extra = " and my use is not commercial" if entry.licence.non_commercial else ""
-        self.accept_box.setText(
-            f"I have read the licence of {entry.id} ({entry.licence.name}) and accept it{extra}"
-        )
+        words = f"I have read the licence of {entry.id} ({entry.licence.name}) and accept it{extra}"
+        self.accept_box.setText(textwrap.fill(words, _LETTERS) if text_scale() > 1.5 else words)
         if not self._wishes:
             self.message.hide()
         self._follow()

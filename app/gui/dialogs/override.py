@@ -11,6 +11,7 @@ from app.core import wording
 from app.core.request import LONGEST_REASON
 from app.core.results import QualityMetric
 from app.gui.widgets.framed_dialog import FramedDialog
+from app.gui.widgets.theme import scaled
 
 SHORTEST_REASON = 10  # characters that are not spaces
 
@@ -24,7 +25,7 @@ class OverrideDialog(FramedDialog):
         super().__init__(parent)
         self.setWindowTitle("Overrule the quality verdict")
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.setMinimumWidth(480)
+        self.setMinimumWidth(scaled(480))
         column = self.inside
         stamp = QLabel(wording.RESEARCH_STAMP)
         stamp.setObjectName("stamp")

@@ -16,6 +16,7 @@ from PySide6.QtWidgets import (
 
 from app.core import wording
 from app.gui.widgets.framed_dialog import FramedDialog
+from app.gui.widgets.theme import scaled
 
 
 def ask_stop(
@@ -72,7 +73,7 @@ def ask_repetition_time(parent: QWidget, why: str, stated: Callable[[float], Non
                    "case as stated by the user.")  # fmt: skip
     words.setTextFormat(Qt.TextFormat.PlainText)
     words.setWordWrap(True)
-    words.setMinimumWidth(420)
+    words.setMinimumWidth(scaled(420))
     seconds = QDoubleSpinBox()
     seconds.setAccessibleName("Repetition time in seconds")
     seconds.setDecimals(4)

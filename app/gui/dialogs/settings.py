@@ -23,6 +23,7 @@ from app.core.settings import Settings
 from app.gui.widgets.fields import choice, set_choice
 from app.gui.widgets.framed_dialog import FramedDialog
 from app.gui.widgets.settings_rows import Section, note
+from app.gui.widgets.theme import scaled
 
 DEVICES = {
     "auto": "Automatic: the best there is",
@@ -77,7 +78,7 @@ class SettingsDialog(FramedDialog):
         area.setAccessibleName("Settings")
         area.setWidgetResizable(True)
         area.setWidget(inside)
-        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAsNeeded)
         whole = self.inside
         whole.setContentsMargins(20, 14, 20, 14)
         whole.addWidget(self.search)
@@ -166,7 +167,7 @@ class SettingsDialog(FramedDialog):
             settings.theme,
             self._tell("theme"),
         )
-        self.text_size = _number(100, 200, settings.text_size_percent)
+        self.text_size = _number(100, 300, settings.text_size_percent)
         self.text_size.setSingleStep(10)
         self.text_size.setSuffix(" %")
         self.text_size.valueChanged.connect(self._tell("text_size_percent"))
@@ -207,7 +208,7 @@ class SettingsDialog(FramedDialog):
         self.keys.setAutoDefault(False)
         self.keys.clicked.connect(lambda _checked=False: self.keys_asked.emit())
         section.add("", self.single)
-        self.keys.setMaximumWidth(200)
+        self.keys.setMaximumWidth(scaled(200))
         section.add("Every key (F1)", self.keys)
         return section
 

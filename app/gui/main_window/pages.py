@@ -9,16 +9,22 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QSplitter, QTabWidget, QVBoxLayout, QWidget
 
 from app.gui.main_window import wires
+from app.gui.main_window.arrangement import HANDLE_PX, Arranged, arrange
 from app.gui.main_window.layouts import LAYOUTS, Across, Area, Node
 from app.gui.views import VIEWS
 from app.gui.widgets.explanation_caption import ExplanationCaption
+from app.gui.widgets.page_room import FittedPage
+from app.gui.widgets.theme import scaled, text_scale
 from app.gui.widgets.view import View
 
 if TYPE_CHECKING:
     from app.gui.main_window.window import MainWindow
 
 
-class Page(QWidget):
+_HIGH_PX = 600  # that a page needs; with larger text it is scrolled instead of squeezed
+
+
+class Page(FittedPage):
     """One step's arrangement of views; one of them can fill it for a while."""
 
     def __init__(self, title: str) -> None:
@@ -28,11 +34,18 @@ class Page(QWidget):
         self.column.setContentsMargins(0, 0, 0, 0)
         self.column.setSpacing(6)
         self.maximised: View | None = None
+        self.whole: Arranged | None = None
+        self.least_high_px = 0 if text_scale() == 1.0 else scaled(_HIGH_PX)
         self._put_away: list[QWidget] = []
 
     def views(self) -> list[View]:
         """The views of this page in reading order."""
         return self.findChildren(View)
+
+    def arrange(self, width: int) -> None:
+        """Side by side, or below each other."""
+        if self.whole is not None and self.maximised is None:
+            arrange(self.whole, width)
 
     def maximise(self, view: View) -> None:
         """Give the whole page to a view, or put everything back."""
@@ -63,29 +76,31 @@ def making_page(key: str, window: MainWindow) -> Generator[None, None, QWidget]:
     made = yield from _build(LAYOUTS[key], key, window)
     yield
     if made is not None:
-        page.column.addWidget(made, 1)
+        page.whole = made
+        page.column.addWidget(made.widget, 1)
     yield
     return page
 
 
-def _build(node: Node, key: str, window: MainWindow) -> Generator[None, None, QWidget | None]:
+def _build(node: Node, key: str, window: MainWindow) -> Generator[None, None, Arranged | None]:
     """A part of a layout; None where no view stands in it."""
     if isinstance(node, Area):
-        return (yield from _area(node, key, window))
+        area = yield from _area(node, key, window)
+        return None if area is None else Arranged(area, node.least_px)
     across = isinstance(node, Across)
     splitter = QSplitter(Qt.Orientation.Horizontal if across else Qt.Orientation.Vertical)
-    splitter.setHandleWidth(8)
+    splitter.setHandleWidth(HANDLE_PX)
     splitter.setChildrenCollapsible(False)
-    shares = []
+    parts: list[tuple[Arranged, int]] = []
     for part, share in node.parts:
-        widget = yield from _build(part, key, window)
-        if widget is not None:
+        built = yield from _build(part, key, window)
+        if built is not None:
             yield  # a widget that gets a parent takes its whole inside along, which takes long
-            splitter.addWidget(widget)
+            splitter.addWidget(built.widget)
             splitter.setStretchFactor(splitter.count() - 1, share)
-            shares.append(share * 100)
-    splitter.setSizes(shares)
-    return splitter
+            parts.append((built, share))
+    splitter.setSizes([share * 100 for _, share in parts])
+    return Arranged(splitter, across=across, parts=tuple(parts))
 
 
 def _area(area: Area, key: str, window: MainWindow) -> Generator[None, None, QWidget | None]:
@@ -102,8 +117,6 @@ def _area(area: Area, key: str, window: MainWindow) -> Generator[None, None, QWi
         made: QWidget = _stacked(views)
     else:
         made = views[0] if len(views) == 1 else _tabs(views)
-    if area.least_px:
-        made.setMinimumWidth(area.least_px)
     return made
 
 

@@ -6,14 +6,15 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from PySide6.QtCore import QEvent, QRectF, Qt, Signal
+from PySide6.QtCore import QEvent, QRectF, Qt, QTimer, Signal
 from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QLabel, QPushButton, QVBoxLayout, QWidget
 
 from app.core import wording
 from app.gui.main_window.recent_names import recent_names
+from app.gui.widgets.flow_layout import flow
 from app.gui.widgets.icons import renderer
-from app.gui.widgets.theme import font, tokens
+from app.gui.widgets.theme import font, scaled, tokens
 
 _SHOWN_RECENT = 5
 
@@ -23,7 +24,7 @@ class _Sign(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.setFixedSize(56, 56)
+        self.setFixedSize(scaled(56), scaled(56))
 
     def paintEvent(self, _event: QPaintEvent) -> None:
         painter = QPainter(self)
@@ -46,18 +47,15 @@ class StartPanel(QWidget):
         self.setAccessibleName("Start")
         outer = QVBoxLayout(self)
         outer.addStretch(1)
-        outer.addWidget(_Sign(), 0, Qt.AlignmentFlag.AlignHCenter)
-        title = QLabel("Drop a scan or a folder here")
-        title.setFont(font(self.font(), scale=1.7, bold=True))
-        outer.addWidget(title, 0, Qt.AlignmentFlag.AlignHCenter)
+        self._sign, self._title = _Sign(), QLabel("Drop a scan or a folder here")
+        self._title.setFont(font(self.font(), scale=1.7, bold=True))
+        for part in (self._sign, self._title):
+            outer.addWidget(part, 0, Qt.AlignmentFlag.AlignHCenter)
         words = QLabel(
             "NIfTI, a DICOM folder, a BIDS dataset, fMRIPrep derivatives, parcel series, or a case."
         )
-        words.setObjectName("muted")
-        outer.addWidget(words, 0, Qt.AlignmentFlag.AlignHCenter)
+        outer.addWidget(_wrapped(words))
         outer.addSpacing(14)
-        buttons = QHBoxLayout()
-        buttons.addStretch(1)
         scan = QPushButton("Open scan…")
         scan.setObjectName("primary")
         scan.clicked.connect(self.scan_asked)
@@ -66,21 +64,16 @@ class StartPanel(QWidget):
         tour = QPushButton("Guided tour")
         tour.setToolTip("From a scan to its summary, also with a simulated participant")
         tour.clicked.connect(lambda _checked=False: self.tour_asked.emit())
-        buttons.addWidget(scan)
-        buttons.addWidget(case)
-        buttons.addWidget(tour)
-        buttons.addStretch(1)
-        outer.addLayout(buttons)
+        outer.addLayout(flow(scan, case, tour, centred=True))
         outer.addSpacing(20)
         self.convention = self._convention_question()
-        outer.addWidget(self.convention, 0, Qt.AlignmentFlag.AlignHCenter)
+        outer.addWidget(self.convention)
         self._recent = QVBoxLayout()
         self._recent.setSpacing(2)
         outer.addLayout(self._recent)
         outer.addStretch(1)
         note = QLabel("Everything is computed on this machine; nothing leaves it.")
-        note.setObjectName("muted")
-        outer.addWidget(note, 0, Qt.AlignmentFlag.AlignHCenter)
+        outer.addWidget(_wrapped(note))
 
     def ask_convention(self, asked: bool) -> None:
         """Show the question how slices are laid, or hide it once it was answered."""
@@ -93,8 +86,10 @@ class StartPanel(QWidget):
         column = QVBoxLayout(around)
         words = QLabel("Asked until it is answered: how are slices laid for you?")
         words.setObjectName("title")
-        column.addWidget(words, 0, Qt.AlignmentFlag.AlignHCenter)
-        row = QHBoxLayout()
+        words.setWordWrap(True)
+        words.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        column.addWidget(words)
+        row = flow(centred=True)
         for key, word in (
             ("radiological", wording.RADIOLOGICAL),
             ("neurological", wording.NEUROLOGICAL),
@@ -126,14 +121,20 @@ class StartPanel(QWidget):
             button.setFlat(True)
             button.setEnabled(there)
             button.setToolTip(str(path))
-            button.setMinimumWidth(340)
+            button.setMinimumWidth(scaled(340))
             button.clicked.connect(partial(self._chosen, path))
             self._recent.addWidget(button, 0, Qt.AlignmentFlag.AlignHCenter)
 
     def changeEvent(self, event: QEvent) -> None:
-        """Follow the theme."""
+        """Follow the theme and the size of the text."""
         super().changeEvent(event)
+        if event.type() == QEvent.Type.FontChange and hasattr(self, "_title"):
+            QTimer.singleShot(0, self, self._grow)  # while fonts are handed on, a new one is lost
         self.update()
+
+    def _grow(self) -> None:
+        self._title.setFont(font(self.font(), scale=1.7, bold=True))
+        self._sign.setFixedSize(scaled(56), scaled(56))
 
     def paintEvent(self, _event: QPaintEvent) -> None:
         """A dashed frame around the drop field."""
@@ -147,3 +148,11 @@ class StartPanel(QWidget):
 
     def _chosen(self, path: Path, _checked: bool = False) -> None:
         self.path_chosen.emit(path)
+
+
+def _wrapped(label: QLabel) -> QLabel:
+    """Muted words in the middle, in as many lines as they need."""
+    label.setObjectName("muted")
+    label.setWordWrap(True)
+    label.setAlignment(Qt.AlignmentFlag.AlignCenter)
+    return label

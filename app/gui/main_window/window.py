@@ -51,7 +51,6 @@ from app.gui.widgets.view import View
 
 _SIZE = (1280, 720)
 _LEAST = (640, 360)  # 1920 x 1080 at 300 %; pages and steps are scrolled
-_PAGE = (1060, 600)  # px that a page needs; with larger text it is scrolled instead of squeezed
 
 
 class MainWindow(PagesWindow):
@@ -307,9 +306,7 @@ class MainWindow(PagesWindow):
         if isinstance(application, QApplication) and apply_text_size(application, percent):
             self._apply_theme()  # with a style sheet Qt hands fonts on only while it polishes
             self._rebuild()
-        scale = percent / 100.0
-        least = (0, 0) if percent == 100 else (round(_PAGE[0] * scale), round(_PAGE[1] * scale))
-        self.page_area.set_least(*least)
+        self.page_area.fit()
         self.sidebar.set_text_size(percent)
         self.start.show_recent(self.actions_.recent())
         self._follow_mode()

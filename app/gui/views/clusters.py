@@ -14,10 +14,11 @@ from app.gui.widgets.fields import muted
 from app.gui.widgets.layer_stack import DrawnLayer, stack_of
 from app.gui.widgets.parcel_table import SORT_ROLE, set_up_rows, set_widths
 from app.gui.widgets.tables import Table
+from app.gui.widgets.theme import scaled
 from app.gui.widgets.view import View
 
 # Below these widths a name cannot be read beside the column; the whole table is its twin.
-_LEAST_PX = {"Mean": 560, "mm³": 560, "x": 430, "y": 430, "z": 430}
+_LEAST_PX = {"Mean": 560, "mm³": 560, "x": 430, "y": 430, "z": 430}  # at the usual text size
 _WIDEST = {"#": "888", "Peak": "+0.000", "Mean": "+0.000", "Voxels": "Voxels", "mm³": "88888"}
 
 
@@ -78,7 +79,7 @@ class ClustersView(View):
         """Leave out columns where names could not be read: they come back with the room."""
         super().resizeEvent(event)
         for column, name in enumerate(COLUMNS):
-            self.table.setColumnHidden(column, self.width() < _LEAST_PX.get(name, 0))
+            self.table.setColumnHidden(column, self.width() < scaled(_LEAST_PX.get(name, 0)))
 
     def showEvent(self, event: QShowEvent) -> None:
         """List what changed while hidden."""

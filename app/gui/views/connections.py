@@ -18,11 +18,12 @@ from app.gui.widgets.connection_rows import COLUMNS, ConnectionRows, connection_
 from app.gui.widgets.network_filter import NetworkChip, NetworkFilter
 from app.gui.widgets.parcel_table import set_up_rows
 from app.gui.widgets.tables import Table
+from app.gui.widgets.theme import scaled
 from app.gui.widgets.threshold_row import ThresholdRow
 from app.gui.widgets.view import ElidedLabel, View
 
 # Below these widths the regions' names cannot be read beside the column.
-_LEAST_PX = {"Stability": 560, "Sign": 480, "Networks": 400}
+_LEAST_PX = {"Stability": 560, "Sign": 480, "Networks": 400}  # at the usual text size
 _LONGEST = {"#": "2000 ", "Networks": "DMN–SOM ", "Value": "+0.00000 ", "Sign": "negative "}
 
 
@@ -39,8 +40,8 @@ class ConnectionsView(View):
         self.search.setPlaceholderText("Find\N{HORIZONTAL ELLIPSIS}")
         self.search.setAccessibleName("Find a region or network among the connections")
         self.search.setClearButtonEnabled(True)
-        self.search.setMaximumWidth(220)
-        self.search.setMinimumWidth(70)
+        self.search.setMaximumWidth(scaled(220))
+        self.search.setMinimumWidth(scaled(70))
         self.chip = NetworkChip(session)
         self.tools.addWidget(self.chip)
         self.tools.addWidget(self.search)
@@ -55,7 +56,7 @@ class ConnectionsView(View):
         self.table.setModel(self.proxy)
         set_up_rows(self.table, "Connections, strongest first")
         self.table.horizontalHeader().setMinimumSectionSize(34)
-        self.rule = ElidedLabel()
+        self.rule = ElidedLabel(lines=2)
         self.rule.setObjectName("muted")
         self.body.addWidget(self.table, 1)
         self.body.addWidget(self.rule)
@@ -107,7 +108,7 @@ class ConnectionsView(View):
         shown = self.rows.shown
         for column, name in enumerate(COLUMNS):
             nothing = name == "Stability" and (shown is None or shown.doubtful is None)
-            narrow = self.width() < _LEAST_PX.get(name, 0)
+            narrow = self.width() < scaled(_LEAST_PX.get(name, 0))
             self.table.setColumnHidden(column, narrow or nothing)
 
     def empty_reason(self) -> str:

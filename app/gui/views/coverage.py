@@ -14,6 +14,7 @@ from app.gui.widgets.fields import muted
 from app.gui.widgets.overlay import coverage_text
 from app.gui.widgets.parcel_table import SORT_ROLE, set_up_rows, set_widths
 from app.gui.widgets.tables import Table, table_of_model
+from app.gui.widgets.theme import text_scale
 from app.gui.widgets.view import View
 
 
@@ -43,6 +44,7 @@ class CoverageView(View):
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(session, parent)
         self.count = muted("")
+        self.count.setWordWrap(text_scale() > 2.0)  # as long as a page is wide then
         self.all_box = QCheckBox("All parcels")
         self.all_box.setToolTip("List the wholly covered parcels too")
         self.tools.addWidget(self.count)

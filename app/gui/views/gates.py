@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QColor
 from PySide6.QtWidgets import (
     QAbstractItemView,
@@ -23,11 +23,12 @@ from app.core.results import (
     overrides_quality,
 )
 from app.gui.session import Session
+from app.gui.widgets.facts import wrapped
 from app.gui.widgets.fields import muted
 from app.gui.widgets.frame_table import telling_frame
 from app.gui.widgets.icons import VERDICT_STATES, icon, state_colour
 from app.gui.widgets.tables import Table
-from app.gui.widgets.theme import font
+from app.gui.widgets.theme import font, scaled
 from app.gui.widgets.view import ElidedLabel, View
 
 _COLUMNS = ("Gate, limit and its source", "Value", "Verdict")
@@ -62,6 +63,7 @@ class GatesView(View):
         self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.table.setWordWrap(False)
+        self.table.setIconSize(QSize(scaled(16), scaled(16)))
         self.table.setAccessibleName("Quality gates")
         self.table.cellClicked.connect(lambda row, _column: self._to_frame(row))
         self.table.cellActivated.connect(lambda row, _column: self._to_frame(row))
@@ -71,8 +73,12 @@ class GatesView(View):
         for column in range(1, len(_COLUMNS)):
             header.setSectionResizeMode(column, QHeaderView.ResizeMode.ResizeToContents)
         header.setHighlightSections(False)
+        self._fit_later = QTimer(self)  # once all columns have their widths
+        self._fit_later.setSingleShot(True)
+        self._fit_later.timeout.connect(self._fit_rows)
+        header.sectionResized.connect(lambda *_column: self._fit_later.start())
         self.body.addWidget(self.table, 1)
-        self.findings = ElidedLabel()
+        self.findings = ElidedLabel(lines=3)
         self.findings.setObjectName("muted")
         self.body.addWidget(self.findings)
         self.refresh()
@@ -123,6 +129,7 @@ class GatesView(View):
             self.table.setRowHeight(row, self.fontMetrics().height() + 14)
         for metric in quality.informing:
             self._add_row(metric, judged=False)
+        self._fit_rows()
         self._show_worst(quality)
         found = sorted(opened.case.findings, key=lambda f: _GRAVEST_FIRST.index(f.severity))
         told = [f"{wording.SEVERITY_WORDS[f.severity]}: {f.message}" for f in found]
@@ -142,13 +149,20 @@ class GatesView(View):
             state, colours = VERDICT_STATES[metric.verdict], self.tokens()
             colour = state_colour(state, colours)
             verdict = QTableWidgetItem(wording.VERDICT_WORDS[metric.verdict])
-            verdict.setIcon(icon(f"state-{state}", colour, 16))
+            verdict.setIcon(icon(f"state-{state}", colour, scaled(16)))
             verdict.setForeground(QColor(colour))
         else:
             verdict = QTableWidgetItem("informs")
             verdict.setForeground(QColor(self.tokens().muted))
         self.table.setItem(row, 2, verdict)
-        self.table.setRowHeight(row, 2 * self.fontMetrics().height() + 9)
+
+    def _fit_rows(self) -> None:
+        """As high as the wrapped words: no gate's name, limit or source is cut."""
+        width = self.table.columnWidth(0)
+        for row in range(self.table.rowCount()):
+            cell = self.table.cellWidget(row, 0)
+            if cell is not None:
+                self.table.setRowHeight(row, cell.heightForWidth(width))
 
     def _to_frame(self, row: int) -> None:
         """Go to the frame that a measure is about, in carpet, traces and slices."""
@@ -177,11 +191,12 @@ class GatesView(View):
         column.setContentsMargins(4, 3, 4, 3)
         column.setSpacing(0)
         words = (wording.limit_text(metric), metric.source) if judged else (metric.source,)
-        limit = ElidedLabel(wording.join(words))
+        name, limit = wrapped(metric.label), wrapped(wording.join(words))
         limit.setObjectName("muted")
         limit.setFont(font(self.font(), scale=0.9))
-        column.addWidget(ElidedLabel(metric.label))
-        column.addWidget(limit)
+        for label in (name, limit):
+            label.setTextInteractionFlags(Qt.TextInteractionFlag.NoTextInteraction)  # rows select
+            column.addWidget(label)
         return cell
 
     def restyle(self) -> None:

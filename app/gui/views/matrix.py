@@ -89,7 +89,7 @@ class MatrixView(View):
         self.canvas = MatrixCanvas(short_names=compact)
         self.canvas.setAccessibleName("Matrix of connections")
         self.bar = ColourBar()
-        self.read_out = ElidedLabel(_POINT)
+        self.read_out = ElidedLabel(_POINT, lines=2)
         self.read_out.setObjectName("muted")
         self.threshold = ThresholdRow(session, words=False, upright=True)
         if not compact:

@@ -82,7 +82,7 @@ class MotionView(FrameKeys, View):
         self.networks.setWordWrap(True)  # the legend is never cut
         self.networks.setAccessibleName("Networks of the strip beside the carpet")
         self.censor_bar = CensorBar(session)
-        self.read_out = ElidedLabel()
+        self.read_out = ElidedLabel(lines=2)
         self.read_out.setObjectName("muted")
         self.body.addWidget(self.graphics, 1)
         for widget in (self.networks, self.censor_bar, self.read_out):
@@ -194,7 +194,7 @@ class MotionView(FrameKeys, View):
         first, row = signals.first_frame, len(self._plots)
         item = plots.plot(self.graphics, row, "Parcels", first_frame=first)
         grey = f"grey: \N{MINUS SIGN}{CARPET_LIMIT_SD:g} to +{CARPET_LIMIT_SD:g} SD"
-        item.setLabel("bottom", f"{VOLUME_LABEL}  \N{MIDDLE DOT}  {grey}")
+        plots.name_below(item, f"{VOLUME_LABEL}  \N{MIDDLE DOT}  {grey}")
         self._plots.append(item)
         names = () if rows is None else networks_of(rows, signals.networks)
         self._carpet = CarpetPlot(item, names, self.tokens())

@@ -50,7 +50,7 @@ class NetworksView(View):
         for widget in (self.bars, self.area.viewport()):  # the panel shows through
             widget.setAutoFillBackground(False)
         self.area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self.read_out = ElidedLabel()
+        self.read_out = ElidedLabel(lines=2)
         self.read_out.setObjectName("muted")
         legend = muted("log-odds \N{MIDDLE DOT} filled: left \N{MIDDLE DOT} ruled: right")
         legend.setWordWrap(True)

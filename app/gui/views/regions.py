@@ -17,12 +17,13 @@ from app.gui.widgets.network_filter import NetworkChip, NetworkFilter
 from app.gui.widgets.parcel_table import set_up_rows, set_widths
 from app.gui.widgets.region_table import RegionTable
 from app.gui.widgets.tables import Cell, Table
+from app.gui.widgets.theme import scaled
 from app.gui.widgets.view import ElidedLabel, View
 
 _MARKS = f"{DISAGREES} (a), (b) disagree; {UNSTABLE} unstable: "
 _NO_RANK = "no rank, hatched, in no list."
 # Below these widths a name cannot be read beside the column.
-_LEAST_PX = {"Network": 400, "(a)": 310}
+_LEAST_PX = {"Network": 400, "(a)": 310}  # at the usual text size
 
 
 class RegionsView(View):
@@ -42,8 +43,8 @@ class RegionsView(View):
         self.search.setPlaceholderText("Find…")
         self.search.setAccessibleName("Find a region or network")
         self.search.setClearButtonEnabled(True)
-        self.search.setMaximumWidth(220)
-        self.search.setMinimumWidth(70)
+        self.search.setMaximumWidth(scaled(220))
+        self.search.setMinimumWidth(scaled(70))
         self.chip = NetworkChip(session)
         self.tools.addWidget(self.chip)
         self.tools.addWidget(self.search)
@@ -153,7 +154,7 @@ class RegionsView(View):
     def _fit_columns(self) -> None:
         explained = len(self.regions.columns) > 2
         for column, name in enumerate(self.regions.columns):
-            narrow = self.width() < _LEAST_PX.get(name, 0)
+            narrow = self.width() < scaled(_LEAST_PX.get(name, 0))
             self.table.setColumnHidden(column, explained and narrow)
 
     def start_search(self) -> None:

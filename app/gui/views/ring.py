@@ -48,7 +48,7 @@ class RingView(View):
         self.canvas = RingCanvas()
         self.canvas.setAccessibleName("Ring of connections")
         self.bar = ColourBar()
-        self.read_out = ElidedLabel()
+        self.read_out = ElidedLabel(lines=3)
         self.read_out.setObjectName("muted")
         row = QHBoxLayout()
         row.setSpacing(2)
@@ -140,7 +140,7 @@ class RingView(View):
             words = words or self._words(-1 if parcel is None else parcel, -1)
             shown = shown_connections(self.session)
             words = "  \N{MIDDLE DOT}  ".join(
-                [*[words] * bool(words), shown.words if shown else ""]
+                filter(None, (words, shown.words if shown else "", self.canvas.key_words()))
             )
         self.read_out.set_full_text(words)
         self.canvas.setAccessibleDescription(words)

@@ -5,7 +5,11 @@ from __future__ import annotations
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QScrollArea, QVBoxLayout, QWidget
 
-from app.core.explanation_wording import VARIANTS_NOTE, sensitivity_text
+from app.core.explanation_wording import (
+    VARIANTS_NOTE,
+    sensitivity_estimate,
+    sensitivity_text,
+)
 from app.gui.session import Session
 from app.gui.widgets.facts import wrapped
 from app.gui.widgets.tables import Cell, Table
@@ -45,7 +49,9 @@ class SensitivityView(View):
         opened = self.session.case
         found = opened.sensitivity if opened is not None else None
         shows = opened is not None and not opened.withheld
-        self.work.set_offer(enabled=shows, estimate="")
+        made = opened.case.provenance if opened is not None else None
+        known = made.stage_seconds if made is not None else {}
+        self.work.set_offer(enabled=shows, estimate=sensitivity_estimate(known) if shows else "")
         self.work.setVisible(found is None)
         content = QWidget()
         column = QVBoxLayout(content)

@@ -21,6 +21,7 @@ from app.core.explanation_wording import ANSWER_BASELINE
 from app.core.results import overrides_quality
 from app.core.signing import LONGEST_NAME, ReaderNote
 from app.gui.session import OpenCase, Session
+from app.gui.widgets.flow_layout import flow
 from app.gui.widgets.icons import StateSign
 from app.gui.widgets.theme import font
 from app.gui.widgets.view import View
@@ -74,17 +75,10 @@ class SummaryView(View):
         self.body.addWidget(area)
         self.column.addWidget(self.content)
         self.column.addWidget(self._signing())
-        buttons = QHBoxLayout()
-        buttons.setSpacing(8)
-        buttons.addWidget(self.export)
-        buttons.addWidget(self.html)
-        buttons.addWidget(self.batch)
-        buttons.addWidget(self.folder)
-        buttons.addStretch(1)
-        self.column.addLayout(buttons)
+        self.column.addLayout(flow(self.export, self.html, self.batch, self.folder))
         self.column.addWidget(self.state)
         self.column.addStretch(1)
-        area.setMinimumWidth(buttons.sizeHint().width() + 32)
+        self.area, self._inside = area, inside
         self.listen(session.review_changed, self._comment_changed)
         self.refresh()
 
@@ -212,6 +206,10 @@ class SummaryView(View):
             self.state.setText(
                 "The case folder has no PDF yet; exporting writes one. It holds the pseudonym only."
             )
+
+        self.column.activate()
+        bar = self.area.verticalScrollBar().sizeHint().width()
+        self.area.setMinimumWidth(self._inside.minimumSizeHint().width() + bar)  # nothing is cut
 
     def _contents(self, opened: OpenCase) -> QGridLayout:
         grid = QGridLayout()

@@ -193,7 +193,7 @@ class TimeSeriesView(FrameKeys, View):
         for item in self._plots.values():
             if item is not last:
                 plots.share_frames(item, last)
-        last.setLabel("bottom", axis_words(signals, state))
+        plots.name_below(last, axis_words(signals, state))
         self.mouse.plots = list(self._plots.values()) if time else []
         plots.share_height(self.graphics, [2 if n == "motion" else 4 for n in self._plots])
         plots.lay_out_later(self.graphics)

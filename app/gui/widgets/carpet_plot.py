@@ -12,7 +12,7 @@ import pyqtgraph as pg
 from app.core.arrays import Bools, Floats, Ints
 from app.core.colours import CARPET_LIMIT_SD, NETWORK_SHORT, network_colour, network_names
 from app.gui.widgets import plots
-from app.gui.widgets.theme import Tokens
+from app.gui.widgets.theme import Tokens, scaled
 
 _SELECTED_HUE = "#ffeb3b"
 _REASON_LETTERS = 64  # of a line of the reason why there is no picture
@@ -84,7 +84,7 @@ class CarpetPlot:
         """Name the networks that have room for it: large ones first."""
         rows = len(self.networks)
         room = float(self.item.getViewBox().height()) or 300.0
-        apart = _NAME_PX * (rows + self._strip_rows()) / max(room, 1.0)
+        apart = scaled(_NAME_PX) * (rows + self._strip_rows()) / max(room, 1.0)
         ticks: list[tuple[float, str]] = []
         for name, a, b in sorted(self._blocks(), key=lambda block: block[1] - block[2]):
             middle = (a + b) / 2.0

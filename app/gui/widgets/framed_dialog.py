@@ -7,6 +7,7 @@ from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QDialog, QVBoxLayout, QWidget
 
 from app.gui.widgets.strip import ResearchStrip
+from app.gui.widgets.theme import scaled
 
 _MARGINS = (16, 12, 16, 12)
 _FRAME_PX = 8  # kept free at each side of the screen
@@ -29,11 +30,11 @@ class FramedDialog(QDialog):
         whole.addLayout(self.inside, 1)
 
     def wish(self, width: int, height: int) -> None:
-        """The size to begin with, where the screen has room for it."""
+        """The size to begin with at the usual text size, where the screen has room for it."""
         room = self.screen().availableGeometry()
         self.resize(
-            min(width, room.width() - 2 * _FRAME_PX),
-            min(height, room.height() - 2 * _FRAME_PX - _TITLE_PX),
+            min(scaled(width), room.width() - 2 * _FRAME_PX),
+            min(scaled(height), room.height() - 2 * _FRAME_PX - _TITLE_PX),
         )
 
     def showEvent(self, event: QShowEvent) -> None:

@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QWidget
 
 from app.core.resources import resource_path
 from app.core.results import Verdict
-from app.gui.widgets.theme import Tokens, tokens
+from app.gui.widgets.theme import Tokens, scaled, tokens
 
 STATE_WORDS = {
     "idle": "Not started",
@@ -67,8 +67,8 @@ class StateSign(QWidget):
     def __init__(self, state: str, size: int = 16, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._state = state
-        self._size = size
-        self.setFixedSize(QSize(size, size))
+        side = scaled(size)  # as large beside its words as at the usual text size
+        self.setFixedSize(QSize(side, side))
         self.setAccessibleName(STATE_WORDS[state])
 
     def set_state(self, state: str) -> None:

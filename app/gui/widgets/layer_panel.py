@@ -26,6 +26,7 @@ from app.gui.session import Session
 from app.gui.view_state.slices import SHARED, Layer
 from app.gui.widgets.fields import choice, muted, pass_undo, set_choice
 from app.gui.widgets.layer_stack import DrawnLayer, LayerStack
+from app.gui.widgets.theme import scaled
 from app.gui.widgets.tied_number import TiedNumber
 
 _PERCENT = 100.0
@@ -51,7 +52,7 @@ class LayerPanel(QScrollArea):
         self.key = SHARED
         self._filling = False
         self.setWidgetResizable(True)
-        self.setMinimumWidth(_WIDTH_PX)
+        self.setMinimumWidth(scaled(_WIDTH_PX))
         self.setFrameShape(QScrollArea.Shape.NoFrame)
         self.viewport().setAutoFillBackground(False)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
@@ -63,7 +64,7 @@ class LayerPanel(QScrollArea):
         column.setSpacing(4)
         self.list = QListWidget()
         self.list.setAccessibleName("Layers, the highest first; Space shows or hides one")
-        self.list.setMaximumHeight(86)
+        self.list.setMaximumHeight(scaled(86))
         self.list.currentRowChanged.connect(self._row_chosen)
         self.list.itemChanged.connect(self._ticked)
         column.addWidget(self.list)

@@ -6,7 +6,16 @@ import itertools
 from dataclasses import dataclass
 
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QBrush, QColor, QMouseEvent, QPainter, QPaintEvent, QPen
+from PySide6.QtGui import (
+    QBrush,
+    QColor,
+    QFont,
+    QFontMetrics,
+    QMouseEvent,
+    QPainter,
+    QPaintEvent,
+    QPen,
+)
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from app.core import wording
@@ -14,10 +23,8 @@ from app.core.colours import NETWORK_SHORT, diverging_table, network_colour
 from app.core.network_sums import NetworkSum
 from app.gui.widgets.theme import font, tokens
 
-_ROW_PX = 13.0
 _GAP_PX = 5.0
-_HEAD_PX = 16.0
-_WIDE_PX = 420  # from here on networks have their whole names
+_WIDE_CHARS = 60  # from here on networks have their whole names
 # Bars of the right hemisphere are ruled, so that the sides differ without colour.
 _PATTERNS = {
     "L": Qt.BrushStyle.SolidPattern,
@@ -52,14 +59,25 @@ class NetworkBars(QWidget):
     def show_rows(self, rows: tuple[NetworkSum, ...], reason: str = "") -> None:
         """Draw a breakdown, or print why there is none."""
         self._rows, self.reason = rows, reason
-        blocks, top = [], _HEAD_PX
+        row_px = self.row_px()
+        blocks, top = [], row_px + 3.0
         for network, group in itertools.groupby(rows, key=lambda row: row.network):
             own = tuple(group)
-            blocks.append(_Block(network, own, top, top + len(own) * _ROW_PX))
-            top += len(own) * _ROW_PX + _GAP_PX
+            blocks.append(_Block(network, own, top, top + len(own) * row_px))
+            top += len(own) * row_px + _GAP_PX
         self._blocks = tuple(blocks)
         self.setFixedHeight(round(max(top, 120.0 if not rows else 0.0)))
         self.update()
+
+    def row_px(self) -> float:
+        """Height of a row: that of its words."""
+        return float(QFontMetrics(self._words_font()).height())
+
+    def _words_font(self) -> QFont:
+        return font(self.font(), scale=0.86)
+
+    def _wide(self) -> bool:
+        return self.width() >= _WIDE_CHARS * self.fontMetrics().averageCharWidth()
 
     def set_selected(self, network: str | None) -> None:
         """Mark a network."""
@@ -86,7 +104,7 @@ class NetworkBars(QWidget):
     def _columns(self) -> tuple[float, float]:
         """Pixels of names and of numbers."""
         metrics = self.fontMetrics()
-        longest = "Ventral Attention L " if self.width() >= _WIDE_PX else "DMN  L "
+        longest = "Ventral Attention L " if self._wide() else "DMN  L "
         return metrics.horizontalAdvance(longest) + 10.0, metrics.horizontalAdvance(
             "+0.000 \N{MINUS SIGN}0.000 "
         )
@@ -100,13 +118,13 @@ class NetworkBars(QWidget):
             painter.drawText(self.rect().adjusted(12, 4, -12, -4), int(flags), self.reason)
             painter.end()
             return
-        painter.setFont(font(self.font(), scale=0.86))
+        painter.setFont(self._words_font())
         names_px, values_px = self._columns()
         room = max(self.width() - names_px - values_px, 40.0)
         zero = names_px + room / 2.0
         largest = max(max(row.positive, -row.negative) for row in self._rows) or 1.0
         painter.setPen(QColor(colours.muted))
-        head = QRectF(names_px, 0, room, _HEAD_PX)
+        head = QRectF(names_px, 0, room, self._blocks[0].top)
         middle = Qt.AlignmentFlag.AlignVCenter
         minus = "\N{LEFTWARDS ARROW} negative"
         painter.drawText(head, int(middle | Qt.AlignmentFlag.AlignLeft), minus)
@@ -116,7 +134,7 @@ class NetworkBars(QWidget):
             self._paint_block(painter, block, names_px, zero, room / 2.0 / largest, values_px)
         painter.setPen(QPen(QColor(colours.muted), 1))
         last = self._blocks[-1].bottom
-        painter.drawLine(QPointF(zero, _HEAD_PX), QPointF(zero, last))
+        painter.drawLine(QPointF(zero, self._blocks[0].top), QPointF(zero, last))
         if self.hasFocus():
             painter.setPen(QPen(QColor(colours.accent), 1))
             painter.drawRect(self.rect().adjusted(0, 0, -1, -1))
@@ -132,15 +150,14 @@ class NetworkBars(QWidget):
         values_px: float,
     ) -> None:
         colours, metrics = tokens(self.palette()), painter.fontMetrics()
-        high = block.bottom - block.top
+        high, row_px = block.bottom - block.top, self.row_px()
         if block.network == self.selected:
             around = QRectF(0, block.top - 2, self.width(), high + 4)
             painter.fillRect(around, QColor(colours.raised))
             painter.fillRect(QRectF(0, block.top - 2, 3, high + 4), QColor(colours.accent))
         strip = QRectF(5, block.top + 1, 5, high - 2)
         painter.fillRect(strip, QColor(*network_colour(block.network)))
-        wide = self.width() >= _WIDE_PX
-        words = block.network if wide else NETWORK_SHORT.get(block.network, block.network)
+        words = block.network if self._wide() else NETWORK_SHORT.get(block.network, block.network)
         painter.setPen(QColor(colours.text))
         side_px = metrics.horizontalAdvance("M ")
         name_box = QRectF(14, block.top, names_px - 14 - side_px, high)
@@ -148,13 +165,13 @@ class NetworkBars(QWidget):
         painter.drawText(name_box, int(middle | Qt.AlignmentFlag.AlignLeft), words)
         low, top = diverging_table(11)[2], diverging_table(11)[8]
         for index, row in enumerate(block.rows):
-            y = block.top + index * _ROW_PX
+            y = block.top + index * row_px
             painter.setPen(QColor(colours.muted))
-            side_box = QRectF(names_px - side_px, y, side_px, _ROW_PX)
+            side_box = QRectF(names_px - side_px, y, side_px, row_px)
             painter.drawText(side_box, int(middle | Qt.AlignmentFlag.AlignLeft), row.side)
             for value, hue in ((row.negative, low), (row.positive, top)):
                 length = value * px_per_unit
-                bar = QRectF(min(zero, zero + length), y + 2, abs(length), _ROW_PX - 4)
+                bar = QRectF(min(zero, zero + length), y + 2, abs(length), row_px - 4)
                 colour = QColor(*(int(c) for c in hue))
                 painter.fillRect(bar, QBrush(colour, _PATTERNS[row.side]))
                 if abs(length) >= 1.0:
@@ -162,7 +179,7 @@ class NetworkBars(QWidget):
                     painter.drawRect(bar)
             painter.setPen(QColor(colours.text))
             numbers = f"{wording.signed(row.positive, 3)} {wording.signed(row.negative, 3)}"
-            box = QRectF(self.width() - values_px, y, values_px - 4, _ROW_PX)
+            box = QRectF(self.width() - values_px, y, values_px - 4, row_px)
             painter.drawText(box, int(middle | Qt.AlignmentFlag.AlignRight), numbers)
 
     def mousePressEvent(self, event: QMouseEvent) -> None:

@@ -12,6 +12,7 @@ from app.core.errors import AppError
 from app.gui.session import Session
 from app.gui.widgets.fields import mark, muted
 from app.gui.widgets.places_panel import PlacesPanel
+from app.gui.widgets.theme import scaled
 
 _HOW = "Type -4 26 40, L 4 A 26 S 40 or voxel 36 81 42; Enter goes there"
 _VOXELS = "Voxels count from 0, as the scan's file or the template's 2 mm grid stores them."
@@ -31,6 +32,7 @@ class PlaceBox(QWidget):
         self.space = ""
         self.panel: PlacesPanel | None = None
         self.refused = False  # what stands in the field is no place
+        self._going = False  # to the place that was typed
         row = self.row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(6)
@@ -38,8 +40,8 @@ class PlaceBox(QWidget):
         self.field.setPlaceholderText("x y z mm, or voxel i j k")
         self.field.setAccessibleName("Go to a place: x y z in mm, or voxel i j k")
         self.field.setToolTip(f"{_HOW}. {_VOXELS}")
-        self.field.setMinimumWidth(120)
-        self.field.setMaximumWidth(170)
+        self.field.setMinimumWidth(scaled(120))
+        self.field.setMaximumWidth(scaled(170))
         self.field.returnPressed.connect(self._go)
         self.field.textEdited.connect(lambda _text: self.say(""))
         self.copy = _button("Copy", "Copy position, voxel, space, values and region")
@@ -93,11 +95,18 @@ class PlaceBox(QWidget):
             self.field.setToolTip(f"{error.message} {error.hint}")
             return
         self.say("")
+        self.field.setModified(False)  # what stands there is where the crosshair goes now
+        self._going = True
         self.placed.emit(point)
+        self._going = False
 
     def _moved(self) -> None:
-        """The crosshair went elsewhere: what was typed is no longer asked for."""
-        if self.refused:
+        """The crosshair went elsewhere: the field names no place any more.
+
+        Words that are being typed stay; the place itself is told by the read-out above.
+        """
+        typing = self.field.hasFocus() and self.field.isModified()
+        if self.refused or not (self._going or typing):
             self.field.clear()
             self.say("")
 

@@ -12,15 +12,18 @@ import numpy as np
 import pyqtgraph as pg
 from PySide6.QtCore import QRectF, Qt, QTimer
 from PySide6.QtGui import QColor, QPainter
+from PySide6.QtWidgets import QApplication
 
 from app.core.arrays import Bools, Floats
-from app.gui.widgets.theme import Tokens
+from app.gui.widgets.theme import Tokens, scaled, text_scale
 
 pg.setConfigOptions(imageAxisOrder="row-major", antialias=True)
 
-AXIS_WIDTH_PX = 58
+AXIS_WIDTH_PX = 58  # this and the next at the usual text size
 _PAINTED_MS = 60  # by then a plot was painted
 _NAMES_PX = 13.0  # height of a line of names
+_NAMES_PT = 8.0
+_BELOW_PX = 40.0  # of numbers and words below a plot
 _NAMES_SHARE = 0.45  # of a plot that is very low
 _TICK_PX = 14.0  # height of a number at an axis with air around it
 
@@ -55,9 +58,10 @@ class ValueAxis(pg.AxisItem):  # type: ignore[misc]
         if not levels:
             return []
         step, values = levels[0]
-        while len(values) * _TICK_PX > size:
+        while len(values) * scaled(_TICK_PX) > size:
             wider = [value for value in values if round(value / step) % 2 == 0]
             if len(wider) < 2:
+                values = wider or values[:1]  # a single number, where two would touch
                 break
             step, values = 2.0 * step, wider
         return [(step, values), *levels[1:]]
@@ -106,10 +110,23 @@ def plot(
     if label:
         item.setLabel("left", label, units=units or None)
     left = item.getAxis("left")
-    left.setWidth(AXIS_WIDTH_PX)
+    left.setWidth(scaled(AXIS_WIDTH_PX))
     left.enableAutoSIPrefix(False)
     item.getAxis("bottom").enableAutoSIPrefix(False)
+    font_of_text(item)
     return item
+
+
+def font_of_text(item: pg.PlotItem) -> None:
+    """Measure numbers at the axes with the font that draws them, so that none of them overlap."""
+    for side in ("left", "bottom"):
+        item.getAxis(side).setStyle(tickFont=QApplication.font())
+
+
+def name_below(item: pg.PlotItem, words: str) -> None:
+    """Say what the axis below counts, with room for its numbers and the words in any size."""
+    item.setLabel("bottom", words)
+    item.getAxis("bottom").setHeight(scaled(_BELOW_PX))
 
 
 def share_height(layout: pg.GraphicsLayoutWidget, weights: Sequence[int]) -> None:
@@ -249,7 +266,7 @@ def legend(item: pg.PlotItem, entries: tuple[tuple[str, str], ...], behind: str 
     mark = "&#9644; " if len(entries) > 1 else ""
     ground = f";background-color:{behind}" if behind else ""
     named = [f'<span style="color:{hue}{ground}">{mark}{name}</span>' for name, hue in entries]
-    words = pg.LabelItem("&nbsp; ".join(named), size="8pt")
+    words = pg.LabelItem("&nbsp; ".join(named), size=f"{_NAMES_PT * text_scale():.1f}pt")
     words.setParentItem(item.getViewBox())
     words.anchor(itemPos=(0, 0), parentPos=(0, 0), offset=(8, -3))
-    item.getViewBox().names_px = _NAMES_PX
+    item.getViewBox().names_px = scaled(_NAMES_PX)

@@ -28,6 +28,8 @@ _MANY = 150  # from here on curves become thinner
 _CONTRAST = 3.0  # of a curve with the panel; below it the curve gets an edging
 _EDGING = 1.6  # px that it is wider than the curve
 _DASH_PX = 5.0
+_DOT_PX, _GAP_PX = 3.0, 2.0
+_FEW = 600  # more dotted curves take too long to paint
 _SELECTED = "#ffeb3b"
 _RIM = (1.025, 1.085)  # inner and outer radius of the networks' band
 
@@ -63,7 +65,7 @@ class RingCanvas(QWidget):
         self._name_boxes: dict[str, QRectF] = {}  # where the names were painted
         self._under: int | None = None  # index of the connection under pointer or keys
         self.setMouseTracking(True)
-        self.setMinimumSize(140, 140)
+        self.setMinimumSize(120, 120)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setCursor(Qt.CursorShape.PointingHandCursor)
 
@@ -248,14 +250,32 @@ class RingCanvas(QWidget):
         inside = np.array([name == self._network for name in networks])
         return np.asarray(inside[edges.first] | inside[edges.second])
 
+    def dotted(self) -> Bools:
+        """(edge,) the negative connections: the sign is told without colour, too."""
+        edges = self.content.edges if self.content is not None else None
+        if edges is None or len(edges) > _FEW:
+            return np.zeros(0 if edges is None else len(edges), np.bool_)
+        return np.asarray(edges.value < 0.0)
+
+    def key_words(self) -> str:
+        """What dots and dashes mean, where there are any."""
+        unstable = self.content.unstable if self.content is not None else None
+        parts = ["dotted: negative"] * bool(self.dotted().any())
+        parts += ["dashed: unstable"] * bool(unstable is not None and unstable.any())
+        return ", ".join(parts)
+
     def _draw_edge(
         self, painter: QPainter, index: int, curve: QPainterPath, shade: QColor, width: float
     ) -> None:
         assert self.content is not None
         pen = QPen(shade, width)
-        unstable = self.content.unstable
+        unstable, negative = self.content.unstable, self.dotted()[index]
+        pattern = [_DOT_PX, _GAP_PX] if negative else []
         if unstable is not None and unstable[index]:
-            pen.setDashPattern([_DASH_PX / width, _DASH_PX / width])  # Qt counts in widths
+            pattern = [2.0 * _DASH_PX, _GAP_PX, *pattern] if negative else [_DASH_PX, _DASH_PX]
+        if pattern:
+            pen.setCapStyle(Qt.PenCapStyle.FlatCap)  # the usual one fills the gaps
+            pen.setDashPattern([px / width for px in pattern])  # Qt counts in widths
         painter.setPen(pen)
         painter.setBrush(Qt.BrushStyle.NoBrush)
         painter.drawPath(curve)

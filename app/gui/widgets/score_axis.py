@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 from app.core import wording
 from app.core.colours import NON_RESPONDER, RESPONDER
 from app.core.results import ModelSummary
-from app.gui.widgets.theme import font, tokens
+from app.gui.widgets.theme import font, scaled, tokens
 
 _SIDE_PX = 12.0
 _LANE_PX = 20.0  # above the bars: mark and interval, which would hide one person's bar
@@ -38,7 +38,7 @@ class ScoreAxis(QWidget):
         self._probability = probability
         self._interval = interval
         self._histogram = histogram
-        self.setMinimumHeight(104)
+        self.setMinimumHeight(scaled(104))
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self.setAccessibleName("Probability axis from 0 to 100 percent")
         parts = [wording.percent(probability)]
@@ -49,7 +49,7 @@ class ScoreAxis(QWidget):
 
     def sizeHint(self) -> QSize:
         """Room for bars, marks and both rows of words."""
-        return QSize(320, 112)
+        return QSize(scaled(320), scaled(112))
 
     def _x(self, share: float) -> float:
         return _SIDE_PX + share * (self.width() - 2 * _SIDE_PX)
@@ -62,9 +62,9 @@ class ScoreAxis(QWidget):
         colours = tokens(self.palette())
         line = painter.fontMetrics().height()
         top, bottom = line + 4.0, self.height() - line - 6.0
-        bars = top + (_LANE_PX if self._histogram else 0.0)
+        bars = top + (scaled(_LANE_PX) if self._histogram else 0.0)
         middle = (bars + bottom) / 2.0
-        lane = top + _LANE_PX / 2.0 if self._histogram else middle
+        lane = top + scaled(_LANE_PX) / 2.0 if self._histogram else middle
         if self._histogram:
             self._paint_histogram(painter, bars, middle, bottom - 2)
         painter.setPen(QPen(QColor(colours.muted), 1))
@@ -130,15 +130,15 @@ class ScoreAxis(QWidget):
 
     def _paint_mark(self, painter: QPainter, lane: float) -> None:
         colours = tokens(self.palette())
-        x = self._x(self._probability)
+        x, end_px = self._x(self._probability), scaled(6)
         for colour, extra in ((colours.surface, 2.5), (colours.accent, 0.0)):
             painter.setPen(QPen(QColor(colour), 2.5 + 2 * extra))
             if self._interval is not None:
                 low, high = (self._x(value) for value in self._interval)
                 painter.drawLine(QPointF(low, lane), QPointF(high, lane))
                 for end in (low, high):
-                    painter.drawLine(QPointF(end, lane - 6), QPointF(end, lane + 6))
-            size = 7.0 + extra
+                    painter.drawLine(QPointF(end, lane - end_px), QPointF(end, lane + end_px))
+            size = scaled(7) + extra
             painter.setPen(Qt.PenStyle.NoPen)
             painter.setBrush(QColor(colour))
             painter.drawPolygon(
@@ -172,7 +172,7 @@ class HistogramKey(QWidget):
     def needed_px(self) -> float:
         """Width of both swatches with their words in one row."""
         words = sum(self.fontMetrics().horizontalAdvance(text) for text in self._words)
-        return _SIDE_PX + words + 2 * 14 + 14
+        return _SIDE_PX + words + 2 * (self.fontMetrics().ascent() + 2) + 14
 
     def resizeEvent(self, _event: QResizeEvent) -> None:
         """Two rows where one would be cut."""
@@ -188,13 +188,14 @@ class HistogramKey(QWidget):
             zip(self._words, (RESPONDER, NON_RESPONDER), strict=True)
         ):
             style = Qt.BrushStyle.SolidPattern if row == 0 else Qt.BrushStyle.BDiagPattern
-            painter.fillRect(QRectF(x, y + 3, 10, 9), QBrush(_lifted(colour, self), style))
+            side = metrics.ascent() - 2.0
+            painter.fillRect(QRectF(x, y + 3, side, side), QBrush(_lifted(colour, self), style))
             painter.setPen(muted)
-            painter.drawText(QPointF(x + 14, y + metrics.ascent() + 1.0), text)
+            painter.drawText(QPointF(x + side + 4, y + metrics.ascent() + 1.0), text)
             if self._two_rows:
                 y += metrics.height() + 2
                 continue
-            x += 14 + metrics.horizontalAdvance(text) + 14
+            x += side + 4 + metrics.horizontalAdvance(text) + 14
         painter.end()
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QCheckBox, QComboBox, QGridLayout, QLabel, QPushButton, QWidget
 
-from app.gui.widgets.theme import font
+from app.gui.widgets.theme import font, text_scale
 
 _NAME_WIDTH_CHARS = 24
+_BESIDE_SCALE = 1.6  # of the text; names of larger ones stand above their settings
 
 
 def note(words: str) -> QLabel:
@@ -46,7 +47,11 @@ class Section(QWidget):
             label.setBuddy(field)
             field.setAccessibleName(words)
             self._grid.addWidget(label, row, 0, Qt.AlignmentFlag.AlignVCenter)
-            self._grid.addWidget(field, row, 1)
+            if text_scale() > _BESIDE_SCALE:
+                row += 1
+                self._grid.addWidget(field, row, 0, 1, 2)
+            else:
+                self._grid.addWidget(field, row, 1)
             shown.append(label)
         else:
             self._grid.addWidget(field, row, 0, 1, 2)

@@ -9,7 +9,7 @@ from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QAbstractButton, QFrame, QSizePolicy, QVBoxLayout, QWidget
 
 from app.gui.widgets.icons import STATE_WORDS, renderer, state_colour
-from app.gui.widgets.theme import font, tokens
+from app.gui.widgets.theme import font, scaled, tokens
 
 STEPS = (
     ("load", "Load"),
@@ -54,7 +54,7 @@ class StepButton(QAbstractButton):
 
     def sizeHint(self) -> QSize:
         """Two lines of words."""
-        return QSize(148, round(self.fontMetrics().height() * 2.2) + 18)
+        return QSize(scaled(148), round(self.fontMetrics().height() * 2.2) + 18)
 
     def changeEvent(self, event: QEvent) -> None:
         """Follow the theme."""
@@ -85,7 +85,8 @@ class StepButton(QAbstractButton):
             painter.setPen(QPen(QColor(colours.accent), 1.5))
             painter.drawRoundedRect(box.adjusted(1, 1, -1, -1), 6, 6)
         colour = colours.accent if self.isChecked() else colours.text
-        sign = QRectF(box.left() + 11, box.center().y() - 11, 22, 22)
+        side, small = scaled(22), scaled(12)  # the signs grow with the words
+        sign = QRectF(box.left() + 11, box.center().y() - side / 2.0, side, side)
         renderer(self.key, colour).render(painter, sign)
         left = sign.right() + 11
         half = box.height() / 2.0
@@ -100,10 +101,10 @@ class StepButton(QAbstractButton):
         state_box = QRectF(left, box.top() + half + 3, width, half - 3)
         height = painter.fontMetrics().height()
         renderer(f"state-{self.state}", state).render(
-            painter, QRectF(left, state_box.top() + (height - 12) / 2.0, 12, 12)
+            painter, QRectF(left, state_box.top() + (height - small) / 2.0, small, small)
         )
         painter.setPen(QColor(state))
-        words = state_box.adjusted(16, 0, 0, 0)
+        words = state_box.adjusted(small + 4, 0, 0, 0)
         painter.drawText(words, flag.AlignLeft | flag.AlignTop, STATE_WORDS[self.state])
         painter.end()
 

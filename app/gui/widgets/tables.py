@@ -26,6 +26,7 @@ from app.core.errors import StorageError
 from app.core.wording import counted
 from app.gui.widgets.file_dialogs import ask_save
 from app.gui.widgets.framed_dialog import FramedDialog
+from app.gui.widgets.theme import scaled
 
 Cell = str | int | float | None
 _AnyIndex = QModelIndex | QPersistentModelIndex
@@ -133,7 +134,7 @@ class TableDialog(FramedDialog):
         self.view.setAccessibleName(f"{title} as a table, {counted(len(table.rows), 'row')}")
         header = self.view.horizontalHeader()
         header.setStretchLastSection(True)
-        header.setMaximumSectionSize(_WIDEST_PX)  # also of what a row further down holds
+        header.setMaximumSectionSize(scaled(_WIDEST_PX))  # also of what a row further down holds
         self.view.resizeColumnsToContents()
         self.copy = QPushButton("Copy")
         self.copy.clicked.connect(self.copy_text)

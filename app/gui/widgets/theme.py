@@ -88,6 +88,20 @@ def apply_theme(application: QApplication, choice: str) -> Tokens:
     return chosen
 
 
+def text_scale() -> float:
+    """How large the application's text is beside the system's: 1.5 for a text size of 150 %."""
+    application = QApplication.instance()
+    usual = application.property("usualPointSize") if application is not None else None
+    if not isinstance(application, QApplication) or not isinstance(usual, float):
+        return 1.0
+    return application.font().pointSizeF() / usual
+
+
+def scaled(at_usual_size: float) -> int:
+    """Pixels of what grows with the text: signs, boxes to tick, rows, axes."""
+    return round(at_usual_size * text_scale())
+
+
 def apply_text_size(application: QApplication, percent: int) -> bool:
     """Give the application text of a share of the system's size; tells whether that changed it."""
     usual = application.property("usualPointSize")
@@ -146,6 +160,7 @@ def _palette(t: Tokens) -> QPalette:
 
 def _style_sheet(t: Tokens) -> str:
     tick = resource_path("icons", "tick-dark.svg" if t.dark else "tick-light.svg").as_posix()
+    box, sign = scaled(13), scaled(12)
     return f"""
     QToolButton::menu-indicator {{ image: none; }}
     QToolButton {{ border: 1px solid transparent; border-radius: 4px; padding: 2px 4px; }}
@@ -163,11 +178,14 @@ def _style_sheet(t: Tokens) -> str:
     QLabel#strip {{ background: {t.strip}; color: {t.on_strip}; padding: 4px 12px;
         font-weight: 700; }}
     QWidget#rule {{ background: {t.border}; }}
-    QLabel#sign {{ color: {t.attention}; border: 2px solid {t.attention}; border-radius: 12px;
-        font-weight: 700; }}
-    QCheckBox::indicator {{ width: 13px; height: 13px; border: 1px solid {t.muted};
-        border-radius: 3px; background: {t.raised}; }}
-    QCheckBox::indicator:checked {{ background: {t.accent}; border-color: {t.accent};
+    QLabel#sign {{ color: {t.attention}; border: 2px solid {t.attention}; border-radius: {sign}px;
+        min-width: {2 * sign - 4}px; max-width: {2 * sign - 4}px;
+        min-height: {2 * sign - 4}px; max-height: {2 * sign - 4}px; font-weight: 700; }}
+    QCheckBox::indicator, QTableView::indicator, QListView::indicator {{
+        width: {box}px; height: {box}px; border: 1px solid {t.muted}; border-radius: 3px;
+        background: {t.raised}; }}
+    QCheckBox::indicator:checked, QTableView::indicator:checked,
+    QListView::indicator:checked {{ background: {t.accent}; border-color: {t.accent};
         image: url({tick}); }}
     QCheckBox:focus {{ color: {t.accent}; }}
     QLabel#cover {{ background: {t.surface}; color: {t.muted}; border-radius: 6px; }}

@@ -45,7 +45,7 @@ class ThresholdRow(QWidget):
         self.least_box.setKeyboardTracking(False)
         self.least_box.valueChanged.connect(self._least_changed)
         pass_undo(self.count_box, self.least_box)
-        self.words = ElidedLabel()
+        self.words = ElidedLabel(lines=2)
         self.words.setObjectName("muted")
         row: QBoxLayout = QVBoxLayout(self) if upright else QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)

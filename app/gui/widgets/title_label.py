@@ -13,8 +13,14 @@ class TitleLabel(QLabel):
     """As wide as its text wishes, or down to a few letters."""
 
     def __init__(self, text: str) -> None:
-        super().__init__(text)
+        super().__init__()
         self.setTextFormat(Qt.TextFormat.PlainText)
+        self.setText(text)
+
+    def setText(self, text: str) -> None:
+        """The tooltip has it whole."""
+        super().setText(text)
+        self.setToolTip(text)
 
     def minimumSizeHint(self) -> QSize:
         """A few letters and an ellipsis."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt
-from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen
+from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen, QResizeEvent
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from app.gui.widgets.theme import tokens
@@ -20,6 +20,7 @@ _DASHES = (
     Qt.PenStyle.DotLine,
 )
 _SAMPLE_PX = 18.0
+_LOST = 0.12  # of a row's width that wrapping between words leaves free
 
 
 def look_of(place: int) -> Look:
@@ -33,12 +34,13 @@ def plain_look(colour: str) -> Look:
 
 
 class TraceLegend(QWidget):
-    """One row of lines and names; what does not fit is shortened."""
+    """Lines and names in one row, or below each other where the row is too short."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._entries: tuple[tuple[str, Look], ...] = ()
         self._words = ""
+        self._rows = 1
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
 
     def show_entries(self, entries: tuple[tuple[str, Look], ...]) -> None:
@@ -59,11 +61,36 @@ class TraceLegend(QWidget):
         self._words = words
         self.setToolTip(words)
         self.setAccessibleName(words)
+        self._fit()
         self.update()
 
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """As many rows as the names need now."""
+        super().resizeEvent(event)
+        self._fit()
+
     def sizeHint(self) -> QSize:
-        """One line of text."""
-        return QSize(120, self.fontMetrics().height() + 2)
+        """All rows of text."""
+        return QSize(120, self._rows * (self.fontMetrics().height() + 2))
+
+    def _fit(self) -> None:
+        rows = max(sum(high for _, high in self._lines()), 1)
+        if rows != self._rows:
+            self._rows = rows
+            self.updateGeometry()
+
+    def _lines(self) -> list[tuple[list[tuple[str, Look]], int]]:
+        """(entries, rows of text) of each line; only a name that fills a line by itself has two."""
+        lines: list[tuple[list[tuple[str, Look]], int]] = []
+        left = 0.0
+        for entry in self._entries:
+            wide = _SAMPLE_PX + 12.0 + self.fontMetrics().horizontalAdvance(entry[0])
+            if not lines or wide > left:
+                left = float(self.width())
+                lines.append(([], 1 if wide <= left else 2))
+            lines[-1][0].append(entry)
+            left -= wide
+        return lines
 
     def paintEvent(self, _event: QPaintEvent) -> None:
         """Samples and names, each with its share of the room."""
@@ -71,22 +98,27 @@ class TraceLegend(QWidget):
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         metrics, high = painter.fontMetrics(), float(self.height())
         align = int(Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft)
-        elide = Qt.TextElideMode.ElideRight
+        elide, wrap = Qt.TextElideMode.ElideRight, int(Qt.TextFlag.TextWordWrap)
         if not self._entries:
             painter.setPen(QColor(colours.muted))
             words = metrics.elidedText(self._words, elide, self.width())
             painter.drawText(self.rect(), align, words)
             painter.end()
             return
-        x, left = 0.0, len(self._entries)
-        for name, (hue, dash) in self._entries:
-            room = (self.width() - x) / left - _SAMPLE_PX - 10.0
-            painter.setPen(QPen(QColor(hue), 2, dash))
-            painter.drawLine(QPointF(x, high / 2), QPointF(x + _SAMPLE_PX, high / 2))
-            words = metrics.elidedText(name, elide, round(max(room, 8.0)))
-            painter.setPen(QColor(colours.text))
-            wide = metrics.horizontalAdvance(words) + 2.0
-            painter.drawText(QRectF(x + _SAMPLE_PX + 4, 0, wide, high), align, words)
-            x += _SAMPLE_PX + 10.0 + wide
-            left -= 1
+        high /= self._rows
+        top = 0.0
+        for line, rows in self._lines():
+            x, middle = 0.0, top + high / 2
+            for name, (hue, dash) in line:
+                painter.setPen(QPen(QColor(hue), 2, dash))
+                painter.drawLine(QPointF(x, middle), QPointF(x + _SAMPLE_PX, middle))
+                room = max(self.width() - x - _SAMPLE_PX - 6.0, 8.0)
+                seen = room if rows == 1 else room * rows * (1.0 - _LOST)
+                words = metrics.elidedText(name, elide, round(seen))
+                painter.setPen(QColor(colours.text))
+                wide = min(metrics.horizontalAdvance(words) + 2.0, room)
+                box = QRectF(x + _SAMPLE_PX + 4, top, wide, rows * high)
+                painter.drawText(box, align | (wrap if rows > 1 else 0), words)
+                x += _SAMPLE_PX + 10.0 + wide
+            top += rows * high
         painter.end()

@@ -11,10 +11,9 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 from app.core import wording
 from app.core.explanation_health import Sensitivity
 from app.core.explanation_wording import sensitivity_text
-from app.gui.widgets.theme import font, tokens
+from app.gui.widgets.theme import font, scaled, tokens
 
-_ROW, _FOOT, _HEAD = 18, 22, 18
-_RIGHT = 58
+_ROW, _FOOT, _HEAD, _RIGHT = 18, 22, 18, 58  # px at the usual text size
 _NAMES_SHARE = 0.55  # of the width, where the view is narrow: rows differ by their names
 
 
@@ -31,14 +30,16 @@ class VariantStrip(QWidget):
             if one.log_odds is not None
         ]
         self.setFont(font(self.font(), scale=0.88))
-        self.setMinimumHeight(_HEAD + _FOOT + _ROW * len(self._rows))
+        sizes = (scaled(px) for px in (_ROW, _FOOT, _HEAD, _RIGHT))
+        self._row, self._foot, self._head, self._right = sizes
+        self.setMinimumHeight(self._head + self._foot + self._row * len(self._rows))
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setAccessibleName("Sensitivity of the log-odds")
         self.setAccessibleDescription(sensitivity_text(found))
 
     def sizeHint(self) -> QSize:
         """A row for each variant."""
-        return QSize(360, self.minimumHeight())
+        return QSize(scaled(360), self.minimumHeight())
 
     def paintEvent(self, _event: QPaintEvent) -> None:
         """Names at the left, dots on the axis, values at the right."""
@@ -49,7 +50,7 @@ class VariantStrip(QWidget):
             max(metrics.horizontalAdvance(name) for name, _ in self._rows) + 10,
             int(self.width() * _NAMES_SHARE),
         )
-        left, right = float(names), float(self.width() - _RIGHT)
+        left, right = float(names), float(self.width() - self._right)
         cutoff = self._found.cutoff
         values = [value for _, value in self._rows]
         if math.isfinite(cutoff):
@@ -61,11 +62,11 @@ class VariantStrip(QWidget):
         def across(value: float) -> float:
             return left + (value - low) / (high - low) * (right - left)
 
-        bottom = _HEAD + _ROW * len(self._rows)
+        bottom = self._head + self._row * len(self._rows)
         if math.isfinite(cutoff):
             x = across(cutoff)
             painter.setPen(QPen(QColor(colours.text), 1.2))
-            painter.drawLine(QPointF(x, _HEAD - 4), QPointF(x, bottom))
+            painter.drawLine(QPointF(x, self._head - 4), QPointF(x, bottom))
             words = f"cut-off {wording.signed(cutoff)}"
             wide = metrics.horizontalAdvance(words)
             at = min(max(x - wide / 2, 0.0), self.width() - wide)
@@ -74,7 +75,7 @@ class VariantStrip(QWidget):
             self._paint_row(painter, index, name, value, names, across(value), right)
         painter.setPen(QColor(colours.muted))
         painter.drawText(
-            QRectF(0.0, bottom + 2, right, _FOOT),
+            QRectF(0.0, bottom + 2, right, self._foot),
             int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter),
             "log-odds before calibration",
         )
@@ -91,7 +92,7 @@ class VariantStrip(QWidget):
         right: float,
     ) -> None:
         colours, metrics = tokens(self.palette()), painter.fontMetrics()
-        middle = _HEAD + _ROW * (index + 0.5)
+        middle = self._head + self._row * (index + 0.5)
         base = middle + metrics.ascent() / 2 - 2
         painter.setPen(QColor(colours.text if index == 0 else colours.muted))
         shown = metrics.elidedText(name, Qt.TextElideMode.ElideMiddle, names - 8)
@@ -101,4 +102,4 @@ class VariantStrip(QWidget):
         painter.drawLine(QPointF(names, middle), QPointF(right, middle))
         painter.setPen(QPen(QColor(colours.accent), 1.8))
         painter.setBrush(QColor(colours.accent if index == 0 else colours.surface))
-        painter.drawEllipse(QPointF(x, middle), 4.5, 4.5)
+        painter.drawEllipse(QPointF(x, middle), self._row / 4.0, self._row / 4.0)

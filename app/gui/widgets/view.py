@@ -14,7 +14,6 @@ from PySide6.QtGui import (
     QMouseEvent,
     QPainter,
     QPaintEvent,
-    QPalette,
     QPen,
     QPixmap,
     QShowEvent,
@@ -23,7 +22,6 @@ from PySide6.QtWidgets import (
     QApplication,
     QHBoxLayout,
     QLabel,
-    QSizePolicy,
     QVBoxLayout,
     QWidget,
 )
@@ -31,60 +29,18 @@ from PySide6.QtWidgets import (
 from app.core import wording
 from app.core.explanation_wording import baseline_words
 from app.gui.session import Session
+from app.gui.widgets.elided_label import ElidedLabel
 from app.gui.widgets.pictures import Band, pixmap_of, whole, write_svg
+from app.gui.widgets.tab_order import set_tab_order
 from app.gui.widgets.tables import Table
 from app.gui.widgets.theme import Tokens, font, tokens
 from app.gui.widgets.title_label import TitleLabel
 from app.gui.widgets.view_keys import ViewCommand, bind_commands, set_keys
 from app.gui.widgets.view_menu import MoreButton
 
+__all__ = ["ElidedLabel", "View"]
+
 _COVER_PX = 10000  # larger than any view, so that no change of size uncovers one
-
-
-class ElidedLabel(QLabel):
-    """A label that shortens its text to the room there is; the whole text is its tooltip.
-
-    The text is shortened while painting, so that a change of size never changes the layout.
-    """
-
-    def __init__(self, text: str = "") -> None:
-        super().__init__()
-        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-        self.setMinimumWidth(40)
-        self.setTextFormat(Qt.TextFormat.PlainText)
-        self.set_full_text(text)
-
-    def set_full_text(self, text: str) -> None:
-        """Show a text, shortened if it must be."""
-        if text != self.text():
-            self.setText(text)
-            self.setToolTip(text)
-            self.setAccessibleName(text)
-
-    def full_text(self) -> str:
-        """The text before shortening."""
-        return self.text()
-
-    def is_cut(self) -> bool:
-        """Whether there is less room than the text needs."""
-        room = self.contentsRect().width()
-        return self.fontMetrics().horizontalAdvance(self.text()) > room
-
-    def paintEvent(self, _event: QPaintEvent) -> None:
-        """Draw as much of the text as fits, with an ellipsis for the rest."""
-        painter = QPainter(self)
-        box = self.contentsRect()
-        shown = self.fontMetrics().elidedText(self.text(), Qt.TextElideMode.ElideRight, box.width())
-        self.style().drawItemText(
-            painter,
-            box,
-            int(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter),
-            self.palette(),
-            self.isEnabled(),
-            shown,
-            QPalette.ColorRole.WindowText,
-        )
-        painter.end()
 
 
 class View(QWidget):
@@ -134,7 +90,7 @@ class View(QWidget):
         self.body = QVBoxLayout()
         self.body.setSpacing(4)
         outer.addLayout(self.body, 1)
-        self.stamp_label = ElidedLabel()
+        self.stamp_label = ElidedLabel(lines=3)
         self.stamp_label.setObjectName("stamp")
         self.stamp_label.setFont(font(self.font(), scale=0.82, bold=True))
         outer.addWidget(self.stamp_label)
@@ -286,6 +242,7 @@ class View(QWidget):
     def showEvent(self, event: QShowEvent) -> None:
         """Bind the keys at the first sight, when all that they act on is there."""
         super().showEvent(event)
+        set_tab_order(self)  # what was made anew stands at the end
         self.session.turns.catch_up(self)
         if self.tokens().dark != self._dark:
             self._restyle_later.start()

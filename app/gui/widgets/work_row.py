@@ -34,7 +34,7 @@ class WorkRow(QWidget):
         self._may = True
         self.button = QPushButton(words)
         self.button.clicked.connect(self.asked)
-        self.told = ElidedLabel()
+        self.told = ElidedLabel(lines=3)
         self.told.setObjectName("muted")
         self.bar = QProgressBar()
         self.bar.setTextVisible(False)
