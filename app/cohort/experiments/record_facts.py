@@ -44,8 +44,10 @@ from app.cohort.learn.primary_words import (
     BASELINE_ONLY,
     INTERVALS,
     above_zero,
+    below_zero,
     continuous_lines,
     is_continuous,
+    p_text,
     reaches_zero,
     spread,
 )
@@ -180,7 +182,7 @@ def headline_of(figures: Figures, role: Mapping[str, str]) -> Headline | None:
     if found["difference"] is None:
         return None
     test = found["corrected_test"]
-    words = f"p = {test['p_value']:.2g}" if test else "not possible with so few folds"
+    words = p_text(test["p_value"]) if test else "not possible with so few folds"
     return Headline(
         HEADLINE_METRIC,
         models[name]["label"],
@@ -226,7 +228,7 @@ def primary_of(figures: Figures) -> Headline | None:
     explained = found["comparisons"][BASELINE_ONLY]["r_squared"]
     difference = estimate_of(explained["difference"], explained["interval"])
     test = explained["corrected_test"]
-    words = f"p = {test['p_value']:.2g}" if test else "not possible with so few folds"
+    words = p_text(test["p_value"]) if test else "not possible with so few folds"
     low = difference.low
     name, other = one["label"], alone["label"][:1].lower() + alone["label"][1:]
     return Headline(
@@ -238,10 +240,10 @@ def primary_of(figures: Figures) -> Headline | None:
         sentence=(
             f"{name} says more about the change than the {other} in these people."
             if above_zero(low)
-            else f"The interval {reaches_zero(low)}: that {name} says anything about the "
-            f"change beyond the {other} is not shown."
-            if difference.high is None or difference.high >= 0
             else f"{name} predicts the change worse than the {other}."
+            if below_zero(difference.high)
+            else f"The interval {reaches_zero(low, difference.high)}: that {name} says anything "
+            f"about the change beyond the {other} is not shown."
         ),
         label=f"beyond the {other}, 95 % interval",
     )

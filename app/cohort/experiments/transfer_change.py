@@ -17,7 +17,13 @@ from app.cohort.experiments.record_parts import estimate_of
 from app.cohort.learn.continuous_figures import continuous_figures
 from app.cohort.learn.evaluate import Evaluation, ModelScores
 from app.cohort.learn.figures import Scores, draws_of
-from app.cohort.learn.primary_words import BASELINE_ONLY, above_zero, reaches_zero, spread
+from app.cohort.learn.primary_words import (
+    BASELINE_ONLY,
+    above_zero,
+    below_zero,
+    reaches_zero,
+    spread,
+)
 from app.cohort.learn.splits import Fold, Splits
 from app.core.arrays import Ints, frozen
 from app.reporting.evaluation.facts import BASELINE, Competitor, Estimate, Headline, PlainTable
@@ -80,11 +86,11 @@ def change_headline(change: Change, way: str) -> Headline:
 def _sentence(difference: Estimate, name: str, alone: str, way: str) -> str:
     if above_zero(difference.low):
         return f"{way}: {name} says more about the change than the {alone}."
-    if difference.high is not None and difference.high < 0:
+    if below_zero(difference.high):
         return f"{way}: {name} predicts the change worse than the {alone}."
     return (
-        f"{way}: the interval {reaches_zero(difference.low)}: that {name} says anything about "
-        f"the change beyond the {alone} is not shown."
+        f"{way}: the interval {reaches_zero(difference.low, difference.high)}: that {name} says "
+        f"anything about the change beyond the {alone} is not shown."
     )
 
 

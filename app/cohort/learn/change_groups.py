@@ -12,7 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from app.cohort.learn.continuous_figures import MOST_DRAWS, Errors, correlation
+from app.cohort.learn.continuous_figures import (
+    MOST_DRAWS,
+    Errors,
+    correlation_within,
+    folds_of,
+)
 from app.cohort.learn.evaluate import Evaluation
 from app.cohort.learn.figures import around, draws_of, interval_of
 from app.core.arrays import Floats, Ints
@@ -45,19 +50,22 @@ def change_by_group(evaluation: Evaluation, groups: Sequence[str]) -> dict[str, 
             names = [cohort.identifiers[int(i)] for i in rows]
             draws = draws_of(names, min(protocol.bootstrap_repeats, MOST_DRAWS), protocol.seed)
             entry |= figures_of_change(
-                headline.predicted[:, rows], headline.target[:, rows], draws
+                headline.predicted[:, rows], headline.target[:, rows], folds_of(headline, rows),
+                draws,
             )  # fmt: skip
         found[group] = entry
     return found
 
 
-def figures_of_change(predicted: Floats, target: Floats, draws: Ints) -> dict[str, Any]:
+def figures_of_change(predicted: Floats, target: Floats, fold: Ints, draws: Ints) -> dict[str, Any]:
     """R^2, correlation and absolute error with bootstrap intervals.
 
     Parameters
     ----------
     predicted, target
         (repeat, row), known of everybody.
+    fold
+        (repeat, row) outer fold, within which correlations are taken.
     draws
         (draw, row) as `draws_of` gives them.
     """
@@ -65,15 +73,14 @@ def figures_of_change(predicted: Floats, target: Floats, draws: Ints) -> dict[st
     errors = Errors.of(predicted, target)
     counts = np.stack([np.bincount(one, minlength=count) for one in draws]).astype(float)
     everybody = np.ones((1, count))
-    pairs = list(zip(predicted, target, strict=True))
     drawn = {
         "r_squared": errors.r_squared(counts),
-        "r": np.mean([correlation(a[draws], b[draws]) for a, b in pairs], axis=0),
+        "r": correlation_within(predicted, target, fold, counts),
         "absolute_error": errors.absolute_error(counts),
     }
     values = {
         "r_squared": float(errors.r_squared(everybody)[0]),
-        "r": float(correlation(predicted, target).mean()),
+        "r": float(correlation_within(predicted, target, fold, everybody)[0]),
         "absolute_error": float(errors.absolute_error(everybody)[0]),
     }
     found: dict[str, Any] = {}

@@ -60,8 +60,10 @@ def continuous_figures(evaluation: Evaluation, draws: Ints) -> dict[str, Any] | 
     """Each model's figures and differences; None where the columns tell no change.
 
     A model's R^2 is its difference to the score before treatment alone, whose R^2 is 0, so that
-    both have one interval, the wider; those of correlations and absolute errors are bootstraps
-    over persons, which hold the models fixed.
+    both have one interval, the wider of two; those of correlations and absolute errors are the
+    wider of a bootstrap over persons and of the corrected test over folds, too. Correlations are
+    taken within outer folds: pooled ones of models that learnt nothing lie below 0, as AUROCs do
+    below 0.5 (see `figures`).
 
     Linear models regress the improvement itself. Models that give log-odds alone are mapped to
     it by their inner folds; ``by`` says which. Every model also has the rank correlation of its
@@ -93,7 +95,7 @@ def continuous_figures(evaluation: Evaluation, draws: Ints) -> dict[str, Any] | 
         models[key] = {
             "label": one.label,
             "by": RIDGE if one.regression else MAPPED,
-        } | _of(one, errors[key], adjusted, rows, drawn, counts)
+        } | _of(one, errors[key], adjusted, rows, counts, evaluation.splits)
         beyond = _difference(errors[key], alone, counts, evaluation.splits, rows)
         models[key]["r_squared_interval"] = beyond["r_squared"]["interval"]
     head = errors[evaluation.headline.id]
@@ -132,18 +134,29 @@ def _alone(model: ModelScores, rows: Ints) -> Errors:
 
 
 def _of(
-    model: ModelScores, errors: Errors, adjusted: Floats, rows: Ints, drawn: Ints, counts: Floats
+    model: ModelScores,
+    errors: Errors,
+    adjusted: Floats,
+    rows: Ints,
+    counts: Floats,
+    splits: Splits,
 ) -> dict[str, Any]:
     assert model.predicted is not None
     assert model.target is not None
     predicted, target = model.predicted[:, rows], model.target[:, rows]
     scores = model.scores.log_odds[:, rows]
     truth = np.broadcast_to(adjusted[rows], scores.shape)
+    fold, share = folds_of(model, rows), test_share_of(splits)
+    error = _figure("absolute_error", errors.absolute_error, counts)
+    tested = corrected_test(by_fold(errors.absolute, splits, rows), share)
+    key = "absolute_error_interval"
+    ranked = ranks_within(scores, fold), ranks_within(truth, fold)
     return (
         _figure("r_squared", errors.r_squared, counts)
-        | _resampled("r", correlation, predicted, target, drawn)
-        | _figure("absolute_error", errors.absolute_error, counts)
-        | _resampled("rank_correlation", rank_correlation, scores, truth, drawn)
+        | correlated("r", predicted, target, fold, counts, share)
+        | error
+        | {key: wider_of(error[key], tested, (0.0, np.inf))}
+        | correlated("rank_correlation", *ranked, fold, counts, share)
     )
 
 
@@ -152,13 +165,76 @@ def _figure(name: str, batch: Callable[[Floats], Floats], counts: Floats) -> dic
     return {name: value, f"{name}_interval": around(value, interval_of(batch(counts)))}
 
 
-def _resampled(
-    name: str, batch: Callable[[Floats, Floats], Floats], one: Floats, other: Floats, draws: Ints
+def correlated(
+    name: str, one: Floats, other: Floats, fold: Ints, counts: Floats, test_share: float
 ) -> dict[str, Any]:
-    value = float(batch(one, other).mean())
-    drawn = np.mean([batch(a[draws], b[draws]) for a, b in zip(one, other, strict=True)], axis=0)
-    interval = around(value, interval_of(np.asarray(drawn)))
-    return {name: value if np.isfinite(value) else None, f"{name}_interval": interval}
+    """`correlation_within` with the wider of two intervals; `test_share` as `corrected_test`."""
+    value = float(correlation_within(one, other, fold, np.ones((1, counts.shape[1])))[0])
+    interval = around(value, interval_of(correlation_within(one, other, fold, counts)))
+    tested = corrected_test(_correlations(one, other, fold), test_share)
+    return {name: value, f"{name}_interval": wider_of(interval, tested, (-1.0, 1.0))}
+
+
+def _correlations(one: Floats, other: Floats, fold: Ints) -> Floats:
+    """Pearson's r of each outer fold with three people or more."""
+    found = []
+    for x, y, place in zip(one, other, fold, strict=True):
+        own = [place == number for number in np.unique(place)]
+        found += [
+            float(correlation(x[there][None], y[there][None])[0]) for there in own if sum(there) > 2
+        ]
+    return np.array(found)
+
+
+def folds_of(model: ModelScores, rows: Ints) -> Ints:
+    """(repeat, row) outer fold of these people; one for all where a single model scored them."""
+    fold = model.scores.fold
+    shape = model.scores.log_odds[:, rows].shape
+    return np.zeros(shape, int) if fold is None else fold[:, rows]
+
+
+def correlation_within(one: Floats, other: Floats, fold: Ints, counts: Floats) -> Floats:
+    """Pearson's r of people beside those of their own outer fold, mean over repeats.
+
+    Parameters
+    ----------
+    one, other
+        (repeat, row).
+    fold
+        (repeat, row): every fold's mean is taken out of both sides first.
+    counts
+        (draw, row): how often a person was drawn.
+
+    Returns
+    -------
+    (draw,); 0 where one side never varies.
+    """
+    found = []
+    for x, y, place in zip(one, other, fold, strict=True):
+        member = (place[:, None] == np.unique(place)[None, :]).astype(float)  # (row, fold)
+        people = np.maximum(counts @ member, 1e-12)
+        sums = [counts @ (member * values[:, None]) for values in (x, y)]
+        xy, xx, yy = (
+            counts @ (a * b) - (s * t / people).sum(axis=1)
+            for a, b, s, t in (
+                (x, y, *sums), (x, x, sums[0], sums[0]), (y, y, sums[1], sums[1])
+            )
+        )  # fmt: skip
+        size = np.sqrt(np.maximum(xx, 0.0) * np.maximum(yy, 0.0))
+        found.append(np.where(size > 1e-9, xy / np.maximum(size, 1e-9), 0.0))
+    return np.asarray(np.mean(found, axis=0))
+
+
+def ranks_within(values: Floats, fold: Ints) -> Floats:
+    """(repeat, row) rank within the outer fold, 0 to 1, so that folds of any size weigh alike."""
+    from scipy.stats import rankdata
+
+    found = np.zeros(values.shape)
+    for row, place, ranks in zip(values, fold, found, strict=True):
+        for number in np.unique(place):
+            own = place == number
+            ranks[own] = (rankdata(row[own]) - 0.5) / own.sum()
+    return found
 
 
 def _difference(
@@ -245,13 +321,6 @@ def correlation(one: Floats, other: Floats) -> Floats:
     y = other - other.mean(axis=1, keepdims=True)
     size = np.sqrt((x**2).sum(axis=1) * (y**2).sum(axis=1))
     return np.where(size > 1e-12, (x * y).sum(axis=1) / np.maximum(size, 1e-12), 0.0)
-
-
-def rank_correlation(one: Floats, other: Floats) -> Floats:
-    """Spearman's rho of each draw."""
-    from scipy.stats import rankdata
-
-    return correlation(rankdata(one, axis=1), rankdata(other, axis=1))
 
 
 def r_squared(predicted: Floats, target: Floats) -> Floats:

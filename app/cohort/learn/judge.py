@@ -12,17 +12,14 @@ from typing import Any
 from app.cohort.learn.change_groups import change_by_group
 from app.cohort.learn.clinical import decision_curve, sample_size_saving, screening
 from app.cohort.learn.combat import WARNING
-from app.cohort.learn.comparison import (
-    best_covariate_rival,
-    compare,
-)
+from app.cohort.learn.comparison import best_covariate_rival, compare, own_figures
 from app.cohort.learn.conformal import conformal_figures
 from app.cohort.learn.confounds import subgroup_figures
 from app.cohort.learn.contender import Contender
 from app.cohort.learn.continuous_figures import continuous_figures
 from app.cohort.learn.curves import calibration_bins, histogram, roc_points
 from app.cohort.learn.evaluate import Evaluation
-from app.cohort.learn.figures import draws_of, figures_of
+from app.cohort.learn.figures import draws_of
 from app.cohort.learn.flags import flags_of
 from app.cohort.learn.gate import (
     NO_COVARIATE,
@@ -90,7 +87,14 @@ def judged(
                 "label": one.label,
                 "inputs": one.inputs,
                 "told": one.told,
-                **figures_of(one.scores, cohort.labels, draws, protocol.metrics, protocol.cutoff),
+                **own_figures(
+                    one.scores,
+                    cohort.labels,
+                    draws,
+                    protocol.metrics,
+                    protocol.cutoff,
+                    evaluation.splits,
+                ),
             }
             progress.step(number / len(evaluation.models), one.label)
         mean_scores = headline.scores.log_odds.mean(axis=0)

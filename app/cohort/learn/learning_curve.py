@@ -74,7 +74,9 @@ def learning_curve(
             )
             known = np.isfinite(target).all(axis=0) & np.isfinite(predicted).all(axis=0)
             if known.sum() >= FEWEST_TAUGHT:
-                changes.append(told | _change(cohort, predicted, target, np.flatnonzero(known)))
+                changes.append(
+                    told | _change(cohort, predicted, target, tested, np.flatnonzero(known))
+                )
     return rows, changes
 
 
@@ -113,12 +115,12 @@ def _taught(inputs: Inputs, part: Fold) -> bool:
 
 
 def _change(
-    cohort: LabelledCohort, predicted: Floats, target: Floats, rows: Ints
+    cohort: LabelledCohort, predicted: Floats, target: Floats, fold: Ints, rows: Ints
 ) -> dict[str, Any]:
     protocol = cohort.plan.protocol
     names = [cohort.identifiers[int(i)] for i in rows]
     draws = draws_of(names, min(protocol.bootstrap_repeats, MOST_DRAWS), protocol.seed)
-    return figures_of_change(predicted[:, rows], target[:, rows], draws)
+    return figures_of_change(predicted[:, rows], target[:, rows], fold[:, rows], draws)
 
 
 def subsample(fold: Fold, labels: Bools, share: float, seed: int) -> Ints:

@@ -14,9 +14,11 @@ Figures = Mapping[str, Any]
 CONTINUOUS, RESPONDER = "continuous", "responder"
 BASELINE_ONLY = "baseline-only"
 INTERVALS = (
-    "95 % intervals: bootstrap over persons, the models held fixed; of R² and of "
-    "differences between models, the wider of this and of the corrected repeated-CV test (cut at "
-    "what a figure can be), which counts that models vary with their training people"
+    "95 % intervals of models and of differences between them: on each side the wider of a "
+    "bootstrap over persons and of the corrected repeated-CV test (cut at what a figure can be), "
+    "which counts that models vary with their training people; of calibration, sensitivity, sites, "
+    "sexes, arms, curves and definitions beside the first: the bootstrap alone, which holds the "
+    "models fixed and is too narrow"
 )
 
 
@@ -43,9 +45,16 @@ def above_zero(low: float | None) -> bool:
     return low is not None and round(low, 2) > 0.0
 
 
-def reaches_zero(low: float | None) -> str:
-    """What an interval that is not clear of 0 does: "includes 0", or begins there as printed."""
-    return "begins at 0" if low is not None and low > 0.0 else "includes 0"
+def below_zero(high: float | None) -> bool:
+    """Whether the upper limit is below 0 in the digits that are printed."""
+    return high is not None and round(high, 2) < 0.0
+
+
+def reaches_zero(low: float | None, high: float | None = None) -> str:
+    """What an interval that is not clear of 0 does: "includes 0", or ends there as printed."""
+    if low is not None and low > 0.0:
+        return "begins at 0"
+    return "ends at 0" if high is not None and high < 0.0 else "includes 0"
 
 
 def continuous_lines(figures: Figures) -> list[str]:

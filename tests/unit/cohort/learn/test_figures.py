@@ -27,7 +27,12 @@ from app.cohort.learn.conformal import (
 )
 from app.cohort.learn.confounds import auroc_within, covariate_check
 from app.cohort.learn.continuous import Adjustment, answer_continuous
-from app.cohort.learn.continuous_figures import correlation, r_squared, rank_correlation
+from app.cohort.learn.continuous_figures import (
+    correlation,
+    correlation_within,
+    r_squared,
+    ranks_within,
+)
 from app.cohort.learn.curves import calibration_bins, roc_points
 from app.cohort.learn.fast_logistic import solve_logistic
 from app.cohort.learn.figures import (
@@ -256,10 +261,35 @@ def test_that_correlations_are_those_of_scipy(some):
     assert correlation(log_odds[None], other[None])[0] == pytest.approx(
         stats.pearsonr(log_odds, other).statistic
     )
-    assert rank_correlation(log_odds[None], other[None])[0] == pytest.approx(
+    one_fold, once = np.zeros((1, 70), int), np.ones((1, 70))
+    assert correlation_within(log_odds[None], other[None], one_fold, once)[0] == pytest.approx(
+        stats.pearsonr(log_odds, other).statistic
+    )
+    ranked = [ranks_within(one[None], one_fold) for one in (log_odds, other)]
+    assert correlation_within(*ranked, one_fold, once)[0] == pytest.approx(
         stats.spearmanr(log_odds, other).statistic
     )
     assert r_squared(np.array([[1.0, 2.0]]), np.array([[1.0, 3.0]]))[0] == pytest.approx(0.9)
+
+
+def test_that_correlations_within_folds_know_nothing_of_what_differs_between_them():
+    rng = np.random.default_rng(4)
+    fold = np.tile(np.arange(60) % 5, (2, 1))
+    x, y = rng.standard_normal((2, 60)), rng.standard_normal((2, 60))
+    drawn = np.bincount(rng.integers(0, 60, 60), minlength=60).astype(float)[None]
+    for counts in (np.ones((1, 60)), drawn):
+        found = correlation_within(x, y, fold, counts)
+        moved = correlation_within(x + 3.0 * fold, y - 7.0 * fold, fold, counts)
+        assert moved[0] == pytest.approx(found[0])
+        by_hand = []
+        for one, other, place in zip(x, y, fold, strict=True):
+            rows = np.repeat(np.arange(60), counts[0].astype(int))
+            a, b, f = one[rows], other[rows], place[rows]
+            for number in range(5):
+                a[f == number] -= a[f == number].mean()
+                b[f == number] -= b[f == number].mean()
+            by_hand.append((a @ b) / np.sqrt((a @ a) * (b @ b)))
+        assert found[0] == pytest.approx(np.mean(by_hand))
 
 
 def test_that_permuted_labels_stay_in_their_stratum_and_with_their_person():

@@ -15,7 +15,7 @@ from app.cohort.learn.change_groups import TOO_FEW, change_by_group
 from app.cohort.learn.comparison import possible_difference
 from app.cohort.learn.contenders import Workshop
 from app.cohort.learn.evaluate import evaluate
-from app.cohort.learn.figures import draws_of, value_of
+from app.cohort.learn.figures import drawn_of, draws_of, interval_of, value_of
 from app.cohort.learn.gate import gate_rivals, site_alone, withheld_reasons
 from app.cohort.learn.judge import judged, unharmonised
 from app.cohort.learn.learning_curve import learning_curve, subsample
@@ -75,7 +75,10 @@ def test_that_everything_of_the_plan_is_there(found):
     assert gain["auroc"] == pytest.approx(record["models"]["pearson-logistic"]["auroc"] - rival)
     compared = record["comparisons"][gain["rival"]]["auroc"]
     narrow, test = compared["bootstrap_interval"], compared["corrected_test"]
-    low, high = record["models"][gain["rival"]]["auroc_interval"]  # where the rival lies
+    cohort, protocol = evaluation.cohort, evaluation.cohort.plan.protocol
+    draws = draws_of(cohort.identifiers, protocol.bootstrap_repeats, protocol.seed)
+    own = evaluation.models[gain["rival"]].scores
+    low, high = interval_of(drawn_of("auroc", own, cohort.labels, draws, protocol.cutoff))
     assert compared["interval"] == pytest.approx(
         [min(narrow[0], max(test["low"], 0.0 - high)), max(narrow[1], min(test["high"], 1.0 - low))]
     )
@@ -434,7 +437,9 @@ def test_that_pooled_arms_are_told_first_and_figured_apart(tmp_path):
     assert told in figures["flags"][0]
     assert "prognostic" in figures["flags"][0]
     assert set(figures["by_arm"]) == set(figures["continuous"]["by_arm"]) == {"drug", "placebo"}
-    facts = facts_of_record(figures)
+    facts = facts_of_record(
+        figures, title="Arms", command="main.py evaluate", finished_utc="2026-01-01T00:00:00Z"
+    )
     assert any(told in one and "not drug effect" in one for one in facts.limitations)
     assert {group.name for group in facts.groups if group.kind == "Arm"} == {"drug", "placebo"}
     assert "arms" in tables_of(figures)
