@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
@@ -20,15 +21,18 @@ _REPETITION_TIME = (
     "scan.tr_out_of_range",
     "scan.tr_placeholder",
 )
+QUIET_S = 60.0  # between lines of one stage, in a log
 
 
 class StageLines:
-    """Shows progress on standard error: one living line on a terminal, else a line a stage."""
+    """Shows progress on standard error: one living line on a terminal; else a line a stage and,
+    in long ones, a line a minute."""
 
     def __init__(self) -> None:
         self._stage = ""
         self._living = sys.stderr.isatty()
         self._width = 0
+        self._told_s = 0.0
 
     def __enter__(self) -> Self:
         return self
@@ -43,8 +47,9 @@ class StageLines:
             padding = " " * max(self._width - len(line), 0)
             print(f"\r{line}{padding}", end="", file=sys.stderr, flush=True)
             self._width = len(line)
-        elif event.stage != self._stage:
+        elif event.stage != self._stage or time.monotonic() - self._told_s > QUIET_S:
             print(progress_text(event), file=sys.stderr, flush=True)
+            self._told_s = time.monotonic()
         self._stage = event.stage
 
     def end(self) -> None:

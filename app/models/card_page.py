@@ -283,4 +283,6 @@ def _gain_text(table: Mapping[str, Any]) -> str:
 
 def _number(value: float) -> str:
     text = f"{value:g}" if isinstance(value, int) or float(value).is_integer() else f"{value:.2f}"
+    if 0.0 < abs(value) < 0.1:  # a p value of 0.025 is not 0.03
+        text = f"{value:.3f}" if abs(value) >= 0.001 else f"{value:.1g}"
     return text.replace("-", "\N{MINUS SIGN}")

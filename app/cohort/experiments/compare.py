@@ -21,6 +21,7 @@ from app.cohort.learn.contenders import (
     SHORT_NAMES,
     Workshop,
     needs_encoder,
+    refuse_unknown_models,
 )
 from app.cohort.learn.evaluate import Evaluation
 from app.cohort.learn.labelled import LabelledCohort
@@ -78,6 +79,7 @@ def run_compare(
     What was written of the report.
     """
     wanted = beside(names, data.plan)
+    refuse_unknown_models(wanted)
     cohort = labelled(data, run.out, progress)
     workshop, lacking = _workshop(cohort, names, wanted, run)
     cohort = with_choice(cohort, wanted, "named on the command line, after the plan")

@@ -182,7 +182,7 @@ def headline_of(figures: Figures, role: Mapping[str, str]) -> Headline | None:
     if found["difference"] is None:
         return None
     test = found["corrected_test"]
-    words = p_text(test["p_value"]) if test else "not possible with so few folds"
+    words = p_text(test["p_value"]) if test else "not possible: too few folds, or none differed"
     return Headline(
         HEADLINE_METRIC,
         models[name]["label"],
@@ -228,7 +228,7 @@ def primary_of(figures: Figures) -> Headline | None:
     explained = found["comparisons"][BASELINE_ONLY]["r_squared"]
     difference = estimate_of(explained["difference"], explained["interval"])
     test = explained["corrected_test"]
-    words = p_text(test["p_value"]) if test else "not possible with so few folds"
+    words = p_text(test["p_value"]) if test else "not possible: too few folds, or none differed"
     low = difference.low
     name, other = one["label"], alone["label"][:1].lower() + alone["label"][1:]
     return Headline(

@@ -16,6 +16,7 @@ from app.cohort.learn.contenders import (
     encoder_place,
     find_atlas,
     needs_encoder,
+    refuse_unknown_models,
 )
 from app.cohort.learn.evaluate import Evaluation, evaluate
 from app.cohort.learn.judge import judged
@@ -68,6 +69,7 @@ def labelled(data: DataSet, out: Path, progress: Progress) -> LabelledCohort:
     AppError
         As `read_cohort`, `Cohort.lock` and `label_cohort`.
     """
+    refuse_unknown_models(data.plan.models.names)
     cohort = read_cohort(data.folder, data.table, data.plan, progress)
     return label_cohort(cohort, cohort.lock(data.plan, out))
 

@@ -18,6 +18,7 @@ from app.cohort.learn.figures import (
     Scores,
     around,
     drawn_of,
+    edge_reach,
     figure_of,
     figures_of,
     interval_of,
@@ -142,13 +143,18 @@ def paired_difference(
     worse than nobody from flattering the model.
     """
     theirs = value_of(name, other.scores, labels, cutoff)
-    value = value_of(name, one.scores, labels, cutoff) - max(theirs, least)
+    own = value_of(name, one.scores, labels, cutoff)
+    value = own - max(theirs, least)
     rival = drawn_of(name, other.scores, labels, draws, cutoff)
     with np.errstate(invalid="ignore"):  # slopes of two that both tell everybody apart
         drawn = drawn_of(name, one.scores, labels, draws, cutoff) - np.maximum(rival, least)
+    (below, above), (low, high) = (
+        edge_reach(name, figure, labels) for figure in (own, max(theirs, least))
+    )
+    reach = max(below, high), max(above, low)
     return {
         "difference": value if np.isfinite(value) else None,
-        "interval": around(value, interval_of(drawn)),
+        "interval": around(value, interval_of(drawn), reach),
     }
 
 

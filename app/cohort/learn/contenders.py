@@ -108,14 +108,8 @@ class Workshop:
         wanted = SHORT_NAMES.get(name, name)
         if wanted in VARIANTS:
             return self.fmm_tc(wanted, VARIANTS[wanted])
-        entry = next((one for one in BASELINES if one.id == wanted), None)
-        if entry is None:
-            known = (*VARIANTS, *SHORT_NAMES, *(one.id for one in BASELINES))
-            near = difflib.get_close_matches(name, known, n=1)
-            raise _refused(
-                f"There is no model '{name[:60]}'.",
-                f"Did you mean {near[0]}?" if near else f"Known: {', '.join(known)}.",
-            )
+        refuse_unknown_models((name,))
+        entry = next(one for one in BASELINES if one.id == wanted)
         missing = [one for one in NEEDS.get(wanted, ()) if one not in self.covariate_names]
         if missing or (wanted == "covariates" and not self.covariate_names):
             raise _refused(
@@ -273,6 +267,24 @@ def needs_encoder(names: Sequence[str]) -> bool:
 def find_atlas(name: str) -> Atlas:
     """The plan's atlas."""
     return load_atlas(name)
+
+
+def refuse_unknown_models(names: Sequence[str]) -> None:
+    """A misspelt name is refused before anything is locked or computed.
+
+    Raises
+    ------
+    AppError
+        ``cohort.model``.
+    """
+    known = (*VARIANTS, *SHORT_NAMES, *(one.id for one in BASELINES))
+    for name in names:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            raise _refused(
+                f"There is no model '{name[:60]}'.",
+                f"Did you mean {near[0]}?" if near else f"Known: {', '.join(known)}.",
+            )
 
 
 def _refused(message: str, hint: str) -> AppError:

@@ -23,6 +23,10 @@ from app.core.arrays import Bools, Floats, Ints
 SMALLEST_PROBABILITY = 1e-12
 MOST_AT_ONCE = 4_000_000  # numbers in one array
 LARGEST_SLOPE = 100.0  # of a separable sample
+EDGES = {
+    "auroc": (0.0, 1.0), "balanced_accuracy": (0.0, 1.0), "sensitivity": (0.0, 1.0),
+    "specificity": (0.0, 1.0), "mcc": (-1.0, 1.0),
+}  # fmt: skip
 
 # (draw, row) scores or probabilities and (draw, row) labels -> (draw,)
 Batch = Callable[[Floats, Bools], Floats]
@@ -292,15 +296,34 @@ def figures_of(
         value = value_of(name, scores, labels, cutoff)
         interval = interval_of(drawn_of(name, scores, labels, draws, cutoff))
         found[name] = value if np.isfinite(value) else None
-        found[f"{name}_interval"] = around(value, interval)
+        found[f"{name}_interval"] = around(value, interval, edge_reach(name, value, labels))
     return found
 
 
-def around(value: float, interval: list[float] | None) -> list[float] | None:
-    """The interval, widened to hold its own value where a percentile fell beside it."""
+def edge_reach(name: str, value: float, labels: Bools) -> tuple[float, float]:
+    """How far below and above a figure at its end the truth may lie, where no draw differs.
+
+    A bootstrap of people who are all told apart has no width. Exact limits of n of n are those of
+    Clopper and Pearson (1934); n is of the class that counts, or of the smaller one.
+    """
+    responders = int(labels.sum())
+    smaller = min(responders, len(labels) - responders)
+    people = {"sensitivity": responders, "specificity": len(labels) - responders}.get(name, smaller)
+    if name not in EDGES or people < 1:
+        return 0.0, 0.0
+    low, high = EDGES[name]
+    reach = (high - low) * (1.0 - 0.025 ** (1.0 / people))
+    return (reach if value >= high - 1e-9 else 0.0), (reach if value <= low + 1e-9 else 0.0)
+
+
+def around(
+    value: float, interval: list[float] | None, reach: tuple[float, float] = (0.0, 0.0)
+) -> list[float] | None:
+    """The interval, widened to hold its own value where a percentile fell beside it, and what
+    `reach` says lies below and above it."""
     if interval is None or not np.isfinite(value):
         return None
-    return [min(interval[0], value), max(interval[1], value)]
+    return [min(interval[0], value - reach[0]), max(interval[1], value + reach[1])]
 
 
 def _logit(probability: Floats) -> Floats:

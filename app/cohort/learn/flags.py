@@ -70,9 +70,12 @@ def flags_of(figures: dict[str, Any]) -> list[str]:
     interval = figures["gain_over_covariates"]["auroc_interval"]
     judged = not str(figures["gain_over_covariates"]["rival"]).startswith(NOT_JUDGED)
     if judged and (interval is None or interval[0] <= 0.0):
+        below = interval is not None and interval[1] < 0.0
         found.append(
             "No gain over the best covariate-only rival was shown: the responder model's gain in "
-            "AUROC has a 95 % interval that includes 0. Individual numbers come from the responder "
+            + ("AUROC has no interval. " if interval is None else "AUROC has a 95 % interval that ")
+            + ("" if interval is None else "lies below 0. " if below else "includes 0. ")
+            + "Individual numbers come from the responder "
             "model, so a bundle of it shows none outside research mode, whatever the continuous "
             "outcome says."
         )

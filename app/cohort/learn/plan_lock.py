@@ -22,6 +22,7 @@ from app.study.files import storage_errors, write_file
 
 LOCK_FILE = "plan.lock.json"
 PLAN_FILE = "plan.toml"
+MADE_AFTER_LOCK = ("evaluation.json", "private/folds")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,12 @@ def lock_plan(
     path, sha256, table_sha256 = folder / LOCK_FILE, plan.sha256, file_sha256(table)
     if path.exists():
         return _recognised(plan, table, table_sha256, folder, people)
+    if any((folder / name).exists() for name in MADE_AFTER_LOCK):
+        raise AppError(
+            "The result folder holds what was made under a locked plan, but the lock is gone.",
+            "Put plan.lock.json back, or use a new result folder and say why.",
+            code="cohort.lock",
+        )
     record: dict[str, Any] = {
         "plan_sha256": sha256,
         "locked_utc": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),

@@ -86,7 +86,7 @@ def continuous_lines(figures: Figures) -> list[str]:
     lines.append(
         f"Corrected repeated-CV test of R\N{SUPERSCRIPT TWO}: {p_text(test['p_value'])}."
         if test
-        else "Corrected repeated-CV test: not possible with so few folds."
+        else "Corrected repeated-CV test: not possible: too few folds, or none differed."
     )
     permuted = found.get("permutation")
     if permuted:

@@ -12,6 +12,7 @@ from app.cohort.learn.contenders import (
     encoder_place,
     find_atlas,
     needs_encoder,
+    refuse_unknown_models,
 )
 from app.cohort.learn.evaluate import Evaluation, evaluate
 from app.cohort.learn.gate import gate_rivals
@@ -90,6 +91,7 @@ def learn(
     """
     progress = progress or Progress()
     plan = request.plan
+    refuse_unknown_models(plan.models.names)
     with progress.stage("read"):
         people = read_cohort(request.cohort, request.table, plan, progress, by_hand=request.by_hand)
         cohort = label_cohort(people, people.lock(plan, request.out))

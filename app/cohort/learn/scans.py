@@ -236,7 +236,8 @@ def _checked(scan: PreparedScan) -> PreparedScan:
         and scan.connectivity.shape == (parcels, parcels)
         and scan.cleaned.shape == (len(scan.good_frames), parcels)
     )
-    if not fits or np.isinf(scan.cleaned).any() or np.isinf(scan.connectivity).any():
+    infinite = np.isinf(scan.cleaned).any() or np.isinf(scan.connectivity).any()
+    if not fits or infinite or not np.isfinite(scan.cleaned).any():
         raise _unreadable(scan.source)
     matrix = scan.connectivity
     uneven = np.nanmax(np.abs(matrix - matrix.T), initial=0.0) > CORRELATION_SLACK

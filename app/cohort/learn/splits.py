@@ -154,6 +154,19 @@ def splits_of(cohort: LabelledCohort) -> Splits:
     )
 
 
+def needed_per_class(outer_folds: int, inner_folds: int) -> int:
+    """People of each class that leave `MINIMUM_PER_CLASS` in every innermost training set."""
+
+    def innermost(count: int) -> int:
+        outer = count - -(-count // outer_folds)
+        return outer - -(-outer // inner_folds)
+
+    needed = MINIMUM_PER_CLASS
+    while innermost(needed) < MINIMUM_PER_CLASS or needed < outer_folds:
+        needed += 1
+    return needed
+
+
 def refuse_too_few(labels: Bools, outer_folds: int, inner_folds: int) -> None:
     """Every innermost training set must hold enough people of both classes.
 
@@ -164,19 +177,24 @@ def refuse_too_few(labels: Bools, outer_folds: int, inner_folds: int) -> None:
     """
     smallest = int(min(labels.sum(), (~labels).sum()))
 
-    def innermost(count: int) -> int:
-        outer = count - -(-count // outer_folds)
-        return outer - -(-outer // inner_folds)
-
-    needed = MINIMUM_PER_CLASS
-    while innermost(needed) < MINIMUM_PER_CLASS or needed < outer_folds:
-        needed += 1
+    needed = needed_per_class(outer_folds, inner_folds)
     if smallest < needed:
+        enough = [
+            (outer, inner) for outer in range(2, 11) for inner in range(2, 6)
+            if needed_per_class(outer, inner) <= smallest
+        ]  # fmt: skip
+        advice = "Add people"
+        if enough:
+            outer, inner = min(enough, key=lambda one: abs(one[0] - 5) + abs(one[1] - 4))
+            advice += (
+                f", or plan {outer} outer and {inner} inner folds, which so few allow: after the "
+                "lock that is listed as a deviation"
+            )
         raise AppError(
             f"There are {counted(int(labels.sum()), 'responder')} and "
             f"{counted(int((~labels).sum()), 'non-responder')}; {outer_folds} outer and "
             f"{inner_folds} inner folds need at least {needed} of each.",
-            "Add people, or plan fewer folds: after the lock that is listed as a deviation.",
+            f"{advice}.",
             code="cohort.too_few",
         )
 
