@@ -131,7 +131,7 @@ def run_ablate(
         except AppError as error:
             refused[name] = error.message
     contenders = (*plain, *special)
-    evaluation = evaluated(cohort, contenders, run, progress)
+    evaluation = evaluated(cohort, contenders, run, progress, workshop)
     return report_of(
         evaluation,
         run,

@@ -84,7 +84,7 @@ def run_compare(
     workshop, lacking = _workshop(cohort, names, wanted, run)
     cohort = with_choice(cohort, wanted, "named on the command line, after the plan")
     contenders, refused = contenders_of(workshop, [one for one in wanted if one not in lacking])
-    evaluation = evaluated(cohort, contenders, run, progress)
+    evaluation = evaluated(cohort, contenders, run, progress, workshop)
     return report_of(
         evaluation,
         run,

@@ -170,7 +170,7 @@ def _judged(
         cohort = labelled(data, out, progress)
         workshop = workshop_of(cohort, recipe.models, inner)
         contenders, refused = contenders_of(workshop, recipe.models)
-        evaluation = evaluated(cohort, contenders, inner, progress)
+        evaluation = evaluated(cohort, contenders, inner, progress, workshop)
     except CancelledError:
         raise
     except AppError as error:

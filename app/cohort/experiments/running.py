@@ -19,6 +19,7 @@ from app.cohort.learn.contenders import (
     refuse_unknown_models,
 )
 from app.cohort.learn.evaluate import Evaluation, evaluate
+from app.cohort.learn.gate import gate_rivals
 from app.cohort.learn.judge import judged
 from app.cohort.learn.labelled import LabelledCohort, label_cohort, read_cohort
 from app.cohort.learn.plan import Plan
@@ -141,8 +142,14 @@ def evaluated(
     contenders: Sequence[Contender],
     run: Run,
     progress: Progress,
+    workshop: Workshop,
 ) -> Evaluation:
-    """Out-of-fold answers, every figure, the record and its tables on disk."""
+    """Out-of-fold answers, every figure, the record and its tables on disk.
+
+    Covariate-only models that nobody named are judged beside the others: without them there is no
+    gain over covariates to speak of.
+    """
+    contenders = [*contenders, *gate_rivals(contenders, workshop)]
     with work_kept(run.out):
         found = evaluate(cohort, contenders, run.out, progress)
         found = judged(found, contenders, progress)

@@ -10,7 +10,7 @@ import numpy as np
 
 from app.cohort.calibration import WORDS
 from app.cohort.experiments.record_parts import estimate_of
-from app.cohort.experiments.record_words import question_rows
+from app.cohort.experiments.record_words import DISCOURAGED_BELOW, question_rows
 from app.cohort.experiments.reliance import BranchReliance, GradientReliance
 from app.cohort.experiments.running import Run, finished_utc
 from app.cohort.experiments.transfer_change import (
@@ -124,7 +124,7 @@ def transfer_facts(
     tables: Sequence[PlainTable],
 ) -> EvaluationFacts:
     """Everything that the report says."""
-    cohort, plan = across.cohort, across.cohort.plan
+    cohort = across.cohort
     roles = {
         key: MODEL if key in VARIANTS or key == across.headline.id else BASELINE
         for key in across.models
@@ -143,7 +143,6 @@ def transfer_facts(
         labels = {key: one.label for key, one in across.models.items()}
         more = [change_table(labels, ways, within, names)]
     responder = _headline(across, directions[0], roles)
-    planned = plan.model_dump(mode="json")
     drugs = sorted({one.cohort.plan.treatment.drug for one in within})
     limits = [
         "A data set is one site, one protocol and one population at once: what does not carry "
@@ -154,11 +153,25 @@ def transfer_facts(
             f"The data sets differ in treatment ({', '.join(drugs)}): what carries over is not the "
             "effect of one drug."
         )
+    limits.append(
+        "No control arm was modelled: response is not drug effect; placebo response, natural "
+        "course and regression to the mean are in it."
+    )
+    smallest = min(len(one.cohort) for one in within)
+    if smallest < DISCOURAGED_BELOW:
+        limits.append(
+            f"Models of {smallest} people: claims of prediction are discouraged below several "
+            "hundred; the intervals say what such a number can show."
+        )
     return EvaluationFacts(
         title="experiment: transfer",
         subject=f"{names[0]} and {names[1]}, {len(cohort)} participants",
         simulated=all(one.cohort.simulated for one in within),
-        question=question_rows(planned),
+        question=joint_question(within, names),
+        base_rates="; ".join(
+            f"{name}: {int(one.cohort.labels.sum())} of {len(one.cohort)}"
+            for name, one in zip(names, within, strict=True)
+        ),
         people=len(set(cohort.identifiers)),
         responders=int(cohort.labels.sum()),
         competitors=tuple(competitors),
@@ -191,13 +204,29 @@ def transfer_facts(
              "training data set"),
         ),
         provenance=tuple(
-            (f"{name}, SHA-256", one.cohort.sha256())
+            row
             for name, one in zip(names, within, strict=True)
+            for row in (
+                (f"{name}, SHA-256", one.cohort.sha256()),
+                (f"{name}, plan", one.cohort.locked.sha256),
+                (f"{name}, locked", one.cohort.locked.locked_utc),
+            )
         ),
         limitations=tuple(limits),
         missing=dict.fromkeys(NOT_SHOWN, "See the reports of the single data sets."),
         finished_utc=finished_utc(),
     )  # fmt: skip
+
+
+def joint_question(
+    within: Sequence[Evaluation], names: Sequence[str]
+) -> tuple[tuple[str, str], ...]:
+    """What is asked in both data sets; each for itself where they differ."""
+    asked = [question_rows(one.cohort.plan.model_dump(mode="json")) for one in within]
+    return tuple(
+        (title, one if one == other else f"{names[0]}: {one}; {names[1]}: {other}")
+        for (title, one), (_, other) in zip(*asked, strict=True)
+    )
 
 
 def _competitor(

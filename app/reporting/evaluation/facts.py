@@ -199,6 +199,7 @@ class EvaluationFacts:
     protocol: tuple[tuple[str, str], ...] = ()  # folds, repeats, seeds
     provenance: tuple[tuple[str, str], ...] = ()  # hashes, versions, device
     limitations: tuple[str, ...] = ()
+    base_rates: str = ""  # in words, where people of several questions are never counted together
     missing: Mapping[str, str] = field(default_factory=dict)  # part -> why it is not shown
     no_plan: str = NO_PLAN  # what stands where no plan was locked
     colours: str = COLOURS  # what blue and grey are

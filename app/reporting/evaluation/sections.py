@@ -69,7 +69,7 @@ def result(facts: EvaluationFacts) -> Section:
         f"{facts.responders} of {facts.people} ({100 * facts.base_rate:.0f} %); a probability near "
         "it says little"
     )
-    rows = (*facts.question, ("Base rate", rate))
+    rows = (*facts.question, ("Base rate", facts.base_rates or rate))
     blocks += [Heading("Question"), Fields(rows, 2)]
     metric = facts.headline.metric if facts.headline is not None else "auroc"
     blocks += _side_by_side(facts, facts.competitors, metric)

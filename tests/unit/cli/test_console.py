@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from app.cli import console
 from app.cli.console import case_lines, print_error, progress_text
 from app.cli.main import main
 from app.core.progress import ProgressEvent
@@ -49,6 +50,21 @@ def test_that_a_missing_repetition_time_names_the_option(
     said = capsys.readouterr().err
     assert "State it. On the command line: --tr SECONDS." in said
     assert said.count("--tr") == 1
+
+
+def test_that_a_long_stage_tells_a_line_a_minute_in_a_log(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 100.0
+    monkeypatch.setattr(console.time, "monotonic", lambda: now)
+    lines = console.StageLines()
+    for step in range(13):  # every 30 s
+        now += 30.0
+        lines.show(ProgressEvent("people", 0, 1, step / 12, f"{step} of 12", 30.0 * step, None))
+    told = capsys.readouterr().err.splitlines()
+    assert [line.rsplit(": ")[1] for line in told] == [
+        "0 of 12", "3 of 12", "6 of 12", "9 of 12", "12 of 12"
+    ]  # fmt: skip
 
 
 def test_that_progress_names_the_stage_in_words() -> None:

@@ -369,6 +369,20 @@ def test_that_net_benefit_and_screening_are_counted_by_hand():
     assert row["candidates_per_responder"] == 4.0
 
 
+def test_that_a_sample_that_is_told_apart_without_a_fault_has_exact_limits():
+    labels = np.arange(20) < 11
+    perfect = np.where(labels, 0.9, 0.1)[None]
+    draws = np.random.default_rng(1).integers(0, 20, (200, 20))
+    found = figures_of(Scores(perfect, perfect), labels, draws, ["auroc", "mcc", "brier"], 0.5)
+    exact = stats.binomtest(11, 11).proportion_ci(0.95, "exact").low
+    assert found["sensitivity_interval"] == pytest.approx([exact, 1.0])
+    smaller = stats.binomtest(9, 9).proportion_ci(0.95, "exact").low
+    assert found["auroc_interval"] == pytest.approx([smaller, 1.0])
+    assert found["mcc_interval"] == pytest.approx([2 * smaller - 1, 1.0])
+    wrong = figures_of(Scores(-perfect, 1 - perfect), labels, draws, ["auroc"], 0.5)
+    assert wrong["auroc_interval"] == pytest.approx([0.0, 1 - smaller])
+
+
 def test_that_a_model_that_calls_everybody_gains_nothing_over_treating_all():
     rng = np.random.default_rng(9)
     labels = rng.random(50) < 0.6

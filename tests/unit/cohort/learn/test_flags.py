@@ -19,6 +19,17 @@ def figures(labels, change=None):
     }
 
 
+@pytest.mark.parametrize(
+    ("interval", "words"),
+    [([-0.7, -0.04], "lies below 0"), ([-0.2, 0.3], "includes 0"), (None, "has no interval")],
+)
+def test_that_a_gain_that_was_not_shown_is_told_as_its_interval_lies(interval, words):
+    found = figures({"p_value": 0.01, "permutations": 199})
+    found["gain_over_covariates"]["auroc_interval"] = interval
+    (told,) = flags_of(found)
+    assert words in told
+
+
 @pytest.mark.parametrize(("count", "few"), [(0, False), (9, True), (18, True), (19, False)])
 def test_that_fewer_than_nineteen_permutations_are_told_to_show_nothing(count, few):
     words = too_few_permutations(count)

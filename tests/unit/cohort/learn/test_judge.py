@@ -22,6 +22,7 @@ from app.cohort.learn.learning_curve import learning_curve, subsample
 from app.cohort.learn.permutation import permutation_test
 from app.cohort.learn.primary_words import continuous_lines, responder_lines
 from app.cohort.learn.result_folder import ResultFolder
+from app.cohort.learn.run import LearnRequest, learn
 from app.cohort.learn.tables import as_tsv, tables_of, write_evaluation
 from app.core.errors import AppError, CancelledError
 from app.core.progress import Progress
@@ -389,6 +390,16 @@ def test_that_harmonised_cohorts_say_what_they_cannot_do(tmp_path):
     assert [one["what"] for one in figures["deviations"]][1] == "protocol.learning_curve"
     assert figures["leave_one_site_out"] == {}
     assert figures["models"]["pearson-logistic"]["auroc"] > 0.6
+
+
+def test_that_a_misspelt_model_is_refused_before_the_lock(tmp_path):
+    made = make_cohort(tmp_path, 24)
+    plan = small_plan(models={"headline": "linear", "rivals": ["covariats"]})
+    request = LearnRequest(made.folder, made.table, plan, tmp_path / "result")
+    with pytest.raises(AppError, match="no model 'covariats'") as refused:
+        learn(request)
+    assert refused.value.hint == "Did you mean covariates?"
+    assert not (tmp_path / "result").exists()
 
 
 def with_arms(made):

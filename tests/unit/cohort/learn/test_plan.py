@@ -97,6 +97,26 @@ def test_that_units_and_codes_exchanged_after_the_lock_are_a_deviation(tmp_path,
     assert lock_plan(plan, made.table, folder).deviations == ()
 
 
+@pytest.mark.parametrize("left", ["evaluation.json", "private/folds/x"])
+def test_that_a_folder_with_results_but_without_its_lock_is_refused(tmp_path, made, left):
+    folder = tmp_path / "result"
+    (folder / left).parent.mkdir(parents=True)
+    (folder / left).write_text("{}")
+    with pytest.raises(AppError, match="the lock is gone") as refused:
+        lock_plan(small_plan(), made.table, folder)
+    assert refused.value.code == "cohort.lock"
+    assert not (folder / "plan.lock.json").exists()
+
+
+def test_that_a_scan_without_a_single_value_is_refused_by_its_file(made):
+    path = made.folder / "cohort_sub-003.npz"
+    values = dict(np.load(path))
+    values["cleaned"] = np.full_like(values["cleaned"], np.nan)
+    np.savez(path, **values)
+    with pytest.raises(StorageError, match=r"cohort_sub-003.npz cannot be read"):
+        read_cohort(made.folder, made.table, small_plan())
+
+
 def test_that_an_edited_lock_is_refused(tmp_path, made):
     lock_plan(small_plan(), made.table, tmp_path / "result")
     path = tmp_path / "result" / "plan.lock.json"

@@ -80,9 +80,17 @@ def test_that_an_overlap_is_found_wherever_it_is():
 
 def test_that_too_few_are_refused_with_the_number_needed():
     labels = np.arange(30) < 5
-    with pytest.raises(AppError, match=r"5 responders and 25 .* at least 8 of each"):
+    with pytest.raises(AppError, match=r"5 responders and 25 .* at least 8 of each") as refused:
         nested_splits([str(i) for i in range(30)], labels, ["a"] * 30, outer_folds=5,
                       inner_folds=4, repeats=1, seed=0)  # fmt: skip
+    assert refused.value.hint == "Add people."  # no number of folds would do
+    labels = np.arange(20) < 9
+    with pytest.raises(AppError, match="need at least 16 of each") as refused:
+        nested_splits([str(i) for i in range(20)], labels, ["a"] * 20, outer_folds=2,
+                      inner_folds=2, repeats=1, seed=0)  # fmt: skip
+    assert "plan 5 outer and 4 inner folds" in refused.value.hint
+    nested_splits([str(i) for i in range(20)], labels, ["a"] * 20, outer_folds=5, inner_folds=4,
+                  repeats=1, seed=0)  # fmt: skip
     labels = np.arange(30) < 8
     splits = nested_splits([str(i) for i in range(30)], labels, ["a"] * 30, outer_folds=5,
                            inner_folds=4, repeats=1, seed=0)  # fmt: skip
