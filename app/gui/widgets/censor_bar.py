@@ -30,8 +30,8 @@ class CensorBar(QWidget):
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.session = session
-        self.words = ElidedLabel(lines=2)
-        self.gates = ElidedLabel(lines=2)
+        self.words = ElidedLabel(lines=3, firm=True)
+        self.gates = ElidedLabel(lines=3, firm=True)
         self.gates.setObjectName("muted")
         self.back = QPushButton("Take all back")
         self.back.setToolTip("As the case was made; Undo goes back step by step")

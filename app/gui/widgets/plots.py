@@ -176,20 +176,18 @@ def pen(colour: str, width: float = 1.0, style: Qt.PenStyle = Qt.PenStyle.SolidL
 
 
 def limit_line(item: pg.PlotItem, value: float, colours: Tokens, words: str) -> None:
-    """A dashed horizontal line with its meaning written on it."""
+    """A dashed horizontal line; its meaning stands in the upper right corner, off the curves.
+
+    The plot must have a `legend`, which keeps that height free.
+    """
     line = pg.InfiniteLine(
-        pos=value,
-        angle=0,
-        pen=pen(colours.attention, 1.0, Qt.PenStyle.DashLine),
-        label=words,
-        labelOpts={
-            "position": 0.995,
-            "color": colours.attention,
-            "anchors": [(1, 1), (1, 1)],
-            "fill": faint(colours.surface, 200),  # readable over a peak
-        },
+        pos=value, angle=0, pen=pen(colours.attention, 1.0, Qt.PenStyle.DashLine)
     )
     item.addItem(line)
+    shown = f'<span style="color:{colours.attention};background-color:{colours.surface}">'
+    label = pg.LabelItem(f"{shown}- - {words}</span>", size=_names_size(), justify="right")
+    label.setParentItem(item.getViewBox())
+    label.anchor(itemPos=(1, 0), parentPos=(1, 0), offset=(-4, -3))
 
 
 def flagged_spans(good: Bools) -> list[tuple[int, int]]:
@@ -257,6 +255,10 @@ def curve(
     return item.plot(across, values, pen=pen(colour, width), connect="finite")
 
 
+def _names_size() -> str:
+    return f"{_NAMES_PT * text_scale():.1f}pt"
+
+
 def legend(item: pg.PlotItem, entries: tuple[tuple[str, str], ...], behind: str = "") -> None:
     """Names in the colours of their lines, in the upper left corner of a plot.
 
@@ -266,7 +268,7 @@ def legend(item: pg.PlotItem, entries: tuple[tuple[str, str], ...], behind: str 
     mark = "&#9644; " if len(entries) > 1 else ""
     ground = f";background-color:{behind}" if behind else ""
     named = [f'<span style="color:{hue}{ground}">{mark}{name}</span>' for name, hue in entries]
-    words = pg.LabelItem("&nbsp; ".join(named), size=f"{_NAMES_PT * text_scale():.1f}pt")
+    words = pg.LabelItem("&nbsp; ".join(named), size=_names_size())
     words.setParentItem(item.getViewBox())
     words.anchor(itemPos=(0, 0), parentPos=(0, 0), offset=(8, -3))
     item.getViewBox().names_px = scaled(_NAMES_PX)
