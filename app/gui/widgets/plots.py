@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 from typing import Any
@@ -53,18 +54,36 @@ class ValueAxis(pg.AxisItem):  # type: ignore[misc]
         super().__init__(orientation="left")
 
     def tickValues(self, low: float, high: float, size: float) -> list[tuple[float, list[float]]]:
-        """Every second place, again and again, until all have room; 0 stays."""
+        """Every second place, again and again, until all have room; two at least where they can.
+
+        None lies so near to the upper end that its number would be cut, or touch another plot's.
+        """
         levels: list[tuple[float, list[float]]] = super().tickValues(low, high, size)
-        if not levels:
-            return []
+        if not levels or size <= 0 or high <= low:
+            return levels
+        room = scaled(_TICK_PX) * (high - low) / size  # of a number, in the axis' unit
+        top = high - room / 2.0
         step, values = levels[0]
-        while len(values) * scaled(_TICK_PX) > size:
-            wider = [value for value in values if round(value / step) % 2 == 0]
-            if len(wider) < 2:
-                values = wider or values[:1]  # a single number, where two would touch
-                break
-            step, values = 2.0 * step, wider
-        return [(step, values), *levels[1:]]
+        values = [value for value in values if value <= top]
+        while len(values) > 2 and step < room:
+            step, values = 2.0 * step, [v for v in values if round(v / step) % 2 == 0]
+        if len(values) > 1 and values[1] - values[0] >= room:
+            return [(step, values), *levels[1:]]
+        return [_two_numbers([each for each, _ in levels], low, top, room) or (step, values[:1])]
+
+
+def _two_numbers(
+    steps: list[float], low: float, top: float, room: float
+) -> tuple[float, list[float]] | None:
+    """(step, two multiples of it) at the ends, of the coarsest step; 0 is one where it is seen."""
+    for step in steps:
+        values = [step * n for n in range(math.ceil(low / step), math.floor(top / step) + 1)]
+        ends = [values[0], values[-1]] if values else []
+        if low <= 0.0 <= top and ends:
+            ends = sorted((0.0, max(ends, key=abs)))
+        if ends and ends[1] - ends[0] >= room:
+            return step, ends
+    return None
 
 
 class NamedBox(pg.ViewBox):  # type: ignore[misc]
