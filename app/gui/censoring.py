@@ -20,6 +20,7 @@ from app.gui.jobs import Reader
 from app.gui.open_case import OpenCase
 from app.gui.session import Session
 
+BEHIND = "Connectivity and gates are still those before the edit\N{HORIZONTAL ELLIPSIS}"
 _KEPT = 8  # edited cases that undo and redo find ready
 
 
@@ -73,6 +74,12 @@ def censored_words(opened: OpenCase) -> str:
     if prediction is None:
         return "Connectivity and gates follow."
     return "The number is hidden until a new run; connectivity and gates follow."
+
+
+def is_behind(opened: OpenCase) -> bool:
+    """Whether connectivity and gates of an edited case still are those of the frames before."""
+    original = opened.original
+    return original is not None and opened.case.signals is original.case.signals
 
 
 def _stale_words(frames: tuple[int, ...]) -> str:

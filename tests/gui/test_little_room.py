@@ -18,6 +18,7 @@ from app.gui.session import Session
 from app.gui.views import (
     MatrixView,
     RegionsView,
+    SlicesView,
     TimeSeriesView,
 )
 from app.gui.widgets.elided_label import ElidedLabel
@@ -27,6 +28,7 @@ from app.gui.widgets.theme import font
 from app.gui.widgets.title_label import TitleLabel
 from app.gui.widgets.work_row import WorkRow
 from tests.gui.screens import settle
+from tests.gui.test_text_size import cut_numbers
 
 # ---------------------------------------------------------------------------- matrix
 
@@ -198,3 +200,41 @@ def test_that_a_narrow_list_says_which_columns_it_leaves_out(session: Session, q
     assert view.rule.full_text().endswith("Shown where wider: Network, (a).")
     assert not view.rule.is_cut()
     assert view.table.textElideMode() == Qt.TextElideMode.ElideMiddle  # names end in the side
+
+
+# ---------------------------------------------------------------------------- pages
+
+
+def test_that_a_narrow_window_has_wide_slices_also_after_a_view_filled_the_page(
+    window: MainWindow, case_folders: dict[str, Path], qtbot: Any
+) -> None:
+    window.resize(1600, 1000)
+    window.actions_.open_path(case_folders["result"])
+    window.session.select_parcel(50)
+    window.show_step("explain")
+    page = window.page("explain")
+    (slices,) = page.findChildren(SlicesView)
+    (matrix,) = page.findChildren(MatrixView)
+    window.maximise(matrix)
+    settle()
+    window.resize(1000, 1000)
+    settle()
+    window.maximise(matrix)
+    settle()
+    assert slices.isVisible()
+    qtbot.waitUntil(lambda: slices.width() > 600)  # not beside the surface
+    qtbot.waitUntil(lambda: not cut_numbers(page))
+
+
+def test_that_the_guide_leaves_read_outs_whole_in_a_small_window(
+    window: MainWindow, case_folders: dict[str, Path], qtbot: Any
+) -> None:
+    window.resize(1280, 720)
+    window.actions_.open_path(case_folders["result"])
+    window.session.select_parcel(50)
+    window.start.tour_asked.emit()
+    assert window.guide.bar.isVisible()
+    for step in ("check", "explain"):
+        window.show_step(step)
+        page = window.page(step)
+        qtbot.waitUntil(lambda page=page: not cut_numbers(page))

@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from app.core.frames import frames_text
 from app.core.results import Connectome, Verdict
-from app.gui.censoring import censored_words
+from app.gui.censoring import BEHIND, censored_words, is_behind
 from app.gui.session import Session
 from app.gui.widgets.view import ElidedLabel
 
@@ -71,6 +71,8 @@ class CensorBar(QWidget):
         opened = self.session.case
         if opened is None:
             return ""
+        if is_behind(opened):
+            return BEHIND
         metrics = opened.case.quality.metrics if opened.case.quality is not None else ()
         parts = []
         for name in _LIVE:

@@ -89,7 +89,8 @@ class ElidedLabel(QLabel):
             return self.fontMetrics().elidedText(self.text(), elide, width)
         if self._needed() <= lines:
             return self.text()
-        layout, found = QTextLayout(self.text(), self.font()), []
+        layout = QTextLayout(self.text(), self.font())
+        found: list[str] = []
         layout.beginLayout()
         while len(found) < lines - 1:
             line = layout.createLine()

@@ -69,14 +69,14 @@ class ValueAxis(pg.AxisItem):  # type: ignore[misc]
             step, values = 2.0 * step, [v for v in values if round(v / step) % 2 == 0]
         if len(values) > 1 and values[1] - values[0] >= room:
             return [(step, values), *levels[1:]]
-        return [_two_numbers([each for each, _ in levels], low, top, room) or (step, values[:1])]
+        return [_two_numbers(levels[0][0], low, top, room) or (step, values[:1])]
 
 
 def _two_numbers(
-    steps: list[float], low: float, top: float, room: float
+    coarse: float, low: float, top: float, room: float
 ) -> tuple[float, list[float]] | None:
     """(step, two multiples of it) at the ends, of the coarsest step; 0 is one where it is seen."""
-    for step in steps:
+    for step in (coarse / part for part in (1, 2, 5, 10)):
         values = [step * n for n in range(math.ceil(low / step), math.floor(top / step) + 1)]
         ends = [values[0], values[-1]] if values else []
         if low <= 0.0 <= top and ends:
