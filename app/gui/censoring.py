@@ -20,7 +20,6 @@ from app.gui.jobs import Reader
 from app.gui.open_case import OpenCase
 from app.gui.session import Session
 
-BEHIND = "Connectivity and gates are still those before the edit\N{HORIZONTAL ELLIPSIS}"
 _KEPT = 8  # edited cases that undo and redo find ready
 
 

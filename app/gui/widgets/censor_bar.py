@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from app.core.frames import frames_text
 from app.core.results import Connectome, Verdict
-from app.gui.censoring import BEHIND, censored_words, is_behind
+from app.gui.censoring import censored_words, is_behind
 from app.gui.session import Session
 from app.gui.widgets.view import ElidedLabel
 
@@ -18,6 +18,7 @@ _SHORT = {
     "flagged_percent": "not used",
     "residual_degrees_of_freedom": "degrees of freedom",
 }
+COMPUTING = "Computing; connectivity and gates on this page are still those from before."
 _WORDS = {Verdict.PASS: "pass", Verdict.ATTENTION: "attention", Verdict.WITHHELD: "withheld"}
 
 
@@ -72,7 +73,7 @@ class CensorBar(QWidget):
         if opened is None:
             return ""
         if is_behind(opened):
-            return BEHIND
+            return COMPUTING
         metrics = opened.case.quality.metrics if opened.case.quality is not None else ()
         parts = []
         for name in _LIVE:
