@@ -16,6 +16,7 @@ from PySide6.QtWidgets import QApplication
 from app.gui.main_window.window import MainWindow
 from app.gui.session import Session
 from app.gui.views import (
+    CardView,
     MatrixView,
     RegionsView,
     SlicesView,
@@ -238,3 +239,23 @@ def test_that_the_guide_leaves_read_outs_whole_in_a_small_window(
         window.show_step(step)
         page = window.page(step)
         qtbot.waitUntil(lambda page=page: not cut_numbers(page))
+
+
+def test_that_a_card_above_other_areas_has_one_scroll_bar_and_not_two(
+    window: MainWindow, case_folders: dict[str, Path], qtbot: Any
+) -> None:
+    window.resize(1280, 720)
+    window.actions_.open_path(case_folders["result"])
+    window.actions_.change_setting("text_size_percent", 150)
+    try:
+        window.show_step("predict")
+        (card,) = window.page("predict").findChildren(CardView)
+        inside = card.area.verticalScrollBar()
+        qtbot.waitUntil(lambda: card.width() > 900)  # nothing lies beside it
+        qtbot.waitUntil(lambda: inside.maximum() == 0)
+        assert window.page_area.verticalScrollBar().maximum() > 0
+        window.resize(700, 600)
+        qtbot.waitUntil(lambda: card.width() < 500)
+        qtbot.waitUntil(lambda: inside.maximum() == 0)
+    finally:
+        window.actions_.change_setting("text_size_percent", 100)
