@@ -155,7 +155,7 @@ class MainWindow(PagesWindow):
         session.case_changed.connect(self.errors.subject_changed)
         session.case_changed.connect(self._state_changed)
         session.display_changed.connect(self._display_changed)
-        self.job_line = JobLine(jobs, self.progress, self)
+        self.job_line = JobLine(jobs, actions.reader, self.progress, self)
         jobs.started.connect(lambda _job: self._state_changed())
         jobs.finished.connect(lambda _job: self._state_changed())
         self.progress.cancel_asked.connect(self.resume.told_to_stop)
@@ -274,6 +274,7 @@ class MainWindow(PagesWindow):
 
     def _state_changed(self) -> None:
         running = frozenset(r.job.name for r in self.jobs.running())
+        self.session.set_analysing("analyse" in running)
         states = step_states(self.session, running, interrupted=self.resume.interrupted)
         for key, (state, reason) in states.items():
             self.steps.set_state(key, state, reason)
