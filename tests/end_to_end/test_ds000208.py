@@ -68,11 +68,30 @@ def test_that_the_condition_stands_on_every_output(done: Path) -> None:
         assert "knee osteoarthritis" in path.read_text("utf-8")
 
 
+def test_that_the_overview_leads_with_the_change_of_each_arm_and_pools_no_base_rate(
+    done: Path,
+) -> None:
+    text = (done / "report" / "primary-outcome-the-fall-in-percent.tsv").read_text("utf-8")
+    rows = [line.split("\t") for line in text.splitlines()[1:]]
+    assert [row[:2] for row in rows] == [
+        ["placebo, 2 weeks", "17"], ["placebo, 3 months", "20"], ["duloxetine, 3 months", "19"]
+    ]  # fmt: skip
+    for row in rows:
+        assert all("(" in cell for cell in row[2:5])
+    html = (done / "report" / "report.html").read_text("utf-8")
+    assert "placebo, 2 weeks, VAS fall ≥ 20 %: 8 of 17" in html
+    assert "of 56 (" not in html
+    assert "move less respond" not in html
+
+
 def test_that_arms_are_never_pooled_and_image_free_rivals_stand_beside(done: Path) -> None:
     for path in done.glob("**/evaluation.json"):
         record = json.loads(path.read_text("utf-8"))
         assert len(record["cohort"]["arms"]) == 1
-        assert set(QUICK) == set(record["models"])
+        of_gate = set(record["models"]) - set(QUICK)
+        assert set(QUICK) <= set(record["models"])
+        assert all("for the gate" in record["models"][name]["label"] for name in of_gate)
+        assert not record["gain_over_covariates"]["rival"].startswith("none judged")
         assert record["plan"]["responder"]["time_point"] in ("2 weeks", "3 months")
         assert record["secondary_definitions"]
         assert record["continuous"]["outcome"] == "improvement, percent"

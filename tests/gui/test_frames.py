@@ -15,6 +15,7 @@ from app.connectome.connectivity import pearson_connectivity
 from app.core.arrays import frozen
 from app.core.request import AnalysisRequest
 from app.core.results import CENSORED
+from app.gui.censoring import censor
 from app.gui.main_window.window import MainWindow
 from app.gui.opened_maps import OpenedMap, ScanVolumes
 from app.gui.session import OpenCase, ScanPreview
@@ -360,3 +361,17 @@ def test_that_a_sine_shows_its_amplitude_at_its_frequency() -> None:
     frequency, amplitude = spectrum(7.0 + 3.0 * np.sin(2 * np.pi * 0.05 * seconds), 2.0)
     assert frequency[np.argmax(amplitude)] == pytest.approx(0.05)
     assert amplitude.max() == pytest.approx(3.0, rel=0.02)
+
+
+def test_that_values_from_before_are_told_as_such_until_the_new_ones_are_there(
+    live: MainWindow, qtbot: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    view = view_of(live, "check", MotionView, qtbot)
+    reader, asked = live.actions_.censoring.reader, list[Any]()
+    monkeypatch.setattr(reader, "read", lambda _key, work, tell: asked.append((work, tell)))
+    censor(live.session, range(20, 31))
+    assert "still those from before" in view.censor_bar.gates.full_text()
+    ((work, tell),) = asked
+    tell(work())
+    assert "usable" in view.censor_bar.gates.full_text()
+    assert "before." not in view.censor_bar.gates.full_text()

@@ -26,6 +26,8 @@ from app.gui.views import (
     RingView,
     TimeSeriesView,
 )
+from app.gui.widgets.matrix_content import MatrixRows
+from app.gui.widgets.tables import TableDialog
 from tests.live_case import (
     LEFT,
     Key,
@@ -52,6 +54,36 @@ def test_that_every_drawn_order_undone_is_the_models_array(
     back = np.argsort(content.order)
     np.testing.assert_array_equal(drawn[np.ix_(back, back)], connectivity(session))
     assert view.order_box.currentData() == order
+
+
+def test_that_the_table_of_a_whole_matrix_makes_few_of_its_cells(
+    session: Session, qtbot: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    view = MatrixView(session)
+    view.reader.inline = True
+    qtbot.addWidget(view)
+    table = view.as_table()
+    assert table is not None
+    count = len(table.rows)
+    assert len(table.columns) == count + 1
+    content = view.canvas.content
+    assert content is not None
+    first, last = int(content.order[2]), int(content.order[count - 1])
+    assert table.rows[2][count] == float(content.matrix[first, last])
+    assert len(list(table.rows[2])) == count + 1
+    asked, real = [0], MatrixRows.cell
+
+    def counted(rows: MatrixRows, row: int, column: int) -> Any:
+        asked[0] += 1
+        return real(rows, row, column)
+
+    monkeypatch.setattr(MatrixRows, "cell", counted)
+    dialog = TableDialog("Matrix", "", table, view)
+    qtbot.addWidget(dialog)
+    dialog.show()
+    qtbot.waitExposed(dialog)
+    assert 0 < asked[0] < 3 * count * max(12, 5000 // count)  # of count squared
+    dialog.close()
 
 
 def test_that_hover_names_both_regions_and_keys_move_and_select(

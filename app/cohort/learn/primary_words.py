@@ -16,9 +16,10 @@ BASELINE_ONLY = "baseline-only"
 INTERVALS = (
     "95 % intervals of models and of differences between them: on each side the wider of a "
     "bootstrap over persons and of the corrected repeated-CV test (cut at what a figure can be), "
-    "which counts that models vary with their training people; of calibration, sensitivity, sites, "
-    "sexes, arms, curves and definitions beside the first: the bootstrap alone, which holds the "
-    "models fixed and is too narrow"
+    "which counts that models vary with their training people; still approximate: of simulated "
+    "cohorts without anything to learn 9 to 17 of 100 leave the truth out, not 5; of calibration, "
+    "sensitivity, sites, sexes, arms, curves and definitions beside the first: the bootstrap "
+    "alone, which holds the models fixed and is too narrow"
 )
 
 

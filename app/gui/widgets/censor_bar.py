@@ -18,6 +18,7 @@ _SHORT = {
     "flagged_percent": "not used",
     "residual_degrees_of_freedom": "degrees of freedom",
 }
+COMPUTING = "Computing; connectivity and gates on this page are still those from before."
 _WORDS = {Verdict.PASS: "pass", Verdict.ATTENTION: "attention", Verdict.WITHHELD: "withheld"}
 
 
@@ -71,6 +72,9 @@ class CensorBar(QWidget):
         opened = self.session.case
         if opened is None:
             return ""
+        before = opened.original
+        if before is not None and opened.case.connectome is before.case.connectome is not None:
+            return COMPUTING
         metrics = opened.case.quality.metrics if opened.case.quality is not None else ()
         parts = []
         for name in _LIVE:

@@ -64,10 +64,32 @@ class MatrixRows(Sequence[Sequence[Cell]]):
     def __getitem__(self, index: int | slice) -> Sequence[Cell] | Sequence[Sequence[Cell]]:
         if isinstance(index, slice):
             return [self[row] for row in range(*index.indices(len(self)))]
-        order = self._content.order
-        parcel = int(order[index])
-        values: list[Cell] = [self._names[index]]
-        for other in order.tolist():
-            over = self._shown is None or (parcel, other) in self._shown
-            values.append(float(self._content.matrix[parcel, other]) if over else None)
-        return values
+        return MatrixRow(self, range(len(self))[index])
+
+    def cell(self, row: int, column: int) -> Cell:
+        """One cell; column 0 holds the names, an edge that is not shown None."""
+        if column == 0:
+            return self._names[row]
+        parcel, other = (int(self._content.order[place]) for place in (row, column - 1))
+        if self._shown is not None and (parcel, other) not in self._shown:
+            return None
+        return float(self._content.matrix[parcel, other])
+
+
+class MatrixRow(Sequence[Cell]):
+    """One row, of which only the cells that are asked for are made: views ask cell by cell."""
+
+    def __init__(self, rows: MatrixRows, index: int) -> None:
+        self._rows, self._index = rows, index
+
+    def __len__(self) -> int:
+        return len(self._rows) + 1
+
+    @overload
+    def __getitem__(self, column: int) -> Cell: ...
+    @overload
+    def __getitem__(self, column: slice) -> Sequence[Cell]: ...
+    def __getitem__(self, column: int | slice) -> Cell | Sequence[Cell]:
+        if isinstance(column, slice):
+            return [self[place] for place in range(*column.indices(len(self)))]
+        return self._rows.cell(self._index, range(len(self))[column])

@@ -78,6 +78,12 @@ def table_of_model(model: QAbstractItemModel, number_role: int | None = None) ->
 
 
 _WIDEST_PX = 420  # of a column; a longer cell is read in its tip
+MOST_MEASURED = 5000  # cells
+_ROLES = (
+    Qt.ItemDataRole.DisplayRole,
+    Qt.ItemDataRole.ToolTipRole,
+    Qt.ItemDataRole.TextAlignmentRole,
+)
 
 
 class TableRows(QAbstractTableModel):
@@ -97,6 +103,8 @@ class TableRows(QAbstractTableModel):
 
     def data(self, index: _AnyIndex, role: int = Qt.ItemDataRole.DisplayRole) -> object:
         """A value; numbers stand at the right."""
+        if role not in _ROLES:
+            return None
         cell = self.table.rows[index.row()][index.column()]
         if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.ToolTipRole):
             return f"{cell:.6g}" if isinstance(cell, float) else _machine_text(cell)
@@ -135,6 +143,8 @@ class TableDialog(FramedDialog):
         header = self.view.horizontalHeader()
         header.setStretchLastSection(True)
         header.setMaximumSectionSize(scaled(_WIDEST_PX))  # also of what a row further down holds
+        # widths are taken from the first rows: every cell of a matrix would take minutes
+        header.setResizeContentsPrecision(max(MOST_MEASURED // max(len(table.columns), 1), 10))
         self.view.resizeColumnsToContents()
         self.copy = QPushButton("Copy")
         self.copy.clicked.connect(self.copy_text)

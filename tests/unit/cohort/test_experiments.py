@@ -26,6 +26,8 @@ from app.cohort.experiments.two_cohorts import (
 )
 from app.cohort.learn.contender import Inputs
 from app.cohort.learn.evaluate import evaluate
+from app.cohort.learn.gate import GATE_RIVALS, NOT_PLANNED
+from app.cohort.learn.plan import parse_plan
 from app.cohort.learn.splits import splits_of
 from app.core.aseg import ASEG_VOLUMES
 from app.core.errors import AppError, CancelledError
@@ -79,7 +81,8 @@ def test_that_compare_writes_report_tables_figures_and_command(compared: Path) -
     assert "/data/cohort" not in html
     rows = (report / "metrics.tsv").read_text("utf-8").splitlines()
     assert {row.split("\t")[0] for row in rows[1:]} == {
-        "fmm-tc", "majority", "covariates", "pearson-logistic", "baseline-only"
+        "fmm-tc", "majority", "covariates", "pearson-logistic", "baseline-only",
+        "age", "motion", "baseline-pain",  # of the gate
     }  # fmt: skip
     assert len(list((report / "figures").glob("*.png"))) >= 4
 
@@ -236,13 +239,11 @@ def test_that_a_comparison_keeps_what_a_gain_is_measured_against(tmp_path: Path)
         html = (run.out / "report" / "report.html").read_text("utf-8")
         assert record["headline"] == "majority"
         assert "pearson-logistic" in record["models"]
-        if name == "with":
-            assert record["gain_over_covariates"]["rival"] == "covariates"
-            assert record["gain_over_covariates"]["auroc_interval"] is not None
-            assert NONE_JUDGED not in html
-        else:
-            assert record["gain_over_covariates"]["rival"].startswith("none judged")
-            assert NONE_JUDGED in html
+        assert record["gain_over_covariates"]["rival"] in GATE_RIVALS
+        assert record["gain_over_covariates"]["auroc_interval"] is not None
+        assert NONE_JUDGED not in html
+        label = record["models"]["covariates"]["label"]
+        assert label.endswith(f"({NOT_PLANNED})") is (name == "without")
 
 
 def test_that_all_rivals_means_every_one_that_a_recipe_can_have() -> None:
@@ -357,7 +358,10 @@ def test_that_an_experiment_harmonises_where_its_plan_says_so(tmp_path: Path) ->
 
 
 def test_that_transfer_reports_both_ways_within_and_reliance(tmp_path: Path) -> None:
-    sets = tuple(data_set(tmp_path / str(seed), 48, seed) for seed in (1, 2))
+    sets = [data_set(tmp_path / str(seed), 48, seed) for seed in (1, 2)]
+    values = sets[1].plan.model_dump(mode="json", exclude_none=True)
+    values["treatment"]["arm"], values["responder"]["time_point"] = "other arm", "week 12"
+    sets[1] = replace(sets[1], plan=parse_plan(values))
     run = tiny_run(tmp_path / "out")
     run_transfer(
         (sets[0], sets[1]), ("first", "second"), ("fmm-tc", "linear"), run, Progress(), explained=1
@@ -374,7 +378,12 @@ def test_that_transfer_reports_both_ways_within_and_reliance(tmp_path: Path) -> 
     shares = [float(row[6].replace("−", "-")) for row in rows]
     for one, other in zip(shares[::2], shares[1::2], strict=True):
         assert one + other == pytest.approx(1.0, abs=0.011)
-    assert "integrated gradients" in (report / "report.html").read_text("utf-8")
+    html = (report / "report.html").read_text("utf-8")
+    assert "integrated gradients" in html
+    for text in ("second: other arm; comparator: none", "first: week 4; second: week 12",
+                 " of 48; second: ", "No control arm was modelled", "Models of 48 people",
+                 sets[0].plan.sha256[:16], sets[1].plan.sha256[:16]):  # fmt: skip
+        assert text in html, text
     record = json.loads((report / "report.json").read_text("utf-8"))
     told = record["plan"]["deviations"]  # each names the data set whose plan it is
     assert [one.split(":")[0] for one in told] == ["first", "second"]
