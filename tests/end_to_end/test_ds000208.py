@@ -104,6 +104,16 @@ def test_that_outcomes_are_not_in_the_table_twice_and_plans_are_locked(done: Pat
     assert len(list(done.glob("**/plan.lock.json"))) == 9
 
 
+def test_that_a_folder_with_the_table_and_no_scan_is_refused_as_that(tmp_path: Path) -> None:
+    write_folder(tmp_path / "bids")
+    assert not list((tmp_path / "bids").rglob("*.nii*"))
+    recipe = Recipe(tmp_path / "bids", None, models=QUICK, protocol=PROTOCOL)
+    with pytest.raises(AppError) as refused:
+        run_ds000208(recipe, Run(tmp_path / "out", COMMAND), Progress())
+    assert "scan" in refused.value.message.lower()
+    assert "Run the recipe on the data set first" not in refused.value.hint
+
+
 def test_that_unknown_arms_are_named() -> None:
     assert arms_of([]) == ARMS
     assert [arm.id for arm in arms_of(["duloxetine-3-months"])] == ["duloxetine-3-months"]

@@ -110,7 +110,15 @@ def _scans(recipe: Recipe, table: Table, run: Run, progress: Progress) -> Path:
     )
     plan = plan_batch(request)
     run_batch(plan, default_engine(recipe.engine, plan), progress)
-    return run.out / SCANS / PREPARED
+    prepared = run.out / SCANS / PREPARED
+    if not any(prepared.glob("*.npz")):
+        raise AppError(
+            "No scan of the patients in this folder could be used.",
+            "Patients' scans are looked for as sub-*/func/*_bold.nii.gz; scans/results.tsv in the "
+            "result folder tells each one's reason.",
+            code="ds000208.scans",
+        )
+    return prepared
 
 
 def plan_of(arm: Arm, limit: int, recipe: Recipe) -> Plan:
