@@ -23,7 +23,7 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from PySide6.QtCore import QPoint, Qt
+from PySide6.QtCore import QCoreApplication, QEvent, QPoint, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QDialog, QFileDialog, QWidget
 from pytestqt.exceptions import capture_exceptions
@@ -99,6 +99,8 @@ def settle(window: MainWindow | None = None) -> None:
     while window is not None and window.session.turns.busy():
         assert time.monotonic() < end, "what waits to be drawn is never drawn"
         QApplication.processEvents()
+    # `processEvents` leaves what was to be deleted; the loop of a running program does not
+    QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
 
 
 def open_dialogs() -> list[QDialog]:
