@@ -61,8 +61,9 @@ def protocol_rows(figures: Figures) -> tuple[tuple[str, str], ...]:
         (
             "Intervals",
             f"bootstrap over persons, {protocol['bootstrap_repeats']} draws, the same in all "
-            "repeats of the split, the models held fixed; of R² and of differences between models "
-            "the wider of this and of the corrected repeated-CV test, cut at what a figure can be",
+            "repeats of the split, the models held fixed; of whole models and of differences "
+            "between them the wider of this and of the corrected repeated-CV test, cut at what a "
+            "figure can be; exact where everybody is told apart",
         ),
         ("Harmonisation", recipe["harmonise"]),
         ("Cut-off", f"{protocol['cutoff']:g}, declared in the plan"),
