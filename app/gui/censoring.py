@@ -75,6 +75,12 @@ def censored_words(opened: OpenCase) -> str:
     return "The number is hidden until a new run; connectivity and gates follow."
 
 
+def is_behind(opened: OpenCase) -> bool:
+    """Whether connectivity and gates of an edited case still are those of the frames before."""
+    original = opened.original
+    return original is not None and opened.case.signals is original.case.signals
+
+
 def _stale_words(frames: tuple[int, ...]) -> str:
     told = f"volumes {frames_text(frames)}" if frames else "no volumes"
     return (

@@ -30,6 +30,7 @@ from app.gui.views import (
 )
 from app.preprocessing.cleaning import clean_series
 from app.preprocessing.presets import find_preset
+from tests.gui.screens import settle
 from tests.live_case import (
     LEFT,
     SPIKE,
@@ -169,6 +170,32 @@ def test_that_shift_drag_selects_and_x_leaves_out_and_takes_back(
     assert session.state.review.censored == ()
     assert not case_of(session).is_edited
     assert view.frame_text(SPIKE).count("flagged")  # the recipe's own flag stays
+
+
+def test_that_what_stands_from_before_an_edit_says_so_until_it_follows(
+    live: MainWindow, qtbot: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first edit takes seconds: what it needs is imported first."""
+    view, session = view_of(live, "check", MotionView, qtbot), live.session
+    gates, reader = view_of(live, "check", GatesView, qtbot), live.actions_.censoring.reader
+    assert gates.verdict.text().startswith("Overall: ")
+    before = int(view.frame_text(0).split("  ·  ")[-1].split()[0])
+    asked: list[Any] = []
+    monkeypatch.setattr(reader, "read", lambda *question: asked.append(question))
+    session.change("Leave out", "review", censored=(70, 71, 72))
+    assert len(asked) == 1
+    assert "still those from before" in view.censor_bar.gates.full_text()
+    assert gates.verdict.text().startswith("Before the edit: ")
+    assert view.frame_text(0).endswith(f"{before + 3} not used in all")
+    monkeypatch.undo()
+    reader.read(*asked[0])
+    assert "usable" in view.censor_bar.gates.full_text()
+    assert gates.verdict.text().startswith("Overall: ")
+    assert view.frame_text(0).endswith(f"{before + 3} not used in all")
+    live.resize(1280, 720)
+    settle()
+    assert not view.censor_bar.words.is_cut()
+    assert not view.censor_bar.gates.is_cut()
 
 
 def test_that_a_run_with_edited_frames_asks_for_them(

@@ -19,7 +19,6 @@ from app.gui.main_window.window import MainWindow
 from app.gui.messages import Messages
 from app.gui.views import CardView, MatrixView, MotionView, SlicesView, SurfaceView
 from app.gui.widgets.layer_stack import add_seed_layer
-from app.gui.widgets.ring_layout import spread, thinned
 from app.gui.widgets.view import View
 from tests.gui import every_widget
 from tests.gui.conftest import FakeWorker
@@ -288,17 +287,6 @@ def _pages(window: MainWindow) -> dict[str, Any]:
             view.canvas.draw_now()
         found[key] = _at_rest(window.page(key))
     return found
-
-
-def test_that_names_of_a_small_matrix_stand_beside_their_own_rows() -> None:
-    named = [(10.0 * i, str(i)) for i in range(8)] + [(72.0, "8"), (74.0, "9")]
-    left = thinned(named, 12.0, 80.0)
-    assert len(left) == 6
-    assert left[0] == (0.0, "0")
-    assert {"8", "9"}.isdisjoint(name for _, name in left)
-    placed = spread([place for place, _ in left], 12.0, 6.0, 74.0)
-    assert all(abs(a - b) < 12.0 for a, (b, _) in zip(placed, left, strict=True))
-    assert thinned(named[:3], 5.0, 80.0) == named[:3]
 
 
 # ---------------------------------------------------------------------------- twins of the mouse

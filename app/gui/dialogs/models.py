@@ -39,14 +39,14 @@ from app.gui.widgets.file_dialogs import ask_open_several
 from app.gui.widgets.flow_layout import flow
 from app.gui.widgets.framed_dialog import FramedDialog
 from app.gui.widgets.progress_panel import ProgressPanel
-from app.gui.widgets.theme import text_scale, tokens
+from app.gui.widgets.theme import scaled, text_scale, tokens
 from app.worker.published import CATALOGUE
 from app.worker.requests import models_job
 
 COLUMNS = ("Name", "Kind", "Size", "Licence", "State")
-_STATE = COLUMNS.index("State")
+_LICENCE, _STATE = COLUMNS.index("Licence"), COLUMNS.index("State")
 _LETTERS = 60  # of a line beside the box to tick, where the text is large
-_WIDTHS = (22, 11, 16, 40)  # in letters; the state takes the rest
+_LICENCE_LETTERS = 40  # of its column; what stands before it is whole, the state takes the rest
 _INTRO = (
     "Published encoders and the A424 atlas are not part of this program. They are fetched only "
     "when you ask for it; without a connection, import files that you carried in."
@@ -126,7 +126,7 @@ class ModelsDialog(FramedDialog):
         split = QSplitter(Qt.Orientation.Vertical)
         split.addWidget(self.table)
         split.addWidget(self.text)
-        split.setSizes([190, 300])
+        split.setSizes([scaled(190), scaled(300)])
         split.setChildrenCollapsible(False)
         work = flow(self.install_button, self.import_button, self.verify_button, self.remove_button)
         row = QHBoxLayout()
@@ -159,9 +159,9 @@ class ModelsDialog(FramedDialog):
         header = table.horizontalHeader()
         header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
         header.setHighlightSections(False)
-        letter = table.fontMetrics().averageCharWidth()
-        for index, letters in enumerate(_WIDTHS):
-            table.setColumnWidth(index, letters * letter)
+        for index in range(_LICENCE):
+            header.setSectionResizeMode(index, QHeaderView.ResizeMode.ResizeToContents)
+        table.setColumnWidth(_LICENCE, _LICENCE_LETTERS * table.fontMetrics().averageCharWidth())
         header.setSectionResizeMode(_STATE, QHeaderView.ResizeMode.Stretch)
         for row, entry in enumerate(CATALOGUE):
             cells = (entry.id, entry.kind, entry.size_words, entry.licence.name, RowState().words)

@@ -55,7 +55,7 @@ LAYOUTS: dict[str, Node] = {
     ),
     "explain": Down(
         (
-            (Across(((Area("slices", (420, 330)), 7), (Area("space", (340, 300)), 5))), 6),
+            (Across(((Area("slices", (480, 330)), 7), (Area("space", (340, 300)), 5))), 6),
             (
                 Across(
                     (

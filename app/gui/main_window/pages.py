@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt
@@ -11,7 +13,7 @@ from PySide6.QtWidgets import QSplitter, QTabWidget, QVBoxLayout, QWidget
 from app.gui.main_window import wires
 from app.gui.main_window.arrangement import HANDLE_PX, Arranged, KeptSplitter, arrange
 from app.gui.main_window.layouts import LAYOUTS, Across, Area, Node
-from app.gui.views import VIEWS
+from app.gui.views import VIEWS, CardView
 from app.gui.widgets.explanation_caption import ExplanationCaption
 from app.gui.widgets.page_room import FittedPage
 from app.gui.widgets.theme import scaled, text_scale
@@ -45,7 +47,7 @@ class Page(FittedPage):
     def arrange(self, width: int) -> None:
         """Side by side, or below each other."""
         if self.whole is not None and self.maximised is None:
-            arrange(self.whole, width)
+            arrange(_grown(self.whole, width), width)
 
     def maximise(self, view: View) -> None:
         """Give the whole page to a view, or put everything back."""
@@ -66,6 +68,15 @@ class Page(FittedPage):
                         other.hide()
                         self._put_away.append(other)
             inside = around
+
+
+def _grown(part: Arranged, width: int) -> Arranged:
+    """The same, with a card as high as its words: one bar scrolls it, where it lies in a column."""
+    if isinstance(part.widget, CardView):
+        wide, high = part.least_px
+        whole = math.ceil(part.widget.whole_height(width) / text_scale())
+        return replace(part, least_px=(wide, max(high, whole)))
+    return replace(part, parts=tuple((_grown(one, width), share) for one, share in part.parts))
 
 
 def making_page(key: str, window: MainWindow) -> Generator[None, None, QWidget]:

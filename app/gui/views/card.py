@@ -104,6 +104,18 @@ class CardView(View):
         bar = self.area.verticalScrollBar().sizeHint().width()
         self.area.setMinimumWidth(content.minimumSizeHint().width() + bar)  # nothing is cut
 
+    def whole_height(self, width: int) -> int:
+        """The height in which nothing of the card is scrolled, in pixels."""
+        content = self.area.widget()
+        if content is None:
+            return 0
+        around = self.minimumSizeHint().height() - self.area.minimumSizeHint().height()
+        margins, layout = self.contentsMargins(), self.layout()
+        if layout is not None:
+            margins += layout.contentsMargins()
+        inside = width - margins.left() - margins.right()
+        return around + max(content.heightForWidth(inside), content.minimumSizeHint().height())
+
     # outcomes ----------------------------------------------------------------------
 
     def _build_result(self, column: QVBoxLayout, opened: OpenCase, found: Prediction) -> None:

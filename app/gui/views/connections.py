@@ -16,7 +16,7 @@ from app.gui.connections import (
 from app.gui.session import Session
 from app.gui.widgets.connection_rows import COLUMNS, ConnectionRows, connection_table
 from app.gui.widgets.network_filter import NetworkChip, NetworkFilter
-from app.gui.widgets.parcel_table import set_up_rows
+from app.gui.widgets.parcel_table import hidden_words, set_up_rows
 from app.gui.widgets.tables import Table
 from app.gui.widgets.theme import scaled
 from app.gui.widgets.threshold_row import ThresholdRow
@@ -56,7 +56,7 @@ class ConnectionsView(View):
         self.table.setModel(self.proxy)
         set_up_rows(self.table, "Connections, strongest first")
         self.table.horizontalHeader().setMinimumSectionSize(34)
-        self.rule = ElidedLabel(lines=2)
+        self.rule = ElidedLabel(lines=3, firm=True)
         self.rule.setObjectName("muted")
         self.body.addWidget(self.table, 1)
         self.body.addWidget(self.rule)
@@ -75,9 +75,6 @@ class ConnectionsView(View):
         opened, shown = self.session.case, shown_connections(self.session)
         signals = opened.case.signals if opened is not None else None
         self.rows.show_connections(shown, signals)
-        listed = self.session.state.explain.show_unstable
-        self.rule.set_full_text(ALL_LISTED if listed else CONNECTIONS_RULE)
-        self.rule.setVisible(shown is not None and shown.kind != "correlation")
         self.threshold.follow()
         kind = (
             "" if shown is None else matrix_title(matrix_case(self.session, shown.kind), shown.kind)
@@ -110,6 +107,11 @@ class ConnectionsView(View):
             nothing = name == "Stability" and (shown is None or shown.doubtful is None)
             narrow = self.width() < scaled(_LEAST_PX.get(name, 0))
             self.table.setColumnHidden(column, narrow or nothing)
+        listed = self.session.state.explain.show_unstable
+        ruled = shown is not None and shown.kind != "correlation"
+        rule = (ALL_LISTED if listed else CONNECTIONS_RULE) if ruled else ""
+        self.rule.set_full_text(f"{rule} {hidden_words(self.table)}".strip())
+        self.rule.setVisible(ruled)
 
     def empty_reason(self) -> str:
         """Also where too few frames were left."""

@@ -22,6 +22,7 @@ from app.core.results import (
     Verdict,
     overrides_quality,
 )
+from app.gui.censoring import is_behind
 from app.gui.session import Session
 from app.gui.widgets.facts import wrapped
 from app.gui.widgets.fields import muted
@@ -115,6 +116,8 @@ class GatesView(View):
         words = f"Overall: {wording.VERDICT_WORDS[quality.verdict]}"
         if overrides_quality(opened.case):
             words += ", overruled in research mode"
+        if is_behind(opened):
+            words = f"Before the edit: {wording.VERDICT_WORDS[quality.verdict]}"
         self.verdict.setText(f"{words}  ·  table {quality.table_version}")
         for metric in quality.metrics:
             self._add_row(metric, judged=True)

@@ -14,7 +14,7 @@ from app.core.explanation_lists import ALL_LISTED, DISAGREES, UNSTABLE
 from app.core.explanation_wording import headed, titled
 from app.gui.session import Session
 from app.gui.widgets.network_filter import NetworkChip, NetworkFilter
-from app.gui.widgets.parcel_table import set_up_rows, set_widths
+from app.gui.widgets.parcel_table import hidden_words, set_up_rows, set_widths
 from app.gui.widgets.region_table import RegionTable
 from app.gui.widgets.tables import Cell, Table
 from app.gui.widgets.theme import scaled
@@ -48,7 +48,7 @@ class RegionsView(View):
         self.chip = NetworkChip(session)
         self.tools.addWidget(self.chip)
         self.tools.addWidget(self.search)
-        self._filtering = False
+        self._filtering, self._rule = False, ""
         self.regions = RegionTable(self)
         self.proxy = NetworkFilter(self)
         self.proxy.setSourceModel(self.regions)
@@ -57,7 +57,8 @@ class RegionsView(View):
         self.table.setModel(self.proxy)
         set_up_rows(self.table, "Regions")
         self.table.horizontalHeader().setMinimumSectionSize(34)
-        self.rule = ElidedLabel()  # what the marks mean, and which regions have no rank
+        # What the marks mean, which regions have no rank, and which columns have no room.
+        self.rule = ElidedLabel(lines=3, firm=True)
         self.rule.setObjectName("muted")
         self.body.addWidget(self.table, 1)
         self.body.addWidget(self.rule)
@@ -88,7 +89,7 @@ class RegionsView(View):
         unstable = None if health is None else health.unstable
         self.regions.show_case(signals, found, unranked, unstable)
         listed = self.session.state.explain.show_unstable
-        self.rule.set_full_text(f"{_MARKS}{ALL_LISTED if listed else _NO_RANK}")
+        self._rule = f"{_MARKS}{ALL_LISTED if listed else _NO_RANK}"
         self.rule.setVisible(found is not None)
         explained = opened is not None and opened.attribution is not None
         title = headed("Regions by (b), log-odds", self.baseline()) if explained else "Regions"
@@ -156,6 +157,7 @@ class RegionsView(View):
         for column, name in enumerate(self.regions.columns):
             narrow = self.width() < scaled(_LEAST_PX.get(name, 0))
             self.table.setColumnHidden(column, explained and narrow)
+        self.rule.set_full_text(f"{self._rule} {hidden_words(self.table)}".strip())
 
     def start_search(self) -> None:
         """Put the cursor into the search field."""

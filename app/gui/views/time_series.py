@@ -282,6 +282,7 @@ class TimeSeriesView(FrameKeys, View):
         for name in ("raw", "cleaned", "moved"):
             if name in self._plots:
                 self._plots[name].enableAutoRange(axis="y")
+                self._plots[name].getAxis("left").setStyle(showValues=bool(self._traces))
                 self._plots[name].getViewBox().updateAutoRange()
         if self._traces:
             self._set_range()

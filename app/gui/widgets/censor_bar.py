@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from app.core.frames import frames_text
 from app.core.results import Connectome, Verdict
-from app.gui.censoring import censored_words
+from app.gui.censoring import censored_words, is_behind
 from app.gui.session import Session
 from app.gui.widgets.view import ElidedLabel
 
@@ -31,8 +31,8 @@ class CensorBar(QWidget):
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.session = session
-        self.words = ElidedLabel(lines=2)
-        self.gates = ElidedLabel(lines=2)
+        self.words = ElidedLabel(lines=3, firm=True)
+        self.gates = ElidedLabel(lines=3, firm=True)
         self.gates.setObjectName("muted")
         self.back = QPushButton("Take all back")
         self.back.setToolTip("As the case was made; Undo goes back step by step")
@@ -72,8 +72,7 @@ class CensorBar(QWidget):
         opened = self.session.case
         if opened is None:
             return ""
-        before = opened.original
-        if before is not None and opened.case.connectome is before.case.connectome is not None:
+        if is_behind(opened):
             return COMPUTING
         metrics = opened.case.quality.metrics if opened.case.quality is not None else ()
         parts = []

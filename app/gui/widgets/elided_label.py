@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QRect, QSize, Qt
-from PySide6.QtGui import QPainter, QPaintEvent, QPalette, QResizeEvent
+from PySide6.QtGui import QPainter, QPaintEvent, QPalette, QResizeEvent, QTextLayout
 from PySide6.QtWidgets import QLabel, QSizePolicy
 
 _LEAST_PX = 40
 _ENDLESS_PX = 100_000
-_LOST = 0.12  # of a line's width that wrapping between words leaves free
 
 
 class ElidedLabel(QLabel):
@@ -22,11 +21,14 @@ class ElidedLabel(QLabel):
         That the text may take where one is too short: read-outs carry numbers. A line that was
         taken stays until the width changes, so that what stands above does not jump; the height
         that a view must have stays that of one line.
+    firm
+        Whether the lines that are taken are not given up where a view is low: plots and pictures
+        beside them become smaller instead.
     """
 
-    def __init__(self, text: str = "", *, lines: int = 1) -> None:
+    def __init__(self, text: str = "", *, lines: int = 1, firm: bool = False) -> None:
         super().__init__()
-        self._most, self._taken = lines, 1
+        self._most, self._taken, self._firm = lines, 1, firm
         high = QSizePolicy.Policy.Fixed if lines == 1 else QSizePolicy.Policy.Preferred
         self.setSizePolicy(QSizePolicy.Policy.Ignored, high)
         self.setMinimumWidth(_LEAST_PX)
@@ -63,27 +65,40 @@ class ElidedLabel(QLabel):
         return super().sizeHint() + QSize(0, self._more_px())
 
     def minimumSizeHint(self) -> QSize:
-        """One line, of any width."""
-        return QSize(_LEAST_PX, super().minimumSizeHint().height())
+        """One line, of any width; or those that are taken."""
+        more = self._more_px() if self._firm else 0
+        return QSize(_LEAST_PX, super().minimumSizeHint().height() + more)
 
     def paintEvent(self, _event: QPaintEvent) -> None:
         """Draw as much of the text as fits, with an ellipsis for the rest."""
         painter, box = QPainter(self), self.contentsRect()
         align = int(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
-        shown, elide = self.text(), Qt.TextElideMode.ElideRight
         lines = self._seen()
-        if lines == 1:
-            shown = self.fontMetrics().elidedText(shown, elide, box.width())
-        else:
+        if lines > 1:
             align |= int(Qt.TextFlag.TextWordWrap)
-            if self._needed() > lines:
-                room = round(box.width() * lines * (1.0 - _LOST))
-                shown = self.fontMetrics().elidedText(shown, elide, room)
         role = QPalette.ColorRole.WindowText
         self.style().drawItemText(
-            painter, box, align, self.palette(), self.isEnabled(), shown, role
+            painter, box, align, self.palette(), self.isEnabled(), self.shown_text(), role
         )
         painter.end()
+
+    def shown_text(self) -> str:
+        """The text as it is drawn: whole, or with an ellipsis at the end of its last line."""
+        lines, width, elide = self._seen(), self.contentsRect().width(), Qt.TextElideMode.ElideRight
+        if lines == 1:
+            return self.fontMetrics().elidedText(self.text(), elide, width)
+        if self._needed() <= lines:
+            return self.text()
+        layout = QTextLayout(self.text(), self.font())
+        found: list[str] = []
+        layout.beginLayout()
+        while len(found) < lines - 1:
+            line = layout.createLine()
+            line.setLineWidth(width)
+            found.append(self.text()[line.textStart() : line.textStart() + line.textLength()])
+        layout.endLayout()
+        rest = self.text()[sum(len(words) for words in found) :]
+        return "\n".join([*found, self.fontMetrics().elidedText(rest, elide, width)])
 
     def _needed(self) -> int:
         """Lines that the whole text takes in this width."""

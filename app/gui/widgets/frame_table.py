@@ -42,8 +42,10 @@ def frame_words(case: Case, frame: int, by_hand: Sequence[int]) -> str:
         parts.append("left out by hand: not used for connectivity")
     else:
         parts.append("used" if good[frame] else "flagged: not used for connectivity")
-    if not good.all():
-        parts.append(f"{int((~good).sum())} not used in all")
+    unused = ~good
+    unused |= np.isin(np.arange(good.size) + signals.first_frame, by_hand)  # at once
+    if unused.any():
+        parts.append(f"{int(unused.sum())} not used in all")
     return "  ·  ".join(parts)
 
 

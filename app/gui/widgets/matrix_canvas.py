@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from PySide6.QtCore import QPointF, QRectF, Qt, Signal
 from PySide6.QtGui import (
     QColor,
+    QFontMetrics,
     QImage,
     QMouseEvent,
     QPainter,
@@ -19,11 +20,12 @@ from PySide6.QtWidgets import QToolTip, QWidget
 from app.core.arrays import Ints
 from app.core.colours import NETWORK_SHORT, network_colour
 from app.gui.widgets.matrix_content import MatrixContent, name_px
-from app.gui.widgets.ring_layout import spread, thinned
+from app.gui.widgets.matrix_names import NameBand, bands_seen, stand_beside
 from app.gui.widgets.theme import font, tokens
 
 _WHOLE_NAMES_PX = 240  # least height
 _STRIP_PX = 7
+_NAME_SCALE = 0.82  # of the text size
 _UNKNOWN = (150, 150, 150)  # rows of parcels that were not covered
 _LEAST_MARK_PX = 4.0  # a connection is never drawn smaller, where few are shown
 _FEW = 400
@@ -195,64 +197,58 @@ class MatrixCanvas(QWidget):
 
     def _paint_networks(self, painter: QPainter, square: QRectF, window: QRectF) -> None:
         assert self.content is not None
-        scale = square.width() / window.width()
         line = QPen(QColor(20, 24, 30, 150), 1) if self.content.by_network else None
-        rows: list[tuple[float, str]] = []
-        columns: list[tuple[float, str]] = []
-        for name, first, after in self.content.blocks():
-            colour = QColor(*network_colour(name))
-            for along, low, high, found in (
-                ("row", window.top(), window.bottom(), rows),
-                ("column", window.left(), window.right(), columns),
-            ):
-                begin, end = max(float(first), low), min(float(after), high)
-                if end <= begin:
-                    continue
-                begin_px, end_px = (begin - low) * scale, (end - low) * scale
-                found.append(((begin_px + end_px) / 2.0, name))
+        for along, bands in zip(("row", "column"), self._bands(square, window), strict=True):
+            for band in bands:
+                size = band.end - band.begin
                 if along == "row":
-                    y = square.top() + begin_px
-                    strip = QRectF(square.left() - _STRIP_PX - 2, y, _STRIP_PX, end_px - begin_px)
+                    y = square.top() + band.begin
+                    strip = QRectF(square.left() - _STRIP_PX - 2, y, _STRIP_PX, size)
                     ends = QPointF(square.left(), y), QPointF(square.right(), y)
                 else:
-                    x = square.left() + begin_px
-                    strip = QRectF(x, square.bottom() + 2, end_px - begin_px, _STRIP_PX)
+                    x = square.left() + band.begin
+                    strip = QRectF(x, square.bottom() + 2, size, _STRIP_PX)
                     ends = QPointF(x, square.top()), QPointF(x, square.bottom())
                 if line is not None:
                     painter.setPen(line)
                     painter.drawLine(*ends)
-                painter.fillRect(strip, colour)
+                painter.fillRect(strip, QColor(*network_colour(band.name)))
         if self.content.by_network:
-            self._paint_names(painter, square, rows, columns)
+            self._paint_names(painter, square)
 
-    def _paint_names(
-        self,
-        painter: QPainter,
-        square: QRectF,
-        rows: list[tuple[float, str]],
-        columns: list[tuple[float, str]],
-    ) -> None:
-        painter.setFont(font(self.font(), scale=0.82))
+    def _bands(self, square: QRectF, window: QRectF) -> tuple[list[NameBand], list[NameBand]]:
+        assert self.content is not None
+        scale, blocks = square.width() / window.width(), self.content.blocks()
+        rows = bands_seen(blocks, window.top(), window.bottom(), scale)
+        return rows, bands_seen(blocks, window.left(), window.right(), scale)
+
+    def names_beside(self) -> tuple[list[tuple[float, NameBand]], list[tuple[float, NameBand]]]:
+        """(middle in pixels from the matrix's corner, band) of names beside rows and columns."""
+        square, window = self.square(), self._window()
+        step = QFontMetrics(font(self.font(), scale=_NAME_SCALE)).height() - 1.0
+        half, (rows, columns) = step / 2.0, self._bands(square, window)
+        ends = (self.height() - square.top() - half, self.width() - square.left() - half)
+        return (
+            stand_beside(rows, step, half - square.top(), ends[0]),
+            stand_beside(columns, step, 0.0, ends[1]),
+        )
+
+    def _paint_names(self, painter: QPainter, square: QRectF) -> None:
+        painter.setFont(font(self.font(), scale=_NAME_SCALE))
         painter.setPen(QColor(tokens(self.palette()).text))
-        metrics = painter.fontMetrics()
-        step = metrics.height() - 1.0
-        right = square.left() - _STRIP_PX - 5
+        step, right = float(painter.fontMetrics().height()), square.left() - _STRIP_PX - 5
         side = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
-        half, rows = step / 2.0, thinned(rows, step, square.height())
-        places = spread([place for place, _ in rows], step, half, square.height() - half)
-        for place, (_, name) in zip(places, rows, strict=True):
-            y = square.top() + place
-            box = QRectF(0, y - step, right, 2 * step)
-            words = NETWORK_SHORT.get(name, name) if self._short_names else name
-            painter.drawText(box, side, words)
-        columns = thinned(columns, step, square.width())
-        places = spread([place for place, _ in columns], step, half, square.width() - half)
-        for place, (_, name) in zip(places, columns, strict=True):
+        rows, columns = self.names_beside()
+        for place, band in rows:
+            box = QRectF(0, square.top() + place - step, right, 2 * step)
+            short = NETWORK_SHORT.get(band.name, band.name)
+            painter.drawText(box, side, short if self._short_names else band.name)
+        for place, band in columns:
             painter.save()
             painter.translate(square.left() + place, square.bottom() + _STRIP_PX + 5)
             painter.rotate(-90)
             box = QRectF(-self._label_px(), -step, self._label_px(), 2 * step)
-            painter.drawText(box, side, NETWORK_SHORT.get(name, name))
+            painter.drawText(box, side, NETWORK_SHORT.get(band.name, band.name))
             painter.restore()
 
     def _paint_selection(self, painter: QPainter, square: QRectF, window: QRectF) -> None:
@@ -312,6 +308,7 @@ class MatrixCanvas(QWidget):
             self.update()
             return
         cell = self.cell_at(event.position())
+        self.setToolTip(self.network_at(event.position()) or "")  # small ones have no name beside
         self.hovered.emit(*(cell if cell is not None else (-1, -1)))
 
     def mousePressEvent(self, event: QMouseEvent) -> None:

@@ -91,6 +91,8 @@ def set_up_rows(table: QTableView, name: str) -> None:
     table.setShowGrid(False)
     table.setAlternatingRowColors(True)
     table.setWordWrap(False)
+    # names are alike at their beginning, and end in the side
+    table.setTextElideMode(Qt.TextElideMode.ElideMiddle)
     table.verticalHeader().hide()
     table.verticalHeader().setDefaultSectionSize(table.fontMetrics().height() + 6)
     table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
@@ -98,6 +100,14 @@ def set_up_rows(table: QTableView, name: str) -> None:
     header = table.horizontalHeader()
     header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
     header.setHighlightSections(False)
+
+
+def hidden_words(table: QTableView) -> str:
+    """Which columns a narrow view leaves out; "" where none."""
+    model, across = table.model(), Qt.Orientation.Horizontal
+    columns = [n for n in range(model.columnCount()) if table.isColumnHidden(n)]
+    names = ", ".join(str(model.headerData(n, across)) for n in columns)
+    return f"Shown where wider: {names}." if names else ""
 
 
 def set_widths(table: QTableView, columns: Sequence[str], width: Callable[[str], int]) -> None:

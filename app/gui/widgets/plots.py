@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 from typing import Any
@@ -53,18 +54,36 @@ class ValueAxis(pg.AxisItem):  # type: ignore[misc]
         super().__init__(orientation="left")
 
     def tickValues(self, low: float, high: float, size: float) -> list[tuple[float, list[float]]]:
-        """Every second place, again and again, until all have room; 0 stays."""
+        """Every second place, again and again, until all have room; two at least where they can.
+
+        None lies so near to the upper end that its number would be cut, or touch another plot's.
+        """
         levels: list[tuple[float, list[float]]] = super().tickValues(low, high, size)
-        if not levels:
-            return []
+        if not levels or size <= 0 or high <= low:
+            return levels
+        room = scaled(_TICK_PX) * (high - low) / size  # of a number, in the axis' unit
+        top = high - room / 2.0
         step, values = levels[0]
-        while len(values) * scaled(_TICK_PX) > size:
-            wider = [value for value in values if round(value / step) % 2 == 0]
-            if len(wider) < 2:
-                values = wider or values[:1]  # a single number, where two would touch
-                break
-            step, values = 2.0 * step, wider
-        return [(step, values), *levels[1:]]
+        values = [value for value in values if value <= top]
+        while len(values) > 2 and step < room:
+            step, values = 2.0 * step, [v for v in values if round(v / step) % 2 == 0]
+        if len(values) > 1 and values[1] - values[0] >= room:
+            return [(step, values), *levels[1:]]
+        return [_two_numbers(levels[0][0], low, top, room) or (step, values[:1])]
+
+
+def _two_numbers(
+    coarse: float, low: float, top: float, room: float
+) -> tuple[float, list[float]] | None:
+    """(step, two multiples of it) at the ends, of the coarsest step; 0 is one where it is seen."""
+    for step in (coarse / part for part in (1, 2, 5, 10)):
+        values = [step * n for n in range(math.ceil(low / step), math.floor(top / step) + 1)]
+        ends = [values[0], values[-1]] if values else []
+        if low <= 0.0 <= top and ends:
+            ends = sorted((0.0, max(ends, key=abs)))
+        if ends and ends[1] - ends[0] >= room:
+            return step, ends
+    return None
 
 
 class NamedBox(pg.ViewBox):  # type: ignore[misc]
@@ -176,20 +195,18 @@ def pen(colour: str, width: float = 1.0, style: Qt.PenStyle = Qt.PenStyle.SolidL
 
 
 def limit_line(item: pg.PlotItem, value: float, colours: Tokens, words: str) -> None:
-    """A dashed horizontal line with its meaning written on it."""
+    """A dashed horizontal line; its meaning stands in the upper right corner, off the curves.
+
+    The plot must have a `legend`, which keeps that height free.
+    """
     line = pg.InfiniteLine(
-        pos=value,
-        angle=0,
-        pen=pen(colours.attention, 1.0, Qt.PenStyle.DashLine),
-        label=words,
-        labelOpts={
-            "position": 0.995,
-            "color": colours.attention,
-            "anchors": [(1, 1), (1, 1)],
-            "fill": faint(colours.surface, 200),  # readable over a peak
-        },
+        pos=value, angle=0, pen=pen(colours.attention, 1.0, Qt.PenStyle.DashLine)
     )
     item.addItem(line)
+    shown = f'<span style="color:{colours.attention};background-color:{colours.surface}">'
+    label = pg.LabelItem(f"{shown}- - {words}</span>", size=_names_size(), justify="right")
+    label.setParentItem(item.getViewBox())
+    label.anchor(itemPos=(1, 0), parentPos=(1, 0), offset=(-4, -3))
 
 
 def flagged_spans(good: Bools) -> list[tuple[int, int]]:
@@ -257,6 +274,10 @@ def curve(
     return item.plot(across, values, pen=pen(colour, width), connect="finite")
 
 
+def _names_size() -> str:
+    return f"{_NAMES_PT * text_scale():.1f}pt"
+
+
 def legend(item: pg.PlotItem, entries: tuple[tuple[str, str], ...], behind: str = "") -> None:
     """Names in the colours of their lines, in the upper left corner of a plot.
 
@@ -266,7 +287,7 @@ def legend(item: pg.PlotItem, entries: tuple[tuple[str, str], ...], behind: str 
     mark = "&#9644; " if len(entries) > 1 else ""
     ground = f";background-color:{behind}" if behind else ""
     named = [f'<span style="color:{hue}{ground}">{mark}{name}</span>' for name, hue in entries]
-    words = pg.LabelItem("&nbsp; ".join(named), size=f"{_NAMES_PT * text_scale():.1f}pt")
+    words = pg.LabelItem("&nbsp; ".join(named), size=_names_size())
     words.setParentItem(item.getViewBox())
     words.anchor(itemPos=(0, 0), parentPos=(0, 0), offset=(8, -3))
     item.getViewBox().names_px = scaled(_NAMES_PX)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 
@@ -126,15 +125,6 @@ def label_places(angles_rad: Sequence[float], radius: float, step: float, room: 
         heights = spread(places[column, 1].tolist(), step, -room, room)
         places[column, 1] = heights
     return places
-
-
-def thinned(named: list[tuple[float, str]], step: float, room: float) -> list[tuple[float, str]]:
-    """(position, name) without those that stand closest to another, until all have room."""
-    left = list(named)
-    while len(left) > max(int(room // step), 1):
-        gaps = [after[0] - before[0] for before, after in pairwise(left)]
-        left.pop(gaps.index(min(gaps)) + 1)
-    return left
 
 
 def spread(places: list[float], step: float, low: float, high: float) -> list[float]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QPainter, QPaintEvent, QPalette
 from PySide6.QtWidgets import QLabel
 
 _LEAST_CHARS = 6
+_RIGHT = Qt.TextElideMode.ElideRight
 
 
 class TitleLabel(QLabel):
@@ -23,16 +26,28 @@ class TitleLabel(QLabel):
         self.setToolTip(text)
 
     def minimumSizeHint(self) -> QSize:
-        """A few letters and an ellipsis."""
+        """A few letters, an ellipsis and the letter of the method."""
         whole = super().minimumSizeHint()
         least = self.fontMetrics().averageCharWidth() * _LEAST_CHARS
+        least += self.fontMetrics().horizontalAdvance(self._method())
         return QSize(min(whole.width(), least), whole.height())
 
     def paintEvent(self, _event: QPaintEvent) -> None:
         """As much of the text as fits."""
-        painter, box = QPainter(self), self.contentsRect()
-        shown = self.fontMetrics().elidedText(self.text(), Qt.TextElideMode.ElideRight, box.width())
+        painter, box, shown = QPainter(self), self.contentsRect(), self.shown_text()
         side = int(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
         role = QPalette.ColorRole.WindowText
         self.style().drawItemText(painter, box, side, self.palette(), self.isEnabled(), shown, role)
         painter.end()
+
+    def shown_text(self) -> str:
+        """The text as it is drawn: what tells one map from another, "(b)", is never cut off."""
+        metrics, end, width = self.fontMetrics(), self._method(), self.contentsRect().width()
+        if metrics.horizontalAdvance(self.text()) <= width:
+            return self.text()
+        room = width - metrics.horizontalAdvance(end)
+        return metrics.elidedText(self.text().removesuffix(end), _RIGHT, room) + end
+
+    def _method(self) -> str:
+        found = re.search(r" \([ab]\)$", self.text())
+        return found.group() if found else ""

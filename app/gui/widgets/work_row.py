@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QWidget
+from PySide6.QtGui import QResizeEvent
+from PySide6.QtWidgets import QBoxLayout, QHBoxLayout, QProgressBar, QPushButton, QWidget
 
 from app.core.progress import ProgressEvent
 from app.gui.jobs import Jobs
 from app.gui.widgets.progress_panel import left_words
+from app.gui.widgets.theme import scaled
 from app.gui.widgets.view import ElidedLabel
 from app.worker.protocol import Job
+
+_WORDS_PX = 240  # that the words have beside the button, at the usual text size
 
 
 class WorkRow(QWidget):
@@ -34,22 +38,35 @@ class WorkRow(QWidget):
         self._may = True
         self.button = QPushButton(words)
         self.button.clicked.connect(self.asked)
-        self.told = ElidedLabel(lines=3)
+        self.told = ElidedLabel(lines=3, firm=True)
         self.told.setObjectName("muted")
         self.bar = QProgressBar()
         self.bar.setTextVisible(False)
         self.bar.setMinimumWidth(60)
         self.cancel = QPushButton("Cancel")
         self.cancel.clicked.connect(self._cancel)
-        row = QHBoxLayout(self)
-        row.setContentsMargins(0, 0, 0, 0)
+        row = QHBoxLayout()
         row.setSpacing(6)
         row.addWidget(self.button)
-        row.addWidget(self.bar, 2)
-        row.addWidget(self.told, 3)
+        row.addWidget(self.bar, 1)
         row.addWidget(self.cancel)
+        row.addStretch(0)
+        self._parts = QBoxLayout(QBoxLayout.Direction.LeftToRight, self)
+        self._parts.setContentsMargins(0, 0, 0, 0)
+        self._parts.setSpacing(6)
+        self._parts.addLayout(row, 2)
+        self._parts.addWidget(self.told, 3)
         self._estimate = ""
         self._follow()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """The words go below the button where too little room is left beside it."""
+        super().resizeEvent(event)
+        room = self.width() - self.button.sizeHint().width() - self._parts.spacing()
+        below = room < scaled(_WORDS_PX)
+        way = QBoxLayout.Direction.TopToBottom if below else QBoxLayout.Direction.LeftToRight
+        if self._parts.direction() != way:
+            self._parts.setDirection(way)
 
     def set_offer(self, *, enabled: bool, estimate: str) -> None:
         """Whether the work can be started, and what is known of how long it takes."""
