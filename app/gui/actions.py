@@ -72,11 +72,10 @@ class Actions(Preferences):
         self.downloads = jobs.sibling()
         self.leaving = Leaving(jobs, session, self)
         self.reader = CaseReader(self)
-        self.reader.opened.connect(self._show_opened)
+        self.reader.opened.connect(lambda *it: self.leaving.again(partial(self._show_opened, *it)))
         self.reader.analysed.connect(self._show_analysed)
         for told in (self.reader.failed, self.reader.checked):
             told.connect(lambda error: messages.tell(error))
-        self.reader.slow.connect(self.said)
         self.censoring = Censoring(session, self)
         self.censoring.failed.connect(lambda error: messages.tell(error))
         self._checked: Path | None = None  # a case whose files a report was compared with
@@ -267,7 +266,6 @@ class Actions(Preferences):
                 type(fault).__name__,
             )
             return
-        self.said.emit("The summary was saved.")
         self.exported.emit()
 
     def open_folder(self) -> None:
@@ -318,7 +316,6 @@ class Actions(Preferences):
         elif "case_folder" in result:
             self.reader.read_analysed(Path(result["case_folder"]), last=True)
         else:
-            self.said.emit("The summary was saved.")
             self.exported.emit()
 
     def _show_contents(self, contents: Contents) -> None:

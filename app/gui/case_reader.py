@@ -39,21 +39,38 @@ class CaseReader(Reader):
     analysed = Signal(object, object, bool)  # OpenCase, its folder, whether it is whole
     checked = Signal(object)  # AppError: files of the open case that are not what was written
     failed = Signal(object)  # AppError
-    slow = Signal(str)  # one sentence: what takes long
+    slow = Signal(str)  # what takes long, such as "Opening the case"
+    came = Signal()  # no case and no session that the user asked for is waited for any more
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
+        self._slow_words = ""
+        self._slow = QTimer(self)
+        self._slow.setSingleShot(True)
+        self._slow.setInterval(_SLOW_MS)
+        self._slow.timeout.connect(lambda: self.slow.emit(self._slow_words))
+
+    def forget(self, kind: str = "") -> None:
+        """Drop the answers that are still to come, of one kind or of all."""
+        super().forget(kind)
+        self._look_whether_all_came()
+
+    def stop_opening(self) -> None:
+        """The user does not want any more what is being opened."""
+        self.forget(_OPENED)
+        self.forget(_SAVED)
 
     def open_case(self, folder: Path) -> None:
         """Read a folder that the user chose."""
 
         def tell(found: OpenCase | AppError) -> None:
+            self._look_whether_all_came()
             if isinstance(found, AppError):
                 self.failed.emit(found)
             else:
                 self.opened.emit(found, folder)
 
-        QTimer.singleShot(_SLOW_MS, self, self._tell_if_slow)
+        self._tell_if_slow("Opening the case")
         self.read(_OPENED, lambda: OpenCase.read(folder), tell)
 
     def read_analysed(self, folder: Path, *, last: bool) -> None:
@@ -92,16 +109,22 @@ class CaseReader(Reader):
 
         self.read(_CHECKED, lambda: _altered(opened), tell)
 
-    def read_session(self, session: SavedSession, go_on: Callable[[FoundSession], None]) -> None:
-        """Look for what a session names, compare the hashes, read its case."""
+    def read_session(
+        self, session: SavedSession, go_on: Callable[[FoundSession], None], words: str
+    ) -> None:
+        """Look for what a session names, compare the hashes, read its case.
+
+        `words` say what is done, where it takes long.
+        """
 
         def tell(found: FoundSession | AppError) -> None:
+            self._look_whether_all_came()
             if isinstance(found, AppError):
                 self.failed.emit(found)
             else:
                 go_on(found)
 
-        QTimer.singleShot(_SLOW_MS, self, self._tell_if_slow)
+        self._tell_if_slow(words)
         self.read(_SAVED, lambda: _find(session), tell)
 
     def with_participant(self, scan_sha256: str, go_on: Callable[[str], None]) -> None:
@@ -115,9 +138,14 @@ class CaseReader(Reader):
 
         self.read(_KNOWN, lambda: known_participant(scan_sha256), tell)
 
-    def _tell_if_slow(self) -> None:
-        if self.busy(_OPENED, _SAVED):
-            self.slow.emit("Opening the case\N{HORIZONTAL ELLIPSIS}")
+    def _tell_if_slow(self, words: str) -> None:
+        self._slow_words = words
+        self._slow.start()
+
+    def _look_whether_all_came(self) -> None:
+        if not self.busy(_OPENED, _SAVED):
+            self._slow.stop()
+            self.came.emit()
 
 
 def _altered(opened: OpenCase) -> tuple[str, ...]:

@@ -120,6 +120,10 @@ class Jobs(QObject):
         """Jobs whose answer is still wanted, oldest first."""
         return tuple(r for key, r in self._running.items() if key not in self._stale)
 
+    def ahead_of(self, name: str) -> str:
+        """Title of the work that a job of this name would wait for now; "" where it would not."""
+        return next((r.title for r in self.running() if r.job.name != name), "")
+
     def cancel(self, job_id: str) -> None:
         """Ask a job to stop; `cancelled` follows when it has."""
         if self._worker is not None and job_id in self._running:

@@ -23,15 +23,40 @@ class Leaving(QObject):
         super().__init__(parent)
         self._jobs, self._session = jobs, session
         self._kept = "", Review()  # scan; its comment and frames as saved or signed last
+        self._agreed = self._at_stake()  # what the user said may be lost, or that nothing would be
 
     def __call__(self, leave: Callable[[], None]) -> None:
         """Call `leave` at once, or ask."""
         lengthy = [one.title for one in self._jobs.running() if one.job.name in LENGTHY]
         work, unsaved = lengthy[-1] if lengthy else "", self.unsaved()
+
+        def agreed() -> None:
+            self._agreed = self._at_stake()
+            leave()
+
         if work or unsaved:
-            self.asked.emit(work, unsaved, leave)
+            self.asked.emit(work, unsaved, agreed)
+        else:
+            agreed()
+
+    def lost_since(self) -> bool:
+        """Whether more would be lost now than when it was last agreed to leave."""
+        jobs, review = self._at_stake()
+        return not jobs <= self._agreed[0] or review not in (None, self._agreed[1])
+
+    def again(self, leave: Callable[[], None]) -> None:
+        """What the user wanted to be opened was read: ask where work was begun meanwhile."""
+        if self.lost_since():
+            self(leave)
         else:
             leave()
+
+    def _at_stake(self) -> tuple[frozenset[str], tuple[str, Review] | None]:
+        """Ids of the lengthy jobs that run; what is not saved, with its scan."""
+        running = (one.job for one in self._jobs.running())
+        jobs = frozenset(job.job_id for job in running if job.name in LENGTHY)
+        written = self._session.scan_sha256, self._session.state.review
+        return jobs, written if self.unsaved() else None
 
     def keep(self) -> None:
         """What the reader wrote and left out was saved, or signed."""

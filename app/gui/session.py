@@ -62,6 +62,7 @@ class Session(QObject):
     plots_changed = Signal()
     explain_changed = Signal()
     review_changed = Signal()
+    analysing_changed = Signal()
     volumes_changed = Signal()  # the run's volumes can be shown now
     research_wanted_changed = Signal()
     state_changed = Signal()  # after any of the signals of the view state
@@ -70,6 +71,7 @@ class Session(QObject):
         super().__init__(parent)
         self.case: OpenCase | None = None
         self.preview: ScanPreview | None = None
+        self.analysing = False  # an analysis runs: of the scan that is open
         self.state = ViewState()
         self.history = History(self._go_to, self.state, self)
         self.research_wanted = False
@@ -165,6 +167,12 @@ class Session(QObject):
         self._start(Selection(crosshair_mm=_START_MM, native_mm=native))
         self.select_parcel(opened.first_parcel if opened is not None else None)
         self._begun = self.state.selection
+
+    def set_analysing(self, on: bool) -> None:
+        """An analysis began or ended."""
+        if on != self.analysing:
+            self.analysing = on
+            self.analysing_changed.emit()
 
     def exchange_case(self, opened: OpenCase) -> None:
         """Show the open case otherwise, such as with edited frames; the state stays as it is."""

@@ -71,6 +71,7 @@ def test_that_the_tour_leads_from_the_first_start_to_the_pdf(
     bar.take.click()
     assert target.read_bytes() == b"%PDF"
     assert "The summary was saved" in bar.words.text()
+    assert "summary" not in window.banner.text()  # it would cover the tabs to say it again
     bar.take.click()
     assert window.session.case is None
     bar.decline.click()

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 from typing import Any
 
 from app.core.errors import ScanError
 from app.core.progress import ProgressEvent
 from app.gui.jobs import Jobs
+from app.gui.main_window.window import MainWindow
+from app.gui.views import PreviewView
 from app.worker.protocol import Binding, Job, JobProgress
 
 
@@ -108,3 +111,56 @@ def test_that_two_thousand_emits_are_survived(jobs: Jobs, qtbot: Any) -> None:
     for _ in range(2000):
         jobs.progressed.emit("x", event)
     assert seen == 2000
+
+
+def event(fraction: float) -> ProgressEvent:
+    return ProgressEvent("Motion", 1, 4, fraction, "", 90.0, 30.0)
+
+
+def test_that_the_line_shows_the_job_that_runs_not_a_question_that_waits_behind_it(
+    window: MainWindow, worker: Any, qtbot: Any
+) -> None:
+    line, jobs = window.progress, window.jobs
+    jobs.start(job("analyse"))
+    jobs.progressed.emit("analyse-1", event(0.4))
+    jobs.start(job("devices"))
+    jobs.start(job("bundle_card"))
+    assert (line.title.text(), line.percent.text()) == ("Analysis", "40 %")
+    jobs.progressed.emit("analyse-1", event(0.5))
+    assert line.percent.text() == "50 %"
+    assert jobs.ahead_of("devices") == "Analysis"
+    line.cancel.click()
+    qtbot.waitUntil(lambda: jobs.find("analyse-1") is None)
+    assert jobs.find("devices-1") is not None  # it was not the question that was cancelled
+    assert line.title.text() == "Asking for devices"
+    jobs.progressed.emit("bundle_card-1", event(0.1))  # the younger question had its turn first
+    assert line.title.text() == "Reading the model card"
+    for name in ("bundle_card-1", "devices-1"):
+        jobs.cancel(name)
+    qtbot.waitUntil(lambda: not line.isVisible())
+
+
+def test_that_a_newer_wish_of_the_same_kind_takes_the_line(window: MainWindow, qtbot: Any) -> None:
+    window.jobs.start(job("explain", 1))
+    window.jobs.start(job("explain", 2), "Variants")
+    assert (window.progress.job_id, window.progress.title.text()) == ("explain-2", "Variants")
+    window.jobs.cancel("explain-2")
+    qtbot.waitUntil(lambda: window.jobs.find("explain-2") is None)
+
+
+def test_that_questions_say_that_they_wait_for_what_runs(
+    window: MainWindow, worker: Any, case_folders: dict[str, Path], qtbot: Any
+) -> None:
+    window.actions_.open_path(case_folders["result"])
+    window.reports.explain(health=True)
+    window.tools.show_settings()
+    dialog = window.tools.settings_dialog
+    assert dialog is not None
+    assert "Explanation is running" in dialog.device_note.text()
+    window.tools.show_card()
+    assert "model card opens when that has ended" in window.banner.text()
+    window.show_step("report")
+    (view,) = window.page("report").findChildren(PreviewView)
+    qtbot.waitUntil(lambda: "pages are drawn when that has ended" in view.state.text())
+    assert window.progress.title.text() == "Explanation"
+    dialog.close()

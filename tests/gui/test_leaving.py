@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import threading
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,10 @@ from shiboken6 import isValid
 
 from app.core.folders import data_folder
 from app.core.progress import ProgressEvent
+from app.gui.main_window.job_line import READING
+from app.gui.main_window.recovery import left_behind
 from app.gui.main_window.window import MainWindow
+from app.gui.open_case import OpenCase
 from app.gui.widgets.work_row import WorkRow
 from app.study.session_file import write_session
 
@@ -225,3 +230,127 @@ def test_that_the_same_words_of_another_case_are_not_taken_for_kept(
     window.session.show_case(replace(opened, case=replace(opened.case, scan=scan)))
     window.session.change("Words", "review", comment="Seen")
     assert "comment" in window.actions_.leaving.unsaved().lower()
+
+
+@pytest.fixture
+def held(window: MainWindow, monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
+    """Cases are read in a thread, and not before this is set."""
+    go_on, read = threading.Event(), OpenCase.read
+
+    def slow(folder: Path) -> OpenCase:
+        assert go_on.wait(20)
+        return read(folder)
+
+    monkeypatch.setattr(OpenCase, "read", slow)
+    window.actions_.reader.inline = True
+    yield go_on
+    go_on.set()
+
+
+def _begin_reading(
+    how: str, window: MainWindow, folders: dict[str, Path], path: Path, held: threading.Event
+) -> None:
+    held.set()
+    window.actions_.open_path(folders["withheld"])
+    kept = data_folder() / "recovery" / "999999-1.fmmtc"
+    kept.parent.mkdir(parents=True)
+    write_session(path if how == "session" else kept, window.saving.current())
+    window.actions_.open_path(folders["result"])
+    held.clear()
+    window.recovery.start(inline=True)
+    window.actions_.reader.inline = False
+    if how == "session":
+        window.actions_.open_path(path)
+    elif how == "case":
+        window.actions_.open_path(folders["withheld"])
+    else:
+        window.recovery.bar.take.click()
+
+
+@pytest.mark.parametrize("how", ["session", "recovery", "case"])
+@pytest.mark.parametrize("what", ["work", "words"])
+def test_that_what_is_begun_while_something_is_read_is_not_dropped_without_a_question(
+    how: str, what: str, window: MainWindow, case_folders: dict[str, Path], tmp_path: Path,
+    held: threading.Event, qtbot: Any,
+) -> None:  # fmt: skip
+    path = tmp_path / "kept.fmmtc"
+    _begin_reading(how, window, case_folders, path, held)
+    qtbot.waitUntil(lambda: window.progress.job_id == READING)
+    told = {"session": "Opening the session", "recovery": "Restoring what was open"}
+    assert window.progress.title.text() == told.get(how, "Opening the case")
+    if what == "work":
+        window.reports.explain(health=True)
+    else:
+        window.session.change("Words", "review", comment="Typed meanwhile")
+    held.set()
+    qtbot.waitUntil(lambda: _question(window) is not None)
+    box, opened = _question(window), window.session.case
+    assert box is not None
+    assert opened is not None
+    assert opened.folder == case_folders["result"]
+    assert window.saving.path is None  # Ctrl+S writes this case to no other one's session
+    box.reject()
+    qtbot.waitUntil(lambda: _question(window) is None)
+    assert window.session.case is opened
+    if what == "work":
+        assert [one.job.name for one in window.jobs.running()] == ["explain"]
+        assert window.progress.title.text() == "Explanation"
+    else:
+        assert window.session.state.review.comment == "Typed meanwhile"
+    if how == "recovery":
+        assert window.recovery.bar.isVisible()  # it can be restored later
+
+
+@pytest.mark.parametrize("how", ["session", "recovery"])
+def test_that_it_is_shown_where_the_reader_leaves_after_all(
+    how: str, window: MainWindow, case_folders: dict[str, Path], tmp_path: Path,
+    held: threading.Event, qtbot: Any,
+) -> None:  # fmt: skip
+    path = tmp_path / "kept.fmmtc"
+    _begin_reading(how, window, case_folders, path, held)
+    window.reports.explain(health=True)
+    held.set()
+    qtbot.waitUntil(lambda: _question(window) is not None)
+    box = _question(window)
+    assert box is not None
+    next(button for button in box.buttons() if button.text() == "Stop and leave").click()
+    qtbot.waitUntil(lambda: "explain" not in [one.job.name for one in window.jobs.running()])
+    opened = window.session.case
+    assert opened is not None
+    assert opened.folder == case_folders["withheld"]
+    assert window.saving.path == (path if how == "session" else None)
+    if how == "recovery":
+        assert not window.recovery.bar.isVisible()
+        assert left_behind() == []
+
+
+def test_that_what_was_agreed_to_be_lost_is_not_asked_for_twice(
+    window: MainWindow, case_folders: dict[str, Path], tmp_path: Path,
+    held: threading.Event, qtbot: Any,
+) -> None:  # fmt: skip
+    held.set()
+    window.actions_.open_path(case_folders["result"])
+    window.session.change("Words", "review", comment="Not needed")
+    window.actions_.reader.inline = False
+    held.clear()
+    window.actions_.open_path(case_folders["withheld"])
+    box = _question(window)
+    assert box is not None
+    next(button for button in box.buttons() if "eave" in button.text()).click()
+    held.set()
+    qtbot.waitUntil(lambda: getattr(window.session.case, "withheld", False))
+    qtbot.waitUntil(lambda: _question(window) is None)
+
+
+def test_that_the_reading_can_be_cancelled(
+    window: MainWindow, case_folders: dict[str, Path], tmp_path: Path,
+    held: threading.Event, qtbot: Any,
+) -> None:  # fmt: skip
+    _begin_reading("session", window, case_folders, tmp_path / "kept.fmmtc", held)
+    qtbot.waitUntil(lambda: window.progress.isVisible())
+    before = window.session.case
+    window.progress.cancel.click()
+    assert not window.progress.isVisible()
+    held.set()
+    qtbot.waitUntil(lambda: window.actions_.reader.dropped == 1)
+    assert window.session.case is before

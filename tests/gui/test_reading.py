@@ -137,6 +137,7 @@ def test_that_a_number_that_goes_is_covered_before_anything_is_drawn_anew(
     # At once, in the same turn of the loop: bars and sentence cannot be read.
     assert networks._cover.isVisible()
     assert networks.childAt(networks.rect().center()) is networks._cover
+    assert networks._cover.text().startswith("Drawing")  # not an empty panel without a word
     assert window.exports.show_table(networks) is None
     assert not networks._stale  # what a table or picture shows is drawn before it is taken
     assert not networks._cover.isVisible()

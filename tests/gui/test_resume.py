@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QMessageBox
 from app.core.errors import ScanError
 from app.gui.main_window.window import MainWindow
 from app.gui.session import ScanPreview
-from app.gui.views import IntakeView
+from app.gui.views import GatesView, IntakeView
 from app.worker.protocol import Job
 from tests.gui.conftest import FakeWorker
 from tests.gui.test_main_window import drop
@@ -166,3 +166,22 @@ def test_that_opening_something_else_offers_nothing_to_finish(
         next(button for button in box.buttons() if button.text() == "Stop and leave").click()
     assert not window.resume.isVisible()
     assert window.banner.text() != "Cancelled"
+
+
+def test_that_check_says_that_the_scan_is_being_analysed_while_it_is(
+    window: MainWindow,
+    worker: FakeWorker,
+    case_folders: dict[str, Path],
+    tmp_path: Path,
+    qtbot: Any,
+) -> None:
+    window.show_step("check")
+    (gates,) = window.page("check").findChildren(GatesView)
+    open_scan(window, tmp_path / "s.nii", case_folders)
+    assert gates.verdict.text() == "This scan is not analysed yet."
+    start_analysis(window, worker, qtbot)
+    assert gates.verdict.text().startswith("This scan is being analysed")
+    assert window.sidebar.person_facts.text() == "being analysed"
+    cancel(window, qtbot)
+    assert gates.verdict.text() == "This scan is not analysed yet."
+    assert window.sidebar.person_facts.text() == "not analysed yet"

@@ -10,11 +10,29 @@ from typing import Any
 import pytest
 from PySide6.QtCore import QRect, Qt
 from PySide6.QtGui import QFontMetrics
-from PySide6.QtWidgets import QApplication, QLabel, QLineEdit, QPushButton, QSplitter, QWidget
+from PySide6.QtWidgets import (
+    QApplication,
+    QLabel,
+    QLineEdit,
+    QPushButton,
+    QSplitter,
+    QTableView,
+    QTabWidget,
+    QWidget,
+)
 
 from app.core.explanation_wording import sensitivity_estimate
+from app.gui.main_window.arrangement import KeptSplitter
 from app.gui.main_window.window import MainWindow
-from app.gui.views import GatesView, NetworksView, SensitivityView, SlicesView, TimeSeriesView
+from app.gui.views import (
+    GatesView,
+    NetworksView,
+    RegionsView,
+    SensitivityView,
+    SlicesView,
+    SurfaceView,
+    TimeSeriesView,
+)
 from app.gui.widgets.elided_label import ElidedLabel
 from app.gui.widgets.flow_layout import flow
 from app.gui.widgets.icons import StateSign
@@ -113,6 +131,86 @@ def test_that_dialogs_lie_on_the_screen_and_cut_no_word(
     for name, dialog in every_widget.each_dialog(large, worker):
         assert room.contains(dialog.geometry()), name
         assert not every_widget.cut(dialog), name
+
+
+def in_sight(table: QTableView) -> bool:
+    row = table.currentIndex()
+    return row.isValid() and table.viewport().rect().contains(table.visualRect(row).center())
+
+
+def test_that_another_text_size_keeps_what_was_set_up_on_a_page(
+    large: MainWindow, qtbot: Any
+) -> None:
+    large.resize(1600, 1000)
+    surface = found_in(large, "explain", SurfaceView)
+    surface.load_now()
+    surface.look_from("Top")
+    surface.turn_left()
+    surface.nearer()
+    camera = surface.seen_from()
+    page = large.page("explain")
+    regions = found_in(large, "explain", RegionsView)
+    for tabs in page.findChildren(QTabWidget):
+        tabs.setCurrentIndex(tabs.indexOf(regions) if tabs.indexOf(regions) >= 0 else 1)
+    noted = [tabs.currentIndex() for tabs in page.findChildren(QTabWidget)]
+    assert regions.isVisible()
+    regions.search.setText("anterior")
+    listed = regions.proxy.rowCount()
+    row = regions.proxy.mapToSource(regions.proxy.index(listed - 1, 0)).row()
+    large.session.select_parcel(row)
+    large.maximise(regions)
+    large.actions_.change_setting("text_size_percent", 125)
+    again = large.page("explain")
+    assert again is not page
+    assert [tabs.currentIndex() for tabs in again.findChildren(QTabWidget)] == noted
+    made = found_in(large, "explain", RegionsView)
+    assert (made.search.text(), made.proxy.rowCount()) == ("anterior", listed)
+    assert again.maximised is made
+    assert made.isVisible()
+    qtbot.waitUntil(lambda: in_sight(made.table))
+    assert made.proxy.mapToSource(made.table.currentIndex()).row() == row
+    large.maximise(made)
+    turned = found_in(large, "explain", SurfaceView)
+    turned.load_now()
+    for now, before in zip(turned.seen_from()[2], camera[2], strict=True):
+        assert now == pytest.approx(before)
+    assert turned.seen_from()[:2] == camera[:2] == ("both", "Top")
+    made.search.clear()
+    large.session.select_parcel(200)
+    large.actions_.change_setting("text_size_percent", 150)
+    table = found_in(large, "explain", RegionsView).table
+    settle(200)
+    assert in_sight(table)
+
+
+def test_that_shares_of_a_page_that_were_dragged_hold_when_it_is_narrowed_and_made_anew(
+    large: MainWindow, qtbot: Any
+) -> None:
+    large.resize(1600, 1000)
+    large.show_step("predict")
+
+    def splitter() -> KeptSplitter:
+        found = large.page("predict").findChildren(KeptSplitter)
+        return next(one for one in found if one.orientation() == Qt.Orientation.Horizontal)
+
+    def shares() -> list[float]:
+        sizes = splitter().sizes()
+        return [size / sum(sizes) for size in sizes]
+
+    usual = shares()
+    dragged = splitter()
+    dragged.moveSplitter(dragged.sizes()[0] + 90, 1)
+    wanted = shares()
+    assert wanted[0] > usual[0] + 0.03
+    large.resize(700, 700)
+    qtbot.waitUntil(lambda: dragged.orientation() == Qt.Orientation.Vertical)
+    for width in (1300, 1600):
+        large.resize(width, 1000)
+        qtbot.waitUntil(lambda: dragged.orientation() == Qt.Orientation.Horizontal)
+    qtbot.waitUntil(lambda: shares() == pytest.approx(wanted, abs=0.01))
+    large.actions_.change_setting("text_size_percent", 110)
+    assert splitter() is not dragged
+    qtbot.waitUntil(lambda: shares() == pytest.approx(wanted, abs=0.02))
 
 
 # ---------------------------------------------------------------------------- what is drawn

@@ -126,6 +126,12 @@ class SettingsDialog(FramedDialog):
                 "repeated smaller, then on the processor, and the case says so."
             )
 
+    def show_devices_wait(self, work: str) -> None:
+        """The machine is asked when this work has ended."""
+        self.device_note.setText(
+            f"{work} is running: this machine is asked for its devices when that has ended."
+        )
+
     def show_devices_unknown(self, words: str) -> None:
         """Say why the devices are not known."""
         self.device_note.setText(words)

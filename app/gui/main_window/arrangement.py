@@ -5,11 +5,38 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from PySide6.QtCore import Qt
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QSplitter, QWidget
 
 from app.gui.widgets.theme import scaled
 
 HANDLE_PX = 8
+
+
+class KeptSplitter(QSplitter):
+    """A splitter whose shares, once a hand has set them, hold at every size and come back with it.
+
+    Qt alone would share what is gained and lost by the usual shares.
+    """
+
+    def __init__(self, orientation: Qt.Orientation) -> None:
+        super().__init__(orientation)
+        self.by_hand: dict[Qt.Orientation, list[int]] = {}
+        self.splitterMoved.connect(self._moved)
+
+    def apply(self) -> None:
+        """Lay the parts out as they were dragged last, if they were."""
+        sizes = self.by_hand.get(self.orientation())
+        if sizes is not None:
+            self.setSizes(sizes)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Larger or smaller: the same shares."""
+        super().resizeEvent(event)
+        self.apply()
+
+    def _moved(self) -> None:
+        self.by_hand[self.orientation()] = self.sizes()
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +72,7 @@ def arrange(whole: Arranged, width: int) -> None:
 def _turn(part: Arranged, width: int) -> bool:
     """Turn the splitters; whether areas lie below each other that would lie side by side."""
     splitter = part.widget
-    if not part.parts or not isinstance(splitter, QSplitter):
+    if not part.parts or not isinstance(splitter, KeptSplitter):
         return False
     if not part.across:
         turned = [_turn(inner, width) for inner, _ in part.parts]
@@ -57,6 +84,7 @@ def _turn(part: Arranged, width: int) -> bool:
     if splitter.orientation() != wanted:
         splitter.setOrientation(wanted)
         splitter.setSizes([share * 100 for _, share in part.parts])
+        splitter.apply()
     return below
 
 

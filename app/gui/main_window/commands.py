@@ -56,7 +56,8 @@ def _runnable(window: MainWindow) -> str:
 
 
 def _working(window: MainWindow) -> str:
-    return "" if window.jobs.running() else "No work is running."
+    working = window.jobs.running() or window.progress.job_id is not None  # or a case is read
+    return "" if working else "No work is running."
 
 
 def _escape(window: MainWindow) -> None:

@@ -20,6 +20,7 @@ from app.gui.widgets.step_bar import STEPS
 if TYPE_CHECKING:
     from app.gui.main_window.window import MainWindow
 
+_SAVED = "The summary was saved."
 _ORDER = tuple(key for key, _ in STEPS)
 _LOOK = {
     "check": (
@@ -82,7 +83,7 @@ def advice(
             return Advice(key, f"Next: {title}. {_LOOK[key]}", f"Go to {title}", "go")
         return Advice(key, _outcome(session, key) + _LOOK[key], "Seen, go on", "seen")
     if exported:
-        words = f"The summary was saved. {wording.RUO_LINE}."
+        words = f"{_SAVED} {wording.RUO_LINE}."
         return Advice("report", words, "Close this case", "close")
     if "analyse" in running:
         return Advice("report", "The analysis is not over yet; the summary comes with its end.")
@@ -128,9 +129,11 @@ class Guide(QObject):
         self.follow()
 
     def exported(self) -> None:
-        """The summary was saved."""
+        """The summary was saved: the bar says so where it is seen, else the banner."""
         self._exported = True
         self.follow()
+        if not self.on or not self.bar.words.text().startswith(_SAVED):
+            self.window.say(_SAVED)
 
     def follow(self) -> None:
         """Show what is next."""

@@ -11,7 +11,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QSplitter, QTabWidget, QVBoxLayout, QWidget
 
 from app.gui.main_window import wires
-from app.gui.main_window.arrangement import HANDLE_PX, Arranged, arrange
+from app.gui.main_window.arrangement import HANDLE_PX, Arranged, KeptSplitter, arrange
 from app.gui.main_window.layouts import LAYOUTS, Across, Area, Node
 from app.gui.views import VIEWS, CardView
 from app.gui.widgets.explanation_caption import ExplanationCaption
@@ -99,7 +99,7 @@ def _build(node: Node, key: str, window: MainWindow) -> Generator[None, None, Ar
         area = yield from _area(node, key, window)
         return None if area is None else Arranged(area, node.least_px)
     across = isinstance(node, Across)
-    splitter = QSplitter(Qt.Orientation.Horizontal if across else Qt.Orientation.Vertical)
+    splitter = KeptSplitter(Qt.Orientation.Horizontal if across else Qt.Orientation.Vertical)
     splitter.setHandleWidth(HANDLE_PX)
     splitter.setChildrenCollapsible(False)
     parts: list[tuple[Arranged, int]] = []

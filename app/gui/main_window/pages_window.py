@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from typing import TYPE_CHECKING
+
 from PySide6.QtCore import QPoint, Qt
-from PySide6.QtWidgets import QApplication, QDockWidget, QMainWindow, QStackedWidget, QWidget
+from PySide6.QtWidgets import (
+    QApplication,
+    QDockWidget,
+    QMainWindow,
+    QStackedWidget,
+    QWidget,
+)
 
 from app.gui.main_window.focus import focus_first
 from app.gui.main_window.start import StartPanel
+from app.gui.widgets.fields import leave_drops
 from app.gui.widgets.view import View
+
+if TYPE_CHECKING:
+    from app.gui.main_window.page_look import PageLook
 
 _ROW_PX = 60  # views whose tops differ by less stand in one row
 
@@ -18,6 +31,47 @@ class PagesWindow(QMainWindow):
     stack: QStackedWidget
     start: StartPanel
     history_dock: QDockWidget
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._pages: dict[str, QWidget] = {}
+        self._parts: dict[str, Generator[None, None, QWidget]] = {}  # pages that are being made
+        self._looks: dict[str, PageLook] = {}  # of pages that are to be made anew
+
+    def page(self, key: str) -> QWidget:
+        """The page of a step."""
+        raise NotImplementedError
+
+    def _add_page(self, key: str, page: QWidget) -> None:
+        self._parts.pop(key, None)
+        leave_drops(page)
+        self._pages[key] = page
+        self.stack.addWidget(page)
+        look = self._looks.pop(key, None)
+        if look is not None:
+            look.put_back(page)
+
+    def _drop_pages(self) -> None:
+        """Pages are to be made anew, as the next ones to be seen; they will look as these do."""
+        from app.gui.main_window.page_look import PageLook
+
+        for key in tuple(self._parts):
+            self.page(key)  # a half that is left behind would still follow the session
+        self._looks |= {key: PageLook.of(page) for key, page in self._pages.items()}
+        self._close_views()
+        for page in self._pages.values():
+            for view in page.findChildren(View):
+                view.stop_listening()
+            self.stack.removeWidget(page)
+            page.deleteLater()
+        self._pages.clear()
+
+    def _close_views(self) -> None:
+        for page in self._pages.values():
+            for view in page.findChildren(View):
+                close = getattr(view, "close_scene", None)
+                if close is not None:
+                    close()
 
     def shown_page(self) -> QWidget:
         """The page on screen."""

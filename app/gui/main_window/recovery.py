@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -129,16 +130,21 @@ class Recovery(QObject):
             self._discard()
             return
         self._left = []  # what other programs left is offered at the next start
-        self._drop_when_shown(path, saved)
-        self.window.saving.show(saved)
+        drop = partial(self._drop, path)  # not before what it holds is open: opening may fail
+        if saved.case is None and saved.scan is None:
+            drop()
+        self.window.saving.show(saved, refused=partial(self._offer_again, path), shown=drop)
         self._tell_interrupted(saved)
 
-    def _drop_when_shown(self, path: Path, saved: SavedSession) -> None:
-        """A recovery file goes when what it holds is open, not before: opening may fail."""
-        if saved.case is None and saved.scan is None:
-            path.unlink(missing_ok=True)
-        else:
-            self._once_shown(saved, lambda: path.unlink(missing_ok=True))
+    def _offer_again(self, path: Path) -> None:
+        """Work was begun while it was read, and the reader may stay with that."""
+        self._left = [path]
+        self._offer()
+
+    def _drop(self, path: Path) -> None:
+        self._left = []
+        self.bar.hide()
+        path.unlink(missing_ok=True)
 
     def _once_shown(self, saved: SavedSession, then: Callable[[], None]) -> None:
         """Call when the next thing that is opened is what the session held."""

@@ -83,6 +83,9 @@ class Reports(QObject):
             dots_per_inch=view.dots_per_inch * max(view.devicePixelRatioF(), 1.0),
             scan_sha256=opened.case.scan.sha256,
         )
+        work = self.window_.jobs.ahead_of(job.name)
+        if work:
+            view.say(f"{work} is running: the pages are drawn when that has ended.")
         self.window_.actions_.ask_worker(job)
 
     def ask_sign(self) -> None:

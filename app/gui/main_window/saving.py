@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -31,6 +32,10 @@ if TYPE_CHECKING:
 FILES = f"Sessions (*{SUFFIX})"
 
 
+def _nothing() -> None:
+    return None
+
+
 class Saving(QObject):
     """Writes and reads the sessions of a window."""
 
@@ -40,6 +45,7 @@ class Saving(QObject):
         self.path: Path | None = None  # where Ctrl+S writes
         self._newer = False
         self._waiting: SavedSession | None = None  # its scan is being opened
+        self._shown: Callable[[], None] = _nothing  # to be called when what is wanted is shown
         window.actions_.session_wanted.connect(self.open)
         window.session.case_changed.connect(self._case_changed)
 
@@ -114,19 +120,44 @@ class Saving(QObject):
             self.window.actions_.messages.tell(error)
             return
         self.window.actions_.begun.emit()
-        self.path, self._newer = path, session.newer
         self.window.actions_.remember(path)
         if session.newer:
             self.window.say("Written by a newer version: opened to read; save it elsewhere.")
-        self.show(session)
+        self.show(session, path)
 
-    def show(self, session: SavedSession) -> None:
-        """Look for what a session names, then show it."""
+    def show(
+        self,
+        session: SavedSession,
+        path: Path | None = None,
+        *,
+        refused: Callable[[], None] = _nothing,
+        shown: Callable[[], None] = _nothing,
+    ) -> None:
+        """Look for what a session names, then show it.
+
+        Parameters
+        ----------
+        path
+            The file of the user's own that it comes from: from its arrival on Ctrl+S writes there.
+        refused
+            Called where work was begun while it was read, before it is asked what shall be lost.
+        shown
+            Called when it is open.
+        """
         self._waiting = None
-        self.window.actions_.reader.read_session(session, self._found)
 
-    def _found(self, found: FoundSession) -> None:
+        def arrive(found: FoundSession) -> None:
+            leaving = self.window.actions_.leaving
+            if leaving.lost_since():
+                refused()
+            leaving.again(partial(self._found, found, path, shown))
+
+        words = "Restoring what was open" if path is None else "Opening the session"
+        self.window.actions_.reader.read_session(session, arrive, words)
+
+    def _found(self, found: FoundSession, path: Path | None, shown: Callable[[], None]) -> None:
         session, window = found.session, self.window
+        self.path, self._newer, self._shown = path, session.newer, shown
         if found.missing:
             self._ask_relocate(found)
         if found.opened is not None:
@@ -145,6 +176,7 @@ class Saving(QObject):
 
     def _ask_relocate(self, found: FoundSession) -> None:
         """Where is it now? Without an answer the rest is shown."""
+        path, shown = self.path, self._shown
 
         def locate() -> None:
             if found.missing == "case":
@@ -152,7 +184,7 @@ class Saving(QObject):
             else:
                 name, _ = ask_open(self.window, "Where is the scan?")
             if name:
-                self.show(moved(found.session, found.missing, Path(name)))
+                self.show(moved(found.session, found.missing, Path(name)), path, shown=shown)
 
         ask_relocate(self.window, found.missing, found.opened is not None, locate)
 
@@ -187,6 +219,8 @@ class Saving(QObject):
                 )
             )
             return
+        self._shown()
+        self._shown = _nothing
         self.window.session.files.update({one.sha256: one.path for one in session.maps})
         self.window.session.restore(state)
         if self.path is not None:  # from a file of the user's own, which holds them

@@ -66,7 +66,8 @@ class Sidebar(QWidget):
             self.person_facts.setText(f"case {opened.case.case_id[:8]}")
         elif preview is not None:
             self.person.set_full_text(str(preview.participant.get("label") or "New scan"))
-            self.person_facts.setText("not analysed yet")
+            words = "being analysed" if session.analysing else "not analysed yet"
+            self.person_facts.setText(words)
         else:
             self.person.set_full_text("")
             self.person_facts.setText("")

@@ -70,6 +70,9 @@ class Tools(QObject):
             dialog.open()
             job = devices_job()
             self._devices_job_id = job.job_id
+            work = self.window_.jobs.ahead_of(job.name)
+            if work:
+                dialog.show_devices_wait(work)
             self.window_.actions_.ask_worker(job)
         self.settings_dialog.raise_()
 
@@ -125,7 +128,11 @@ class Tools(QObject):
         prediction = opened.case.prediction if opened is not None else None
         if not model_id and prediction is not None and prediction.model is not None:
             model_id = prediction.model.model_id
-        self.window_.actions_.ask_worker(bundle_card_job(model_id or DEFAULT_MODEL))
+        job = bundle_card_job(model_id or DEFAULT_MODEL)
+        work = self.window_.jobs.ahead_of(job.name)
+        if work:
+            self.window_.say(f"{work} is running: the model card opens when that has ended.")
+        self.window_.actions_.ask_worker(job)
 
     def ask_import(self) -> None:
         """Choose a model's file to install."""

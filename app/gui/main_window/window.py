@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from PySide6.QtCore import QSize, Qt, QTimer
@@ -42,12 +42,10 @@ from app.gui.main_window.tools import Tools
 from app.gui.messages import ErrorPanel, Messages
 from app.gui.session import Session
 from app.gui.widgets.banner import Banner
-from app.gui.widgets.fields import leave_drops
 from app.gui.widgets.page_room import PageRoom
 from app.gui.widgets.progress_panel import ProgressPanel
 from app.gui.widgets.strip import ResearchStrip
 from app.gui.widgets.theme import apply_text_size, apply_theme
-from app.gui.widgets.view import View
 
 _SIZE = (1280, 720)
 _LEAST = (640, 360)  # 1920 x 1080 at 300 %; pages and steps are scrolled
@@ -86,8 +84,6 @@ class MainWindow(PagesWindow):
         self.session = Session(self)
         self.actions_ = Actions(self.session, jobs, messages, settings, self)
         self._theme = ""
-        self._pages: dict[str, QWidget] = {}
-        self._parts: dict[str, Generator[None, None, QWidget]] = {}  # pages that are being made
         self._step = "load"
         self._closing = False
         self._clinic = False
@@ -155,7 +151,7 @@ class MainWindow(PagesWindow):
         session.case_changed.connect(self.errors.subject_changed)
         session.case_changed.connect(self._state_changed)
         session.display_changed.connect(self._display_changed)
-        self.job_line = JobLine(jobs, self.progress, self)
+        self.job_line = JobLine(jobs, actions.reader, self.progress, self)
         jobs.started.connect(lambda _job: self._state_changed())
         jobs.finished.connect(lambda _job: self._state_changed())
         self.progress.cancel_asked.connect(self.resume.told_to_stop)
@@ -228,12 +224,6 @@ class MainWindow(PagesWindow):
                 return
             yield
 
-    def _add_page(self, key: str, page: QWidget) -> None:
-        self._parts.pop(key, None)
-        leave_drops(page)
-        self._pages[key] = page
-        self.stack.addWidget(page)
-
     # what the user asks ------------------------------------------------------------------
 
     def run_from_menu(self) -> None:
@@ -274,6 +264,7 @@ class MainWindow(PagesWindow):
 
     def _state_changed(self) -> None:
         running = frozenset(r.job.name for r in self.jobs.running())
+        self.session.set_analysing("analyse" in running)
         states = step_states(self.session, running, interrupted=self.resume.interrupted)
         for key, (state, reason) in states.items():
             self.steps.set_state(key, state, reason)
@@ -322,15 +313,7 @@ class MainWindow(PagesWindow):
 
     def _rebuild(self) -> None:
         """Make the pages anew: their fonts were scaled from the old text size."""
-        for key in tuple(self._parts):
-            self.page(key)  # a half that is left behind would still follow the session
-        self._close_views()
-        for page in self._pages.values():
-            for view in page.findChildren(View):
-                view.stop_listening()
-            self.stack.removeWidget(page)
-            page.deleteLater()
-        self._pages.clear()
+        self._drop_pages()
         self.cohort.forget_page()
         self.show_step(self._step)
 
@@ -387,10 +370,3 @@ class MainWindow(PagesWindow):
     def _stop_and_close(self) -> None:
         self._closing = True
         self.close()
-
-    def _close_views(self) -> None:
-        for page in self._pages.values():
-            for view in page.findChildren(View):
-                close = getattr(view, "close_scene", None)
-                if close is not None:
-                    close()

@@ -26,7 +26,10 @@ from app.gui.widgets.view import View
 from app.gui.widgets.view_keys import ViewCommand
 
 if TYPE_CHECKING:
+    from app.gui.widgets.scene_camera import Camera
     from app.gui.widgets.surface_scene import SurfaceScene
+
+    SeenFrom = tuple[str, str, Camera | None]  # side, standard view, as it was turned since
 
 _SHAPES = {"pial": "Pial", "inflated": "Inflated", "glass": "Glass brain"}
 _SIDES = {"both": "Both sides", "left": "Left side", "right": "Right side"}
@@ -64,6 +67,7 @@ class SurfaceView(CameraKeys, View):
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(session, parent)
         self._sides = "both"
+        self._wanted_camera: Camera | None = None  # of the same view before it was made anew
         self._loaded: object = None  # the view files that the scene was made from
         self._shape = "pial"
         self.overlay: Overlay | None = None  # of parcels
@@ -164,6 +168,19 @@ class SurfaceView(CameraKeys, View):
             scene.close()
         self._loaded = self._drawn = None
 
+    def seen_from(self) -> SeenFrom:
+        """The chosen side and standard view, and the camera as it was turned since."""
+        scene = self.canvas.scene
+        camera = scene.camera() if scene is not None else self._wanted_camera
+        return str(self.side_box.currentData()), str(self.view_box.currentData()), camera
+
+    def see_from(self, kept: SeenFrom) -> None:
+        """The same in a view that was made anew; the camera stands there once there is one."""
+        set_choice(self.side_box, kept[0])
+        set_choice(self.view_box, kept[1])
+        self._set_sides(kept[0])
+        self._wanted_camera = kept[2]
+
     def picture(self) -> QPixmap:
         """The view with a freshly drawn surface."""
         self.load_now()
@@ -204,6 +221,9 @@ class SurfaceView(CameraKeys, View):
             return
         if shape != self._shape:
             self._change_shape(scene, shape)
+        if self._wanted_camera is not None:
+            scene.put_camera(self._wanted_camera)
+            self._wanted_camera = None
         if shape == "glass" and self.shown is not self._drawn:
             assert self.session.case is not None
             found = None

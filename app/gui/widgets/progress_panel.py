@@ -44,11 +44,11 @@ class ProgressPanel(QWidget):
         row.addWidget(self.cancel)
         self.hide()
 
-    def begin(self, job_id: str, title: str) -> None:
+    def begin(self, job_id: str, title: str, stage: str = "Starting") -> None:
         """Show a job that has just started."""
         self.job_id, self.seconds_elapsed = job_id, 0.0
         self.title.setText(title)
-        self.stage.set_full_text("Starting")
+        self.stage.set_full_text(stage)
         self.bar.setRange(0, 0)
         self.percent.setText("")
         self.left.setText("")

@@ -35,6 +35,7 @@ from app.gui.widgets.scene_actors import (
     to_vtk_ids,
     with_normals,
 )
+from app.gui.widgets.scene_camera import Camera, camera_of, put_camera
 from app.gui.widgets.vertex_values import face_values, painted
 from app.study.case_view import Surface
 
@@ -311,6 +312,15 @@ class SurfaceScene:
         camera.Azimuth(-across_deg)
         camera.Elevation(up_deg)
         camera.OrthogonalizeViewUp()
+        self._renderer.ResetCameraClippingRange()
+
+    def camera(self) -> Camera:
+        """Where it is seen from."""
+        return camera_of(self._renderer.GetActiveCamera())
+
+    def put_camera(self, camera: Camera) -> None:
+        """Look from there again."""
+        put_camera(self._renderer.GetActiveCamera(), camera)
         self._renderer.ResetCameraClippingRange()
 
     def zoom(self, factor: float) -> None:

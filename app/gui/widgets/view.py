@@ -103,7 +103,9 @@ class View(QWidget):
         self._baseline_later = QTimer(self)  # once the view has drawn it
         self._baseline_later.setSingleShot(True)
         self._baseline_later.timeout.connect(self._show_stamps)
-        self._cover = QLabel(self)
+        self._cover = QLabel("Drawing\N{HORIZONTAL ELLIPSIS}", self)
+        self._cover.setAlignment(Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignLeft)
+        self._cover.setContentsMargins(12, 10, 0, 0)
         self._cover.setObjectName("cover")
         self._cover.setGeometry(0, 0, _COVER_PX, _COVER_PX)
         self._cover.hide()
@@ -118,6 +120,8 @@ class View(QWidget):
         session.state_changed.connect(self._describe_later.start)
         for signal in (session.explain_changed, session.display_changed, session.slices_changed):
             signal.connect(self._baseline_later.start)
+        self._says_not_analysed = False
+        self.listen(session.analysing_changed, self._analysing_changed)
         self._beginning = True  # what a subclass draws is not there yet
         self._show_stamps()
         self._beginning = False
@@ -183,8 +187,12 @@ class View(QWidget):
     def empty_reason(self) -> str:
         """Why there is nothing to show; printed in the place of the picture."""
         if self.session.case is None:
-            scan = self.session.preview is not None
-            return "This scan is not analysed yet." if scan else "No case is open."
+            if self.session.preview is None:
+                return "No case is open."
+            self._says_not_analysed = True
+            if self.session.analysing:
+                return "This scan is being analysed\N{HORIZONTAL ELLIPSIS}"
+            return "This scan is not analysed yet."
         if self.session.case.stale:
             return f"{self.session.case.stale}."
         if self.session.case.lacks(*self.draws):
@@ -300,6 +308,12 @@ class View(QWidget):
             self._cover.show()
         self._shown_case, self._shown_withheld = now, withheld
         self.session.turns.add(self, self._in_turns(), first=self.isVisible())
+
+    def _analysing_changed(self) -> None:
+        """Words in the place of a picture follow; what shows the scan is not drawn anew."""
+        if self._says_not_analysed and self.session.case is None:
+            self._says_not_analysed = False
+            self.refresh()
 
     def _in_turns(self) -> Iterator[None]:
         try:
