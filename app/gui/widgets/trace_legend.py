@@ -45,6 +45,8 @@ class TraceLegend(QWidget):
 
     def show_entries(self, entries: tuple[tuple[str, Look], ...]) -> None:
         """Names and the looks of their lines."""
+        if len(entries) != len(self._entries):
+            self._rows = 1
         self._entries = entries
         self._say(", ".join(name for name, _ in entries))
 
@@ -67,14 +69,16 @@ class TraceLegend(QWidget):
     def resizeEvent(self, event: QResizeEvent) -> None:
         """As many rows as the names need now."""
         super().resizeEvent(event)
-        self._fit()
+        if event.size().width() != event.oldSize().width():
+            self._fit(least=1)
 
     def sizeHint(self) -> QSize:
         """All rows of text."""
         return QSize(120, self._rows * (self.fontMetrics().height() + 2))
 
-    def _fit(self) -> None:
-        rows = max(sum(high for _, high in self._lines()), 1)
+    def _fit(self, least: int = 0) -> None:
+        """Rows that were taken stay: with each shorter name the plots would be laid out anew."""
+        rows = max(sum(high for _, high in self._lines()), least or self._rows)
         if rows != self._rows:
             self._rows = rows
             self.updateGeometry()
@@ -106,8 +110,9 @@ class TraceLegend(QWidget):
             painter.end()
             return
         high /= self._rows
-        top = 0.0
-        for line, rows in self._lines():
+        lines = self._lines()
+        top = 0.5 * high * max(self._rows - sum(rows for _, rows in lines), 0)
+        for line, rows in lines:
             x, middle = 0.0, top + high / 2
             for name, (hue, dash) in line:
                 painter.setPen(QPen(QColor(hue), 2, dash))
