@@ -17,7 +17,7 @@ from app.cohort.experiments.ds000208_table import (
     Table,
 )
 from app.cohort.experiments.running import finished_utc
-from app.cohort.learn.primary_words import p_text
+from app.cohort.learn.primary_words import p_text, spread
 from app.reporting.evaluation.facts import (
     EvaluationFacts,
     PlainTable,
@@ -53,7 +53,7 @@ def overview_facts(cells: Sequence[Cell], table: Table, command: str) -> Evaluat
     asked = [one for one in patients if one.arm() in arms]
     published = sum(bool(one.response) for one in asked)
     judged = [cell for cell in cells if cell.figures]
-    with_gain = [cell for cell in judged if _gain(cell)[0] == _gain(cell)[0]]
+    with_gain = [cell for cell in judged if not math.isnan(_gain(cell)[0])]
     better = [cell for cell in with_gain if _gain(cell)[1] > 0]
     simulated = bool(judged) and all(bool(cell.figures["simulated"]) for cell in judged)
     return EvaluationFacts(
@@ -155,13 +155,8 @@ def _change_table(cells: Sequence[Cell]) -> tuple[PlainTable, ...]:
 def _with_interval(one: Mapping[str, Any], name: str) -> str:
     if one.get(name) is None:
         return "–"
-    form, interval = (_plain if name == "absolute_error" else _signed), one[f"{name}_interval"]
-    tail = f" ({form(interval[0])} to {form(interval[1])})" if interval else ""
-    return f"{form(one[name])}{tail}"
-
-
-def _plain(value: float) -> str:
-    return f"{value:.1f}"
+    form = ".1f" if name == "absolute_error" else "+.2f"
+    return spread(one[name], one[f"{name}_interval"], form).replace("-", "\N{MINUS SIGN}")
 
 
 def _permuted(found: Mapping[str, Any]) -> str:

@@ -173,23 +173,19 @@ def subgroup_figures(
     cohort: LabelledCohort,
     scores: Scores,
     groups: Sequence[str],
-    names: Sequence[str],
-    *,
-    seed: int,
-    repeats: int,
 ) -> dict[str, Any]:
     """Figures of each group of people (sites, sexes); those with one class say so."""
     place, found = np.asarray(groups), dict[str, Any]()
-    cutoff = cohort.plan.protocol.cutoff
+    protocol = cohort.plan.protocol
     for group in sorted(set(groups)):
         rows = np.flatnonzero(place == group)
         labels = cohort.labels[rows]
         entry: dict[str, Any] = {"people": len(rows), "responders": int(labels.sum())}
         if min(labels.sum(), (~labels).sum()) >= 2:
-            rng = np.random.default_rng([seed, 505])
-            draws = rng.integers(0, len(rows), (repeats, len(rows)))
+            rng = np.random.default_rng([protocol.seed, 505])
+            draws = rng.integers(0, len(rows), (protocol.bootstrap_repeats, len(rows)))
             own = scores.rows(rows)
-            entry |= figures_of(own, labels, draws, names, cutoff)
+            entry |= figures_of(own, labels, draws, protocol.metrics, protocol.cutoff)
         else:
             entry["note"] = "too few of one class for a figure"
         found[group] = entry

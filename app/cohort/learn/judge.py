@@ -79,6 +79,7 @@ def judged(
     draws = draws_of(cohort.identifiers, protocol.bootstrap_repeats, protocol.seed)
     sexes = [one.sex or "unknown" for one in cohort.people]
     arms = [one.arm for one in cohort.people]
+    several_arms = len(set(arms)) > 1
     deviations = [*evaluation.deviations, *primary_deviations(cohort)]
     with progress.stage("figures"):
         models = {}
@@ -120,18 +121,9 @@ def judged(
             "fitted_for_gate": fitted_for_gate(evaluation),
             "secondary_definitions": secondary_figures(evaluation, draws),
             "continuous": continuous_figures(evaluation, draws),
-            "by_site": subgroup_figures(
-                cohort, headline.scores, cohort.sites, protocol.metrics,
-                seed=protocol.seed, repeats=protocol.bootstrap_repeats,
-            ),
-            "by_sex": subgroup_figures(
-                cohort, headline.scores, sexes, protocol.metrics,
-                seed=protocol.seed, repeats=protocol.bootstrap_repeats,
-            ),
-            "by_arm": {} if len(set(arms)) < 2 else subgroup_figures(
-                cohort, headline.scores, arms, protocol.metrics,
-                seed=protocol.seed, repeats=protocol.bootstrap_repeats,
-            ),
+            "by_site": subgroup_figures(cohort, headline.scores, cohort.sites),
+            "by_sex": subgroup_figures(cohort, headline.scores, sexes),
+            "by_arm": subgroup_figures(cohort, headline.scores, arms) if several_arms else {},
             "leave_one_site_out": left_out_figures(evaluation),
             "confounds": confounds_figures(evaluation, mean_scores, draws),
             "decision_curve": decision_curve(headline.scores, cohort.labels, draws),
@@ -174,7 +166,7 @@ def judged(
             "learning_curve": of_change,
             "by_site": change_by_group(evaluation, cohort.sites),
             "by_sex": change_by_group(evaluation, sexes),
-            "by_arm": change_by_group(evaluation, arms) if len(set(arms)) > 1 else {},
+            "by_arm": change_by_group(evaluation, arms) if several_arms else {},
         }
     if protocol.learning_curve and asked.deep:
         deviations.append(
