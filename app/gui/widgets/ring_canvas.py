@@ -214,7 +214,7 @@ class RingCanvas(QWidget):
         strongest = max(float(np.abs(edges.value).max(initial=0.0)), 1e-30)
         thin = min(1.0, (_MANY / max(len(edges), 1)) ** 0.5)
         widths = thin * (1.0 + 2.2 * np.abs(edges.value) / strongest)
-        touching = self.forward()
+        touching, dotted = self.forward(), self.dotted()
         chosen = self._index_of(self._edge)
         dim = bool(touching.any())
         # Weak ones below, the selected parcel's above them.
@@ -225,7 +225,7 @@ class RingCanvas(QWidget):
             under = [(QColor(theme.muted), wide + _EDGING)] if lost[index] else []
             for shade, width in (*under, (own, wide)):
                 shade.setAlphaF(0.22 if faded else 1.0)
-                self._draw_edge(painter, int(index), curve, shade, width)
+                self._draw_edge(painter, int(index), curve, QPen(shade, width), dotted[index])
         painter.setBrush(Qt.BrushStyle.NoBrush)
         for index, width in ((self._under, 2.0), (chosen, 3.0)):
             if index is not None:
@@ -265,11 +265,10 @@ class RingCanvas(QWidget):
         return ", ".join(parts)
 
     def _draw_edge(
-        self, painter: QPainter, index: int, curve: QPainterPath, shade: QColor, width: float
+        self, painter: QPainter, index: int, curve: QPainterPath, pen: QPen, negative: bool
     ) -> None:
         assert self.content is not None
-        pen = QPen(shade, width)
-        unstable, negative = self.content.unstable, self.dotted()[index]
+        unstable, width = self.content.unstable, pen.widthF()
         pattern = [_DOT_PX, _GAP_PX] if negative else []
         if unstable is not None and unstable[index]:
             pattern = [2.0 * _DASH_PX, _GAP_PX, *pattern] if negative else [_DASH_PX, _DASH_PX]
