@@ -12,6 +12,10 @@ from app.core.wording import with_signs as with_signs
 
 Figures = Mapping[str, Any]
 DISCOURAGED_BELOW = 300  # people; Poldrack et al. 2020, JAMA Psychiatry 77: "several hundred"
+NO_CONTROL_ARM = (
+    "No control arm was modelled: response is not drug effect; placebo response, natural course "
+    "and regression to the mean are in it."
+)
 
 
 def question_rows(plan: Figures) -> tuple[tuple[str, str], ...]:
@@ -84,6 +88,16 @@ def provenance_rows(figures: Figures) -> tuple[tuple[str, str], ...]:
     )
 
 
+def few_people(count: int, of: str = "") -> list[str]:
+    """What so few people cannot show, as one sentence; [] where there are enough."""
+    if count >= DISCOURAGED_BELOW:
+        return []
+    return [
+        f"{of}{count} people: claims of prediction are discouraged below several hundred; the "
+        "intervals say what such a number can show."
+    ]
+
+
 def limitations_of(figures: Figures) -> tuple[str, ...]:
     """Sentences that follow from the record alone."""
     cohort = figures["cohort"]
@@ -98,15 +112,8 @@ def limitations_of(figures: Figures) -> tuple[str, ...]:
             "count as responders like the treated."
         )
     else:
-        found.append(
-            "No control arm was modelled: response is not drug effect; placebo response, natural "
-            "course and regression to the mean are in it."
-        )
-    if cohort["people"] < DISCOURAGED_BELOW:
-        found.append(
-            f"{cohort['people']} people: claims of prediction are discouraged below several "
-            "hundred; the intervals say what such a number can show."
-        )
+        found.append(NO_CONTROL_ARM)
+    found += few_people(cohort["people"])
     found.append(
         "Internal validation only: the figures are about people like these, scanned and treated "
         "like these."

@@ -10,7 +10,7 @@ import numpy as np
 
 from app.cohort.calibration import WORDS
 from app.cohort.experiments.record_parts import estimate_of
-from app.cohort.experiments.record_words import DISCOURAGED_BELOW, question_rows
+from app.cohort.experiments.record_words import NO_CONTROL_ARM, few_people, question_rows
 from app.cohort.experiments.reliance import BranchReliance, GradientReliance
 from app.cohort.experiments.running import Run, finished_utc
 from app.cohort.experiments.transfer_change import (
@@ -153,16 +153,7 @@ def transfer_facts(
             f"The data sets differ in treatment ({', '.join(drugs)}): what carries over is not the "
             "effect of one drug."
         )
-    limits.append(
-        "No control arm was modelled: response is not drug effect; placebo response, natural "
-        "course and regression to the mean are in it."
-    )
-    smallest = min(len(one.cohort) for one in within)
-    if smallest < DISCOURAGED_BELOW:
-        limits.append(
-            f"Models of {smallest} people: claims of prediction are discouraged below several "
-            "hundred; the intervals say what such a number can show."
-        )
+    limits += [NO_CONTROL_ARM, *few_people(min(len(one.cohort) for one in within), "Models of ")]
     return EvaluationFacts(
         title="experiment: transfer",
         subject=f"{names[0]} and {names[1]}, {len(cohort)} participants",
