@@ -46,8 +46,8 @@ from app.cohort.learn.primary_words import (
     above_zero,
     below_zero,
     continuous_lines,
+    corrected_text,
     is_continuous,
-    p_text,
     reaches_zero,
     spread,
 )
@@ -182,7 +182,7 @@ def headline_of(figures: Figures, role: Mapping[str, str]) -> Headline | None:
     if found["difference"] is None:
         return None
     test = found["corrected_test"]
-    words = p_text(test["p_value"]) if test else "not possible: too few folds, or none differed"
+    words = corrected_text(test)
     return Headline(
         HEADLINE_METRIC,
         models[name]["label"],
@@ -228,7 +228,7 @@ def primary_of(figures: Figures) -> Headline | None:
     explained = found["comparisons"][BASELINE_ONLY]["r_squared"]
     difference = estimate_of(explained["difference"], explained["interval"])
     test = explained["corrected_test"]
-    words = p_text(test["p_value"]) if test else "not possible: too few folds, or none differed"
+    words = corrected_text(test)
     low = difference.low
     name, other = one["label"], alone["label"][:1].lower() + alone["label"][1:]
     return Headline(

@@ -41,6 +41,11 @@ def p_text(value: float) -> str:
     return "p < 0.001" if value < 0.001 else f"p = {value:.3f}"
 
 
+def corrected_text(test: Mapping[str, float] | None) -> str:
+    """p of the corrected repeated-CV test, or why there is none."""
+    return p_text(test["p_value"]) if test else "not possible: too few folds, or none differed"
+
+
 def above_zero(low: float | None) -> bool:
     """Whether the lower limit of an R² or a gain is above 0 in the digits that are printed."""
     return low is not None and round(low, 2) > 0.0
@@ -84,11 +89,8 @@ def continuous_lines(figures: Figures) -> list[str]:
             "are of them alone."
         )
     test = explained["corrected_test"]
-    lines.append(
-        f"Corrected repeated-CV test of R\N{SUPERSCRIPT TWO}: {p_text(test['p_value'])}."
-        if test
-        else "Corrected repeated-CV test: not possible: too few folds, or none differed."
-    )
+    of_what = " of R\N{SUPERSCRIPT TWO}" if test else ""
+    lines.append(f"Corrected repeated-CV test{of_what}: {corrected_text(test)}.")
     permuted = found.get("permutation")
     if permuted:
         lines.append(
